@@ -1,0 +1,194 @@
+import { EventEmitter } from 'node:events';
+import createDebug from 'debug';
+import { LRUCache } from 'lru-cache';
+import { StoreGuard } from './store-guard';
+import type { SessionStore } from './session-store';
+
+const debug = createDebug('socket.io-proxy:bindings');
+
+/** How many bindings are written at once when all must be. */
+const BATCH = 500;
+
+/** The pair sid → host, as this proxy knows it. */
+export interface Binding {
+  readonly sid: string;
+  /** The host's name. */
+  readonly host: string;
+  /** How long the store keeps it after it was stored, in seconds. */
+  readonly ttl: number;
+  /** When it was last used, and stored (or 0): ms since the epoch. */
+  usedAt: number;
+  storedAt: number;
+  /** How many requests and WebSockets of the session are open. */
+  holds: number;
+}
+
+export interface BindingsOptions {
+  readonly keyExpiry: number;
+  readonly cacheSize: number;
+  readonly storeTimeout: number;
+}
+
+export interface BindingsEvents {
+  degraded: [error: Error];
+  recovered: [];
+}
+
+/**
+ * sid → host over a session store. What was bound or found is remembered here, since a sid's host never changes; the
+ * store's copy is renewed while a session is used or held open. When the store fails, sessions known here go on, and
+ * what could not be stored is stored once it is back.
+ */
+export class Bindings extends EventEmitter<BindingsEvents> {
+  readonly #guard: StoreGuard;
+  readonly #keyExpiry: number;
+  readonly #cache: LRUCache<string, Binding>;
+  readonly #held = new Set<Binding>();
+  #sweeping: NodeJS.Timeout | undefined;
+  #rewriting = false;
+
+  constructor(store: SessionStore, { keyExpiry, cacheSize, storeTimeout }: BindingsOptions) {
+    super();
+    this.#keyExpiry = keyExpiry;
+    this.#cache = new LRUCache({ max: cacheSize });
+    this.#guard = new StoreGuard(store, storeTimeout);
+    this.#guard.on('degraded', (error) => this.emit('degraded', error));
+    this.#guard.on('recovered', () => this.emit('recovered'));
+    this.#guard.on('ready', () => void this.#rewrite());
+  }
+
+  /** The store can't be used at the moment. */
+  get degraded(): boolean {
+    return this.#guard.degraded;
+  }
+
+  /** Opens the store, and begins to renew the bindings that are held. */
+  start(): void {
+    this.#guard.start();
+    // An eighth of the shortest life finds each binding well before it has lived half of it.
+    const interval = Math.min(5000, this.#keyExpiry * 125);
+    this.#sweeping = setInterval(() => this.#sweep(), interval).unref();
+  }
+
+  /**
+   * Binds a sid, and resolves once it is stored, or the store has failed: the binding then lives in this proxy alone
+   * until the store is back. Never rejects.
+   *
+   * @param lifetime how long the session lives without a sign of its client, in seconds.
+   */
+  async bind(sid: string, host: string, lifetime: number): Promise<Binding> {
+    // A third more than it lives, so that it need not be renewed on every use (see `#freshen`).
+    const ttl = Math.max(this.#keyExpiry, Math.ceil((lifetime * 4) / 3));
+    const binding: Binding = { sid, host, ttl, usedAt: Date.now(), storedAt: Date.now(), holds: 0 };
+    this.#cache.set(sid, binding);
+    if (!await this.#guard.bind(sid, host, ttl)) binding.storedAt = 0;
+    debug('%s → %s for %d s', sid, host, ttl);
+    return binding;
+  }
+
+  /**
+   * The sid's binding: at once when it is known here, else by asking the store; `undefined` when it is unknown or
+   * expired. The promise rejects when the store can't be asked.
+   */
+  find(sid: string): Binding | Promise<Binding | undefined> {
+    const binding = this.#cache.get(sid);
+    if (binding === undefined) return this.#lookUp(sid);
+    const now = Date.now();
+    // Another proxy may have used the session since: the store knows.
+    if (isExpired(binding, now)) return this.#lookUp(sid);
+    binding.usedAt = now;
+    this.#freshen(binding, now);
+    return binding;
+  }
+
+  /** Forgets a sid here at once, and in the store soon. */
+  unbind(sid: string): void {
+    const binding = this.#cache.get(sid);
+    if (binding) {
+      this.#cache.delete(sid);
+      this.#held.delete(binding);
+    }
+    void this.#guard.unbind(sid);
+    debug('%s unbound', sid);
+  }
+
+  /** Keeps a binding alive while a request or WebSocket of its session is open, until `release`. */
+  hold(binding: Binding): void {
+    binding.holds += 1;
+    this.#held.add(binding);
+  }
+
+  release(binding: Binding): void {
+    binding.holds -= 1;
+    binding.usedAt = Date.now();
+    if (binding.holds === 0) this.#held.delete(binding);
+    // The session may be used next through another proxy, which knows of it only from the store.
+    this.#freshen(binding, binding.usedAt);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#sweeping);
+    await this.#guard.close();
+  }
+
+  async #lookUp(sid: string): Promise<Binding | undefined> {
+    const host = await this.#guard.find(sid, this.#keyExpiry);
+    // A binding made here in the meantime knows more than the store's answer.
+    const known = this.#cache.get(sid);
+    if (known && !isExpired(known, Date.now())) return known;
+    if (host === undefined) {
+      this.#cache.delete(sid);
+      return undefined;
+    }
+    const now = Date.now();
+    const binding: Binding = { sid, host, ttl: this.#keyExpiry, usedAt: now, storedAt: now, holds: 0 };
+    this.#cache.set(sid, binding);
+    return binding;
+  }
+
+  /** Renews in the store what has lived a quarter of its time there, so that it always outlives its last use by ¾. */
+  #freshen(binding: Binding, now: number): void {
+    if (now - binding.storedAt > binding.ttl * 250 && !this.#guard.degraded) void this.#renew(binding, now);
+  }
+
+  async #renew(binding: Binding, now: number): Promise<void> {
+    // Set first, so that the requests that come meanwhile do not renew it too.
+    binding.storedAt = now;
+    if (!await this.#restore(binding)) binding.storedAt = 0;
+  }
+
+  /** Renewing by `find` never shortens what another proxy set; what the store has lost is bound again. */
+  async #restore(binding: Binding): Promise<boolean> {
+    const { sid, host, ttl } = binding;
+    try {
+      if (await this.#guard.find(sid, ttl) !== undefined) return true;
+    } catch {
+      return false;
+    }
+    // Unbound in the meantime: it is not to come back.
+    const alive = this.#cache.has(sid) || this.#held.has(binding);
+    return !alive || this.#guard.bind(sid, host, ttl);
+  }
+
+  #sweep(): void {
+    const now = Date.now();
+    for (const binding of this.#held) this.#freshen(binding, now);
+  }
+
+  /** Stores everything that is alive here: the store may have lost it. */
+  async #rewrite(): Promise<void> {
+    if (this.#rewriting) return;
+    this.#rewriting = true;
+    const all = [...new Set([...this.#held, ...this.#cache.values()])];
+    for (let i = 0; i < all.length && !this.#guard.degraded; i += BATCH) {
+      const now = Date.now();
+      const alive = all.slice(i, i + BATCH).filter((binding) => !isExpired(binding, now));
+      await Promise.all(alive.map((binding) => this.#renew(binding, now)));
+    }
+    this.#rewriting = false;
+  }
+}
+
+function isExpired({ holds, usedAt, ttl }: Binding, now: number): boolean {
+  return holds === 0 && now - usedAt > ttl * 1000;
+}

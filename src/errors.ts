@@ -1,0 +1,87 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+/**
+ * The `code` of an answer that the proxy gives itself. Numbers are Engine.IO's own
+ * (https://github.com/socketio/engine.io-protocol), so its clients read them as they read a server's;
+ * what Engine.IO has no number for has a name, which no later number of its can clash with.
+ */
+export const ErrorCode = {
+  /** 400: the sid is unknown, expired, or its host is gone. A client makes a new handshake. */
+  SESSION_UNKNOWN: 1,
+  /** 400: the path is outside `path`, or the request cannot be one of Engine.IO's. */
+  BAD_REQUEST: 3,
+  /** 502: the host failed before it had answered. */
+  HOST_FAILED: 'HOST_FAILED',
+  /** 503: no host is up. */
+  NO_HOST: 'NO_HOST',
+  /** 503: the proxy is closing and takes no new sessions. */
+  CLOSING: 'CLOSING',
+  /** 503: this proxy does not know the sid, and the session store cannot be asked. */
+  STORE_FAILED: 'STORE_FAILED',
+  /** 504: the host did not answer within `hostTimeout`. */
+  HOST_TIMEOUT: 'HOST_TIMEOUT',
+} as const;
+
+/** One of {@link ErrorCode}'s values. */
+export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
+
+/** An answer of the proxy itself. */
+export interface Refusal {
+  readonly status: number;
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** Ends the client's connection: what follows on it is not to be trusted, or not to be served. */
+  readonly close: boolean;
+}
+
+const refusal = (status: number, code: ErrorCode, message: string, close = false): Refusal =>
+  ({ status, code, message, close });
+
+export const refusals = {
+  sessionUnknown: refusal(400, ErrorCode.SESSION_UNKNOWN, 'Session ID unknown'),
+  badRequest: refusal(400, ErrorCode.BAD_REQUEST, 'Bad request'),
+  badBody: refusal(400, ErrorCode.BAD_REQUEST, 'Bad request: this method or encoding may not carry a body', true),
+  hostFailed: refusal(502, ErrorCode.HOST_FAILED, 'The host failed before it answered'),
+  noHost: refusal(503, ErrorCode.NO_HOST, 'No host is up'),
+  closing: refusal(503, ErrorCode.CLOSING, 'The proxy is closing', true),
+  storeFailed: refusal(503, ErrorCode.STORE_FAILED, 'The session store cannot be asked'),
+  hostTimeout: refusal(504, ErrorCode.HOST_TIMEOUT, 'The host did not answer in time'),
+} as const;
+
+/** How soon a refused client may come again (`Retry-After`, RFC 9110 §10.2.3), in seconds. */
+const RETRY_AFTER = '1';
+
+/** Answers a request. Does nothing where the client has gone, or the response has begun. */
+export function refuse(req: IncomingMessage, res: ServerResponse, reason: Refusal): void {
+  if (res.headersSent || res.destroyed) return;
+  const body = bodyOf(reason);
+  res.writeHead(reason.status, [...headersOf(req, reason, body), ...(reason.close ? ['Connection', 'close'] : [])]);
+  res.end(body);
+}
+
+/** Answers an upgrade with a plain HTTP response, and closes its socket. */
+export function refuseUpgrade(req: IncomingMessage, socket: Duplex, reason: Refusal): void {
+  if (socket.destroyed) return;
+  const body = bodyOf(reason);
+  const headers = [...headersOf(req, reason, body), 'Connection', 'close'];
+  let head = `HTTP/1.1 ${reason.status} ${STATUS_CODES[reason.status] ?? ''}\r\n`;
+  for (let i = 0; i < headers.length; i += 2) head += `${headers[i] ?? ''}: ${headers[i + 1] ?? ''}\r\n`;
+  socket.end(`${head}\r\n${body}`, () => socket.destroy());
+}
+
+function bodyOf({ code, message }: Refusal): string {
+  return JSON.stringify({ code, message });
+}
+
+function headersOf(req: IncomingMessage, { status }: Refusal, body: string): string[] {
+  const headers = ['Content-Type', 'application/json', 'Content-Length', String(Buffer.byteLength(body))];
+  if (status === 503) headers.push('Retry-After', RETRY_AFTER);
+  // Without these a browser hides the answer from the client, which then cannot tell why it failed.
+  const { origin } = req.headers;
+  if (origin !== undefined) {
+    headers.push('Access-Control-Allow-Origin', origin, 'Access-Control-Allow-Credentials', 'true', 'Vary', 'Origin');
+  }
+  return headers;
+}

@@ -1,0 +1,42 @@
+import { ErrorCode as codes } from './errors';
+import type { ErrorCode as Code } from './errors';
+import type { Session as OpenedSession, Transport as SessionTransport } from './forwarder';
+import type { DownReason as Reason } from './hosts';
+import type { HostTls as Tls, ProxyOptions as Options } from './options';
+import { Proxy as ProxyClass, type ProxyEvents as Events } from './proxy';
+import { RedisStore as Redis, type RedisClient as Client } from './redis-store';
+import { MemoryStore as Memory, type MemoryStoreOptions as MemoryOptions, type SessionStore as Store } from './session-store';
+
+/** The class, with the other public names on it: `require('socket.io-proxy2')` is the class itself. */
+const Proxy = Object.assign(ProxyClass, {
+  Proxy: ProxyClass,
+  default: ProxyClass,
+  MemoryStore: Memory,
+  RedisStore: Redis,
+  ErrorCode: codes,
+});
+type Proxy = ProxyClass;
+
+// A namespace is how types hang on what `export =` exports.
+// eslint-disable-next-line @typescript-eslint/no-namespace
+declare namespace Proxy {
+  export type Proxy = ProxyClass;
+  export type MemoryStore = Memory;
+  export type RedisStore = Redis;
+  export type ErrorCode = Code;
+  export type DownReason = Reason;
+  export type HostTls = Tls;
+  export type MemoryStoreOptions = MemoryOptions;
+  export type ProxyEvents = Events;
+  export type ProxyOptions = Options;
+  export type RedisClient = Client;
+  export type Session = OpenedSession;
+  export type SessionStore = Store;
+  export type Transport = SessionTransport;
+}
+
+// Node learns which names an ES module may import from here by finding such assignments in the text.
+declare const exports: Record<string, unknown>;
+exports.Proxy = exports.MemoryStore = exports.RedisStore = exports.ErrorCode = undefined;
+
+export = Proxy;

@@ -1,0 +1,226 @@
+import type { Server } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
+import type { SecureContextOptions } from 'node:tls';
+import { inspect } from 'node:util';
+import { Host } from './hosts';
+import { RedisStore, type RedisClient } from './redis-store';
+import type { SessionStore } from './session-store';
+
+/** Options of {@link Proxy}. Times are in ms, but `keyExpiry`, which is in seconds. */
+export interface ProxyOptions {
+  /**
+   * The Redis client that holds the bindings: `createClient()` of the package `redis`. One that is not open yet is
+   * opened when the proxy starts to listen, and closed by `close()`; one that is open stays the caller's.
+   * Mandatory, unless `store` is given.
+   */
+  redisClient?: RedisClient;
+  /** A store of bindings other than Redis, such as `new MemoryStore()`. Excludes `redisClient`. */
+  store?: SessionStore;
+  /** The Socket.IO servers: `host:port`, `[IPv6]:port`, `http://host[:port]` or `https://host[:port]`. Mandatory. */
+  hosts: readonly string[];
+  /** The path to capture; with or without the slash at its end. @default '/socket.io/' */
+  path?: string;
+  /** Pause between two health checks of a host. From 1. @default 2000 */
+  checkInterval?: number;
+  /** How long a health check may take before it has failed. From 1. @default 1000 */
+  checkTimeout?: number;
+  /** How many health checks in a row must fail before a host is down. A refused connection is enough. @default 1 */
+  unhealthyAfter?: number;
+  /** How many health checks in a row must succeed before a host that was down is up. @default 1 */
+  healthyAfter?: number;
+  /** The prefix of the keys in Redis. @default 'socket.io#' */
+  keyPrefix?: string;
+  /**
+   * How long a binding lives in the store after its last use, in seconds. From 1. A session whose handshake says that
+   * it lives longer (`pingInterval` + `pingTimeout`) is kept for longer. @default 60
+   */
+  keyExpiry?: number;
+  /** The most bindings that this proxy remembers itself. From 1. @default 100000 */
+  cacheSize?: number;
+  /** How long the session store may take to answer. From 1. @default 1000 */
+  storeTimeout?: number;
+  /** How long a connection to a host may take to be made. From 1. @default 1000 */
+  connectTimeout?: number;
+  /**
+   * How long a host may be silent on a request before it is answered with 504. Longer than the servers'
+   * `pingInterval`, since a poll may be held for as long. From 1. @default 120000
+   */
+  hostTimeout?: number;
+  /** How long `close()` waits for requests and WebSockets to end by themselves. From 0. @default 10000 */
+  drainTimeout?: number;
+  /** Adds `X-Forwarded-For`, `-Proto`, `-Host` and `-Port` to what a host receives. @default true */
+  xfwd?: boolean;
+  /** Sends a host its own name in `Host`, rather than the client's. @default true */
+  changeOrigin?: boolean;
+  /** TLS options for `https://` hosts: `ca`, `cert`, `key`, `rejectUnauthorized` and so on. @default {} */
+  hostTls?: HostTls;
+  /**
+   * An `http` or `https` server of the caller's: its requests on other paths stay the caller's. Without it the proxy
+   * makes one. @default undefined
+   */
+  server?: Server | HttpsServer;
+  /** The largest request head, in bytes, of the proxy's own server (431 beyond). From 1024. @default 16384 */
+  maxHeaderSize?: number;
+  /** How long a client of the proxy's own server may take to send a request's head (408 beyond). From 1. @default 20000 */
+  headersTimeout?: number;
+  /**
+   * How long a client of the proxy's own server may take to send a whole request (408 beyond). Not less than
+   * `headersTimeout`. @default 120000
+   */
+  requestTimeout?: number;
+  /**
+   * How long the proxy's own server keeps an idle connection. Longer than the load balancer's in front of it, which
+   * is often 60 s, so that it is never the proxy that closes a connection under a request. From 1. @default 75000
+   */
+  keepAliveTimeout?: number;
+}
+
+/** TLS options towards `https://` hosts. */
+export interface HostTls extends Pick<SecureContextOptions, 'ca' | 'cert' | 'key' | 'passphrase' | 'ciphers' | 'minVersion'> {
+  /** Refuses a host whose certificate is not trusted. @default true */
+  rejectUnauthorized?: boolean;
+}
+
+/** Options with nothing left open. */
+export interface ResolvedOptions {
+  readonly store: SessionStore;
+  readonly hosts: readonly Host[];
+  readonly path: string;
+  readonly checkInterval: number;
+  readonly checkTimeout: number;
+  readonly unhealthyAfter: number;
+  readonly healthyAfter: number;
+  readonly keyExpiry: number;
+  readonly cacheSize: number;
+  readonly storeTimeout: number;
+  readonly connectTimeout: number;
+  readonly hostTimeout: number;
+  readonly drainTimeout: number;
+  readonly xfwd: boolean;
+  readonly changeOrigin: boolean;
+  readonly hostTls: HostTls;
+  readonly server: Server | HttpsServer | undefined;
+  readonly maxHeaderSize: number;
+  readonly headersTimeout: number;
+  readonly requestTimeout: number;
+  readonly keepAliveTimeout: number;
+}
+
+/** The longest that a timer of Node can wait, in ms. */
+const MAX_DELAY = 2 ** 31 - 1;
+
+const NAMES = new Set<string>([
+  'redisClient', 'store', 'hosts', 'path', 'checkInterval', 'checkTimeout', 'unhealthyAfter', 'healthyAfter',
+  'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout', 'connectTimeout', 'hostTimeout', 'drainTimeout', 'xfwd',
+  'changeOrigin', 'hostTls', 'server', 'maxHeaderSize', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout',
+] satisfies (keyof ProxyOptions)[]);
+
+/** @throws TypeError that names the option, what was expected and what was received. */
+export function resolveOptions(options: ProxyOptions): ResolvedOptions {
+  if (!isObject(options)) throw wrong('options', 'be an object', options);
+  for (const name of Object.keys(options)) {
+    if (!NAMES.has(name)) throw new TypeError(`'${name}' is not an option; expected ${[...NAMES].join(', ')}`);
+  }
+  const store = storeOf(options);
+  const hosts = hostsOf(options.hosts);
+  const headersTimeout = integer(options, 'headersTimeout', 20_000, 1, MAX_DELAY);
+  return {
+    store,
+    hosts,
+    path: pathOf(options.path),
+    checkInterval: integer(options, 'checkInterval', 2000, 1, MAX_DELAY),
+    checkTimeout: integer(options, 'checkTimeout', 1000, 1, MAX_DELAY),
+    unhealthyAfter: integer(options, 'unhealthyAfter', 1, 1, 1000),
+    healthyAfter: integer(options, 'healthyAfter', 1, 1, 1000),
+    keyExpiry: integer(options, 'keyExpiry', 60, 1, MAX_DELAY),
+    cacheSize: integer(options, 'cacheSize', 100_000, 1, 10_000_000),
+    storeTimeout: integer(options, 'storeTimeout', 1000, 1, MAX_DELAY),
+    connectTimeout: integer(options, 'connectTimeout', 1000, 1, MAX_DELAY),
+    hostTimeout: integer(options, 'hostTimeout', 120_000, 1, MAX_DELAY),
+    drainTimeout: integer(options, 'drainTimeout', 10_000, 0, MAX_DELAY),
+    xfwd: boolean(options, 'xfwd', true),
+    changeOrigin: boolean(options, 'changeOrigin', true),
+    hostTls: hostTlsOf(options.hostTls),
+    server: serverOf(options.server),
+    maxHeaderSize: integer(options, 'maxHeaderSize', 16_384, 1024, MAX_DELAY),
+    headersTimeout,
+    requestTimeout: integer(options, 'requestTimeout', Math.max(120_000, headersTimeout), headersTimeout, MAX_DELAY),
+    keepAliveTimeout: integer(options, 'keepAliveTimeout', 75_000, 1, MAX_DELAY),
+  };
+}
+
+function wrong(name: string, expected: string, received: unknown): TypeError {
+  return new TypeError(`'${name}' must ${expected}, received ${inspect(received, { depth: 0 })}`);
+}
+
+function storeOf({ redisClient, store, keyPrefix = 'socket.io#' }: ProxyOptions): SessionStore {
+  if (typeof keyPrefix !== 'string') throw wrong('keyPrefix', 'be a string', keyPrefix);
+  if (store === undefined) {
+    // The original's words, which its users may match on.
+    if (!redisClient) throw new TypeError("'redisClient' is mandatory!");
+    return new RedisStore(redisClient, keyPrefix);
+  }
+  if (redisClient !== undefined) throw wrong('store', "be left out where 'redisClient' is given", store);
+  const isStore = isObject(store) &&
+    ['bind', 'find', 'unbind'].every((method) => typeof Reflect.get(store, method) === 'function');
+  if (!isStore) throw wrong('store', 'have the methods bind, find and unbind', store);
+  return store;
+}
+
+function hostsOf(hosts: unknown): Host[] {
+  if (hosts === undefined || hosts === null) throw new TypeError("'hosts' array is mandatory!");
+  if (!Array.isArray(hosts)) throw wrong('hosts', 'be an array', hosts);
+  if (hosts.length === 0) throw wrong('hosts', 'have at least one entry', hosts);
+  const seen = new Map<string, string>();
+  return hosts.map((entry: unknown, index) => {
+    const name = `hosts[${index}]`;
+    if (typeof entry !== 'string') throw wrong(name, 'be a string', entry);
+    let host;
+    try {
+      host = new Host(entry);
+    } catch (error) {
+      throw new TypeError(`'${name}': ${error instanceof Error ? error.message : String(error)}`);
+    }
+    const twin = seen.get(host.url.origin);
+    if (twin !== undefined) throw wrong(name, `name another server than '${twin}'`, entry);
+    seen.set(host.url.origin, entry);
+    return host;
+  });
+}
+
+function pathOf(path: unknown = '/socket.io/'): string {
+  if (typeof path !== 'string' || !/^\/[^\s?#%]*$/.test(path)) {
+    throw wrong('path', "be a string that begins with '/', with no space, '?', '#' or '%'", path);
+  }
+  return path.endsWith('/') ? path : `${path}/`;
+}
+
+function serverOf(server: ProxyOptions['server']): ResolvedOptions['server'] {
+  if (server !== undefined && !(isObject(server) && typeof Reflect.get(server, 'listen') === 'function')) {
+    throw wrong('server', 'be an http.Server or https.Server', server);
+  }
+  return server;
+}
+
+function hostTlsOf(hostTls: unknown = {}): HostTls {
+  if (!isObject(hostTls)) throw wrong('hostTls', 'be an object', hostTls);
+  return hostTls;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+function integer(options: ProxyOptions, name: keyof ProxyOptions, fallback: number, min: number, max: number): number {
+  const value: unknown = options[name] ?? fallback;
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
+    throw wrong(name, `be an integer from ${min} to ${max}`, value);
+  }
+  return value;
+}
+
+function boolean(options: ProxyOptions, name: keyof ProxyOptions, fallback: boolean): boolean {
+  const value: unknown = options[name] ?? fallback;
+  if (typeof value !== 'boolean') throw wrong(name, 'be a boolean', value);
+  return value;
+}

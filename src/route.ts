@@ -1,0 +1,34 @@
+import type { Binding, Bindings } from './bindings';
+import { refusals, type Refusal } from './errors';
+import { reasonOf, type Host, type Hosts } from './hosts';
+
+/** Where a request goes. */
+export interface Route {
+  host: Host;
+  /** The session's binding; `undefined` for a handshake. */
+  readonly binding: Binding | undefined;
+  /** The hosts that a handshake could not reach. */
+  readonly tried: Set<Host>;
+}
+
+/**
+ * What becomes of a request whose host could not be reached, so that nothing of it can have arrived there: a handshake
+ * goes to another host, a session's request is refused.
+ *
+ * @returns the refusal, or `undefined` when `route.host` is another host now.
+ */
+export function reroute(route: Route, error: Error, hosts: Hosts, bindings: Bindings): Refusal | undefined {
+  const { host, binding, tried } = route;
+  hosts.unreached(host, error);
+  if (binding) {
+    // Not every failure to connect means that the session is lost: this proxy may be out of ports.
+    if (reasonOf(error) === undefined) return refusals.hostFailed;
+    bindings.unbind(binding.sid);
+    return refusals.sessionUnknown;
+  }
+  tried.add(host);
+  const next = hosts.pick(tried);
+  if (!next) return hosts.pick() ? refusals.hostFailed : refusals.noHost;
+  route.host = next;
+  return undefined;
+}

@@ -1,0 +1,87 @@
+import type { IncomingMessage } from 'node:http';
+import createDebug from 'debug';
+import type { Binding, Bindings } from './bindings';
+import { refusals, type Refusal } from './errors';
+import type { Hosts } from './hosts';
+import type { Route } from './route';
+import { sidOf } from './sniffer';
+
+const debug = createDebug('socket.io-proxy:router');
+
+/** The methods whose requests may have a body. Engine.IO uses GET, POST and OPTIONS. */
+const METHODS_WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
+
+/** Decides where a request goes: by its sid to the session's host, without one to any host that is up. */
+export class Router {
+  readonly #path: string;
+  readonly #hosts: Hosts;
+  readonly #bindings: Bindings;
+
+  /** @param path with a slash at its end. */
+  constructor(path: string, hosts: Hosts, bindings: Bindings) {
+    this.#path = path;
+    this.#hosts = hosts;
+    this.#bindings = bindings;
+  }
+
+  /** The request is on `path`: with its last slash or, as Engine.IO's `addTrailingSlash: false` has it, without. */
+  owns(url: string): boolean {
+    const path = this.#path;
+    if (url.startsWith(path)) return true;
+    const bare = path.length - 1;
+    return url.startsWith(path.slice(0, bare)) && (url.length === bare || url[bare] === '?');
+  }
+
+  /** Where the request goes, or why it does not. A promise only where the store has to be asked; it never rejects. */
+  route(req: IncomingMessage): Route | Refusal | Promise<Route | Refusal> {
+    const url = req.url ?? '';
+    // A fragment is no part of a request's target (RFC 9112 §3.2); servers disagree on what follows it.
+    if (!this.owns(url) || url.includes('#')) return refusals.badRequest;
+    if (hasBadBody(req)) return refusals.badBody;
+    const sid = sidOf(url);
+    if (sid === undefined) return this.#handshake();
+    if (sid === '') return refusals.sessionUnknown;
+    const binding = this.#bindings.find(sid);
+    return binding instanceof Promise ? this.#lookUp(binding) : this.#follow(binding);
+  }
+
+  #handshake(): Route | Refusal {
+    const host = this.#hosts.pick();
+    return host ? { host, binding: undefined, tried: new Set() } : refusals.noHost;
+  }
+
+  async #lookUp(looking: Promise<Binding | undefined>): Promise<Route | Refusal> {
+    try {
+      const binding = await looking;
+      return binding ? this.#follow(binding) : refusals.sessionUnknown;
+    } catch {
+      return refusals.storeFailed;
+    }
+  }
+
+  #follow(binding: Binding): Route | Refusal {
+    const host = this.#hosts.get(binding.host);
+    if (!host) {
+      // Never trusted as an address: who can write to the store could make the proxy send requests anywhere.
+      debug('%s is bound to %s, which is no host', binding.sid, binding.host);
+      return refusals.sessionUnknown;
+    }
+    if (host.gone) {
+      this.#bindings.unbind(binding.sid);
+      return refusals.sessionUnknown;
+    }
+    return { host, binding, tried: new Set() };
+  }
+}
+
+/**
+ * A body where none belongs, or in an encoding other than chunked, is how a second request is smuggled past a proxy
+ * (RFC 9112 §11.2).
+ */
+function hasBadBody({ method = '', headers }: IncomingMessage): boolean {
+  const encoding = headers['transfer-encoding'];
+  const length = headers['content-length'];
+  if (encoding === undefined && (length === undefined || length === '0')) return false;
+  if (encoding !== undefined && (length !== undefined || encoding.toLowerCase() !== 'chunked')) return true;
+  return !METHODS_WITH_BODY.has(method) || headers.upgrade !== undefined;
+}

@@ -1,0 +1,57 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
+import type { Duplex } from 'node:stream';
+import { refusals, refuse, refuseUpgrade } from './errors';
+
+/** What a server's events are handed to. */
+export interface ServerHandlers {
+  /** Whether a request with this URL is the proxy's. */
+  owns(url: string): boolean;
+  request(req: IncomingMessage, res: ServerResponse): void;
+  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
+  listening(): void;
+  error(error: Error): void;
+}
+
+/**
+ * Puts the proxy before the listeners that a server has for `request` and `upgrade`: they keep what is not the
+ * proxy's, and what nobody else takes is refused.
+ *
+ * @returns a function that puts them back.
+ */
+export function takeOver(server: Server | HttpsServer, handlers: ServerHandlers): () => void {
+  const requestListeners = server.listeners('request');
+  const upgradeListeners = server.listeners('upgrade');
+
+  const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
+    if (handlers.owns(req.url ?? '')) handlers.request(req, res);
+    else if (!callAll(requestListeners, server, [req, res]) && server.listenerCount('request') === 1) {
+      refuse(req, res, refusals.badRequest);
+    }
+  };
+  const onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    if (handlers.owns(req.url ?? '')) handlers.upgrade(req, socket, head);
+    else if (!callAll(upgradeListeners, server, [req, socket, head]) && server.listenerCount('upgrade') === 1) {
+      socket.on('error', () => {});
+      refuseUpgrade(req, socket, refusals.badRequest);
+    }
+  };
+  const onListening = (): void => handlers.listening();
+  const onError = (error: Error): void => handlers.error(error);
+
+  server.removeAllListeners('request').removeAllListeners('upgrade');
+  server.on('request', onRequest).on('upgrade', onUpgrade).on('listening', onListening).on('error', onError);
+  return () => {
+    server.off('request', onRequest).off('upgrade', onUpgrade).off('listening', onListening).off('error', onError);
+    for (const listener of requestListeners) server.on('request', listener as () => void);
+    for (const listener of upgradeListeners) server.on('upgrade', listener as () => void);
+  };
+}
+
+/** @returns whether there was any. */
+function callAll(listeners: readonly unknown[], server: Server | HttpsServer, args: unknown[]): boolean {
+  for (const listener of listeners) {
+    if (typeof listener === 'function') Reflect.apply(listener, server, args);
+  }
+  return listeners.length > 0;
+}

@@ -1,0 +1,63 @@
+import { LRUCache } from 'lru-cache';
+
+/** Where bindings live. Every proxy that shares a store routes every session. */
+export interface SessionStore {
+  /** Once resolved, every proxy that shares the store can `find` it. `ttl` in seconds. */
+  bind(sid: string, host: string, ttl: number): Promise<void>;
+  /**
+   * The bound host, its expiry renewed to at least `ttl` seconds (never shortened: another proxy may know that the
+   * session needs longer); `undefined` when unknown or expired.
+   */
+  find(sid: string, ttl: number): Promise<string | undefined>;
+  /** Forgets the sid, if it is known. */
+  unbind(sid: string): Promise<void>;
+  /**
+   * Tells of the store's own state, where it has one: `failed` when it becomes unable to serve, `ready` when it can
+   * serve again (its contents may be gone by then). Listening starts with the first call, and ends with `close`.
+   */
+  watch?(failed: (error: Error) => void, ready: () => void): void;
+  /** Opens what has to be opened before the first call. Rejects when that fails for good. */
+  open?(): Promise<void>;
+  /** Closes what `open` opened, and nothing else. */
+  close?(): Promise<void>;
+}
+
+/** Options of {@link MemoryStore}. */
+export interface MemoryStoreOptions {
+  /**
+   * The most sessions that are kept; beyond it the one that was used longest ago is forgotten. An integer from 1.
+   * @default 100000
+   */
+  maxSessions?: number;
+}
+
+/** Bindings in this process's memory: for one proxy, whose sessions end with it. */
+export class MemoryStore implements SessionStore {
+  readonly #sessions: LRUCache<string, string>;
+
+  /** @throws TypeError when `maxSessions` is not an integer from 1. */
+  constructor({ maxSessions = 100_000 }: MemoryStoreOptions = {}) {
+    if (!Number.isSafeInteger(maxSessions) || maxSessions < 1) {
+      throw new TypeError(`'maxSessions' must be an integer from 1, received ${String(maxSessions)}`);
+    }
+    this.#sessions = new LRUCache({ max: maxSessions });
+  }
+
+  bind(sid: string, host: string, ttl: number): Promise<void> {
+    this.#sessions.set(sid, host, { ttl: ttl * 1000 });
+    return Promise.resolve();
+  }
+
+  find(sid: string, ttl: number): Promise<string | undefined> {
+    const host = this.#sessions.get(sid);
+    if (host !== undefined && this.#sessions.getRemainingTTL(sid) < ttl * 1000) {
+      this.#sessions.set(sid, host, { ttl: ttl * 1000 });
+    }
+    return Promise.resolve(host);
+  }
+
+  unbind(sid: string): Promise<void> {
+    this.#sessions.delete(sid);
+    return Promise.resolve();
+  }
+}

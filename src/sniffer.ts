@@ -1,0 +1,144 @@
+import { brotliDecompressSync, gunzipSync, inflateRawSync, inflateSync } from 'node:zlib';
+
+/** The longest sid that is bound. */
+export const MAX_SID_LENGTH = 512;
+
+/** The largest handshake response that is read, as sent and when decompressed, in bytes. */
+export const MAX_HANDSHAKE_SIZE = 65_536;
+
+/** The longest that a session may outlive its last use, in seconds: what a server can claim is bounded. */
+const MAX_LIFETIME = 86_400;
+
+/** What Engine.IO's OPEN packet says, the first that a server sends in a session. */
+export interface OpenPacket {
+  readonly sid: string;
+  /** How long the session lives without a sign of its client (`pingInterval` + `pingTimeout`), in seconds. */
+  readonly lifetime: number;
+}
+
+/**
+ * The `sid` that a request's URL carries: `undefined` when none, and `''`, which is never bound, when it is empty,
+ * repeated or too long.
+ */
+export function sidOf(url: string): string | undefined {
+  const start = url.indexOf('?');
+  if (start === -1) return undefined;
+  const query = url.slice(start + 1);
+  // Encoded names and values are rare enough that the exact way may be the slow one.
+  const sids = /[%+]/.test(query) ? new URLSearchParams(query).getAll('sid') : plainSidsOf(query);
+  const sid = sids[0];
+  if (sid === undefined) return undefined;
+  return sids.length > 1 || sid.length > MAX_SID_LENGTH ? '' : sid;
+}
+
+function plainSidsOf(query: string): string[] {
+  if (!query.includes('sid')) return [];
+  return Array.from(query.matchAll(/(?:^|&)sid(?:=([^&]*))?(?=&|$)/g), (match) => match[1] ?? '');
+}
+
+/** A request with this URL and no sid may open a session by polling. */
+export function mayOpenByPolling(url: string): boolean {
+  return /[?&]transport=polling(?:&|$)/.test(url);
+}
+
+/**
+ * Reads the OPEN packet of a handshake's response, of any of Engine.IO's framings: protocol 4, protocol 3 with length
+ * prefixes in text or binary, and JSONP around either. Only the first packet counts.
+ *
+ * @param encoding the response's `Content-Encoding`.
+ * @returns `undefined` when the body is no OPEN packet, or its sid can't be bound.
+ */
+export function openPacketOf(body: Buffer, encoding: string | undefined): OpenPacket | undefined {
+  const plain = decompress(body, encoding);
+  if (!plain) return undefined;
+  return parse(plain[0] === 0 ? binaryPacketOf(plain) : textPacketOf(unwrapJsonp(plain.toString())));
+}
+
+/**
+ * Reads the OPEN packet from the first bytes that a host sends on a WebSocket (RFC 6455 §5.2).
+ *
+ * @returns `'incomplete'` while the first frame has not arrived whole; `undefined` when it is no OPEN packet.
+ */
+export function openPacketOfFrame(bytes: Buffer): OpenPacket | undefined | 'incomplete' {
+  const [first, second] = bytes;
+  if (first === undefined || second === undefined) return 'incomplete';
+  // A final text frame, not compressed (RSV1) and, as a server's, not masked. The OPEN packet is under 125 bytes as a
+  // rule, and below every server's threshold for compression; 127 marks a length of 64 bits, which is no OPEN packet.
+  if (first !== 0x81 || second > 126) return undefined;
+  const start = second === 126 ? 4 : 2;
+  if (bytes.length < start) return 'incomplete';
+  const end = start + (second === 126 ? bytes.readUInt16BE(2) : second);
+  return bytes.length < end ? 'incomplete' : parse(bytes.toString('utf8', start, end));
+}
+
+function decompress(body: Buffer, encoding: string | undefined): Buffer | undefined {
+  const options = { maxOutputLength: MAX_HANDSHAKE_SIZE };
+  try {
+    switch (encoding?.trim().toLowerCase()) {
+      case undefined: case '': case 'identity': return body;
+      case 'gzip': case 'x-gzip': return gunzipSync(body, options);
+      case 'br': return brotliDecompressSync(body, options);
+      // "deflate" means zlib's format (RFC 9110 §8.4.1.2), but some servers send it bare. Zlib's begins with method 8
+      // and a header that is a multiple of 31 (RFC 1950 §2.2).
+      case 'deflate': return isZlib(body) ? inflateSync(body, options) : inflateRawSync(body, options);
+      default: return undefined;
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+function isZlib(body: Buffer): boolean {
+  return body.length >= 2 && (body.readUInt8(0) & 0x0f) === 8 && body.readUInt16BE(0) % 31 === 0;
+}
+
+/** `___eio[0]("…");` holds the payload as a JavaScript string. */
+function unwrapJsonp(text: string): string {
+  const literal = /^(?:\/\*\*\/)?___eio\[\d*\]\((".*")\);?\s*$/s.exec(text)?.[1];
+  if (literal === undefined) return text;
+  const payload = parseJson(literal);
+  return typeof payload === 'string' ? payload : '';
+}
+
+/** Protocol 4 separates packets by U+001E; protocol 3 writes `<length>:` before each, in UTF-16 units. */
+function textPacketOf(payload: string): string {
+  const prefix = /^(\d{1,6}):/.exec(payload);
+  if (prefix) return payload.slice(prefix[0].length, prefix[0].length + Number(prefix[1]));
+  const end = payload.indexOf('\x1e');
+  return end === -1 ? payload : payload.slice(0, end);
+}
+
+/** Protocol 3: 0 for a string, the digits of its length as bytes 0–9, 0xff, the packet. */
+function binaryPacketOf(payload: Buffer): string {
+  const end = payload.indexOf(0xff);
+  if (end < 2 || end > 7) return '';
+  let length = 0;
+  for (const digit of payload.subarray(1, end)) {
+    if (digit > 9) return '';
+    length = length * 10 + digit;
+  }
+  return payload.toString('utf8', end + 1, end + 1 + length);
+}
+
+function parse(packet: string): OpenPacket | undefined {
+  if (!packet.startsWith('0{')) return undefined;
+  const open = parseJson(packet.slice(1));
+  if (typeof open !== 'object' || open === null || !('sid' in open)) return undefined;
+  const { sid } = open;
+  if (typeof sid !== 'string' || sid === '' || sid.length > MAX_SID_LENGTH) return undefined;
+  const ms = millisecondsOf(open, 'pingInterval') + millisecondsOf(open, 'pingTimeout');
+  return { sid, lifetime: Math.min(ms / 1000, MAX_LIFETIME) };
+}
+
+function millisecondsOf(open: object, name: string): number {
+  const value: unknown = Reflect.get(open, name);
+  return typeof value === 'number' && value > 0 ? value : 0;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,160 @@
+import { EventEmitter } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import createDebug from 'debug';
+import type { SessionStore } from './session-store';
+
+const debug = createDebug('socket.io-proxy:store');
+
+/** Pause between two attempts to reach a store that failed, and how long one may take, in ms. */
+const PROBE_INTERVAL = 500;
+const PROBE_TIMEOUT = 10_000;
+
+/** The share of `storeTimeout` that a look-up may take: with the default, its request is answered within a second. */
+const READ_SHARE = 0.8;
+
+export interface StoreGuardEvents {
+  /** The store has failed; the first of a row of failures. */
+  degraded: [error: Error];
+  /** The store works again, after it had failed. */
+  recovered: [];
+  /** The store has just been connected, or works again: what it held may be gone. */
+  ready: [];
+}
+
+/** What a call rejects with that the store did not answer in time, or was not asked since it is known to fail. */
+export class StoreError extends Error {
+  override name = 'StoreError';
+}
+
+/**
+ * A session store with deadlines: no call waits longer than `storeTimeout`, and none waits at all while the store is
+ * known not to answer. Then only one call at a time is on its way, to learn when it is back.
+ */
+export class StoreGuard extends EventEmitter<StoreGuardEvents> {
+  readonly #store: SessionStore;
+  readonly #timeout: number;
+  readonly #closing = new AbortController();
+  #degraded = false;
+  /** The store answers nothing, where a degraded one may still answer reads (`READONLY`, `OOM`). */
+  #silent = false;
+
+  constructor(store: SessionStore, timeout: number) {
+    super();
+    this.#store = store;
+    this.#timeout = timeout;
+  }
+
+  get degraded(): boolean {
+    return this.#degraded;
+  }
+
+  /** Opens the store, and begins to listen to what it tells of itself. */
+  start(): void {
+    this.#store.watch?.(
+      (error) => {
+        // A client's errors are those of its connection, not of one command.
+        this.#silent = true;
+        this.#fail(error);
+      },
+      () => this.#ready(),
+    );
+    this.#store.open?.().catch((error: unknown) => this.#fail(toError(error)));
+  }
+
+  /** The bound host. Rejects when the store can't be asked, or does not answer in time. */
+  async find(sid: string, ttl: number): Promise<string | undefined> {
+    if (this.#silent) throw new StoreError('the session store does not answer');
+    try {
+      return await this.#within(this.#store.find(sid, ttl), this.#timeout * READ_SHARE);
+    } catch (error) {
+      this.#silent = true;
+      this.#fail(toError(error));
+      throw error;
+    }
+  }
+
+  /** Whether the binding was stored. Never rejects. */
+  async bind(sid: string, host: string, ttl: number): Promise<boolean> {
+    if (this.#degraded) return false;
+    return this.#write(this.#store.bind(sid, host, ttl));
+  }
+
+  /** Forgets a sid where the store can be asked. Never rejects. */
+  async unbind(sid: string): Promise<void> {
+    if (!this.#degraded) await this.#write(this.#store.unbind(sid));
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    if (!this.#store.close) return;
+    await this.#within(this.#store.close()).catch((error: unknown) => debug('close: %s', toError(error).message));
+  }
+
+  async #write(writing: Promise<void>): Promise<boolean> {
+    try {
+      await this.#within(writing);
+      return true;
+    } catch (error) {
+      if (error instanceof StoreError) this.#silent = true;
+      this.#fail(toError(error));
+      return false;
+    }
+  }
+
+  /** Rejects when the store has not answered within the deadline; what it answers then is of no interest. */
+  async #within<T>(answer: Promise<T>, ms = this.#timeout): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new StoreError(`the session store did not answer within ${ms} ms`)), ms);
+    });
+    try {
+      return await Promise.race([answer, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #fail(error: Error): void {
+    if (this.#degraded || this.#closing.signal.aborted) return;
+    this.#degraded = true;
+    debug('degraded: %s', error.message);
+    this.emit('degraded', error);
+    void this.#probe();
+  }
+
+  /** Asks the store until it answers, one call at a time: one that hangs is left to end when the store is back. */
+  async #probe(): Promise<void> {
+    const { signal } = this.#closing;
+    while (this.#degraded) {
+      await sleep(PROBE_INTERVAL, undefined, { signal, ref: false }).catch(() => {});
+      if (signal.aborted) return;
+      try {
+        // The empty sid is never bound by a proxy, so this writes, reads and leaves nothing.
+        await this.#within(this.#store.bind('', '', 1), PROBE_TIMEOUT);
+        this.#ready();
+      } catch (error) {
+        debug('still degraded: %s', toError(error).message);
+        // What was answered with an error was answered: reads may go on.
+        if (await this.#answersReads()) this.#silent = false;
+      }
+    }
+  }
+
+  async #answersReads(): Promise<boolean> {
+    return this.#within(this.#store.find('', 1)).then(() => true, () => false);
+  }
+
+  #ready(): void {
+    if (this.#closing.signal.aborted) return;
+    const wasDegraded = this.#degraded;
+    this.#degraded = false;
+    this.#silent = false;
+    debug('ready');
+    if (wasDegraded) this.emit('recovered');
+    this.emit('ready');
+  }
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

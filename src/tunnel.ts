@@ -1,0 +1,190 @@
+import http, { type ClientRequest, type IncomingMessage } from 'node:http';
+import https from 'node:https';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Binding } from './bindings';
+import { refusals, refuseUpgrade, type Refusal } from './errors';
+import { requestHeaders, responseHeaders } from './headers';
+import type { Host } from './hosts';
+import type { ResolvedOptions } from './options';
+import type { Route } from './route';
+import { MAX_HANDSHAKE_SIZE, openPacketOfFrame, type OpenPacket } from './sniffer';
+
+/** How long one side may stay open after the other has ended, in ms: what is under way has arrived by then. */
+const HALF_OPEN_TIMEOUT = 10_000;
+
+export type TunnelOptions = Pick<ResolvedOptions, 'changeOrigin' | 'xfwd' | 'connectTimeout' | 'hostTimeout' | 'hostTls'>;
+
+/** What a tunnel needs of the forwarder that runs it. */
+export interface TunnelContext {
+  readonly options: TunnelOptions;
+  /** `undefined` when the route leads to another host now. */
+  reroute(route: Route, error: Error): Refusal | undefined;
+  /** Hears of the session that a handshake over this WebSocket has opened. */
+  openedByWebSocket(tunnel: Tunnel, packet: OpenPacket): void;
+  /** Hears once that the tunnel is over, however it ended. */
+  ended(tunnel: Tunnel): void;
+}
+
+/** One WebSocket: the upgrade request, and the two sockets that are joined when the host accepts it. */
+export class Tunnel {
+  readonly route: Route;
+  /** The session that a handshake over this WebSocket has opened. */
+  binding: Binding | undefined;
+  readonly #req: IncomingMessage;
+  readonly #socket: Duplex;
+  readonly #head: Buffer;
+  readonly #context: TunnelContext;
+  #request: ClientRequest | undefined;
+  #hostSocket: Socket | undefined;
+  #lingering: NodeJS.Timeout | undefined;
+
+  constructor(req: IncomingMessage, socket: Duplex, head: Buffer, route: Route, context: TunnelContext) {
+    this.#req = req;
+    this.#socket = socket;
+    this.#head = head;
+    this.route = route;
+    this.#context = context;
+  }
+
+  start(): void {
+    this.#socket.once('close', () => {
+      clearTimeout(this.#lingering);
+      this.#request?.destroy();
+      this.#hostSocket?.destroy();
+      this.#context.ended(this);
+    });
+    if (this.#socket instanceof Socket) {
+      // Its time is the session's from here on, not the HTTP server's; small frames are not to wait for each other.
+      this.#socket.setTimeout(0).setNoDelay(true).setKeepAlive(true, 30_000);
+    }
+    this.#socket.once('end', () => {
+      // A client that ends before it is answered has gone.
+      if (this.#hostSocket) this.#linger();
+      else this.destroy();
+    });
+    this.#connect();
+  }
+
+  /** Ends it now. */
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #connect(): void {
+    const { options } = this.#context;
+    let connected = false;
+    const request = this.#request = openRequest(this.#req, this.route.host, options);
+    let late: Refusal | undefined;
+    const deadline = (ms: number, refusal: Refusal): NodeJS.Timeout => setTimeout(() => {
+      late = refusal;
+      request.destroy(Object.assign(new Error('the host is silent'), { code: 'ETIMEDOUT' }));
+    }, ms);
+    let timer = deadline(options.connectTimeout, refusals.hostFailed);
+    request.once('socket', (socket) => {
+      socket.once(this.route.host.url.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
+        // From here on the request may have arrived, and may not be sent again.
+        connected = true;
+        clearTimeout(timer);
+        timer = deadline(options.hostTimeout, refusals.hostTimeout);
+      });
+    });
+    request.once('close', () => clearTimeout(timer));
+    request.once('upgrade', (response, socket, head) => {
+      clearTimeout(timer);
+      this.#join(response, socket, head);
+    });
+    request.once('response', (response) => {
+      clearTimeout(timer);
+      this.#relay(response);
+    });
+    request.on('error', (error) => {
+      if (this.#socket.destroyed || this.#hostSocket) return;
+      if (connected) this.#refuse(late ?? refusals.hostFailed);
+      else this.#goElsewhere(error);
+    });
+    request.end();
+  }
+
+  #goElsewhere(error: Error): void {
+    const refusal = this.#context.reroute(this.route, error);
+    if (refusal) this.#refuse(refusal);
+    else this.#connect();
+  }
+
+  #refuse(refusal: Refusal): void {
+    refuseUpgrade(this.#req, this.#socket, refusal);
+  }
+
+  /** The host does not switch protocols: its answer goes to the client, whose connection ends with it. */
+  #relay(response: IncomingMessage): void {
+    response.on('error', () => this.destroy());
+    const headers = [...responseHeaders(response.rawHeaders), 'Connection', 'close'];
+    this.#socket.write(head(`${response.statusCode ?? 502} ${response.statusMessage ?? ''}`, headers));
+    response.pipe(this.#socket).once('finish', () => this.destroy());
+  }
+
+  #join(response: IncomingMessage, hostSocket: Socket, hostHead: Buffer): void {
+    const socket = this.#socket;
+    this.#hostSocket = hostSocket;
+    hostSocket.setTimeout(0).setNoDelay(true).setKeepAlive(true, 30_000);
+    hostSocket.on('error', () => socket.destroy());
+    hostSocket.once('end', () => this.#linger());
+    hostSocket.once('close', () => {
+      // What the host sent last may still have to leave.
+      this.#linger();
+      socket.end(() => socket.destroy());
+    });
+    if (socket.destroyed) {
+      hostSocket.destroy();
+      return;
+    }
+    if (!this.route.binding) this.#sniff(hostSocket);
+    if (hostHead.length > 0) hostSocket.unshift(hostHead);
+    // What the client sent after its head, before it heard that it may.
+    if (this.#head.length > 0) socket.unshift(this.#head);
+    socket.write(head('101 Switching Protocols', [
+      ...responseHeaders(response.rawHeaders), 'Connection', 'Upgrade', 'Upgrade', 'websocket',
+    ]));
+    hostSocket.pipe(socket).pipe(hostSocket);
+  }
+
+  /** One side has ended: the other has a while to end too. */
+  #linger(): void {
+    this.#lingering ??= setTimeout(() => this.destroy(), HALF_OPEN_TIMEOUT);
+  }
+
+  /** Reads the first frame as it passes: it holds the sid of a session that was opened by WebSocket. */
+  #sniff(hostSocket: Socket): void {
+    let seen: Buffer = Buffer.alloc(0);
+    const onData = (chunk: Buffer): void => {
+      seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
+      const packet = openPacketOfFrame(seen);
+      if (packet === 'incomplete' && seen.length <= MAX_HANDSHAKE_SIZE) return;
+      hostSocket.off('data', onData);
+      // No later request needs the binding, so the frame does not wait for it.
+      if (typeof packet === 'object') this.#context.openedByWebSocket(this, packet);
+    };
+    hostSocket.on('data', onData);
+  }
+}
+
+function openRequest(req: IncomingMessage, host: Host, options: TunnelOptions): ClientRequest {
+  const { protocol, hostname } = host.url;
+  const target = {
+    hostname: hostname.replace(/^\[|\]$/g, ''),
+    port: host.port,
+    method: 'GET',
+    path: req.url,
+    headers: [...requestHeaders(req, host, options), 'Connection', 'Upgrade', 'Upgrade', 'websocket'],
+    agent: false,
+    setHost: false,
+  } as const;
+  return protocol === 'https:' ? https.request({ ...options.hostTls, ...target }) : http.request(target);
+}
+
+function head(status: string, headers: readonly string[]): string {
+  let text = `HTTP/1.1 ${status}\r\n`;
+  for (let i = 0; i < headers.length; i += 2) text += `${headers[i] ?? ''}: ${headers[i + 1] ?? ''}\r\n`;
+  return `${text}\r\n`;
+}
