@@ -139,8 +139,9 @@ export class Tunnel {
       hostSocket.destroy();
       return;
     }
-    if (!this.route.binding) this.#sniff(hostSocket);
+    // Before the first listener for data: to a flowing socket it would be given at once, and so miss the client.
     if (hostHead.length > 0) hostSocket.unshift(hostHead);
+    if (!this.route.binding) this.#sniff(hostSocket);
     // What the client sent after its head, before it heard that it may.
     if (this.#head.length > 0) socket.unshift(this.#head);
     socket.write(head('101 Switching Protocols', [

@@ -1,0 +1,41 @@
+import { Remote } from './remote';
+
+export interface Connected {
+  key: number;
+  sid: string;
+  host: string;
+  transport: 'polling' | 'websocket';
+}
+
+export interface ClientOptions {
+  url: string;
+  version?: 2 | 3 | 4;
+  transports?: ('polling' | 'websocket')[];
+  /** Waits for the upgrade to WebSocket. */
+  upgraded?: boolean;
+  [option: string]: unknown;
+}
+
+/** Socket.IO clients in a process of their own. */
+export class Clients extends Remote {
+  constructor() {
+    super('clients.mjs');
+  }
+
+  connect(options: ClientOptions): Promise<Connected> {
+    return this.call<Connected>('connect', options);
+  }
+
+  /** Text and binary, small and of 1 MB, there and back. */
+  exchange(key: number): Promise<void> {
+    return this.call('exchange', key);
+  }
+
+  host(key: number): Promise<string> {
+    return this.call('host', key);
+  }
+
+  close(key: number): Promise<void> {
+    return this.call('close', key);
+  }
+}

@@ -1,0 +1,14 @@
+import type { ChildProcess } from 'node:child_process';
+import { spawnRedis } from './redis-server';
+
+declare global {
+  var sharedRedis: ChildProcess | undefined;
+}
+
+/** Starts the Redis that the tests share, unless `REDIS_URL` names one. */
+export default async function globalSetup(): Promise<void> {
+  if (process.env['REDIS_URL']) return;
+  const { port, child } = await spawnRedis();
+  globalThis.sharedRedis = child;
+  process.env['REDIS_URL'] = `redis://127.0.0.1:${port}`;
+}

@@ -1,0 +1,37 @@
+import { Remote } from './remote';
+
+export interface HostOptions {
+  version?: 2 | 3 | 4;
+  port?: number;
+  keepAliveTimeout?: number;
+  pingInterval?: number;
+  pingTimeout?: number;
+  [option: string]: unknown;
+}
+
+/** A Socket.IO server in a process of its own. */
+export class HostProcess extends Remote {
+  /** As it stands in a proxy's `hosts`. */
+  name = '';
+
+  constructor() {
+    super('host.mjs');
+  }
+
+  get port(): number {
+    return Number(this.name.split(':')[1]);
+  }
+
+  async start(options: HostOptions = {}): Promise<this> {
+    this.name = `127.0.0.1:${await this.call<number>('start', options)}`;
+    return this;
+  }
+}
+
+export function startHost(options?: HostOptions): Promise<HostProcess> {
+  return new HostProcess().start(options);
+}
+
+export function startHosts(count: number, options?: HostOptions): Promise<HostProcess[]> {
+  return Promise.all(Array.from({ length: count }, () => startHost(options)));
+}

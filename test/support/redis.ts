@@ -1,0 +1,72 @@
+import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createClient } from 'redis';
+import { onCleanup } from './cleanup';
+import { spawnRedis } from './redis-server';
+
+/** A client as the package `redis` makes it, open, with no retries beyond what the package does by default. */
+export type TestClient = ReturnType<typeof createClient>;
+
+/** The Redis that all tests share. Keys are kept apart by `keyPrefix`. */
+export function sharedRedisUrl(): string {
+  const url = process.env['REDIS_URL'];
+  if (url === undefined) throw new Error('the global set-up has not run');
+  return url;
+}
+
+export function uniqueKeyPrefix(): string {
+  return `test-${randomBytes(6).toString('hex')}#`;
+}
+
+/** An open client, closed when the test is over. */
+export async function openClient(url = sharedRedisUrl()): Promise<TestClient> {
+  const client = createClient({ url });
+  client.on('error', () => {});
+  onCleanup(() => client.isOpen && client.destroy());
+  await client.connect();
+  return client as TestClient;
+}
+
+/** A redis-server of the test's own, that it may kill, freeze and start again. */
+export class RedisProcess {
+  readonly port: number;
+  #child: ChildProcess | undefined;
+
+  private constructor(port: number, child: ChildProcess) {
+    this.port = port;
+    this.#child = child;
+    onCleanup(() => this.kill());
+  }
+
+  static async start(args: string[] = []): Promise<RedisProcess> {
+    const { port, child } = await spawnRedis(undefined, args);
+    return new RedisProcess(port, child);
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  /** Starts it again on the same port, empty. */
+  async restart(args: string[] = []): Promise<void> {
+    await this.kill();
+    this.#child = (await spawnRedis(this.port, args)).child;
+  }
+
+  async kill(): Promise<void> {
+    const child = this.#child;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exited;
+  }
+
+  freeze(): void {
+    this.#child?.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#child?.kill('SIGCONT');
+  }
+}
