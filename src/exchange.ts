@@ -19,8 +19,8 @@ export interface ExchangeContext {
   acquire(route: Route): Connection;
   /** `undefined` when the route leads to another host now. */
   reroute(route: Route, error: Error): Refusal | undefined;
-  /** Binds the session that a handshake has opened. */
-  opened(route: Route, packet: OpenPacket): Promise<void>;
+  /** Binds the session that a handshake has opened; a refusal when it may not go on. */
+  opened(route: Route, packet: OpenPacket): Promise<Refusal | undefined>;
   /** Hears once that the exchange is over, however it ended. */
   ended(exchange: Exchange): void;
 }
@@ -166,8 +166,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
   async #finishHandshake({ status, message, headers, chunks }: Held): Promise<void> {
     const body = Buffer.concat(chunks);
     const packet = openPacketOf(body, headerOf(headers, 'content-encoding'));
-    if (packet) await this.#context.opened(this.route, packet);
+    const refusal = packet && await this.#context.opened(this.route, packet);
     if (this.#res.destroyed) return;
+    if (refusal) {
+      this.#refuse(refusal);
+      return;
+    }
     this.#writeHead(status, message, headers);
     this.#res.end(body);
   }

@@ -4,7 +4,7 @@ import createDebug from 'debug';
 import httpProxy from 'http-proxy';
 import type { Binding, Bindings } from './bindings';
 import { Connections, type Connection } from './connections';
-import type { Refusal } from './errors';
+import { refusals, type Refusal } from './errors';
 import { Exchange, type ExchangeContext } from './exchange';
 import type { Hosts } from './hosts';
 import type { ResolvedOptions } from './options';
@@ -97,12 +97,19 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     return reroute(route, error, this.#hosts, this.#bindings);
   }
 
-  async opened(route: Route, packet: OpenPacket): Promise<void> {
-    await this.#bind(route, packet, 'polling');
+  async opened(route: Route, packet: OpenPacket): Promise<Refusal | undefined> {
+    const binding = await this.#bindings.bind(packet.sid, route.host.name, packet.lifetime);
+    if (binding.storedAt === 0 && this.options.onStoreFailure === 'refuse') {
+      this.#bindings.unbind(packet.sid);
+      return refusals.storeFailed;
+    }
+    this.#tell(binding, 'polling');
+    return undefined;
   }
 
-  openedByWebSocket(tunnel: Tunnel, packet: OpenPacket): void {
-    void this.#bind(tunnel.route, packet, 'websocket').then((binding) => {
+  openedByWebSocket(tunnel: Tunnel, { sid, lifetime }: OpenPacket): void {
+    void this.#bindings.bind(sid, tunnel.route.host.name, lifetime).then((binding) => {
+      this.#tell(binding, 'websocket');
       if (!this.#active.has(tunnel)) return;
       this.#bindings.hold(binding);
       tunnel.binding = binding;
@@ -143,12 +150,9 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     return true;
   }
 
-  async #bind(route: Route, { sid, lifetime }: OpenPacket, transport: Transport): Promise<Binding> {
-    const host = route.host.name;
-    const binding = await this.#bindings.bind(sid, host, lifetime);
+  #tell({ sid, host }: Binding, transport: Transport): void {
     debug('%s opened on %s by %s', sid, host, transport);
     this.#onSession({ sid, host, transport });
-    return binding;
   }
 }
 

@@ -39,6 +39,13 @@ export interface ProxyOptions {
   cacheSize?: number;
   /** How long the session store may take to answer. From 1. @default 1000 */
   storeTimeout?: number;
+  /**
+   * What becomes of new sessions that need the store while it fails. `'local'`: they are bound in this proxy alone,
+   * and stored once the store is back; enough with one proxy, or where a client's requests keep to one. `'refuse'`:
+   * a handshake by polling is answered with 503, so that no session is opened that another proxy could not route.
+   * @default 'local'
+   */
+  onStoreFailure?: 'local' | 'refuse';
   /** How long a connection to a host may take to be made. From 1. @default 1000 */
   connectTimeout?: number;
   /**
@@ -93,6 +100,7 @@ export interface ResolvedOptions {
   readonly keyExpiry: number;
   readonly cacheSize: number;
   readonly storeTimeout: number;
+  readonly onStoreFailure: 'local' | 'refuse';
   readonly connectTimeout: number;
   readonly hostTimeout: number;
   readonly drainTimeout: number;
@@ -111,7 +119,7 @@ const MAX_DELAY = 2 ** 31 - 1;
 
 const NAMES = new Set<string>([
   'redisClient', 'store', 'hosts', 'path', 'checkInterval', 'checkTimeout', 'unhealthyAfter', 'healthyAfter',
-  'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout', 'connectTimeout', 'hostTimeout', 'drainTimeout', 'xfwd',
+  'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout', 'onStoreFailure', 'connectTimeout', 'hostTimeout', 'drainTimeout', 'xfwd',
   'changeOrigin', 'hostTls', 'server', 'maxHeaderSize', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout',
 ] satisfies (keyof ProxyOptions)[]);
 
@@ -135,6 +143,7 @@ export function resolveOptions(options: ProxyOptions): ResolvedOptions {
     keyExpiry: integer(options, 'keyExpiry', 60, 1, MAX_DELAY),
     cacheSize: integer(options, 'cacheSize', 100_000, 1, 10_000_000),
     storeTimeout: integer(options, 'storeTimeout', 1000, 1, MAX_DELAY),
+    onStoreFailure: onStoreFailureOf(options.onStoreFailure),
     connectTimeout: integer(options, 'connectTimeout', 1000, 1, MAX_DELAY),
     hostTimeout: integer(options, 'hostTimeout', 120_000, 1, MAX_DELAY),
     drainTimeout: integer(options, 'drainTimeout', 10_000, 0, MAX_DELAY),
@@ -193,6 +202,11 @@ function pathOf(path: unknown = '/socket.io/'): string {
     throw wrong('path', "be a string that begins with '/', with no space, '?', '#' or '%'", path);
   }
   return path.endsWith('/') ? path : `${path}/`;
+}
+
+function onStoreFailureOf(policy: unknown = 'local'): ResolvedOptions['onStoreFailure'] {
+  if (policy !== 'local' && policy !== 'refuse') throw wrong('onStoreFailure', "be 'local' or 'refuse'", policy);
+  return policy;
 }
 
 function serverOf(server: ProxyOptions['server']): ResolvedOptions['server'] {

@@ -64,7 +64,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     this.#hosts = new Hosts(resolved.hosts, resolved);
     this.#bindings = new Bindings(resolved.store, resolved);
     this.#healthChecker = new HealthChecker(this.#hosts, resolved);
-    this.#router = new Router(resolved.path, this.#hosts, this.#bindings);
+    this.#router = new Router(resolved, this.#hosts, this.#bindings);
     this.#forwarder = new Forwarder(resolved, this.#hosts, this.#bindings, (session) => this.emit('session', session));
     this.server = resolved.server ?? createServer(resolved);
     this.#release = takeOver(this.server, {

@@ -10,9 +10,8 @@ export interface RedisClient {
   expire(key: string, seconds: number): Promise<unknown>;
   ttl(key: string): Promise<unknown>;
   del(key: string): Promise<unknown>;
-  // A method's parameters are compared both ways, so clients with their own lists of events fit.
-  on(event: string, listener: (...args: never[]) => void): unknown;
-  off(event: string, listener: (...args: never[]) => void): unknown;
+  on(event: string, listener: (...args: unknown[]) => void): unknown;
+  off(event: string, listener: (...args: unknown[]) => void): unknown;
 }
 
 const METHODS = ['connect', 'get', 'setEx', 'expire', 'ttl', 'del', 'on', 'off'] as const;
@@ -22,7 +21,7 @@ export class RedisStore implements SessionStore {
   readonly #client: RedisClient;
   readonly #keyPrefix: string;
   #opened = false;
-  #watchers: { failed: (error: Error) => void; ready: () => void } | undefined;
+  readonly #listeners: [event: string, listener: (...args: unknown[]) => void][] = [];
 
   /**
    * @param client opened or not; one that is not open yet is opened by `open()`, and then closed by `close()`.
@@ -61,9 +60,8 @@ export class RedisStore implements SessionStore {
   }
 
   watch(failed: (error: Error) => void, ready: () => void): void {
-    this.#watchers = { failed, ready };
-    this.#client.on('error', failed);
-    this.#client.on('ready', ready);
+    this.#listen('error', (error) => failed(error instanceof Error ? error : new Error(String(error))));
+    this.#listen('ready', () => ready());
   }
 
   async open(): Promise<void> {
@@ -75,11 +73,12 @@ export class RedisStore implements SessionStore {
   async close(): Promise<void> {
     if (this.#opened && this.#client.isOpen) await closeClient(this.#client);
     this.#opened = false;
-    if (this.#watchers) {
-      this.#client.off('error', this.#watchers.failed);
-      this.#client.off('ready', this.#watchers.ready);
-      this.#watchers = undefined;
-    }
+    for (const [event, listener] of this.#listeners.splice(0)) this.#client.off(event, listener);
+  }
+
+  #listen(event: string, listener: (...args: unknown[]) => void): void {
+    this.#listeners.push([event, listener]);
+    this.#client.on(event, listener);
   }
 }
 

@@ -3,6 +3,7 @@ import createDebug from 'debug';
 import type { Binding, Bindings } from './bindings';
 import { refusals, type Refusal } from './errors';
 import type { Hosts } from './hosts';
+import type { ResolvedOptions } from './options';
 import type { Route } from './route';
 import { sidOf } from './sniffer';
 
@@ -11,15 +12,18 @@ const debug = createDebug('socket.io-proxy:router');
 /** The methods whose requests may have a body. Engine.IO uses GET, POST and OPTIONS. */
 const METHODS_WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
 
+export type RouterOptions = Pick<ResolvedOptions, 'path' | 'onStoreFailure'>;
+
 /** Decides where a request goes: by its sid to the session's host, without one to any host that is up. */
 export class Router {
   readonly #path: string;
+  readonly #refusesUnstored: boolean;
   readonly #hosts: Hosts;
   readonly #bindings: Bindings;
 
-  /** @param path with a slash at its end. */
-  constructor(path: string, hosts: Hosts, bindings: Bindings) {
+  constructor({ path, onStoreFailure }: RouterOptions, hosts: Hosts, bindings: Bindings) {
     this.#path = path;
+    this.#refusesUnstored = onStoreFailure === 'refuse';
     this.#hosts = hosts;
     this.#bindings = bindings;
   }
@@ -39,13 +43,15 @@ export class Router {
     if (!this.owns(url) || url.includes('#')) return refusals.badRequest;
     if (hasBadBody(req)) return refusals.badBody;
     const sid = sidOf(url);
-    if (sid === undefined) return this.#handshake();
+    if (sid === undefined) return this.#handshake(req);
     if (sid === '') return refusals.sessionUnknown;
     const binding = this.#bindings.find(sid);
     return binding instanceof Promise ? this.#lookUp(binding) : this.#follow(binding);
   }
 
-  #handshake(): Route | Refusal {
+  #handshake({ headers }: IncomingMessage): Route | Refusal {
+    // A session that is opened by WebSocket needs no store: its requests are over with the handshake.
+    if (this.#refusesUnstored && this.#bindings.degraded && headers.upgrade === undefined) return refusals.storeFailed;
     const host = this.#hosts.pick();
     return host ? { host, binding: undefined, tried: new Set() } : refusals.noHost;
   }

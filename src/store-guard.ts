@@ -132,8 +132,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
         // The empty sid is never bound by a proxy, so this writes, reads and leaves nothing.
         await this.#within(this.#store.bind('', '', 1), PROBE_TIMEOUT);
         this.#ready();
-      } catch (error) {
-        debug('still degraded: %s', toError(error).message);
+      } catch {
         // What was answered with an error was answered: reads may go on.
         if (await this.#answersReads()) this.#silent = false;
       }
@@ -149,8 +148,10 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     const wasDegraded = this.#degraded;
     this.#degraded = false;
     this.#silent = false;
-    debug('ready');
-    if (wasDegraded) this.emit('recovered');
+    if (wasDegraded) {
+      debug('recovered');
+      this.emit('recovered');
+    }
     this.emit('ready');
   }
 }

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { MemoryStore, Proxy } from '../../src';
+import { MemoryStore, Proxy, type ProxyOptions } from '../../src';
 import { onCleanup } from './cleanup';
 
-export type ProxyInstance = Proxy.Proxy;
+export type ProxyInstance = Proxy;
 
 /** A proxy that listens, with its URL and port. It is closed, at once, when the test is over. */
 export interface Started {
@@ -13,7 +13,7 @@ export interface Started {
 }
 
 /** Starts a proxy on a memory store, unless a store or a Redis client is given. */
-export async function startProxy(options: Proxy.ProxyOptions): Promise<Started> {
+export async function startProxy(options: ProxyOptions): Promise<Started> {
   const store = options.redisClient || options.store ? {} : { store: new MemoryStore() };
   const proxy = new Proxy({ drainTimeout: 0, ...store, ...options });
   onCleanup(() => proxy.close());

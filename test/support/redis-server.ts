@@ -8,15 +8,17 @@ import { createInterface } from 'node:readline';
 export async function spawnRedis(port?: number, args: string[] = []): Promise<{ port: number; child: ChildProcess }> {
   for (;;) {
     const candidate = port ?? randomInt(20_000, 32_000);
-    const child = spawn(
-      'redis-server',
-      ['--port', String(candidate), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', tmpdir(), ...args],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    );
+    const child = launchRedis(candidate, args);
     if (await isReady(child)) return { port: candidate, child };
     if (port !== undefined) throw new Error(`redis-server did not start on port ${port}`);
     // Another process has that port: try one more.
   }
+}
+
+/** Starts a redis-server that keeps nothing on disk by itself; it may take a while until it takes connections. */
+export function launchRedis(port: number, args: string[]): ChildProcess {
+  const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', tmpdir()];
+  return spawn('redis-server', [...fixed, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
 }
 
 async function isReady(child: ChildProcess): Promise<boolean> {

@@ -1,9 +1,12 @@
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createClient } from 'redis';
 import { onCleanup } from './cleanup';
-import { spawnRedis } from './redis-server';
+import { launchRedis, spawnRedis } from './redis-server';
 
 /** A client as the package `redis` makes it, open, with no retries beyond what the package does by default. */
 export type TestClient = ReturnType<typeof createClient>;
@@ -52,6 +55,24 @@ export class RedisProcess {
   async restart(args: string[] = []): Promise<void> {
     await this.kill();
     this.#child = (await spawnRedis(this.port, args)).child;
+  }
+
+  /** Starts it again with so much data that it loads for some seconds, in which it answers `LOADING`. */
+  async restartLoading(): Promise<void> {
+    await this.kill();
+    const dir = mkdtempSync(join(tmpdir(), 'redis-'));
+    onCleanup(() => rmSync(dir, { recursive: true, force: true }));
+    const args = ['--dir', dir, '--enable-debug-command', 'yes'];
+    const { child } = await spawnRedis(this.port, args);
+    this.#child = child;
+    const client = await openClient(this.url);
+    await client.sendCommand(['DEBUG', 'POPULATE', '3000']);
+    await client.sendCommand(['SAVE']);
+    client.destroy();
+    await this.kill();
+    // One millisecond a key, with a look at its clients every kilobyte.
+    const slowly = ['--key-load-delay', '1000', '--loading-process-events-interval-bytes', '1024'];
+    this.#child = launchRedis(this.port, [...args, ...slowly]);
   }
 
   async kill(): Promise<void> {

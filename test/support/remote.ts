@@ -17,12 +17,11 @@ export class Remote extends EventEmitter {
   readonly #calls = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
   #lastId = 0;
 
-  constructor(fixture: string, args: string[] = []) {
+  constructor(fixture: string, execArgv: string[] = []) {
     super();
-    this.#child = fork(join(__dirname, '../fixtures', fixture), args, {
+    this.#child = fork(join(__dirname, '../fixtures', fixture), {
       serialization: 'advanced',
-      // What jest sets for itself (loaders, inspectors) is none of a fixture's business.
-      execArgv: [],
+      execArgv,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     this.#child.on('message', (answer: Answer) => this.#onAnswer(answer));
@@ -35,6 +34,11 @@ export class Remote extends EventEmitter {
 
   get pid(): number {
     return this.#child.pid ?? NaN;
+  }
+
+  /** The process has not ended. */
+  get connected(): boolean {
+    return this.#child.connected;
   }
 
   call<T>(method: string, ...args: unknown[]): Promise<T> {

@@ -1,0 +1,227 @@
+import { once } from 'node:events';
+import http from 'node:http';
+import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import WebSocket from 'ws';
+import { onCleanup } from '../support/cleanup';
+import { startHost, startHosts, type HostProcess } from '../support/hosts';
+import { handshake, pollUrl, request, startServer } from '../support/http';
+import { startProxy, type Started } from '../support/proxy';
+import { startProxyProcess } from '../support/proxy-process';
+import { until } from '../support/until';
+
+/** A poll's bytes, for a socket that is to be left in some way of its own. */
+const pollBytes = (sid: string): string => `GET /socket.io/?EIO=4&transport=polling&sid=${sid} HTTP/1.1\r\nHost: a\r\n\r\n`;
+
+/** A session that has taken its first packets, so that its next poll is held. */
+async function heldSession(url: string): Promise<string> {
+  const sid = await handshake(url);
+  await request(pollUrl(url, sid), { method: 'POST', body: '40' });
+  await request(pollUrl(url, sid));
+  return sid;
+}
+
+/** A connection with a held poll. */
+async function holdPoll(port: number, host: HostProcess, sid: string): Promise<net.Socket> {
+  const polled = once(host, 'poll');
+  const socket = net.connect(port, '127.0.0.1').on('error', () => {});
+  onCleanup(() => socket.destroy());
+  socket.write(pollBytes(sid));
+  await polled;
+  return socket;
+}
+
+describe('a client that leaves a held poll', () => {
+  let host: HostProcess;
+  let started: Started;
+
+  beforeAll(async () => {
+    host = await startHost();
+    started = await startProxy({ hosts: [host.name] });
+  });
+
+  it.each<[string, (socket: net.Socket) => void]>([
+    ['by closing', (socket) => socket.destroy()],
+    ['by a reset', (socket) => socket.resetAndDestroy()],
+    ['by a FIN', (socket) => socket.end()],
+  ])('%s frees the host\'s request within 500 ms', async (_, leave) => {
+    const socket = await holdPoll(started.port, host, await heldSession(started.url));
+    expect(await host.call('polls')).toBe(1);
+    leave(socket);
+    expect(await until('the poll is freed', async () => await host.call<number>('polls') === 0)).toBeLessThan(500);
+  });
+
+  it('while its body is on the way frees the host\'s request too', async () => {
+    const received: string[] = [];
+    const { name } = await startServer((req, res) => {
+      if (req.method === 'GET') res.end('ok');
+      req.on('data', () => received.push('data'));
+      req.on('close', () => received.push('close'));
+      req.on('error', () => {});
+    });
+    const { port } = await startProxy({ hosts: [name], store: { bind: async () => {}, unbind: async () => {}, find: () => Promise.resolve(name) } });
+    const socket = net.connect(port, '127.0.0.1');
+    socket.write(`POST /socket.io/?sid=x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n${'x'.repeat(1000)}`);
+    await until('the body arrives', () => received.includes('data'));
+    socket.resetAndDestroy();
+    await until('the request is closed', () => received.includes('close'), 500);
+  });
+});
+
+it('holds nothing after 1,000 clients have come and gone in every way', async () => {
+  const hosts = await startHosts(2, { pingInterval: 1000, pingTimeout: 1000 });
+  const proxy = await startProxyProcess({ hosts: hosts.map(({ name }) => name), keepAliveTimeout: 1000 }, ['--expose-gc']);
+  const socketsOf = async (): Promise<number[]> => Promise.all(hosts.map((host) => host.call<number>('sockets')));
+
+  const ways: ((sid: string) => Promise<void>)[] = [
+    async (sid) => void await request(pollUrl(proxy.url, sid), { method: 'POST', body: '1' }),
+    ...(['destroy', 'resetAndDestroy', 'end'] as const).map((way) => async (sid: string): Promise<void> => {
+      const socket = net.connect(proxy.port, '127.0.0.1').on('error', () => {});
+      socket.write(pollBytes(sid));
+      await once(socket, 'connect');
+      await sleep(5);
+      socket[way]();
+      await once(socket.resume(), 'close');
+    }),
+    ...([0, 1, 2] as const).map((way) => async (sid: string): Promise<void> => {
+      const socket = new WebSocket(`${proxy.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket&sid=${sid}`);
+      socket.on('error', () => {});
+      const closed = once(socket, 'close');
+      await once(socket, 'open');
+      if (way === 0) socket.close();
+      else if (way === 1) socket.terminate();
+      else socket.send('1');
+      await closed;
+    }),
+    async () => {
+      const socket = net.connect(proxy.port, '127.0.0.1').on('error', () => {});
+      socket.write('GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: a\r\nUpgrade: webs');
+      await once(socket, 'connect');
+      socket.resetAndDestroy();
+    },
+  ];
+  const wave = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i += 50) {
+      await Promise.all(Array.from({ length: 50 }, async (_, k) => ways[(i + k) % ways.length]?.(await handshake(proxy.url))));
+    }
+  };
+  const settled = async (): Promise<{ sockets: number; heapUsed: number }> => {
+    // Idle connections to the hosts end after 4 s; what is left is the listening server's and the probes'.
+    await until('the hosts\' sockets are closed', async () => (await socketsOf()).every((count) => count <= 1), 10_000);
+    await until('the proxy\'s sockets are closed', async () => (await proxy.usage()).sockets <= 2, 10_000);
+    return proxy.usage();
+  };
+
+  // A first wave, so that code and caches are in place.
+  await wave(500);
+  const before = await settled();
+  await wave(1000);
+  const after = await settled();
+  // 1,000 sessions are remembered until they expire, at some 300 bytes each.
+  expect(after.heapUsed - before.heapUsed).toBeLessThan(2_000_000);
+}, 60_000);
+
+describe('idle connections that a host closes', () => {
+  it.each([
+    ['that keeps them for 40 ms, and says so', { keepAliveTimeout: 40 }, false],
+    ['that keeps them for 40 ms, and does not say so', { keepAliveTimeout: 40 }, true],
+    ['that keeps them for 5 s, and does not say so', { keepAliveTimeout: 5000 }, true],
+  ])('cost no client a request: a host %s', async (_, options, silent) => {
+    let connections = 0;
+    const { name, server } = await startServer((req, res) => {
+      if (silent) res.writeHead(200, ['Content-Length', '2', 'Connection', 'keep-alive']);
+      if (!(req.url ?? '').includes('transport')) res.end('ok');
+      else req.resume().on('end', () => res.end('ok'));
+    });
+    server.keepAliveTimeout = options.keepAliveTimeout;
+    // Node waits for a second longer than it says, unless told otherwise.
+    Reflect.set(server, 'keepAliveTimeoutBuffer', 0);
+    server.on('connection', () => connections += 1);
+    const { url } = await startProxy({ hosts: [name], checkInterval: 60_000 });
+    const agent = new http.Agent({ keepAlive: true });
+    onCleanup(() => agent.destroy());
+    const send = async (): Promise<number> =>
+      (await request(`${url}/socket.io/?transport=polling`, { method: 'POST', body: 'x', agent })).status;
+    // Pauses around the 40 ms after which the host hangs up, several clients at a time.
+    const statuses = await Promise.all(Array.from({ length: 8 }, async (__, client) => {
+      const got: number[] = [];
+      for (let i = 0; i < 30; i += 1) {
+        got.push(await send());
+        await sleep(30 + ((i * 7 + client * 3) % 20));
+      }
+      return got;
+    }));
+    expect(statuses.flat().filter((status) => status !== 200)).toEqual([]);
+    // They are reused where that is safe.
+    if (options.keepAliveTimeout === 5000) expect(connections).toBeLessThan(60);
+  });
+});
+
+it('does not queue 1,000 held polls on one host', async () => {
+  let held = 0;
+  const { name } = await startServer((req, res) => {
+    const url = req.url ?? '';
+    if (!url.includes('sid=')) res.end('ok');
+    else if (req.method === 'GET') held += 1;
+    else res.end('ok');
+  });
+  const { port, url } = await startProxy({ hosts: [name], store: { bind: async () => {}, unbind: async () => {}, find: () => Promise.resolve(name) } });
+  const sockets = Array.from({ length: 1000 }, (_, i) => {
+    const socket = net.connect(port, '127.0.0.1').on('error', () => {});
+    socket.write(pollBytes(`s${i}`));
+    return socket;
+  });
+  onCleanup(() => sockets.forEach((socket) => socket.destroy()));
+  await until('all polls are held at once', () => held === 1000, 15_000);
+  const began = performance.now();
+  expect((await request(pollUrl(url, 's1'), { method: 'POST', body: '2' })).body).toBe('ok');
+  expect(performance.now() - began).toBeLessThan(1000);
+});
+
+it('does not grow with four slow readers of 200 MB', async () => {
+  const chunk = Buffer.alloc(1_000_000);
+  let written = 0;
+  const { name } = await startServer((req, res) => {
+    if (!(req.url ?? '').includes('large')) {
+      res.end('ok');
+      return;
+    }
+    res.writeHead(200, { 'Content-Length': 200 * chunk.length });
+    let left = 200;
+    const go = (): void => {
+      while (left > 0) {
+        left -= 1;
+        written += chunk.length;
+        if (!res.write(chunk)) {
+          res.once('drain', go);
+          return;
+        }
+      }
+      res.end();
+    };
+    go();
+  });
+  const proxy = await startProxyProcess({ hosts: [name] }, ['--expose-gc']);
+  await request(`${proxy.url}/socket.io/`);
+  const before = await proxy.usage();
+  const sockets = await Promise.all(Array.from({ length: 4 }, async () => {
+    const socket = net.connect(proxy.port, '127.0.0.1').on('error', () => {});
+    onCleanup(() => socket.destroy());
+    socket.write('GET /socket.io/large HTTP/1.1\r\nHost: a\r\n\r\n');
+    await once(socket, 'readable');
+    return socket;
+  }));
+  // They read a little, and stop: what the host goes on to write has to wait.
+  for (const socket of sockets) socket.read(1000);
+  let last = -1;
+  await until('the host waits', async () => {
+    const stalled = written === last;
+    last = written;
+    await sleep(300);
+    return stalled;
+  }, 10_000);
+  const after = await proxy.usage();
+  expect(written).toBeLessThan(100_000_000);
+  expect(after.rss - before.rss).toBeLessThan(50_000_000);
+  expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(10_000_000);
+});

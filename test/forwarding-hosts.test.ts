@@ -1,0 +1,111 @@
+import { once } from 'node:events';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { WebSocket, WebSocketServer } from 'ws';
+import { onCleanup } from './support/cleanup';
+import { startHost } from './support/hosts';
+import { handshake, pollUrl, request } from './support/http';
+import { startProxy } from './support/proxy';
+import { CERT, KEY, startTlsServer } from './support/tls';
+
+const POLL = '/socket.io/?EIO=4&transport=polling';
+
+describe('https hosts', () => {
+  it.each(['127.0.0.1', 'localhost'])('are served where the certificate of %s is trusted', async (hostname) => {
+    const { port } = await startTlsServer((req, res) => res.end(req.headers.host));
+    const { url } = await startProxy({ hosts: [`https://${hostname}:${port}`], hostTls: { ca: CERT } });
+    expect(await request(url + POLL)).toMatchObject({ status: 200, body: `${hostname}:${port}` });
+  });
+
+  it('are refused where the certificate is not trusted', async () => {
+    let asked = 0;
+    const { name } = await startTlsServer((_, res) => {
+      asked += 1;
+      res.end();
+    });
+    const { url } = await startProxy({ hosts: [name] });
+    expect((await request(url + POLL)).status).toBe(503);
+    expect((await request(url + POLL)).status).toBe(503);
+    expect(asked).toBe(0);
+  });
+
+  it('are served untrusted with rejectUnauthorized: false', async () => {
+    const { name } = await startTlsServer((_, res) => res.end('ok'));
+    const { url } = await startProxy({ hosts: [name], hostTls: { rejectUnauthorized: false } });
+    expect((await request(url + POLL)).body).toBe('ok');
+  });
+
+  it("are shown the proxy's own certificate", async () => {
+    const { name } = await startTlsServer(
+      (req, res) => res.end(String((req.socket as TLSSocket).authorized)),
+      { requestCert: true, ca: CERT },
+    );
+    const { url } = await startProxy({ hosts: [name], hostTls: { ca: CERT, cert: CERT, key: KEY } });
+    expect(await request(url + POLL)).toMatchObject({ status: 200, body: 'true' });
+  });
+
+  it('take WebSockets', async () => {
+    const { server, name } = await startTlsServer((_, res) => res.end());
+    const wss = new WebSocketServer({ server });
+    wss.on('connection', (ws) => ws.on('message', (data) => ws.send(data)));
+    const { port } = await startProxy({ hosts: [name], hostTls: { ca: CERT } });
+    const ws = new WebSocket(`ws://127.0.0.1:${port}/socket.io/?EIO=4&transport=websocket`);
+    onCleanup(() => ws.terminate());
+    await once(ws, 'open');
+    ws.send('hello');
+    expect(String((await once(ws, 'message'))[0])).toBe('hello');
+  });
+});
+
+it('serves a host by its IPv6 address', async () => {
+  const server = http.createServer((req, res) => res.end(req.headers.host)).listen(0, '::1');
+  onCleanup(() => server.close().closeAllConnections());
+  const wss = new WebSocketServer({ server });
+  await once(server, 'listening');
+  const name = `[::1]:${(server.address() as AddressInfo).port}`;
+  const { url, port } = await startProxy({ hosts: [name] });
+  expect((await request(url + POLL)).body).toBe(name);
+  const connected = once(wss, 'connection') as Promise<[WebSocket, http.IncomingMessage]>;
+  const ws = new WebSocket(`ws://127.0.0.1:${port}/socket.io/?EIO=4&transport=websocket`);
+  onCleanup(() => ws.terminate());
+  await once(ws, 'open');
+  expect((await connected)[1].headers.host).toBe(name);
+});
+
+describe('CORS preflights', () => {
+  const preflight = (url: string): ReturnType<typeof request> => request(url, {
+    method: 'OPTIONS',
+    headers: {
+      'Origin': 'http://page.example',
+      'Access-Control-Request-Method': 'POST',
+      'Access-Control-Request-Headers': 'content-type',
+    },
+  });
+
+  it("are answered by a host with 'cors'", async () => {
+    const host = await startHost({ cors: { origin: 'http://page.example', credentials: true } });
+    const { url } = await startProxy({ hosts: [host.name] });
+    const sid = await handshake(url);
+    for (const target of [pollUrl(url, sid), url + POLL]) {
+      const reply = await preflight(target);
+      expect(reply.status).toBe(204);
+      expect(reply.headers).toMatchObject({
+        'access-control-allow-origin': 'http://page.example',
+        'access-control-allow-credentials': 'true',
+        'access-control-allow-headers': 'content-type',
+      });
+    }
+  });
+
+  it("follow their sid to the session's host", async () => {
+    const hosts = await Promise.all(['http://a.example', 'http://b.example'].map((origin) => startHost({ cors: { origin } })));
+    const { url } = await startProxy({ hosts: hosts.map(({ name }) => name) });
+    for (let i = 0; i < 20; i += 1) {
+      const opened = await request(url + POLL);
+      const { sid } = JSON.parse(opened.body.slice(1)) as { sid: string };
+      const { headers } = await preflight(pollUrl(url, sid));
+      expect(headers['access-control-allow-origin']).toBe(opened.headers['access-control-allow-origin']);
+    }
+  });
+});

@@ -1,0 +1,256 @@
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
+import net from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { createClient } from 'redis';
+import ts from 'typescript';
+import { MemoryStore, Proxy } from '../src';
+import { resolveOptions, type ProxyOptions } from '../src/options';
+import { onCleanup } from './support/cleanup';
+import { openClient } from './support/redis';
+
+const ROOT = join(__dirname, '..');
+const store = new MemoryStore();
+const hosts = ['localhost:3000'];
+
+/** The message of the TypeError that a proxy with these options throws. */
+function messageOf(options: unknown): string {
+  try {
+    new Proxy(options as ProxyOptions);
+  } catch (error) {
+    if (error instanceof TypeError) return error.message;
+    throw error;
+  }
+  return 'no error';
+}
+
+const withOption = (name: string, value: unknown): string => messageOf({ store, hosts, [name]: value });
+
+/** What the doc comments of ProxyOptions give as `@default`. */
+function documentedDefaults(): [name: string, value: string][] {
+  const file = join(ROOT, 'src', 'options.ts');
+  const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true);
+  const interfaces = source.statements.filter(ts.isInterfaceDeclaration);
+  const members = interfaces.find(({ name }) => name.text === 'ProxyOptions')?.members ?? [];
+  return members.flatMap((member) => {
+    const tag = ts.getJSDocTags(member).find(({ tagName }) => tagName.text === 'default');
+    return tag ? [[member.name?.getText() ?? '', ts.getTextOfJSDocComment(tag.comment) ?? '']] : [];
+  });
+}
+
+describe('defaults', () => {
+  const documented = documentedDefaults();
+
+  it('are documented for every option that is not mandatory', () => {
+    const names = [...documented.map(([name]) => name), 'store', 'hosts'];
+    expect(names.sort()).toEqual([...Object.keys(resolveOptions({ store, hosts })), 'keyPrefix'].sort());
+  });
+
+  it.each(documented.filter(([name]) => name !== 'keyPrefix'))('%s is %s', (name, value) => {
+    const actual: unknown = Reflect.get(resolveOptions({ store, hosts }), name);
+    expect(actual).toEqual(value === 'undefined' ? undefined : JSON.parse(value.replaceAll("'", '"')));
+  });
+
+  it('are those of the original', () => {
+    expect(resolveOptions({ store, hosts }))
+      .toMatchObject({ path: '/socket.io/', checkInterval: 2000, checkTimeout: 1000, keyExpiry: 60 });
+  });
+
+  it('keyPrefix is \'socket.io#\'', async () => {
+    const redisClient = await openClient();
+    const sid = randomUUID();
+    await resolveOptions({ redisClient, hosts }).store.bind(sid, 'localhost:3000', 10);
+    expect(await redisClient.get(`socket.io#${sid}`)).toBe('localhost:3000');
+    expect(documented).toContainEqual(['keyPrefix', "'socket.io#'"]);
+  });
+
+  it('stand for what is undefined', () => {
+    const options = Object.fromEntries(documented.map(([name]) => [name, undefined]));
+    expect(resolveOptions({ store, hosts, ...options })).toEqual(resolveOptions({ store, hosts }));
+  });
+
+  it('requestTimeout is not less than headersTimeout', () => {
+    expect(resolveOptions({ store, hosts, headersTimeout: 300_000 }).requestTimeout).toBe(300_000);
+  });
+});
+
+describe('the mandatory options', () => {
+  it.each([[{}], [{ hosts }], [{ hosts, redisClient: undefined }], [{ hosts, redisClient: null }], [[]]])(
+    'asks for a Redis client: %j',
+    (options) => expect(messageOf(options)).toBe("'redisClient' is mandatory!"),
+  );
+
+  it.each([[{}], [{ hosts: undefined }], [{ hosts: null }]])('asks for hosts: %j', (options) => {
+    expect(messageOf({ store, ...options })).toBe("'hosts' array is mandatory!");
+    expect(messageOf({ redisClient: createClient(), ...options })).toBe("'hosts' array is mandatory!");
+  });
+
+  it.each([
+    [undefined, 'undefined'], [null, 'null'], ['localhost:3000', "'localhost:3000'"], [4000, '4000'], [true, 'true'],
+  ])('refuses options that are %p', (options, received) => {
+    expect(messageOf(options)).toBe(`'options' must be an object, received ${received}`);
+  });
+
+  it.each([
+    'redisclient', 'host', 'checkinterval', 'timeout', '', 'toString', '__proto__',
+  ])('refuses the option %j', (name) => {
+    const options = Object.defineProperty({ store, hosts }, name, { value: 1, enumerable: true });
+    expect(messageOf(options)).toMatch(`'${name}' is not an option; expected redisClient, store, hosts, path, `);
+  });
+});
+
+const INTEGERS: [name: string, min: number, max: number][] = [
+  ['checkInterval', 1, 2_147_483_647],
+  ['checkTimeout', 1, 2_147_483_647],
+  ['unhealthyAfter', 1, 1000],
+  ['healthyAfter', 1, 1000],
+  ['keyExpiry', 1, 2_147_483_647],
+  ['cacheSize', 1, 10_000_000],
+  ['storeTimeout', 1, 2_147_483_647],
+  ['connectTimeout', 1, 2_147_483_647],
+  ['hostTimeout', 1, 2_147_483_647],
+  ['drainTimeout', 0, 2_147_483_647],
+  ['maxHeaderSize', 1024, 2_147_483_647],
+  ['headersTimeout', 1, 2_147_483_647],
+  ['requestTimeout', 20_000, 2_147_483_647],
+  ['keepAliveTimeout', 1, 2_147_483_647],
+];
+
+describe.each(INTEGERS)('%s', (name, min, max) => {
+  it.each([
+    [min - 1, String(min - 1)], [max + 1, String(max + 1)], [-1, '-1'], [min + 0.5, String(min + 0.5)], [NaN, 'NaN'],
+    [Infinity, 'Infinity'], ['2000', "'2000'"], [2000n, '2000n'], [null, 'null'], [true, 'true'], [[2000], '[ 2000 ]'],
+    [{}, '{}'],
+  ])('refuses %p', (value, received) => {
+    expect(withOption(name, value)).toBe(`'${name}' must be an integer from ${min} to ${max}, received ${received}`);
+  });
+
+  it('takes its bounds', () => {
+    expect(resolveOptions({ store, hosts, [name]: min })).toMatchObject({ [name]: min });
+    expect(resolveOptions({ store, hosts, [name]: max })).toMatchObject({ [name]: max });
+  });
+});
+
+it('refuses a requestTimeout below headersTimeout', () => {
+  expect(messageOf({ store, hosts, headersTimeout: 500, requestTimeout: 499 }))
+    .toBe("'requestTimeout' must be an integer from 500 to 2147483647, received 499");
+});
+
+describe.each(['xfwd', 'changeOrigin'])('%s', (name) => {
+  it.each([['true', "'true'"], [1, '1'], [0, '0'], [null, 'null'], [{}, '{}']])('refuses %p', (value, received) => {
+    expect(withOption(name, value)).toBe(`'${name}' must be a boolean, received ${received}`);
+  });
+
+  it('takes false', () => {
+    expect(resolveOptions({ store, hosts, [name]: false })).toMatchObject({ [name]: false });
+  });
+});
+
+describe('path', () => {
+  it.each([
+    ['/chat', '/chat/'], ['/chat/', '/chat/'], ['/', '/'], ['/a/b.c~-_', '/a/b.c~-_/'],
+  ])('takes %s', (path, resolved) => {
+    expect(resolveOptions({ store, hosts, path }).path).toBe(resolved);
+  });
+
+  it.each([
+    ['', "''"], ['socket.io', "'socket.io'"], ['/a b', "'/a b'"], ['/a?b', "'/a?b'"], ['/a#b', "'/a#b'"],
+    ['/a%20b', "'/a%20b'"], ['/a\n', "'/a\\n'"], ['http://host/', "'http://host/'"], [5, '5'], [null, 'null'],
+    [/^\//, '/^\\//'],
+  ])('refuses %p', (path, received) => {
+    expect(withOption('path', path)).toBe(
+      `'path' must be a string that begins with '/', with no space, '?', '#' or '%', received ${received}`,
+    );
+  });
+});
+
+describe('the store', () => {
+  const method = (): void => {};
+
+  it('may be any with its methods', () => {
+    const done = (): Promise<undefined> => Promise.resolve(undefined);
+    const own = { bind: done, find: done, unbind: done };
+    expect(resolveOptions({ store: own, hosts }).store).toBe(own);
+  });
+
+  it.each([
+    [null, 'null'], ['memory', "'memory'"], [{}, '{}'], [new Map(), 'Map(0) {}'], [MemoryStore, '[class MemoryStore]'],
+    [{ bind: method, find: method }, '{ bind: [Function: method], find: [Function: method] }'],
+    [{ bind: method, unbind: method }, '{ bind: [Function: method], unbind: [Function: method] }'],
+    [{ find: method, unbind: method }, '{ find: [Function: method], unbind: [Function: method] }'],
+    [{ bind: method, find: method, unbind: 1 }, '{ bind: [Function: method], find: [Function: method], unbind: 1 }'],
+  ])('is refused without them: %p', (value, received) => {
+    expect(messageOf({ store: value, hosts }))
+      .toBe(`'store' must have the methods bind, find and unbind, received ${received}`);
+  });
+
+  it('is refused beside a Redis client', () => {
+    expect(messageOf({ store, redisClient: createClient(), hosts }))
+      .toMatch(/^'store' must be left out where 'redisClient' is given, received MemoryStore/);
+  });
+
+  it.each([
+    ['redis://localhost', "'redis://localhost'"], [6379, '6379'], [{}, '{}'], [createClient, '[Function: createClient'],
+    [new MemoryStore(), 'MemoryStore {'], [{ isOpen: true, get: method }, '{ isOpen: true, get: [Function: method] }'],
+  ])('is refused in the place of a Redis client: %p', (redisClient, received) => {
+    expect(messageOf({ redisClient, hosts }))
+      .toContain(`'redisClient' must be a client of the package 'redis' (version 4 or later), received ${received}`);
+  });
+
+  it.each([[5, '5'], [null, 'null'], [[], '[]'], [/a/, '/a/']])('is refused the keyPrefix %p', (prefix, received) => {
+    expect(messageOf({ redisClient: createClient(), hosts, keyPrefix: prefix }))
+      .toBe(`'keyPrefix' must be a string, received ${received}`);
+  });
+});
+
+it.each([
+  ['hostTls', null, 'be an object', 'null'],
+  ['hostTls', true, 'be an object', 'true'],
+  ['hostTls', 'ca.pem', 'be an object', "'ca.pem'"],
+  ['server', null, 'be an http.Server or https.Server', 'null'],
+  ['server', 4000, 'be an http.Server or https.Server', '4000'],
+  ['server', {}, 'be an http.Server or https.Server', '{}'],
+  ['server', () => {}, 'be an http.Server or https.Server', '[Function (anonymous)]'],
+])('refuses the %s %p', (name, value, expected, received) => {
+  expect(withOption(name, value)).toContain(`'${name}' must ${expected}, received ${received}`);
+});
+
+it('refuses a server of another protocol', () => {
+  expect(withOption('server', net.createServer()))
+    .toContain("'server' must be an http.Server or https.Server, received Server");
+});
+
+it.each([['http', http.createServer()], ['https', https.createServer()]])('takes an %s server', (_, server) => {
+  expect(resolveOptions({ store, hosts, server }).server).toBe(server);
+  expect(new Proxy({ store, hosts, server }).server).toBe(server);
+});
+
+/** Runs in a process of its own, on the sources. Proxies are made and dropped; it says what that has opened. */
+const MAKE_AND_DROP = `
+  const { readFileSync } = require('node:fs');
+  const ts = require('typescript');
+  require.extensions['.ts'] = (module, file) => module._compile(ts.transpile(readFileSync(file, 'utf8'),
+    { module: 'commonjs', target: 'es2022', esModuleInterop: true }), file);
+  const Proxy = require('./src/index.ts');
+  const redisClient = require('redis').createClient({ url: process.env.REDIS_URL });
+  const before = process.getActiveResourcesInfo();
+  const hosts = ['localhost:1'];
+  const proxies = [new Proxy({ redisClient, hosts }), new Proxy({ store: new Proxy.MemoryStore(), hosts })];
+  const listening = proxies.map(({ server }) => server.listening);
+  setImmediate(() => {
+    const opened = process.getActiveResourcesInfo().slice(before.length).filter((name) => name !== 'Immediate');
+    console.log(JSON.stringify({ listening, isOpen: redisClient.isOpen, opened }));
+  });`;
+
+it('opens nothing before it listens, and lets the process exit', async () => {
+  const child = spawn(process.execPath, ['-e', MAKE_AND_DROP], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] });
+  onCleanup(() => child.kill('SIGKILL'));
+  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit') as Promise<[number | null]>]);
+  expect(JSON.parse(output)).toEqual({ listening: [false, false], isOpen: false, opened: [] });
+  expect(code).toBe(0);
+});

@@ -1,0 +1,92 @@
+import net from 'node:net';
+import { once } from 'node:events';
+import { onCleanup } from './cleanup';
+
+/** A TCP relay between a client and a server of the test's, that delays what passes, holds it back, or cuts it. */
+export class Relay {
+  /** How long each chunk is held in either direction, in ms. */
+  delay = 0;
+  /** What has passed, in order: towards the server, or back. */
+  readonly log: { to: 'server' | 'client'; bytes: Buffer }[] = [];
+  /** The port that new connections go to. */
+  target: number;
+  readonly #server: net.Server;
+  readonly #pairs = new Set<[net.Socket, net.Socket]>();
+  #frozen = false;
+  #refusing = false;
+
+  private constructor(port: number) {
+    this.target = port;
+    this.#server = net.createServer((client) => {
+      if (this.#refusing) {
+        client.resetAndDestroy();
+        return;
+      }
+      const server = net.connect(this.target, '127.0.0.1');
+      const pair: [net.Socket, net.Socket] = [client, server];
+      this.#pairs.add(pair);
+      this.#pass(client, server, 'server');
+      this.#pass(server, client, 'client');
+      for (const socket of pair) {
+        socket.setNoDelay(true);
+        socket.on('error', () => {});
+        socket.on('close', () => {
+          this.#pairs.delete(pair);
+          for (const other of pair) other.destroy();
+        });
+      }
+    });
+  }
+
+  static async start(port: number): Promise<Relay> {
+    const relay = new Relay(port);
+    relay.#server.listen(0, '127.0.0.1');
+    await once(relay.#server, 'listening');
+    onCleanup(() => {
+      relay.cut();
+      relay.#server.close();
+    });
+    return relay;
+  }
+
+  get port(): number {
+    return (this.#server.address() as net.AddressInfo).port;
+  }
+
+  /** Connections under way. */
+  get size(): number {
+    return this.#pairs.size;
+  }
+
+  /** Cuts every connection; new ones may come. */
+  cut(): void {
+    for (const pair of this.#pairs) for (const socket of pair) socket.resetAndDestroy();
+  }
+
+  /** Takes connections, and passes nothing on, as a machine that has vanished from the network. */
+  freeze(): void {
+    this.#frozen = true;
+    for (const pair of this.#pairs) for (const socket of pair) socket.pause();
+  }
+
+  thaw(): void {
+    this.#frozen = false;
+    for (const pair of this.#pairs) for (const socket of pair) socket.resume();
+  }
+
+  /** Cuts every connection at once, and new ones as they come. */
+  refuse(refusing = true): void {
+    this.#refusing = refusing;
+    if (refusing) this.cut();
+  }
+
+  #pass(from: net.Socket, to: net.Socket, direction: 'server' | 'client'): void {
+    from.on('data', (bytes: Buffer) => {
+      this.log.push({ to: direction, bytes });
+      if (this.delay > 0) setTimeout(() => to.write(bytes), this.delay);
+      else to.write(bytes);
+    });
+    from.on('end', () => setTimeout(() => to.end(), this.delay));
+    if (this.#frozen) from.pause();
+  }
+}
