@@ -37,6 +37,8 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   #degraded = false;
   /** The store answers nothing, where a degraded one may still answer reads (`READONLY`, `OOM`). */
   #silent = false;
+  /** Ends the pause before the next attempt to reach the store. */
+  #wake: () => void = () => {};
 
   constructor(store: SessionStore, timeout: number) {
     super();
@@ -56,7 +58,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
         this.#silent = true;
         this.#fail(error);
       },
-      () => this.#ready(),
+      () => this.#connected(),
     );
     this.#store.open?.().catch((error: unknown) => this.#fail(toError(error)));
   }
@@ -126,12 +128,12 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   async #probe(): Promise<void> {
     const { signal } = this.#closing;
     while (this.#degraded) {
-      await sleep(PROBE_INTERVAL, undefined, { signal, ref: false }).catch(() => {});
+      await this.#pause();
       if (signal.aborted) return;
       try {
         // The empty sid is never bound by a proxy, so this writes, reads and leaves nothing.
         await this.#within(this.#store.bind('', '', 1), PROBE_TIMEOUT);
-        this.#ready();
+        this.#recover();
       } catch {
         // What was answered with an error was answered: reads may go on.
         if (await this.#answersReads()) this.#silent = false;
@@ -139,19 +141,29 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     }
   }
 
+  #pause(): Promise<void> {
+    const waking = new AbortController();
+    this.#wake = () => waking.abort();
+    const signal = AbortSignal.any([this.#closing.signal, waking.signal]);
+    return sleep(PROBE_INTERVAL, undefined, { signal, ref: false }).catch(() => {});
+  }
+
   async #answersReads(): Promise<boolean> {
     return this.#within(this.#store.find('', 1)).then(() => true, () => false);
   }
 
-  #ready(): void {
+  /** A connection does not mean that the store serves: it may be loading its data, or take no writes. */
+  #connected(): void {
+    if (this.#degraded) this.#wake();
+    else this.emit('ready');
+  }
+
+  #recover(): void {
     if (this.#closing.signal.aborted) return;
-    const wasDegraded = this.#degraded;
     this.#degraded = false;
     this.#silent = false;
-    if (wasDegraded) {
-      debug('recovered');
-      this.emit('recovered');
-    }
+    debug('recovered');
+    this.emit('recovered');
     this.emit('ready');
   }
 }

@@ -2,13 +2,15 @@ import type { ChildProcess } from 'node:child_process';
 import { spawnRedis } from './redis-server';
 
 declare global {
+  // A global can be declared in no other way.
+  // eslint-disable-next-line no-var
   var sharedRedis: ChildProcess | undefined;
 }
 
 /** Starts the Redis that the tests share, unless `REDIS_URL` names one. */
 export default async function globalSetup(): Promise<void> {
-  if (process.env['REDIS_URL']) return;
+  if (process.env.REDIS_URL) return;
   const { port, child } = await spawnRedis();
   globalThis.sharedRedis = child;
-  process.env['REDIS_URL'] = `redis://127.0.0.1:${port}`;
+  process.env.REDIS_URL = `redis://127.0.0.1:${port}`;
 }

@@ -1,7 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 /** Starts a redis-server that keeps nothing on disk, and resolves when it takes connections. */
@@ -17,8 +19,12 @@ export async function spawnRedis(port?: number, args: string[] = []): Promise<{ 
 
 /** Starts a redis-server that keeps nothing on disk by itself; it may take a while until it takes connections. */
 export function launchRedis(port: number, args: string[]): ChildProcess {
-  const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', tmpdir()];
-  return spawn('redis-server', [...fixed, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  // A folder of its own: a replica writes a file when it synchronises, which the next server there would load.
+  const dir = mkdtempSync(join(tmpdir(), 'redis-'));
+  const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir];
+  const child = spawn('redis-server', [...fixed, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  child.once('exit', () => rmSync(dir, { recursive: true, force: true }));
+  return child;
 }
 
 async function isReady(child: ChildProcess): Promise<boolean> {

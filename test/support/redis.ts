@@ -13,7 +13,7 @@ export type TestClient = ReturnType<typeof createClient>;
 
 /** The Redis that all tests share. Keys are kept apart by `keyPrefix`. */
 export function sharedRedisUrl(): string {
-  const url = process.env['REDIS_URL'];
+  const url = process.env.REDIS_URL;
   if (url === undefined) throw new Error('the global set-up has not run');
   return url;
 }
@@ -77,7 +77,7 @@ export class RedisProcess {
 
   async kill(): Promise<void> {
     const child = this.#child;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    if (child?.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
     child.kill('SIGKILL');
     await exited;
