@@ -29,6 +29,7 @@ function install() {
 
 if (!isOnPath(PROGRAM)) install();
 if (!isOnPath(PROGRAM)) {
-  console.error(`The tests start and kill a ${PROGRAM}: install one (Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis) and run them again.`);
+  const how = 'Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis';
+  console.error(`The tests start and kill a ${PROGRAM} of their own: install one (${how}), and run them again.`);
   process.exit(1);
 }

@@ -7,7 +7,7 @@ import { headerOf, requestHeaders, responseHeaders } from './headers';
 import type { Route } from './route';
 import { mayOpenByPolling, MAX_HANDSHAKE_SIZE, openPacketOf, type OpenPacket } from './sniffer';
 
-/** The largest request body that is gathered before it is sent, in bytes: one write, and no host waits for a slow client. */
+/** The largest request body, in bytes, that is gathered and sent in one write: no host waits for a slow client. */
 const MAX_GATHERED_BODY = 16_384;
 
 /** What an exchange needs of the forwarder that runs it. */
@@ -88,6 +88,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, message?: string): void {
     // Interim responses are the hop's own; a client was told to continue already.
     if (status < 200) return;
+    this.route.host.answered();
     // As they were sent: in what undici has parsed, repeated headers are joined and their order is lost.
     const headers = responseHeaders(Array.isArray(controller.rawHeaders) ? controller.rawHeaders : []);
     if (this.#context.closing) headers.push('Connection', 'close');

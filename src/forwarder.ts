@@ -61,7 +61,8 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     this.#connections = new Connections(options);
     this.#frame = httpProxy.createProxyServer({ xfwd: options.xfwd }) as Frame;
     this.#frame.before('web', 'stream', (req, res, { route }) => this.#run(new Exchange(req, res, route, this)));
-    this.#frame.before('ws', 'stream', (req, socket, { route }, head) => this.#run(new Tunnel(req, socket, head, route, this)));
+    this.#frame.before('ws', 'stream', (req, socket, { route }, head) =>
+      this.#run(new Tunnel(req, socket, head, route, this)));
   }
 
   get changeOrigin(): boolean {
@@ -94,7 +95,8 @@ export class Forwarder implements ExchangeContext, TunnelContext {
 
   reroute(route: Route, error: Error): Refusal | undefined {
     debug('%s can not be reached: %s', route.host.name, error.message);
-    return reroute(route, error, this.#hosts, this.#bindings);
+    const { connectTimeout } = this.options;
+    return reroute(route, error, { hosts: this.#hosts, bindings: this.#bindings, connectTimeout });
   }
 
   async opened(route: Route, packet: OpenPacket): Promise<Refusal | undefined> {

@@ -64,7 +64,10 @@ export class HealthChecker {
   }
 }
 
-/** What one probe finds: `undefined` when the host is well. Never rejects. */
+/**
+ * What one probe finds: `undefined` when the host is well, or answers other requests meanwhile, and so is only busy.
+ * Never rejects.
+ */
 function probe(host: Host, { path, checkTimeout, hostTls }: CheckOptions): Promise<DownReason | undefined> {
   return new Promise((resolve) => {
     let connected = false;
@@ -77,7 +80,13 @@ function probe(host: Host, { path, checkTimeout, hostTls }: CheckOptions): Promi
       req.destroy();
       resolve(found);
     };
-    const timer = setTimeout(() => done(connected ? 'silent' : 'unreachable'), checkTimeout);
+    const timer = setTimeout(() => {
+      // After this turn's input: when this process was late itself, the answer may have been waiting for it.
+      setImmediate(() => {
+        if (host.hasAnsweredWithin(checkTimeout)) done(undefined);
+        else done(connected ? 'silent' : 'unreachable');
+      });
+    }, checkTimeout);
     req.on('socket', (socket) => socket.once('connect', () => {
       connected = true;
     }));

@@ -34,6 +34,8 @@ export class Host {
   /** The TCP port, also where the scheme's default is meant. */
   readonly port: number;
   #down: { reason: DownReason; since: number } | 'unknown' | undefined = 'unknown';
+  /** When it last answered anything: by `performance.now()`. */
+  #answeredAt = -Infinity;
 
   /**
    * @param name `host:port`, `[IPv6]:port`, `http://host[:port]` or `https://host[:port]`.
@@ -65,6 +67,16 @@ export class Host {
     const { reason, since } = this.#down;
     if (reason === 'silent') return Date.now() - since > SILENT_GRACE;
     return reason !== 'failing';
+  }
+
+  /** Takes in that it has answered a request. */
+  answered(): void {
+    this.#answeredAt = performance.now();
+  }
+
+  /** Whether it has answered anything in the last `ms`: then it is at most busy, whatever else seems to be wrong. */
+  hasAnsweredWithin(ms: number): boolean {
+    return performance.now() - this.#answeredAt < ms;
   }
 
   /** @internal Only `Hosts` changes a host's state, since it also tells of it. */
@@ -129,15 +141,17 @@ export class Hosts extends EventEmitter<HostsEvents> {
   }
 
   /**
-   * Takes in that a connection to the host could not be made, and marks it down where that is the host's fault
-   * (and not, say, a lack of ports here).
+   * Takes in that a connection to the host could not be made within `ms`, and marks it down where that is the host's
+   * fault: not where ports are lacking here, nor where it has only more connections waiting than it can take.
+   *
+   * @returns whether it is down by now.
    */
-  unreached(host: Host, error: Error): void {
+  unreached(host: Host, error: Error, ms: number): boolean {
     const reason = reasonOf(error);
-    if (reason === undefined) return;
-    const counts = this.#countsOf(host);
-    counts.successes = 0;
+    if (reason === undefined || (reason !== 'refused' && host.hasAnsweredWithin(ms))) return host.gone;
+    this.#countsOf(host).successes = 0;
     this.#mark(host, reason);
+    return true;
   }
 
   #countsOf(host: Host): Counts {
@@ -166,9 +180,10 @@ export function reasonOf(error: Error): DownReason | undefined {
 
 function parse(name: string): URL {
   const expected = `expected 'host:port', '[IPv6]:port', 'http://…' or 'https://…', received '${name}'`;
-  const withScheme = /^https?:\/\//.test(name);
+  const withScheme = /^https?:\/\//i.test(name);
   // `URL` forgives much (spaces, backslashes, missing slashes) that is a mistake in a configuration.
-  if (!/^(?:https?:\/\/)?(?:\[[0-9a-f:.]+\]|[^\s/\\?#@:[\]]+)(?::\d{1,5})?\/?$/i.test(name)) throw new TypeError(expected);
+  const isWellFormed = /^(?:https?:\/\/)?(?:\[[0-9a-f:.]+\]|[^\s/\\?#@:[\]]+)(?::\d{1,5})?\/?$/i.test(name);
+  if (!isWellFormed) throw new TypeError(expected);
   if (!withScheme && !/:\d{1,5}$/.test(name)) throw new TypeError(`a port is missing: ${expected}`);
   try {
     const url = new URL(withScheme ? name : `http://${name}`);

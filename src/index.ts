@@ -5,7 +5,9 @@ import type { DownReason as Reason } from './hosts';
 import type { HostTls as Tls, ProxyOptions as Options } from './options';
 import { Proxy as ProxyClass, type ProxyEvents as Events } from './proxy';
 import { RedisStore as Redis, type RedisClient as Client } from './redis-store';
-import { MemoryStore as Memory, type MemoryStoreOptions as MemoryOptions, type SessionStore as Store } from './session-store';
+import {
+  MemoryStore as Memory, type MemoryStoreOptions as MemoryOptions, type SessionStore as Store,
+} from './session-store';
 
 /** The class, with the other public names on it: `require('socket.io-proxy2')` is the class itself. */
 const Proxy = Object.assign(ProxyClass, {

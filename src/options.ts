@@ -1,5 +1,5 @@
-import type { Server } from 'node:http';
-import type { Server as HttpsServer } from 'node:https';
+import { Server as HttpServer } from 'node:http';
+import { Server as HttpsServer } from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
 import { inspect } from 'node:util';
 import { Host } from './hosts';
@@ -46,7 +46,11 @@ export interface ProxyOptions {
    * @default 'local'
    */
   onStoreFailure?: 'local' | 'refuse';
-  /** How long a connection to a host may take to be made. From 1. @default 1000 */
+  /**
+   * How long a connection to a host may take to be made. From 1. The default leaves room for one lost packet, which is
+   * sent again after a second.
+   * @default 2000
+   */
   connectTimeout?: number;
   /**
    * How long a host may be silent on a request before it is answered with 504. Longer than the servers'
@@ -65,10 +69,13 @@ export interface ProxyOptions {
    * An `http` or `https` server of the caller's: its requests on other paths stay the caller's. Without it the proxy
    * makes one. @default undefined
    */
-  server?: Server | HttpsServer;
+  server?: HttpServer | HttpsServer;
   /** The largest request head, in bytes, of the proxy's own server (431 beyond). From 1024. @default 16384 */
   maxHeaderSize?: number;
-  /** How long a client of the proxy's own server may take to send a request's head (408 beyond). From 1. @default 20000 */
+  /**
+   * How long a client of the proxy's own server may take to send a request's head (408 beyond). From 1.
+   * @default 20000
+   */
   headersTimeout?: number;
   /**
    * How long a client of the proxy's own server may take to send a whole request (408 beyond). Not less than
@@ -83,7 +90,8 @@ export interface ProxyOptions {
 }
 
 /** TLS options towards `https://` hosts. */
-export interface HostTls extends Pick<SecureContextOptions, 'ca' | 'cert' | 'key' | 'passphrase' | 'ciphers' | 'minVersion'> {
+export interface HostTls
+  extends Pick<SecureContextOptions, 'ca' | 'cert' | 'key' | 'passphrase' | 'ciphers' | 'minVersion'> {
   /** Refuses a host whose certificate is not trusted. @default true */
   rejectUnauthorized?: boolean;
 }
@@ -107,7 +115,7 @@ export interface ResolvedOptions {
   readonly xfwd: boolean;
   readonly changeOrigin: boolean;
   readonly hostTls: HostTls;
-  readonly server: Server | HttpsServer | undefined;
+  readonly server: HttpServer | HttpsServer | undefined;
   readonly maxHeaderSize: number;
   readonly headersTimeout: number;
   readonly requestTimeout: number;
@@ -117,10 +125,13 @@ export interface ResolvedOptions {
 /** The longest that a timer of Node can wait, in ms. */
 const MAX_DELAY = 2 ** 31 - 1;
 
+/** What the proxy sets on the server that it makes, and leaves alone on a caller's. */
+const SERVER_OPTIONS = ['maxHeaderSize', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout'] as const;
+
 const NAMES = new Set<string>([
   'redisClient', 'store', 'hosts', 'path', 'checkInterval', 'checkTimeout', 'unhealthyAfter', 'healthyAfter',
-  'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout', 'onStoreFailure', 'connectTimeout', 'hostTimeout', 'drainTimeout', 'xfwd',
-  'changeOrigin', 'hostTls', 'server', 'maxHeaderSize', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout',
+  'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout', 'onStoreFailure', 'connectTimeout', 'hostTimeout',
+  'drainTimeout', 'xfwd', 'changeOrigin', 'hostTls', 'server', ...SERVER_OPTIONS,
 ] satisfies (keyof ProxyOptions)[]);
 
 /** @throws TypeError that names the option, what was expected and what was received. */
@@ -144,13 +155,13 @@ export function resolveOptions(options: ProxyOptions): ResolvedOptions {
     cacheSize: integer(options, 'cacheSize', 100_000, 1, 10_000_000),
     storeTimeout: integer(options, 'storeTimeout', 1000, 1, MAX_DELAY),
     onStoreFailure: onStoreFailureOf(options.onStoreFailure),
-    connectTimeout: integer(options, 'connectTimeout', 1000, 1, MAX_DELAY),
+    connectTimeout: integer(options, 'connectTimeout', 2000, 1, MAX_DELAY),
     hostTimeout: integer(options, 'hostTimeout', 120_000, 1, MAX_DELAY),
     drainTimeout: integer(options, 'drainTimeout', 10_000, 0, MAX_DELAY),
     xfwd: boolean(options, 'xfwd', true),
     changeOrigin: boolean(options, 'changeOrigin', true),
     hostTls: hostTlsOf(options.hostTls),
-    server: serverOf(options.server),
+    server: serverOf(options),
     maxHeaderSize: integer(options, 'maxHeaderSize', 16_384, 1024, MAX_DELAY),
     headersTimeout,
     requestTimeout: integer(options, 'requestTimeout', Math.max(120_000, headersTimeout), headersTimeout, MAX_DELAY),
@@ -181,7 +192,8 @@ function hostsOf(hosts: unknown): Host[] {
   if (!Array.isArray(hosts)) throw wrong('hosts', 'be an array', hosts);
   if (hosts.length === 0) throw wrong('hosts', 'have at least one entry', hosts);
   const seen = new Map<string, string>();
-  return hosts.map((entry: unknown, index) => {
+  // Unlike `map`, this sees the gaps of a sparse array.
+  return Array.from(hosts, (entry: unknown, index) => {
     const name = `hosts[${index}]`;
     if (typeof entry !== 'string') throw wrong(name, 'be a string', entry);
     let host;
@@ -209,9 +221,14 @@ function onStoreFailureOf(policy: unknown = 'local'): ResolvedOptions['onStoreFa
   return policy;
 }
 
-function serverOf(server: ProxyOptions['server']): ResolvedOptions['server'] {
-  if (server !== undefined && !(isObject(server) && typeof Reflect.get(server, 'listen') === 'function')) {
+function serverOf(options: ProxyOptions): ResolvedOptions['server'] {
+  const server: unknown = options.server;
+  if (server === undefined) return undefined;
+  if (!(server instanceof HttpServer || server instanceof HttpsServer)) {
     throw wrong('server', 'be an http.Server or https.Server', server);
+  }
+  for (const name of SERVER_OPTIONS) {
+    if (options[name] !== undefined) throw wrong(name, "be left out where 'server' is given", options[name]);
   }
   return server;
 }
@@ -225,8 +242,14 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
 
+/** Only `undefined` means unset: a `null` is a mistake somewhere. */
+function given(options: ProxyOptions, name: keyof ProxyOptions, fallback: unknown): unknown {
+  const { [name]: value = fallback } = options as Partial<Record<keyof ProxyOptions, unknown>>;
+  return value;
+}
+
 function integer(options: ProxyOptions, name: keyof ProxyOptions, fallback: number, min: number, max: number): number {
-  const value: unknown = options[name] ?? fallback;
+  const value: unknown = given(options, name, fallback);
   if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
     throw wrong(name, `be an integer from ${min} to ${max}`, value);
   }
@@ -234,7 +257,7 @@ function integer(options: ProxyOptions, name: keyof ProxyOptions, fallback: numb
 }
 
 function boolean(options: ProxyOptions, name: keyof ProxyOptions, fallback: boolean): boolean {
-  const value: unknown = options[name] ?? fallback;
+  const value: unknown = given(options, name, fallback);
   if (typeof value !== 'boolean') throw wrong(name, 'be a boolean', value);
   return value;
 }

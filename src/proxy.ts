@@ -191,8 +191,10 @@ export class Proxy extends EventEmitter<ProxyEvents> {
 }
 
 function createServer({ maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout }: ResolvedOptions): Server {
+  // Node looks every 30 s by default, and so might let a slow head last that much longer.
   const connectionsCheckingInterval = Math.min(headersTimeout, 5000);
-  return http.createServer({ maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout, connectionsCheckingInterval });
+  const limits = { maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout, connectionsCheckingInterval };
+  return http.createServer(limits);
 }
 
 /** Takes no more connections, and resolves when those that are open have ended. */

@@ -30,9 +30,8 @@ export class RedisStore implements SessionStore {
    */
   constructor(client: RedisClient, keyPrefix = 'socket.io#') {
     if (!isRedisClient(client)) {
-      throw new TypeError(
-        `'redisClient' must be a client of the package 'redis' (version 4 or later), received ${inspect(client, { depth: 0 })}`,
-      );
+      const received = inspect(client, { depth: 0 });
+      throw new TypeError(`'redisClient' must be a client of the package 'redis' (from version 4), received ${received}`);
     }
     this.#client = client;
     this.#keyPrefix = keyPrefix;

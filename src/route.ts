@@ -1,6 +1,6 @@
 import type { Binding, Bindings } from './bindings';
 import { refusals, type Refusal } from './errors';
-import { reasonOf, type Host, type Hosts } from './hosts';
+import type { Host, Hosts } from './hosts';
 
 /** Where a request goes. */
 export interface Route {
@@ -11,18 +11,25 @@ export interface Route {
   readonly tried: Set<Host>;
 }
 
+export interface RerouteContext {
+  readonly hosts: Hosts;
+  readonly bindings: Bindings;
+  readonly connectTimeout: number;
+}
+
 /**
  * What becomes of a request whose host could not be reached, so that nothing of it can have arrived there: a handshake
  * goes to another host, a session's request is refused.
  *
  * @returns the refusal, or `undefined` when `route.host` is another host now.
  */
-export function reroute(route: Route, error: Error, hosts: Hosts, bindings: Bindings): Refusal | undefined {
+export function reroute(route: Route, error: Error, context: RerouteContext): Refusal | undefined {
+  const { hosts, bindings, connectTimeout } = context;
   const { host, binding, tried } = route;
-  hosts.unreached(host, error);
+  const isDown = hosts.unreached(host, error, connectTimeout);
   if (binding) {
-    // Not every failure to connect means that the session is lost: this proxy may be out of ports.
-    if (reasonOf(error) === undefined) return refusals.hostFailed;
+    // Not every failure to connect means that the session is lost.
+    if (!isDown) return refusals.hostFailed;
     bindings.unbind(binding.sid);
     return refusals.sessionUnknown;
   }

@@ -25,10 +25,15 @@ export function sidOf(url: string): string | undefined {
   if (start === -1) return undefined;
   const query = url.slice(start + 1);
   // Encoded names and values are rare enough that the exact way may be the slow one.
-  const sids = /[%+]/.test(query) ? new URLSearchParams(query).getAll('sid') : plainSidsOf(query);
+  const sids = /[%+]/.test(query) ? queryOf(url).getAll('sid') : plainSidsOf(query);
   const sid = sids[0];
   if (sid === undefined) return undefined;
   return sids.length > 1 || sid.length > MAX_SID_LENGTH ? '' : sid;
+}
+
+function queryOf(url: string): URLSearchParams {
+  // The "&" keeps a second "?" from being taken for the one before a query.
+  return new URLSearchParams(`&${url.slice(url.indexOf('?') + 1)}`);
 }
 
 function plainSidsOf(query: string): string[] {
@@ -38,7 +43,8 @@ function plainSidsOf(query: string): string[] {
 
 /** A request with this URL and no sid may open a session by polling. */
 export function mayOpenByPolling(url: string): boolean {
-  return /[?&]transport=polling(?:&|$)/.test(url);
+  if (/[?&]transport=polling(?:&|$)/.test(url)) return true;
+  return url.includes('%') && queryOf(url).get('transport') === 'polling';
 }
 
 /**

@@ -13,7 +13,8 @@ import { MAX_HANDSHAKE_SIZE, openPacketOfFrame, type OpenPacket } from './sniffe
 /** How long one side may stay open after the other has ended, in ms: what is under way has arrived by then. */
 const HALF_OPEN_TIMEOUT = 10_000;
 
-export type TunnelOptions = Pick<ResolvedOptions, 'changeOrigin' | 'xfwd' | 'connectTimeout' | 'hostTimeout' | 'hostTls'>;
+export type TunnelOptions =
+  Pick<ResolvedOptions, 'changeOrigin' | 'xfwd' | 'connectTimeout' | 'hostTimeout' | 'hostTls'>;
 
 /** What a tunnel needs of the forwarder that runs it. */
 export interface TunnelContext {
@@ -92,10 +93,12 @@ export class Tunnel {
     request.once('close', () => clearTimeout(timer));
     request.once('upgrade', (response, socket, head) => {
       clearTimeout(timer);
+      this.route.host.answered();
       this.#join(response, socket, head);
     });
     request.once('response', (response) => {
       clearTimeout(timer);
+      this.route.host.answered();
       this.#relay(response);
     });
     request.on('error', (error) => {
@@ -152,7 +155,7 @@ export class Tunnel {
 
   /** One side has ended: the other has a while to end too. */
   #linger(): void {
-    this.#lingering ??= setTimeout(() => this.destroy(), HALF_OPEN_TIMEOUT);
+    if (!this.#socket.destroyed) this.#lingering ??= setTimeout(() => this.destroy(), HALF_OPEN_TIMEOUT);
   }
 
   /** Reads the first frame as it passes: it holds the sid of a session that was opened by WebSocket. */

@@ -93,7 +93,8 @@ it.each([
 
 it('serves requests that are pipelined, in their order', async () => {
   const { port, seen } = await watched();
-  const requests = ['1', '2', '3'].map((n) => `POST ${POLL}&n=${n} HTTP/1.1\r\nHost: a.example\r\nContent-Length: 1\r\n\r\n${n}`);
+  const requests = ['1', '2', '3'].map((n) =>
+    `POST ${POLL}&n=${n} HTTP/1.1\r\nHost: a.example\r\nContent-Length: 1\r\n\r\n${n}`);
   const last = `GET ${POLL}&n=4 HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n`;
   const response = await exchangeBytes(port, requests.join('') + last);
   expect(response.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(4);

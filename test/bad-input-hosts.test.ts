@@ -5,9 +5,10 @@ import { startProxy, type Started } from './support/proxy';
 
 const POLL = '/socket.io/?EIO=4&transport=polling';
 const BAD = `${POLL}&sid=bad`;
-const UPGRADE = 'Host: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAA\r\n\r\n';
+const SWITCH = 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
+const UPGRADE = `Host: a.example\r\n${SWITCH}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAA\r\n\r\n`;
 
-/** A proxy before a host that opens sessions well, and answers those of the sid `bad`, and upgrades, with what is given. */
+/** A proxy before a host that opens sessions well, and answers the sid `bad`, and upgrades, with what is given. */
 async function answering(bytes: string): Promise<Started> {
   const rubbish = Buffer.from(bytes, 'latin1');
   const handler: RequestListener = (req, res) => {
@@ -46,7 +47,7 @@ const RUBBISH: [name: string, bytes: string][] = [
 describe('a host that answers', () => {
   it.each([
     ...RUBBISH,
-    ['a switch of protocols that nobody asked for', 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'],
+    ['a switch of protocols that nobody asked for', `HTTP/1.1 101 Switching Protocols\r\n${SWITCH}\r\n`],
     ['only an interim response', 'HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n'],
   ] as typeof RUBBISH)('with %s is a failure', async (_, bytes) => {
     const proxy = await answering(bytes);
@@ -70,7 +71,8 @@ describe('a host that answers', () => {
   });
 
   it('with a body that is longer than its length is cut there', async () => {
-    const proxy = await answering('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmore');
+    const second = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmore';
+    const proxy = await answering(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok${second}`);
     expect(await request(proxy.url + BAD)).toMatchObject({ status: 200, body: 'ok' });
     expect(await handshake(proxy.url)).toBe('well');
   });
@@ -83,9 +85,9 @@ describe('a host that answers', () => {
   });
 
   it('before the request has ended has its answer passed on', async () => {
-    const proxy = await answering('HTTP/1.1 413 Payload Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig');
+    const proxy = await answering('HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig');
     const head = `POST ${BAD} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\nContent-Length: 1000000\r\n\r\n`;
-    expect(await exchangeBytes(proxy.port, head + 'x'.repeat(20_000))).toMatch(/^HTTP\/1\.1 (?:413|502) /);
+    expect(await exchangeBytes(proxy.port, head + 'x'.repeat(20_000))).toMatch(/^HTTP\/1\.1 413 /);
     expect(await handshake(proxy.url)).toBe('well');
   });
 });

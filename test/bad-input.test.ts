@@ -68,9 +68,11 @@ describe('sids', () => {
 
   it('with any characters are followed', async () => {
     const sid = 'a b+c&d=e/é🚀"\\';
-    const { url } = await watched({}, (req, res) => res.end(req.url?.includes('sid=') ? 'polled' : `0${JSON.stringify({ sid })}`));
+    const open = `0${JSON.stringify({ sid })}`;
+    const { url } = await watched({}, (req, res) => res.end(req.url?.includes('sid=') ? 'polled' : open));
     await request(url + POLL);
-    expect(await request(`${url}${POLL}&sid=${encodeURIComponent(sid)}`)).toMatchObject({ status: 200, body: 'polled' });
+    const reply = await request(`${url}${POLL}&sid=${encodeURIComponent(sid)}`);
+    expect(reply).toMatchObject({ status: 200, body: 'polled' });
   });
 });
 
@@ -168,14 +170,14 @@ describe('request heads', () => {
     await expectAlive(proxy);
   });
 
-  it.each(['GET\r\n\r\n', '\0\0\0\0', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'GET / HTTP/9.9\r\n\r\n'])(
-    'that are none are refused: %j',
-    async (bytes) => {
-      const proxy = await watched();
-      expect(await exchangeBytes(proxy.port, Buffer.from(bytes, 'latin1'))).toMatch(/^HTTP\/1\.1 400 /);
-      await expectAlive(proxy);
-    },
-  );
+  it.each([
+    'GET\r\n\r\n', '\0\0\0\0', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
+    'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'GET / HTTP/9.9\r\n\r\n',
+  ])('that are none are refused: %j', async (bytes) => {
+    const proxy = await watched();
+    expect(await exchangeBytes(proxy.port, Buffer.from(bytes, 'latin1'))).toMatch(/^HTTP\/1\.1 400 /);
+    await expectAlive(proxy);
+  });
 
   it('with two Host lines do not reach a host', async () => {
     const proxy = await watched();

@@ -102,9 +102,8 @@ describe('responses without a body', () => {
 it('tells a client that expects it to continue, and passes its body on', async () => {
   const { port } = await behind(digests);
   const body = randomBytes(30_000);
-  const req = http.request({
-    port, host: '127.0.0.1', path: POLL, method: 'POST', headers: { 'Expect': '100-continue', 'Content-Length': body.length },
-  });
+  const headers = { 'Expect': '100-continue', 'Content-Length': body.length };
+  const req = http.request({ port, host: '127.0.0.1', path: POLL, method: 'POST', headers });
   onCleanup(() => req.destroy());
   const responded = once(req, 'response') as Promise<[IncomingMessage]>;
   const continued = once(req, 'continue');

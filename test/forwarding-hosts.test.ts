@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import { TLSSocket } from 'node:tls';
 import { WebSocket, WebSocketServer } from 'ws';
 import { onCleanup } from './support/cleanup';
 import { startHost } from './support/hosts';
@@ -38,7 +38,7 @@ describe('https hosts', () => {
 
   it("are shown the proxy's own certificate", async () => {
     const { name } = await startTlsServer(
-      (req, res) => res.end(String((req.socket as TLSSocket).authorized)),
+      ({ socket }, res) => res.end(String(socket instanceof TLSSocket && socket.authorized)),
       { requestCert: true, ca: CERT },
     );
     const { url } = await startProxy({ hosts: [name], hostTls: { ca: CERT, cert: CERT, key: KEY } });
@@ -99,7 +99,8 @@ describe('CORS preflights', () => {
   });
 
   it("follow their sid to the session's host", async () => {
-    const hosts = await Promise.all(['http://a.example', 'http://b.example'].map((origin) => startHost({ cors: { origin } })));
+    const origins = ['http://a.example', 'http://b.example'];
+    const hosts = await Promise.all(origins.map((origin) => startHost({ cors: { origin } })));
     const { url } = await startProxy({ hosts: hosts.map(({ name }) => name) });
     for (let i = 0; i < 20; i += 1) {
       const opened = await request(url + POLL);

@@ -209,6 +209,9 @@ describe('the store', () => {
 });
 
 it.each([
+  ['onStoreFailure', 'fail', "be 'local' or 'refuse'", "'fail'"],
+  ['onStoreFailure', true, "be 'local' or 'refuse'", 'true'],
+  ['onStoreFailure', null, "be 'local' or 'refuse'", 'null'],
   ['hostTls', null, 'be an object', 'null'],
   ['hostTls', true, 'be an object', 'true'],
   ['hostTls', 'ca.pem', 'be an object', "'ca.pem'"],
@@ -218,6 +221,10 @@ it.each([
   ['server', () => {}, 'be an http.Server or https.Server', '[Function (anonymous)]'],
 ])('refuses the %s %p', (name, value, expected, received) => {
   expect(withOption(name, value)).toContain(`'${name}' must ${expected}, received ${received}`);
+});
+
+it.each(['local', 'refuse'])('takes the onStoreFailure %s', (onStoreFailure) => {
+  expect(resolveOptions({ store, hosts, onStoreFailure } as ProxyOptions).onStoreFailure).toBe(onStoreFailure);
 });
 
 it('refuses a server of another protocol', () => {

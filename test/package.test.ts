@@ -9,6 +9,9 @@ const ROOT = join(__dirname, '..');
 const CONSUMERS = join(__dirname, 'consumers');
 const TSC = require.resolve('typescript/bin/tsc');
 
+/** A compilation takes seconds, and much more on a machine with other work. */
+const TIMEOUT = 60_000;
+
 const execute = promisify(execFile);
 
 interface Manifest {
@@ -50,7 +53,7 @@ function filesOf(folder: string): string[] {
 /** What a program prints. Rejects with its errors when it fails, or does not exit by itself. */
 async function run(program: string, args: string[], cwd = project): Promise<string> {
   try {
-    return (await execute(program, args, { cwd, timeout: 25_000 })).stdout;
+    return (await execute(program, args, { cwd, timeout: TIMEOUT })).stdout;
   } catch (error) {
     // The compiler's errors are what it prints.
     throw new Error(`${String(error)}\n${(error as { stdout: string }).stdout}`);
@@ -117,5 +120,5 @@ describe('a consumer', () => {
     for (const source of Object.keys(sources)) {
       expect(await run(process.execPath, [source.replace(/ts$/, 'js')], folder)).toMatch(/^(?:closed|made) \d\n$/);
     }
-  });
+  }, 2 * TIMEOUT);
 });

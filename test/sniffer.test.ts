@@ -207,11 +207,17 @@ describe('openPacketOfFrame', () => {
     ['a continuation', frame(textOf(open), { opcode: 0 })],
     ['the first of a message in pieces', frame(textOf(open), { fin: false })],
     ['masked, as a client\'s', frame(textOf(open), { mask: true })],
-    ['a length of 64 bits', frame(textOf(open).padEnd(70_000))],
+    ['of a length of 64 bits', frame(textOf(open).padEnd(70_000))],
+  ])('finds none as soon as the first frame is %s', (_, bytes) => {
+    expect(openPacketOfFrame(bytes.subarray(0, 2))).toBeUndefined();
+    expect(openPacketOfFrame(Buffer.concat([bytes, frame(textOf(open))]))).toBeUndefined();
+  });
+
+  it.each([
     ['another packet', frame('40{"sid":"a"}')],
-    ['empty', frame('')],
-    ['one with no sid to bind', frame(textOf(openPacket('')))],
-  ])('finds none where the first frame is %s', (_, bytes) => {
+    ['nothing', frame('')],
+    ['no sid to bind', frame(textOf(openPacket('')))],
+  ])('finds none where the first frame holds %s', (_, bytes) => {
     expect(openPacketOfFrame(Buffer.concat([bytes, frame(textOf(open))]))).toBeUndefined();
   });
 });

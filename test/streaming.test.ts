@@ -87,7 +87,7 @@ describe('the first bytes of a response reach the client while the host holds ba
   });
 });
 
-it("the first bytes of a large body reach the host before the client has sent the rest", async () => {
+it('passes the first bytes of a body on before the client has sent the rest', async () => {
   const { handler, given } = nextRequest();
   const { url } = await behind(handler);
   const req = open(url + KNOWN, { method: 'POST', headers: { 'Transfer-Encoding': 'chunked' } });
@@ -130,7 +130,9 @@ describe('a handshake response', () => {
   const json = (sid: string): string => openPacket(sid, 120);
   const SPLIT: [name: string, response: (body: string) => string][] = [
     ['with Content-Length', (body) => `Content-Length: ${body.length}\r\n\r\n${body}`],
-    ['in chunks', (body) => `Transfer-Encoding: chunked\r\n\r\n32\r\n${body.slice(0, 50)}\r\n46\r\n${body.slice(50)}\r\n0\r\n\r\n`],
+    ['in chunks', (body) => [
+      'Transfer-Encoding: chunked', '', '32', body.slice(0, 50), '46', body.slice(50), '0', '', '',
+    ].join('\r\n')],
     ['that ends with the connection', (body) => `\r\n${body}`],
   ];
 

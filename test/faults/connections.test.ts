@@ -3,6 +3,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import WebSocket from 'ws';
+import type { SessionStore } from '../../src';
 import { onCleanup } from '../support/cleanup';
 import { startHost, startHosts, type HostProcess } from '../support/hosts';
 import { handshake, pollUrl, request, startServer } from '../support/http';
@@ -12,6 +13,11 @@ import { until } from '../support/until';
 
 /** A poll's bytes, for a socket that is to be left in some way of its own. */
 const pollBytes = (sid: string): string => `GET /socket.io/?EIO=4&transport=polling&sid=${sid} HTTP/1.1\r\nHost: a\r\n\r\n`;
+
+/** A store in which every sid is bound to the host. */
+function storeThatSays(host: string): SessionStore {
+  return { bind: () => Promise.resolve(), unbind: () => Promise.resolve(), find: () => Promise.resolve(host) };
+}
 
 /** A session that has taken its first packets, so that its next poll is held. */
 async function heldSession(url: string): Promise<string> {
@@ -59,7 +65,7 @@ describe('a client that leaves a held poll', () => {
       req.on('close', () => received.push('close'));
       req.on('error', () => {});
     });
-    const { port } = await startProxy({ hosts: [name], store: { bind: async () => {}, unbind: async () => {}, find: () => Promise.resolve(name) } });
+    const { port } = await startProxy({ hosts: [name], store: storeThatSays(name) });
     const socket = net.connect(port, '127.0.0.1');
     socket.write(`POST /socket.io/?sid=x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n${'x'.repeat(1000)}`);
     await until('the body arrives', () => received.includes('data'));
@@ -74,7 +80,9 @@ it('holds nothing after 1,000 clients have come and gone in every way', async ()
   const socketsOf = async (): Promise<number[]> => Promise.all(hosts.map((host) => host.call<number>('sockets')));
 
   const ways: ((sid: string) => Promise<void>)[] = [
-    async (sid) => void await request(pollUrl(proxy.url, sid), { method: 'POST', body: '1' }),
+    async (sid) => {
+      await request(pollUrl(proxy.url, sid), { method: 'POST', body: '1' });
+    },
     ...(['destroy', 'resetAndDestroy', 'end'] as const).map((way) => async (sid: string): Promise<void> => {
       const socket = net.connect(proxy.port, '127.0.0.1').on('error', () => {});
       socket.write(pollBytes(sid));
@@ -165,7 +173,7 @@ it('does not queue 1,000 held polls on one host', async () => {
     else if (req.method === 'GET') held += 1;
     else res.end('ok');
   });
-  const { port, url } = await startProxy({ hosts: [name], store: { bind: async () => {}, unbind: async () => {}, find: () => Promise.resolve(name) } });
+  const { port, url } = await startProxy({ hosts: [name], store: storeThatSays(name) });
   const sockets = Array.from({ length: 1000 }, (_, i) => {
     const socket = net.connect(port, '127.0.0.1').on('error', () => {});
     socket.write(pollBytes(`s${i}`));

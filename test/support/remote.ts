@@ -67,6 +67,12 @@ export class Remote extends EventEmitter {
     await exited;
   }
 
+  /** Resolves with the exit code when the process has ended by itself. */
+  async exit(): Promise<number | null> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, 'exit');
+    return this.#child.exitCode;
+  }
+
   #onAnswer({ id, result, error, event, detail }: Answer): void {
     if (event !== undefined) {
       this.emit(event, detail);

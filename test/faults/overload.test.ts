@@ -1,0 +1,105 @@
+import { once } from 'node:events';
+import http from 'node:http';
+import net from 'node:net';
+import { startHosts, type HostProcess } from '../support/hosts';
+import { handshake, request, startServer } from '../support/http';
+import { startProxyProcess, type ProxyProcess, type Usage } from '../support/proxy-process';
+import { onCleanup } from '../support/cleanup';
+import { Remote } from '../support/remote';
+import { until } from '../support/until';
+
+const MB = 1_000_000;
+
+let hosts: HostProcess[];
+
+beforeAll(async () => {
+  hosts = await startHosts(3);
+});
+
+function startProxy(options: Record<string, unknown> = {}): Promise<ProxyProcess> {
+  return startProxyProcess({ hosts: hosts.map(({ name }) => name), ...options }, ['--expose-gc']);
+}
+
+it('answers 2,000 handshakes at once', async () => {
+  const proxy = await startProxy();
+  const storm = async (): Promise<Usage> => {
+    const sids = await Promise.all(Array.from({ length: 2000 }, () => handshake(proxy.url)));
+    expect(new Set(sids).size).toBe(2000);
+    await until('its connections are closed', async () => (await proxy.usage()).sockets <= 5, 15_000);
+    return proxy.usage();
+  };
+  // The first warms up what Node keeps for the next, such as its parsers.
+  const before = await storm();
+  const after = await storm();
+  // 2,000 bindings more in the cache, and in the memory store.
+  expect(after.heapUsed - before.heapUsed).toBeLessThan(4 * MB);
+}, 60_000);
+
+it('carries 5,000 WebSockets at once, and lets go of them', async () => {
+  const proxy = await startProxy();
+  const crowd = new Remote('crowd.mjs');
+  const before = await proxy.usage();
+  expect(await crowd.call('open', proxy.port, 5000)).toBe(5000);
+  const during = await proxy.usage();
+  expect(during.sockets - before.sockets).toBeGreaterThanOrEqual(10_000);
+  expect((during.heapUsed + during.external - before.heapUsed - before.external) / 5000).toBeLessThan(40_000);
+  expect(await crowd.call('echo')).toBe(5000);
+  await crowd.call('close');
+  await until('they are closed', async () => (await proxy.usage()).sockets <= before.sockets + 5, 20_000);
+  const after = await proxy.usage();
+  // 5,000 bindings remain until they expire.
+  expect(after.heapUsed - before.heapUsed).toBeLessThan(8 * MB);
+}, 90_000);
+
+it('cuts off 500 clients that send their heads a byte at a time, and serves others meanwhile', async () => {
+  const proxy = await startProxy({ headersTimeout: 1000, requestTimeout: 2000 });
+  const slow = Array.from({ length: 500 }, () => {
+    const socket = net.connect(proxy.port, '127.0.0.1').on('error', () => {});
+    const head = 'GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nX: ';
+    let at = 0;
+    const drip = setInterval(() => socket.write(head[at++] ?? 'x'), 50);
+    socket.on('close', () => clearInterval(drip));
+    onCleanup(() => socket.destroy());
+    return socket.resume();
+  });
+  // Some are reset, which `once` would reject with.
+  const closed = Promise.all(slow.map((socket) => new Promise((resolve) => void socket.once('close', resolve))));
+  for (let i = 0; i < 20; i += 1) await handshake(proxy.url);
+  await closed;
+  await handshake(proxy.url);
+});
+
+it('passes on four uploads of 100 MB with bounded memory', async () => {
+  const { name } = await startServer((req, res) => {
+    let size = 0;
+    req.on('data', (chunk: Buffer) => size += chunk.length);
+    req.on('end', () => res.end(String(size)));
+  });
+  const proxy = await startProxyProcess({ hosts: [name] }, ['--expose-gc']);
+  await request(`${proxy.url}/socket.io/`);
+  const before = await proxy.usage();
+  let peak = 0;
+  const uploading = new AbortController();
+  const sampling = (async (): Promise<void> => {
+    while (!uploading.signal.aborted) peak = Math.max(peak, (await proxy.usage()).rss);
+  })();
+  const chunk = Buffer.alloc(MB);
+  const upload = async (): Promise<string> => {
+    const req = http.request(`${proxy.url}/socket.io/?transport=polling`, { method: 'POST', headers: { 'Content-Length': 100 * MB } });
+    const responded = once(req, 'response') as Promise<[http.IncomingMessage]>;
+    for (let i = 0; i < 100; i += 1) if (!req.write(chunk)) await once(req, 'drain');
+    req.end();
+    const [res] = await responded;
+    return (await res.toArray() as Buffer[]).join('');
+  };
+  expect(await Promise.all([upload(), upload(), upload(), upload()])).toEqual(Array(4).fill(String(100 * MB)));
+  uploading.abort();
+  await sampling;
+  expect(peak - before.rss).toBeLessThan(120 * MB);
+}, 60_000);
+
+it('answers 431 to a head beyond maxHeaderSize', async () => {
+  const proxy = await startProxy();
+  const reply = await request(`${proxy.url}/socket.io/`, { headers: { 'X-Large': 'x'.repeat(20_000) } });
+  expect(reply.status).toBe(431);
+});
