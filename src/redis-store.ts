@@ -31,7 +31,8 @@ export class RedisStore implements SessionStore {
   constructor(client: RedisClient, keyPrefix = 'socket.io#') {
     if (!isRedisClient(client)) {
       const received = inspect(client, { depth: 0 });
-      throw new TypeError(`'redisClient' must be a client of the package 'redis' (from version 4), received ${received}`);
+      const expected = "a client of the package 'redis' (version 4 or later)";
+      throw new TypeError(`'redisClient' must be ${expected}, received ${received}`);
     }
     this.#client = client;
     this.#keyPrefix = keyPrefix;

@@ -14,8 +14,15 @@ interface CheckOptions {
   healthyAfter?: number;
 }
 
-function check(names: string[], options: CheckOptions = {}): { hosts: Hosts; checker: HealthChecker; events: [string, string, string?][] } {
-  const resolved = { path: '/socket.io/', checkInterval: 20, checkTimeout: 500, unhealthyAfter: 1, healthyAfter: 1, hostTls: {}, ...options };
+interface Checked {
+  hosts: Hosts;
+  checker: HealthChecker;
+  events: [string, string, string?][];
+}
+
+function check(names: string[], options: CheckOptions = {}): Checked {
+  const defaults = { path: '/socket.io/', checkInterval: 20, checkTimeout: 500, unhealthyAfter: 1, healthyAfter: 1, hostTls: {} };
+  const resolved = { ...defaults, ...options };
   const hosts = new Hosts(names.map((name) => new Host(name)), resolved);
   const events: [string, string, string?][] = [];
   hosts.on('up', ({ name }) => events.push(['up', name]));

@@ -153,7 +153,9 @@ it('goes on while Redis loads its data', async () => {
   const running = await handshake(first.url);
   const recovered = once(first.proxy, 'recovered');
   await redis.restartLoading();
-  await until('Redis says that it is loading', () => admin.get('x').then(() => false, (error: unknown) => String(error).includes('LOADING')));
+  const isLoading = (): Promise<boolean> =>
+    admin.get('x').then(() => false, (error: unknown) => String(error).includes('LOADING'));
+  await until('Redis says that it is loading', isLoading);
   expect(await post(first.url, running)).toBe(200);
   expect(await post(first.url, await handshake(first.url))).toBe(200);
   await recovered;
