@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import http, { type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import net, { type AddressInfo } from 'node:net';
 import Proxy from '../src';
 import { onCleanup } from './support/cleanup';
 import { exchangeBytes, request, startServer, type RequestOptions } from './support/http';
@@ -190,6 +190,17 @@ it('refuses an upgrade to anything but WebSocket', async () => {
   const response = await exchangeBytes(port, head);
   expect(response).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
   expect(response.endsWith('\r\n\r\n{"code":3,"message":"Bad request"}')).toBe(true);
+});
+
+it('closes the socket of a refused upgrade, though the client keeps its side open', async () => {
+  const { port, proxy } = await working();
+  const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  onCleanup(() => socket.destroy());
+  socket.on('error', () => {}).resume();
+  const accepted = once(proxy.server, 'connection') as Promise<[net.Socket]>;
+  socket.write([`GET ${POLL}&sid=unknown HTTP/1.1`, 'Host: a.example', ...UPGRADE, '', ''].join('\r\n'));
+  const [atProxy] = await accepted;
+  await once(atProxy, 'close');
 });
 
 it('refuses an upgrade by a method other than GET', async () => {

@@ -154,6 +154,14 @@ describe('the answer to an upgrade', () => {
     expect(text).toBe('forbidden');
   });
 
+  it('ends the connection where the host refuses, though the client keeps its side open', async () => {
+    const refusal = bytesOf(['HTTP/1.1 403 Forbidden', 'Content-Length: 0']);
+    const { port, proxy } = await behind((_, socket) => socket.end(refusal));
+    const socket = await connect(port);
+    await readUntil(socket, '\r\n\r\n');
+    await drained(proxy.server);
+  });
+
   it('of a refusal with a body of 1 MB arrives whole', async () => {
     const body = 'x'.repeat(1_000_000);
     const refusal = bytesOf(['HTTP/1.1 403 Forbidden', 'Content-Length: 1000000'], body);
@@ -226,6 +234,17 @@ describe('the end of a tunnel', () => {
     end(socket);
     await closed;
     await drained(proxy.server);
+  });
+
+  it.each(ENDS)("comes for the host, before it has answered, when the client's socket is %s", async (_, end) => {
+    const { port, server } = await behind((_req, socket) => server.emit('asked', socket));
+    const asked = once(server, 'asked') as Promise<[Socket]>;
+    const socket = await connect(port);
+    const [hostSocket] = await asked;
+    hostSocket.on('end', () => hostSocket.end()).resume();
+    const closed = new Promise((resolve) => hostSocket.once('close', resolve));
+    end(socket);
+    await closed;
   });
 
   it.each(ENDS)("comes for the client when the host's socket is %s", async (_, end) => {

@@ -1,0 +1,94 @@
+// Socket.IO clients that send numbered messages, and tell what became of them.
+import { createRequire } from 'node:module';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { serve, tell } from '../fixtures/serve.mjs';
+
+const require = createRequire(import.meta.url);
+const io = require('socket.io-client');
+
+const ACK_TIMEOUT = 15_000;
+const clients = new Set();
+
+class Client {
+  #socket;
+  #name;
+  #number = 0;
+  #lastNews;
+  /** The last broadcast before the connection was lost, until the first after it was recovered. */
+  #gapFrom;
+  #stopped = false;
+
+  constructor(name, url, transports, pause) {
+    this.#name = name;
+    this.#socket = io(url, { transports, forceNew: true, reconnectionDelay: 200, reconnectionDelayMax: 1000 });
+    this.#socket.on('connect', () => this.#connected());
+    this.#socket.on('disconnect', () => {
+      this.#gapFrom = this.#lastNews;
+      tell('disconnect', name);
+    });
+    this.#socket.on('news', (number) => this.#news(number));
+    void this.#talk(pause);
+  }
+
+  stop() {
+    this.#stopped = true;
+    this.#socket.disconnect();
+  }
+
+  get connected() {
+    return this.#socket.connected;
+  }
+
+  #connected() {
+    const { engine } = this.#socket.io;
+    const { id: sid } = engine;
+    engine.on('close', (_, details) => {
+      // A poll that was answered with an error, and what it was answered with.
+      if (typeof details?.description === 'number' && details.description >= 400) {
+        tell('refused', { sid, status: details.description, body: details.context?.responseText ?? '' });
+      }
+    });
+    if (!this.#socket.recovered) this.#gapFrom = undefined;
+    tell('connect', { name: this.#name, recovered: this.#socket.recovered });
+  }
+
+  #news(number) {
+    tell('news', number);
+    if (this.#gapFrom !== undefined) {
+      tell('recovered', { name: this.#name, from: this.#gapFrom, to: number });
+      this.#gapFrom = undefined;
+    }
+    this.#lastNews = number;
+  }
+
+  async #talk(pause) {
+    // Not all in step.
+    await sleep(Math.random() * pause);
+    while (!this.#stopped) {
+      if (this.#socket.connected) this.#send();
+      await sleep(pause);
+    }
+  }
+
+  #send() {
+    this.#number += 1;
+    const number = this.#number;
+    tell('sent');
+    this.#socket.timeout(ACK_TIMEOUT).emit('message', this.#name, number, (error) => {
+      if (!error) tell('acknowledged', `${this.#name}:${number}`);
+    });
+  }
+}
+
+serve({
+  start(specifications) {
+    for (const { name, url, transports, pause } of specifications) clients.add(new Client(name, url, transports, pause));
+  },
+  connected() {
+    return [...clients].filter((client) => client.connected).length;
+  },
+  stop() {
+    for (const client of clients) client.stop();
+    clients.clear();
+  },
+});

@@ -1,0 +1,89 @@
+/** How long after a fault a part's refusals are still the fault's, in ms: its clients and their polls lag behind. */
+const AFTERMATH = 3000;
+
+/** What the run has seen, and what is wrong with it. */
+export class Record {
+  faults = new Map();
+  connections = 0;
+  reconnections = 0;
+  recoveries = 0;
+  sent = 0;
+  refusals = 0;
+  /** Refused since the store failed, as is documented for sessions that a proxy has not seen. */
+  storeRefusals = 0;
+  misrouted = [];
+  duplicates = 0;
+  #connectedBefore = new Set();
+  #seen = new Set();
+  #acknowledged = new Set();
+  #news = new Set();
+  #gaps = [];
+  #checks = [];
+
+  fault(kind) {
+    this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1);
+  }
+
+  watchHost(remote) {
+    remote.on('seen', (message) => {
+      if (this.#seen.has(message)) this.duplicates += 1;
+      this.#seen.add(message);
+    });
+  }
+
+  watchClients(remote, hosts, redis) {
+    remote.on('connect', ({ name, recovered }) => {
+      if (this.#connectedBefore.has(name)) this.reconnections += 1;
+      else this.connections += 1;
+      this.#connectedBefore.add(name);
+      if (recovered) this.recoveries += 1;
+    });
+    remote.on('sent', () => this.sent += 1);
+    remote.on('acknowledged', (message) => this.#acknowledged.add(message));
+    remote.on('news', (number) => this.#news.add(number));
+    remote.on('recovered', (gap) => this.#gaps.push(gap));
+    remote.on('refused', (refusal) => this.#checks.push(this.#check(refusal, hosts, redis)));
+  }
+
+  hasNews(number) {
+    return this.#news.has(number);
+  }
+
+  get acknowledged() {
+    return this.#acknowledged.size;
+  }
+
+  /** Messages that a client was told had arrived, and that no host has seen. */
+  get lost() {
+    return [...this.#acknowledged].filter((message) => !this.#seen.has(message)).length;
+  }
+
+  /** Broadcasts that someone has seen, and that a client whose state was recovered has not. */
+  get missed() {
+    // What is recovered comes in order, before anything new.
+    let missed = 0;
+    for (const { from, to } of this.#gaps) {
+      for (let number = from + 1; number < to; number += 1) {
+        if (this.#news.has(number)) missed += 1;
+      }
+    }
+    return missed;
+  }
+
+  /** Waits for what is still being looked into. */
+  async settle() {
+    await Promise.all(this.#checks);
+  }
+
+  /** A refused session that is alive on a host that was well is misrouted. */
+  async #check({ sid, status, body }, hosts, redis) {
+    this.refusals += 1;
+    for (const host of hosts) {
+      if (!host.wasWell(AFTERMATH)) continue;
+      const alive = await host.remote.call('has', sid).catch(() => false);
+      if (!alive || !host.wasWell(AFTERMATH)) continue;
+      if (body.includes('STORE_FAILED') && !redis.wasWell(AFTERMATH)) this.storeRefusals += 1;
+      else this.misrouted.push(`${sid} on ${host.name}: ${status} ${body}`);
+    }
+  }
+}
