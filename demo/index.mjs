@@ -1,5 +1,5 @@
-// A proxy on the memory store in front of three Socket.IO servers in processes of their own, and a page that shows which
-// of them answers. `PORT` is 4000 unless it is set.
+// A proxy on the memory store in front of three Socket.IO servers in processes of their own, and a page that shows
+// which of them answers. `PORT` is 4000 unless it is set.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -15,10 +15,11 @@ const PORT = Number(process.env.PORT || 4000);
 /** How long a server that has ended stays away, in ms. */
 const RESTART_DELAY = 3000;
 
-const clientFolder = join(dirname(require.resolve('socket.io-client/package.json')), 'dist');
+const page = new URL('page.html', import.meta.url);
+const client = join(dirname(require.resolve('socket.io-client/package.json')), 'dist', 'socket.io.min.js');
 const files = new Map([
-  ['/', { type: 'text/html; charset=utf-8', body: readFileSync(new URL('page.html', import.meta.url)) }],
-  ['/client.js', { type: 'text/javascript; charset=utf-8', body: readFileSync(join(clientFolder, 'socket.io.min.js')) }],
+  ['/', { type: 'text/html; charset=utf-8', body: readFileSync(page) }],
+  ['/client.js', { type: 'text/javascript; charset=utf-8', body: readFileSync(client) }],
 ]);
 
 /** The servers' processes: all of them, and by host those that listen. */
@@ -33,8 +34,8 @@ process.on('SIGTERM', () => void stop(0));
 
 start().catch((error) => {
   if (stopping.signal.aborted) return;
-  const taken = error.code === 'EADDRINUSE';
-  console.error(taken ? `port ${PORT} is taken: choose another one, as in PORT=${PORT + 1} npm run demo` : error.message);
+  const isTaken = error.code === 'EADDRINUSE';
+  console.error(isTaken ? `port ${PORT} is taken: choose another, as in PORT=${PORT + 1} npm run demo` : error.message);
   void stop(1);
 });
 
@@ -46,7 +47,9 @@ async function start() {
   proxy = new Proxy({ server, store: new MemoryStore(), hosts, checkInterval: 500, drainTimeout: 0 });
   proxy.on('up', (host) => print('up', host));
   proxy.on('down', (host, reason) => print('down', host, reason));
-  proxy.on('session', ({ sid, transport, host }) => print('session', `${sid.slice(0, 8)}…`, transport.padEnd(9), host));
+  proxy.on('session', ({ sid, transport, host }) => {
+    print('session', `${sid.slice(0, 8)}…`, transport.padEnd(9), host);
+  });
 
   proxy.listen(PORT, 'localhost');
   await once(proxy, 'listening');
@@ -65,7 +68,7 @@ async function stop(exitCode) {
   for (const child of processes) child.kill();
 }
 
-/** Starts a Socket.IO server on the port, or any for 0, and resolves with its host. When it ends, it is started again. */
+/** Starts a Socket.IO server on the port, or any for 0, and resolves with its host. One that ends starts again. */
 async function startServer(port) {
   const child = fork(new URL('server.mjs', import.meta.url), [String(port)]);
   processes.add(child);

@@ -2,6 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import createDebug from 'debug';
+import { startDeadline } from './deadline';
 import { reasonOf, type DownReason, type Host, type Hosts } from './hosts';
 import type { ResolvedOptions } from './options';
 
@@ -76,17 +77,14 @@ function probe(host: Host, { path, checkTimeout, hostTls }: CheckOptions): Promi
     const target = { hostname: hostname.replace(/^\[|\]$/g, ''), port: host.port, path, agent: false };
     const req = protocol === 'https:' ? https.request({ ...hostTls, ...target }) : http.request(target);
     const done = (found: DownReason | undefined): void => {
-      clearTimeout(timer);
+      callOff();
       req.destroy();
       resolve(found);
     };
-    const timer = setTimeout(() => {
-      // After this turn's input: when this process was late itself, the answer may have been waiting for it.
-      setImmediate(() => {
-        if (host.hasAnsweredWithin(checkTimeout)) done(undefined);
-        else done(connected ? 'silent' : 'unreachable');
-      });
-    }, checkTimeout);
+    const callOff = startDeadline(checkTimeout, () => {
+      if (host.hasAnsweredWithin(checkTimeout)) done(undefined);
+      else done(connected ? 'silent' : 'unreachable');
+    });
     req.on('socket', (socket) => socket.once('connect', () => {
       connected = true;
     }));

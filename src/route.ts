@@ -7,8 +7,8 @@ export interface Route {
   host: Host;
   /** The session's binding; `undefined` for a handshake. */
   readonly binding: Binding | undefined;
-  /** The hosts that a handshake could not reach. */
-  readonly tried: Set<Host>;
+  /** The hosts that a handshake could not reach; `undefined` while there is none. */
+  tried: Set<Host> | undefined;
 }
 
 export interface RerouteContext {
@@ -25,7 +25,7 @@ export interface RerouteContext {
  */
 export function reroute(route: Route, error: Error, context: RerouteContext): Refusal | undefined {
   const { hosts, bindings, connectTimeout } = context;
-  const { host, binding, tried } = route;
+  const { host, binding } = route;
   const isDown = hosts.unreached(host, error, connectTimeout);
   if (binding) {
     // Not every failure to connect means that the session is lost.
@@ -33,6 +33,7 @@ export function reroute(route: Route, error: Error, context: RerouteContext): Re
     bindings.unbind(binding.sid);
     return refusals.sessionUnknown;
   }
+  const tried = route.tried ??= new Set();
   tried.add(host);
   const next = hosts.pick(tried);
   if (!next) return hosts.pick() ? refusals.hostFailed : refusals.noHost;

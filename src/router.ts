@@ -53,7 +53,7 @@ export class Router {
     // A session that is opened by WebSocket needs no store: its requests are over with the handshake.
     if (this.#refusesUnstored && this.#bindings.degraded && headers.upgrade === undefined) return refusals.storeFailed;
     const host = this.#hosts.pick();
-    return host ? { host, binding: undefined, tried: new Set() } : refusals.noHost;
+    return host ? { host, binding: undefined, tried: undefined } : refusals.noHost;
   }
 
   async #lookUp(looking: Promise<Binding | undefined>): Promise<Route | Refusal> {
@@ -76,7 +76,7 @@ export class Router {
       this.#bindings.unbind(binding.sid);
       return refusals.sessionUnknown;
     }
-    return { host, binding, tried: new Set() };
+    return { host, binding, tried: undefined };
   }
 }
 

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import createDebug from 'debug';
+import { startDeadline } from './deadline';
 import type { SessionStore } from './session-store';
 
 const debug = createDebug('socket.io-proxy:store');
@@ -60,14 +61,22 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
       },
       () => this.#connected(),
     );
-    this.#store.open?.().catch((error: unknown) => this.#fail(toError(error)));
+    void this.#open();
+  }
+
+  async #open(): Promise<void> {
+    try {
+      await this.#store.open?.();
+    } catch (error) {
+      this.#fail(toError(error));
+    }
   }
 
   /** The bound host. Rejects when the store can't be asked, or does not answer in time. */
   async find(sid: string, ttl: number): Promise<string | undefined> {
     if (this.#silent) throw new StoreError('the session store does not answer');
     try {
-      return await this.#within(this.#store.find(sid, ttl), this.#timeout * READ_SHARE);
+      return await this.#within(() => this.#store.find(sid, ttl), this.#timeout * READ_SHARE);
     } catch (error) {
       this.#silent = true;
       this.#fail(toError(error));
@@ -78,23 +87,23 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   /** Whether the binding was stored. Never rejects. */
   async bind(sid: string, host: string, ttl: number): Promise<boolean> {
     if (this.#degraded) return false;
-    return this.#write(this.#store.bind(sid, host, ttl));
+    return this.#write(() => this.#store.bind(sid, host, ttl));
   }
 
   /** Forgets a sid where the store can be asked. Never rejects. */
   async unbind(sid: string): Promise<void> {
-    if (!this.#degraded) await this.#write(this.#store.unbind(sid));
+    if (!this.#degraded) await this.#write(() => this.#store.unbind(sid));
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
-    if (!this.#store.close) return;
-    await this.#within(this.#store.close()).catch((error: unknown) => debug('close: %s', toError(error).message));
+    const closed = this.#within(async () => this.#store.close?.());
+    await closed.catch((error: unknown) => debug('close: %s', toError(error).message));
   }
 
-  async #write(writing: Promise<void>): Promise<boolean> {
+  async #write(write: () => Promise<void>): Promise<boolean> {
     try {
-      await this.#within(writing);
+      await this.#within(write);
       return true;
     } catch (error) {
       if (error instanceof StoreError) this.#silent = true;
@@ -104,15 +113,16 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   }
 
   /** Rejects when the store has not answered within the deadline; what it answers then is of no interest. */
-  async #within<T>(answer: Promise<T>, ms = this.#timeout): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
+  async #within<T>(ask: () => Promise<T>, ms = this.#timeout): Promise<T> {
+    let callOff = (): void => {};
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new StoreError(`the session store did not answer within ${ms} ms`)), ms);
+      const error = (): StoreError => new StoreError(`the session store did not answer within ${ms} ms`);
+      callOff = startDeadline(ms, () => reject(error()));
     });
     try {
-      return await Promise.race([answer, late]);
+      return await Promise.race([ask(), late]);
     } finally {
-      clearTimeout(timer);
+      callOff();
     }
   }
 
@@ -132,7 +142,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
       if (signal.aborted) return;
       try {
         // The empty sid is never bound by a proxy, so this writes, reads and leaves nothing.
-        await this.#within(this.#store.bind('', '', 1), PROBE_TIMEOUT);
+        await this.#within(() => this.#store.bind('', '', 1), PROBE_TIMEOUT);
         this.#recover();
       } catch {
         // What was answered with an error was answered: reads may go on.
@@ -149,7 +159,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   }
 
   async #answersReads(): Promise<boolean> {
-    return this.#within(this.#store.find('', 1)).then(() => true, () => false);
+    return this.#within(() => this.#store.find('', 1)).then(() => true, () => false);
   }
 
   /** A connection does not mean that the store serves: it may be loading its data, or take no writes. */

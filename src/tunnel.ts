@@ -3,6 +3,7 @@ import https from 'node:https';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Binding } from './bindings';
+import { startDeadline } from './deadline';
 import { refusals, refuseUpgrade, type Refusal } from './errors';
 import { requestHeaders, responseHeaders } from './headers';
 import type { Host } from './hosts';
@@ -77,27 +78,27 @@ export class Tunnel {
     let connected = false;
     const request = this.#request = openRequest(this.#req, this.route.host, options);
     let late: Refusal | undefined;
-    const deadline = (ms: number, refusal: Refusal): NodeJS.Timeout => setTimeout(() => {
+    const deadline = (ms: number, refusal: Refusal): (() => void) => startDeadline(ms, () => {
       late = refusal;
       request.destroy(Object.assign(new Error('the host is silent'), { code: 'ETIMEDOUT' }));
-    }, ms);
-    let timer = deadline(options.connectTimeout, refusals.hostFailed);
+    });
+    let callOff = deadline(options.connectTimeout, refusals.hostFailed);
     request.once('socket', (socket) => {
       socket.once(this.route.host.url.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
         // From here on the request may have arrived, and may not be sent again.
         connected = true;
-        clearTimeout(timer);
-        timer = deadline(options.hostTimeout, refusals.hostTimeout);
+        callOff();
+        callOff = deadline(options.hostTimeout, refusals.hostTimeout);
       });
     });
-    request.once('close', () => clearTimeout(timer));
+    request.once('close', () => callOff());
     request.once('upgrade', (response, socket, head) => {
-      clearTimeout(timer);
+      callOff();
       this.route.host.answered();
       this.#join(response, socket, head);
     });
     request.once('response', (response) => {
-      clearTimeout(timer);
+      callOff();
       this.route.host.answered();
       this.#relay(response);
     });

@@ -140,7 +140,8 @@ describe('while it runs', () => {
   });
 
   it('stops the server that the page names, whose clients reach another, and starts it again', async () => {
-    const { key, host } = await clients.connect({ url: demo.url, reconnection: true, reconnectionDelay: 1, transports: ['websocket'] });
+    const options: Partial<ClientOptions> = { transports: ['websocket'], reconnection: true, reconnectionDelay: 1 };
+    const { key, host } = await clients.connect({ url: demo.url, ...options });
     await demo.line(new RegExp(`^up +${host}$`));
     const reconnected = once(clients, 'connect');
     expect((await request(`${demo.url}/stop/${host}`, { method: 'POST' })).status).toBe(204);

@@ -5,6 +5,7 @@ import { Clients } from '../support/clients';
 import { startHosts, type HostProcess } from '../support/hosts';
 import { handshake, pollUrl, request } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
+import { startProxyProcess } from '../support/proxy-process';
 import { openClient, RedisProcess, type TestClient } from '../support/redis';
 import { Relay } from '../support/relay';
 import { until } from '../support/until';
@@ -144,6 +145,26 @@ it('minds storeTimeout', async () => {
   const began = performance.now();
   await handshake(url);
   expect(performance.now() - began).toBeLessThan(600);
+});
+
+it('does not take its own standstill for one of Redis', async () => {
+  const redis = await RedisProcess.start();
+  const relay = await Relay.start(redis.port);
+  const options = { hosts: names, redisUrl: `redis://127.0.0.1:${relay.port}` };
+  const [first, second] = await Promise.all([startProxyProcess(options), startProxyProcess(options)]);
+  const sid = await handshake(first.url);
+  const degraded: string[] = [];
+  second.on('degraded', (message: string) => degraded.push(message));
+  relay.delay = 150;
+  relay.log.length = 0;
+  const posted = post(second.url, sid);
+  await until('Redis is asked', () => relay.log.some(({ to }) => to === 'server'));
+  // The answer arrives while the proxy stands still, for longer than it would wait for one.
+  second.freeze();
+  await sleep(1500);
+  second.thaw();
+  expect(await posted).toBe(200);
+  expect(degraded).toEqual([]);
 });
 
 it('goes on while Redis loads its data', async () => {

@@ -1,0 +1,296 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import ts from 'typescript';
+import Proxy from '../src';
+import { refusals } from '../src/errors';
+import { onCleanup } from './support/cleanup';
+import { startHosts } from './support/hosts';
+import { pollUrl, request } from './support/http';
+import { openClient, RedisProcess, type TestClient } from './support/redis';
+import { CERT, KEY } from './support/tls';
+
+const ROOT = join(__dirname, '..');
+const SRC = join(ROOT, 'src');
+
+const read = (...path: string[]): string => readFileSync(join(ROOT, ...path), 'utf8');
+
+const readme = read('README.md');
+const manifest = JSON.parse(read('package.json')) as {
+  name: string;
+  version: string;
+  engines: { node: string };
+  scripts: Record<string, string>;
+  dependencies: Record<string, string>;
+};
+
+interface Snippet {
+  language: string;
+  line: number;
+  text: string;
+}
+
+const snippets = Array.from(readme.matchAll(/^```(\w+)\n(.+?)^```$/gms), ({ 1: language = '', 2: text = '', index }): Snippet =>
+  ({ language, line: readme.slice(0, index).split('\n').length + 1, text }));
+
+function snippetsOf(language: string, matching = /^/): [name: string, snippet: Snippet][] {
+  return snippets.filter((snippet) => snippet.language === language && matching.test(snippet.text))
+    .map((snippet) => [`README.md:${snippet.line}`, snippet]);
+}
+
+/** The cells of the one table whose head begins with `first`. */
+function tableOf(first: string): string[][] {
+  const tables = readme.match(/^\|.+\|\n\|[-|]+\|\n(?:\|.+\|\n)+/gm) ?? [];
+  const rows = tables.map((table) => table.trimEnd().split('\n').map((row) => row.slice(2, -2).split(' | ')));
+  const found = rows.filter(([head]) => head?.[0] === first);
+  expect(found).toHaveLength(1);
+  return found[0]?.slice(2) ?? [];
+}
+
+/** The code in a cell; `undefined` when the cell is anything else. */
+function code(cell = ''): string | undefined {
+  return /^`([^`]+)`$/.exec(cell)?.[1];
+}
+
+function sourceOf(file: string): ts.SourceFile {
+  return ts.createSourceFile(file, read('src', file), ts.ScriptTarget.Latest, true);
+}
+
+function membersOf(file: string, name: string): ts.PropertySignature[] {
+  const found = sourceOf(file).statements.filter(ts.isInterfaceDeclaration).find((declared) => declared.name.text === name);
+  return found?.members.filter(ts.isPropertySignature) ?? [];
+}
+
+const files = readdirSync(SRC).map((name) => basename(name, '.ts'));
+
+describe('tables', () => {
+  it('has every option with its default, those of the original first', () => {
+    const options = membersOf('options.ts', 'ProxyOptions').map((member): [string, string | undefined] => {
+      const tag = ts.getJSDocTags(member).find(({ tagName }) => tagName.text === 'default');
+      return [member.name.getText(), ts.getTextOfJSDocComment(tag?.comment)];
+    });
+    const rows = tableOf('Option').map(([name, , fallback]): [string, string | undefined] => [code(name) ?? '', code(fallback)]);
+    expect(new Map(rows)).toEqual(new Map(options));
+    expect(rows).toHaveLength(options.length);
+    expect(rows.slice(0, 7).map(([name]) => name))
+      .toEqual(['redisClient', 'hosts', 'path', 'checkInterval', 'checkTimeout', 'keyPrefix', 'keyExpiry']);
+  });
+
+  it('has every answer of the proxy itself', () => {
+    const nameOf = new Map(Object.entries(Proxy.ErrorCode).map(([name, value]) => [value, name]));
+    const answers = Object.values(refusals).map((refusal) => [
+      String(refusal.status), nameOf.get(refusal.code),
+      typeof refusal.code === 'number' ? String(refusal.code) : `'${refusal.code}'`, refusal.message,
+    ]);
+    const rows = tableOf('Status').map(([status, name, value, message]) => [status, code(name), code(value), message]);
+    expect(rows).toEqual(answers);
+    expect(new Set(rows.map(([, name]) => name))).toEqual(new Set(Object.keys(Proxy.ErrorCode)));
+  });
+
+  it('has every event with its arguments', () => {
+    const events = membersOf('proxy.ts', 'ProxyEvents').map(({ name, type }) => {
+      if (!type || !ts.isTupleTypeNode(type)) throw new Error(`${name.getText()} is no tuple`);
+      return [name.getText(), type.elements.filter(ts.isNamedTupleMember).map((element) => element.name.text)];
+    });
+    const rows = tableOf('Event')
+      .map(([name, args = '']) => [code(name), args === 'none' ? [] : args.split(', ').map((argument) => code(argument))]);
+    expect(rows).toEqual(events);
+  });
+
+  it('has every reason for which a host is down', () => {
+    const type = sourceOf('hosts.ts').statements.filter(ts.isTypeAliasDeclaration)
+      .find(({ name }) => name.text === 'DownReason')?.type;
+    const reasons = type && ts.isUnionTypeNode(type) ? type.types.map((reason) => `\`${reason.getText().slice(1, -1)}\``) : [];
+    expect(tableOf('Reason').map(([reason]) => reason).sort()).toEqual(reasons.sort());
+  });
+
+  it('has every file of src/, above those that it imports', () => {
+    const listed = tableOf('File').map(([name]) => basename(code(name) ?? '', '.ts'));
+    expect([...listed].sort()).toEqual([...files].sort());
+    for (const [at, file] of listed.entries()) {
+      const imported = ts.preProcessFile(read('src', `${file}.ts`)).importedFiles.map(({ fileName }) => fileName)
+        .filter((name) => name.startsWith('./')).map((name) => basename(name));
+      expect(listed.slice(at + 1)).toEqual(expect.arrayContaining(imported));
+    }
+  });
+
+  it('has every debug scope', () => {
+    const scopes = files.flatMap((file) => /createDebug\('([^']+)'\)/.exec(read('src', `${file}.ts`))?.[1] ?? []);
+    expect(tableOf('Scope').map(([scope]) => code(scope)).sort()).toEqual(scopes.sort());
+  });
+});
+
+describe('facts', () => {
+  it('tells of the Node.js that package.json asks for', () => {
+    expect(readme).toContain(`Node.js ${manifest.engines.node.replace('>=', '')} or later`);
+  });
+
+  it('links to headings and files that exist', () => {
+    const headings = Array.from(readme.matchAll(/^#+ (.+)$/gm), ([, heading = '']) =>
+      `#${heading.toLowerCase().replace(/[^\w -]/g, '').replaceAll(' ', '-')}`);
+    const links = Array.from(readme.matchAll(/\]\(([^)]+)\)/g), ([, link = '']) => link).filter((link) => !link.startsWith('https:'));
+    expect(links.filter((link) => !headings.includes(link) && !existsSync(join(ROOT, link)))).toEqual([]);
+  });
+
+  it('has a place in the changelog for the version of package.json', () => {
+    expect(/^## (\S+)/m.exec(read('CHANGELOG.md'))?.[1]).toBe(manifest.version);
+  });
+
+  it.each(snippetsOf('sh', /^npm /))('names commands and packages that exist: %s', (_, { text }) => {
+    for (const command of text.trim().split(' && ')) {
+      const [, verb = '', ...args] = command.split(' ');
+      if (verb === 'install') expect([manifest.name, ...Object.keys(manifest.dependencies)]).toEqual(expect.arrayContaining(args));
+      else if (verb === 'ci') expect(existsSync(join(ROOT, 'package-lock.json'))).toBe(true);
+      else expect(Object.keys(manifest.scripts)).toContain(verb === 'run' ? args[0] : verb);
+    }
+  });
+});
+
+/**
+ * Loaded before a snippet, which so runs as it stands: its connections to the ports that it names go to the test's hosts
+ * and Redis, and none elsewhere. It listens on any port, and tells the test on which.
+ */
+const DIVERT = `
+const { Server, Socket } = require('node:net');
+const { connect } = Socket.prototype;
+const { listen } = Server.prototype;
+const ports = JSON.parse(process.env.README_PORTS);
+Socket.prototype.connect = function (normalized, ...rest) {
+  const port = ports[normalized[0].port];
+  if (port === undefined) throw new Error('a connection to port ' + normalized[0].port);
+  normalized[0] = { ...normalized[0], host: '127.0.0.1', port };
+  return connect.call(this, normalized, ...rest);
+};
+Server.prototype.listen = function (port, ...rest) {
+  this.once('listening', () => process.send([port, this.address().port]));
+  return listen.call(this, 0, '127.0.0.1', ...rest);
+};
+`;
+
+/** A folder in which the package is installed, as far as a snippet can see. */
+let project: string;
+let env: NodeJS.ProcessEnv;
+let redisClient: TestClient;
+
+beforeAll(async () => {
+  project = mkdtempSync(join(tmpdir(), 'readme-'));
+  onCleanup(() => rmSync(project, { recursive: true }));
+  mkdirSync(join(project, 'node_modules', '@types'), { recursive: true });
+  symlinkSync(ROOT, join(project, 'node_modules', manifest.name), 'junction');
+  for (const name of ['redis', '@types/node']) {
+    symlinkSync(join(ROOT, 'node_modules', name), join(project, 'node_modules', name), 'junction');
+  }
+  for (const [name, text] of [['divert.cjs', DIVERT], ['cert.pem', CERT], ['key.pem', KEY]] as const) {
+    writeFileSync(join(project, name), text);
+  }
+  // Not the Redis that the tests share: a snippet's keys have the default prefix, and its client has no password.
+  const [redis, ...hosts] = await Promise.all([RedisProcess.start(), startHosts(3)]);
+  redisClient = await openClient(redis.url);
+  const ports = new Map(hosts.flat().map(({ port }, i) => [3000 + i, port])).set(6379, redis.port);
+  env = {
+    ...process.env,
+    DEBUG: '',
+    README_PORTS: JSON.stringify(Object.fromEntries(ports)),
+    NODE_OPTIONS: `--require=${join(project, 'divert.cjs')}`,
+  };
+});
+
+/** A snippet that runs in a process of its own. */
+class Running {
+  output = '';
+  errors = '';
+  /** Its exit code, or the signal that ended it, once all that it wrote has arrived. */
+  readonly ended: Promise<unknown>;
+  readonly #child: ChildProcess;
+  readonly #listening: Promise<unknown[]>;
+
+  constructor(command: string) {
+    // In a group of its own, as a shell may start one more process.
+    const child = this.#child = spawn('sh', ['-c', command], {
+      cwd: project, env, detached: true, stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    child.stdout?.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
+    child.stderr?.on('data', (chunk: Buffer) => (this.errors += chunk.toString()));
+    this.ended = once(child, 'close').then(([exitCode, signal]: unknown[]) => exitCode ?? signal);
+    this.#listening = once(child, 'message');
+    onCleanup(() => this.stop('SIGKILL'));
+  }
+
+  /** The port that it says it listens on, and the one that it was given. */
+  async ports(): Promise<[said: unknown, real: unknown]> {
+    const first = await Promise.race([this.#listening, this.ended]);
+    if (!Array.isArray(first)) throw new Error(`it has ended with ${String(first)}: ${this.errors}`);
+    return first[0] as [unknown, unknown];
+  }
+
+  /** Ends it, by default as a service manager does. */
+  stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<unknown> {
+    const { exitCode, signalCode, pid } = this.#child;
+    if (exitCode === null && signalCode === null && pid !== undefined) process.kill(-pid, signal);
+    return this.ended;
+  }
+}
+
+/** Opens a session by polling, uses it, and resolves with its sid. */
+async function useSession(url: string): Promise<string> {
+  const reply = await request(`${url}/socket.io/?EIO=4&transport=polling`, { ca: CERT });
+  const { sid } = JSON.parse(reply.body.slice(1)) as { sid: string };
+  await request(pollUrl(url, sid), { method: 'POST', body: '40', ca: CERT });
+  expect((await request(pollUrl(url, sid), { ca: CERT })).body).toMatch(/^40\{"sid":/);
+  return sid;
+}
+
+function nodeOf({ line, text }: Snippet): Running {
+  const file = `snippet-${line}.${/^import /m.test(text) ? 'mjs' : 'cjs'}`;
+  writeFileSync(join(project, file), text);
+  return new Running(`exec '${process.execPath}' ${file}`);
+}
+
+describe('snippets', () => {
+  it.each(snippetsOf('js', /listen\(/))('proxies sessions with %s', async (_, snippet) => {
+    const { text } = snippet;
+    const running = nodeOf(snippet);
+    const [said, port] = await running.ports();
+    const scheme = text.includes('https.createServer') ? 'https' : 'http';
+    const sid = await useSession(`${scheme}://127.0.0.1:${String(port)}`);
+    expect(await redisClient.get(`socket.io#${sid}`)).toEqual(text.includes('redisClient') ? expect.stringMatching(/^localhost:300\d$/) : null);
+    expect(await running.stop()).toBe(text.includes('SIGTERM') ? 0 : 'SIGTERM');
+    expect(running.output).toMatch(text.includes('console.log') ? new RegExp(`^.+ port ${String(said)}\n$`) : /^$/);
+    expect(running.errors).toBe('');
+  });
+
+  it.each(snippetsOf('js', /^(?!.*listen\()/s))('imports what exists with %s', async (_, snippet) => {
+    const running = nodeOf(snippet);
+    expect([await running.ended, running.errors]).toEqual([0, '']);
+  });
+
+  it.each(snippetsOf('sh', /^DEBUG=/))('shows the debug output with %s', async (_, { text }) => {
+    writeFileSync(join(project, 'index.js'), snippetsOf('js', /listen\(/)[0]?.[1].text ?? '');
+    const running = new Running(text);
+    const [, port] = await running.ports();
+    await useSession(`http://127.0.0.1:${String(port)}`);
+    await running.stop();
+    for (const scope of ['proxy', 'bindings', 'forwarder']) expect(running.errors).toContain(`socket.io-proxy:${scope} `);
+  });
+
+  it('compiles those of TypeScript strictly', () => {
+    const names = snippetsOf('ts').map(([, { line, text }]) => {
+      const file = join(project, `snippet-${line}.ts`);
+      writeFileSync(file, text);
+      return file;
+    });
+    const program = ts.createProgram(names, {
+      module: ts.ModuleKind.Node16, target: ts.ScriptTarget.ES2022, strict: true, skipLibCheck: true, noEmit: true,
+      types: ['node'], typeRoots: [join(project, 'node_modules', '@types')],
+    });
+    const problems = ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
+    expect(problems).toEqual([]);
+  });
+
+  it('are all of a kind that is run, compiled or checked', () => {
+    expect(snippets.filter(({ language, text }) => language === 'sh' ? !/^(?:npm |DEBUG=)/.test(text) : !/^[jt]s$/.test(language)))
+      .toEqual([]);
+  });
+});
