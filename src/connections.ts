@@ -11,8 +11,11 @@ const KEEP_ALIVE_MARGIN = 1000;
 /** The idle time that every host's connections are taken to survive, in ms. */
 const INITIAL_SAFE_IDLE = 5;
 
-/** How much shorter than an idle time that was survived one must be to count as safe, in ms. */
-const SAFETY_MARGIN = 10;
+/**
+ * How much shorter than an idle time that was survived one must be to count as safe, in ms: the news that a host has
+ * hung up takes as long to come as a request takes to get there.
+ */
+const SAFETY_MARGIN = 100;
 
 export type ConnectionOptions = Pick<ResolvedOptions, 'connectTimeout' | 'hostTimeout' | 'hostTls' | 'maxHeaderSize'>;
 

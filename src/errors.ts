@@ -57,6 +57,8 @@ const RETRY_AFTER = '1';
 export function refuse(req: IncomingMessage, res: ServerResponse, reason: Refusal): void {
   if (res.headersSent || res.destroyed) return;
   const body = bodyOf(reason);
+  // What is left of a host's answer that could not be passed on.
+  res.statusMessage = '';
   res.writeHead(reason.status, [...headersOf(req, reason, body), ...(reason.close ? ['Connection', 'close'] : [])]);
   res.end(body);
 }

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
 import { PassThrough } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Connection } from './connections';
@@ -178,8 +178,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #writeHead(status: number, message: string | undefined, headers: string[]): void {
-    if (message) this.#res.writeHead(status, message, headers);
-    else this.#res.writeHead(status, headers);
+    const phrase = reasonPhrase(status, message);
+    if (phrase === undefined) this.#res.writeHead(status, headers);
+    else this.#res.writeHead(status, phrase, headers);
   }
 
   #write(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -203,6 +204,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#connection?.destroy();
     this.#connection = undefined;
   }
+}
+
+/** The reason phrase to send, of which undici has decoded the bytes as UTF-8; `undefined` for the standard one. */
+function reasonPhrase(status: number, message: string | undefined): string | undefined {
+  const standard = STATUS_CODES[status];
+  // undici keeps only the last part of one that has arrived in several.
+  if (!message || message === standard || standard?.endsWith(message)) return undefined;
+  return message.includes('\ufffd') ? undefined : Buffer.from(message).toString('latin1');
 }
 
 function exceeds(contentLength: string | undefined): boolean {

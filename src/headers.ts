@@ -35,7 +35,8 @@ export function requestHeaders(req: IncomingMessage, host: Host, { changeOrigin,
   }
   if (xfwd) {
     for (const key of FORWARDED) {
-      const value = req.headers[key];
+      // http-proxy leaves the last of them out for an upgrade.
+      const value = req.headers[key] ?? (key === 'x-forwarded-host' ? req.headers.host : undefined);
       if (typeof value === 'string') headers.push(key, value);
     }
   }
@@ -45,11 +46,15 @@ export function requestHeaders(req: IncomingMessage, host: Host, { changeOrigin,
 /** The headers for a client, as a flat list: as the host sent them, less the hop-by-hop ones. */
 export function responseHeaders(raw: readonly (string | Buffer)[]): string[] {
   const headers: string[] = [];
-  let named: Set<string> | undefined;
+  let connection: string | undefined;
   for (let i = 0; i < raw.length; i += 2) {
     const name = latin1(raw[i]);
-    if (name.length === 10 && name.toLowerCase() === 'connection') named = namedByConnection(latin1(raw[i + 1]));
+    if (name.length === 10 && name.toLowerCase() === 'connection') {
+      const value = latin1(raw[i + 1]);
+      connection = connection === undefined ? value : `${connection},${value}`;
+    }
   }
+  const named = namedByConnection(connection);
   for (let i = 0; i < raw.length; i += 2) {
     const name = latin1(raw[i]);
     const key = name.toLowerCase();

@@ -137,6 +137,12 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   }
 
   #onRequest(req: IncomingMessage, res: ServerResponse): void {
+    if (!res.socket) {
+      // Pipelined: its turn comes when the response before it has left. Begun earlier, it would not be told of the
+      // end of its connection, and what follows a refused body would be believed.
+      res.once('socket', () => this.#onRequest(req, res));
+      return;
+    }
     this.#routed(req, (outcome) => {
       if ('status' in outcome) refuse(req, res, outcome);
       else if (!res.destroyed) this.#forwarder.web(req, res, outcome);
@@ -146,7 +152,9 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   #onUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     // Without a listener a reset connection would end the process.
     socket.on('error', () => {});
-    if (req.method !== 'GET' || req.headers.upgrade?.toLowerCase() !== 'websocket') {
+    const isWebSocket = req.method === 'GET' && req.headers.upgrade?.toLowerCase() === 'websocket';
+    // Which of two hosts is meant is anyone's guess (RFC 9112 §3.2).
+    if (!isWebSocket || (req.headersDistinct.host?.length ?? 0) > 1) {
       refuseUpgrade(req, socket, refusals.badRequest);
       return;
     }

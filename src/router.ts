@@ -5,7 +5,7 @@ import { refusals, type Refusal } from './errors';
 import type { Hosts } from './hosts';
 import type { ResolvedOptions } from './options';
 import type { Route } from './route';
-import { sidOf } from './sniffer';
+import { mayOpenByPolling, sidOf } from './sniffer';
 
 const debug = createDebug('socket.io-proxy:router');
 
@@ -43,15 +43,15 @@ export class Router {
     if (!this.owns(url) || url.includes('#')) return refusals.badRequest;
     if (hasBadBody(req)) return refusals.badBody;
     const sid = sidOf(url);
-    if (sid === undefined) return this.#handshake(req);
+    if (sid === undefined) return this.#handshake(req.method === 'GET' && mayOpenByPolling(url));
     if (sid === '') return refusals.sessionUnknown;
     const binding = this.#bindings.find(sid);
     return binding instanceof Promise ? this.#lookUp(binding) : this.#follow(binding);
   }
 
-  #handshake({ headers }: IncomingMessage): Route | Refusal {
+  #handshake(byPolling: boolean): Route | Refusal {
     // A session that is opened by WebSocket needs no store: its requests are over with the handshake.
-    if (this.#refusesUnstored && this.#bindings.degraded && headers.upgrade === undefined) return refusals.storeFailed;
+    if (byPolling && this.#refusesUnstored && this.#bindings.degraded) return refusals.storeFailed;
     const host = this.#hosts.pick();
     return host ? { host, binding: undefined, tried: undefined } : refusals.noHost;
   }

@@ -124,7 +124,7 @@ export class Tunnel {
   #relay(response: IncomingMessage): void {
     response.on('error', () => this.destroy());
     const headers = [...responseHeaders(response.rawHeaders), 'Connection', 'close'];
-    this.#socket.write(head(`${response.statusCode ?? 502} ${response.statusMessage ?? ''}`, headers));
+    this.#socket.write(head(`${response.statusCode ?? 502} ${response.statusMessage ?? ''}`, headers), 'latin1');
     response.pipe(this.#socket).once('finish', () => this.destroy());
   }
 
@@ -150,7 +150,7 @@ export class Tunnel {
     if (this.#head.length > 0) socket.unshift(this.#head);
     socket.write(head('101 Switching Protocols', [
       ...responseHeaders(response.rawHeaders), 'Connection', 'Upgrade', 'Upgrade', 'websocket',
-    ]));
+    ]), 'latin1');
     hostSocket.pipe(socket).pipe(hostSocket);
   }
 

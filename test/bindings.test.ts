@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import WebSocket from 'ws';
 import { MemoryStore } from '../src';
 import { startHost, startHosts } from './support/hosts';
@@ -38,7 +39,7 @@ async function holdingHost(pingInterval: number, pingTimeout: number): Promise<s
 
 /** Resolves when the key is gone. */
 async function expired(key: string): Promise<void> {
-  while (await redisClient.exists(key)) await new Promise((resolve) => setTimeout(resolve, 50));
+  while (await redisClient.exists(key)) await sleep(50);
 }
 
 async function post(url: string, sid: string): Promise<[number, string]> {
@@ -147,9 +148,11 @@ describe('a binding', () => {
     while (Date.now() < end) {
       expect(await post(url, 'held')).toEqual([200, 'ok']);
       expect(await redisClient.exists(`${keyPrefix}held`)).toBe(1);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await sleep(100);
     }
-    await expired(`${keyPrefix}held`);
+    // A second after its last use it has expired in the proxy too.
+    await sleep(1500);
+    expect(await redisClient.exists(`${keyPrefix}held`)).toBe(0);
     expect(await post(url, 'held')).toEqual([400, '{"code":1,"message":"Session ID unknown"}']);
   });
 
@@ -158,7 +161,7 @@ describe('a binding', () => {
     await handshake(url);
     const leaving = new AbortController();
     const poll = request(pollUrl(url, 'held'), { signal: leaving.signal });
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await sleep(2500);
     expect(await redisClient.exists(`${keyPrefix}held`)).toBe(1);
     leaving.abort();
     await expect(poll).rejects.toThrow('aborted');
@@ -170,7 +173,7 @@ describe('a binding', () => {
     await handshake(url);
     const socket = new WebSocket(`${url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket&sid=held`);
     await once(socket, 'open');
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await sleep(2500);
     expect(await redisClient.exists(`${keyPrefix}held`)).toBe(1);
     socket.terminate();
     await expired(`${keyPrefix}held`);
@@ -190,7 +193,7 @@ describe('MemoryStore', () => {
     await store.bind('short', 'a:1', 1);
     await store.bind('renewed', 'a:1', 1);
     expect(await store.find('renewed', 60)).toBe('a:1');
-    while (await store.find('short', 0) !== undefined) await new Promise((resolve) => setTimeout(resolve, 50));
+    while (await store.find('short', 0) !== undefined) await sleep(50);
     expect(await store.find('renewed', 1)).toBe('a:1');
   });
 

@@ -255,7 +255,8 @@ describe('snippets', () => {
     const [said, port] = await running.ports();
     const scheme = text.includes('https.createServer') ? 'https' : 'http';
     const sid = await useSession(`${scheme}://127.0.0.1:${String(port)}`);
-    expect(await redisClient.get(`socket.io#${sid}`)).toEqual(text.includes('redisClient') ? expect.stringMatching(/^localhost:300\d$/) : null);
+    const host = await redisClient.get(`socket.io#${sid}`);
+    expect(host).toEqual(text.includes('redisClient') ? expect.stringMatching(/^localhost:300\d$/) : null);
     expect(await running.stop()).toBe(text.includes('SIGTERM') ? 0 : 'SIGTERM');
     expect(running.output).toMatch(text.includes('console.log') ? new RegExp(`^.+ port ${String(said)}\n$`) : /^$/);
     expect(running.errors).toBe('');

@@ -9,6 +9,7 @@ import { startHost, startHosts, type HostProcess } from '../support/hosts';
 import { handshake, pollUrl, request, startServer } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
 import { startProxyProcess } from '../support/proxy-process';
+import { Relay } from '../support/relay';
 import { until } from '../support/until';
 
 /** A poll's bytes, for a socket that is to be left in some way of its own. */
@@ -136,7 +137,7 @@ describe('idle connections that a host closes', () => {
     ['that keeps them for 5 s, and does not say so', { keepAliveTimeout: 5000 }, true],
   ])('cost no client a request: a host %s', async (_, options, silent) => {
     let connections = 0;
-    const { name, server } = await startServer((req, res) => {
+    const { port, server } = await startServer((req, res) => {
       if (silent) res.writeHead(200, ['Content-Length', '2', 'Connection', 'keep-alive']);
       if (!(req.url ?? '').includes('transport')) res.end('ok');
       else req.resume().on('end', () => res.end('ok'));
@@ -145,7 +146,10 @@ describe('idle connections that a host closes', () => {
     // Node waits for a second longer than it says, unless told otherwise.
     Reflect.set(server, 'keepAliveTimeoutBuffer', 0);
     server.on('connection', () => connections += 1);
-    const { url } = await startProxy({ hosts: [name], checkInterval: 60_000 });
+    // Somewhere farther away: what a host has done is known here 10 ms later.
+    const relay = await Relay.start(port);
+    relay.delay = 10;
+    const { url } = await startProxy({ hosts: [`127.0.0.1:${relay.port}`], checkInterval: 60_000 });
     const agent = new http.Agent({ keepAlive: true });
     onCleanup(() => agent.destroy());
     const send = async (): Promise<number> =>
@@ -155,7 +159,7 @@ describe('idle connections that a host closes', () => {
       const got: number[] = [];
       for (let i = 0; i < 30; i += 1) {
         got.push(await send());
-        await sleep(30 + ((i * 7 + client * 3) % 20));
+        await sleep(10 + ((i * 7 + client * 3) % 40));
       }
       return got;
     }));

@@ -134,18 +134,15 @@ it('never sends a handshake again that may have reached its host', async () => {
   expect(requests).toBe(1);
 });
 
-it('marks a host down with the first connection that it refuses, and takes it up again when it is back', async () => {
+it('marks a host down with the first connection that it refuses', async () => {
   const hosts = await startHosts(2);
   const [first] = hosts as [HostProcess, HostProcess];
-  const { proxy, url } = await startProxy({ hosts: hosts.map(({ name }) => name), checkInterval: 300 });
+  const { proxy, url } = await startProxy({ hosts: hosts.map(({ name }) => name), checkInterval: MINUTE });
   await handshake(url);
   const down = once(proxy, 'down');
   await first.kill();
   await Promise.all(Array.from({ length: 20 }, () => handshake(url)));
   expect(await down).toEqual([first.name, 'refused']);
-  const up = once(proxy, 'up');
-  await startHost({ port: first.port });
-  expect(await up).toEqual([first.name]);
 });
 
 describe('a host that is killed', () => {

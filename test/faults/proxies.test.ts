@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import WebSocket from 'ws';
 import { MemoryStore } from '../../src';
 import { Clients } from '../support/clients';
@@ -149,6 +150,21 @@ describe('close', () => {
     await Promise.all([first, second]);
     await proxy.close();
     expect(closes).toBe(1);
+  });
+
+  it('stops the health checks', async () => {
+    let checks = 0;
+    const { name } = await startServer((_, res) => {
+      checks += 1;
+      res.end('ok');
+    });
+    const { proxy } = await startProxy({ hosts: [name], checkInterval: 20 });
+    await until('it is checked', () => checks > 3);
+    await proxy.close();
+    const before = checks;
+    await sleep(300);
+    // One may have been on its way.
+    expect(checks - before).toBeLessThanOrEqual(1);
   });
 
   it('frees the hosts\' connections', async () => {

@@ -32,7 +32,8 @@ export class Relay {
         socket.on('error', () => {});
         socket.on('close', () => {
           this.#pairs.delete(pair);
-          for (const other of pair) other.destroy();
+          // After what is still held back.
+          for (const other of pair) setTimeout(() => other.destroy(), this.delay);
         });
       }
     });
