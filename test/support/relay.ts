@@ -61,7 +61,8 @@ export class Relay {
 
   /** Cuts every connection; new ones may come. */
   cut(): void {
-    for (const pair of this.#pairs) for (const socket of pair) socket.resetAndDestroy();
+    // Not by a reset: with a write under way, Node 20 then spins for ever when its process ends.
+    for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
   }
 
   /** Takes connections, and passes nothing on, as a machine that has vanished from the network. */
