@@ -7,8 +7,9 @@ import WebSocket, { WebSocketServer } from 'ws';
 import { MemoryStore, Proxy, type ProxyOptions } from '../src';
 import { onCleanup } from './support/cleanup';
 import { startHost, type HostProcess } from './support/hosts';
-import { handshake, request, startServer } from './support/http';
+import { handshake, pollUrl, request, startServer } from './support/http';
 import { startProxy, type ProxyInstance } from './support/proxy';
+import { CERT, startTlsServer } from './support/tls';
 
 let host: HostProcess;
 
@@ -110,6 +111,23 @@ describe('a server of the caller\'s', () => {
     const [packet] = await once(session, 'message') as [Buffer];
     expect(packet.toString()).toMatch(/^0\{"sid":/);
     session.terminate();
+  });
+
+  it('may be one of https: requests and WebSockets come over TLS, and hosts are told so', async () => {
+    const { server, name } = await startTlsServer((_, res) => res.end('the caller\'s'));
+    await startProxy({ server, hosts: [host.name] });
+    expect((await request(`${name}/other`, { ca: CERT })).body).toBe('the caller\'s');
+    const connected = once(host, 'connection') as Promise<[{ headers: http.IncomingHttpHeaders }]>;
+    const opened = await request(`${name}/socket.io/?EIO=4&transport=polling`, { ca: CERT });
+    const { sid } = JSON.parse(opened.body.slice(1)) as { sid: string };
+    const socket = new WebSocket(`${name.replace('https', 'wss')}/socket.io/?EIO=4&transport=websocket&sid=${sid}`, { ca: CERT });
+    await once(socket, 'open');
+    socket.send('2probe');
+    expect(String((await once(socket, 'message'))[0])).toBe('3probe');
+    socket.terminate();
+    await request(pollUrl(name, sid), { method: 'POST', body: '40', ca: CERT });
+    const [{ headers }] = await connected;
+    expect([headers['x-forwarded-proto'], headers['x-forwarded-port']]).toEqual(['https', name.split(':').at(-1)]);
   });
 
   it('has requests that nobody takes refused', async () => {

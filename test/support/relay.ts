@@ -2,7 +2,7 @@ import net from 'node:net';
 import { once } from 'node:events';
 import { onCleanup } from './cleanup';
 
-/** A TCP relay between a client and a server of the test's, that delays what passes, holds it back, or cuts it. */
+/** A TCP relay between a client and a server of the test's, that delays what passes, or cuts it. */
 export class Relay {
   /** How long each chunk is held in either direction, in ms. */
   delay = 0;
@@ -12,16 +12,10 @@ export class Relay {
   target: number;
   readonly #server: net.Server;
   readonly #pairs = new Set<[net.Socket, net.Socket]>();
-  #frozen = false;
-  #refusing = false;
 
   private constructor(port: number) {
     this.target = port;
     this.#server = net.createServer((client) => {
-      if (this.#refusing) {
-        client.resetAndDestroy();
-        return;
-      }
       const server = net.connect(this.target, '127.0.0.1');
       const pair: [net.Socket, net.Socket] = [client, server];
       this.#pairs.add(pair);
@@ -54,32 +48,10 @@ export class Relay {
     return (this.#server.address() as net.AddressInfo).port;
   }
 
-  /** Connections under way. */
-  get size(): number {
-    return this.#pairs.size;
-  }
-
   /** Cuts every connection; new ones may come. */
   cut(): void {
     // Not by a reset: with a write under way, Node 20 then spins for ever when its process ends.
     for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
-  }
-
-  /** Takes connections, and passes nothing on, as a machine that has vanished from the network. */
-  freeze(): void {
-    this.#frozen = true;
-    for (const pair of this.#pairs) for (const socket of pair) socket.pause();
-  }
-
-  thaw(): void {
-    this.#frozen = false;
-    for (const pair of this.#pairs) for (const socket of pair) socket.resume();
-  }
-
-  /** Cuts every connection at once, and new ones as they come. */
-  refuse(refusing = true): void {
-    this.#refusing = refusing;
-    if (refusing) this.cut();
   }
 
   #pass(from: net.Socket, to: net.Socket, direction: 'server' | 'client'): void {
@@ -89,6 +61,5 @@ export class Relay {
       else to.write(bytes);
     });
     from.on('end', () => setTimeout(() => to.end(), this.delay));
-    if (this.#frozen) from.pause();
   }
 }
