@@ -48,6 +48,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** Set as soon as bytes of the request may have left: from then on it may not be sent again. */
   #controller: Dispatcher.DispatchController | undefined;
   #held: Held | undefined;
+  /** Some of the response's body has been written, and its head with it. */
+  #hasBody = false;
 
   constructor(req: IncomingMessage, res: ServerResponse, route: Route, context: ExchangeContext) {
     this.#req = req;
@@ -96,6 +98,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
       this.#held = { status, message, headers, chunks: [], size: 0 };
     } else {
       this.#writeHead(status, message, headers);
+      // With what has come with it; alone, where the host lets its body wait.
+      process.nextTick(() => this.#flushHead());
     }
   }
 
@@ -183,7 +187,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
     else this.#res.writeHead(status, phrase, headers);
   }
 
+  #flushHead(): void {
+    if (!this.#hasBody && !this.#res.writableEnded && !this.#res.destroyed) this.#res.flushHeaders();
+  }
+
   #write(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#hasBody = true;
     if (this.#res.write(chunk)) return;
     controller.pause();
     this.#res.once('drain', () => controller.resume());

@@ -46,6 +46,20 @@ function openPacket(sid: string, size: number): string {
   return `0${bare.slice(0, -2)}${'x'.repeat(size - bare.length - 1)}"}`;
 }
 
+it('passes the head of a response on before there is a body', async () => {
+  const { handler, given } = nextRequest();
+  const { url } = await behind(handler);
+  const req = open(url + KNOWN);
+  const responded = once(req, 'response') as Promise<[IncomingMessage]>;
+  req.end();
+  const [, hostResponse] = await given;
+  hostResponse.writeHead(200, { 'X-Early': 'yes' }).flushHeaders();
+  const [res] = await responded;
+  expect(res.headers['x-early']).toBe('yes');
+  hostResponse.end('late');
+  expect(await rest(res)).toBe('late');
+});
+
 describe('the first bytes of a response reach the client while the host holds back the rest', () => {
   it.each([
     ['a poll', 'GET', KNOWN, 200],
