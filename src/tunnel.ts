@@ -123,6 +123,7 @@ export class Tunnel {
   /** The host does not switch protocols: its answer goes to the client, whose connection ends with it. */
   #relay(response: IncomingMessage): void {
     response.on('error', () => this.destroy());
+    this.#request?.setTimeout(this.#context.options.hostTimeout, () => this.destroy());
     const headers = [...responseHeaders(response.rawHeaders), 'Connection', 'close'];
     this.#socket.write(head(`${response.statusCode ?? 502} ${response.statusMessage ?? ''}`, headers), 'latin1');
     response.pipe(this.#socket).once('finish', () => this.destroy());

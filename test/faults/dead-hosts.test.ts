@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import http from 'node:http';
 import net from 'node:net';
 import WebSocket from 'ws';
 import { Clients } from '../support/clients';
@@ -179,6 +180,17 @@ describe('a host that is killed', () => {
     const { url } = await startProxy({ hosts: [name] });
     await expect(request(`${url}/socket.io/socket.io.js`)).rejects.toThrow(/aborted/);
   });
+});
+
+it('lets go of a client whose upgrade a host refuses, when the host then stops in mid-answer', async () => {
+  const { name, server } = await startServer((_, res) => res.writeHead(400).end());
+  server.on('upgrade', (_, socket) => socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nhalf'));
+  const { url } = await startProxy({ hosts: [name], hostTimeout: 300 });
+  const req = http.get(`${url}/socket.io/?EIO=4&transport=websocket`, { headers: { Connection: 'Upgrade', Upgrade: 'websocket' } });
+  const [res] = await once(req, 'response') as [http.IncomingMessage];
+  expect(res.statusCode).toBe(403);
+  res.resume();
+  await expect(once(res, 'end')).rejects.toThrow('aborted');
 });
 
 it('keeps 30 clients of mixed transports answering within 5 s when one of three hosts is killed', async () => {
