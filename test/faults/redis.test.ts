@@ -194,7 +194,8 @@ it('goes on while Redis loads its data', async () => {
 });
 
 it('goes on through a failover', async () => {
-  const [primary, replica] = await Promise.all([RedisProcess.start(), RedisProcess.start()]);
+  // By default a primary waits for 5 s for more replicas, before it copies itself to the first.
+  const [primary, replica] = await Promise.all([RedisProcess.start(['--repl-diskless-sync-delay', '0']), RedisProcess.start()]);
   const relay = await Relay.start(primary.port);
   const toReplica = await openClient(replica.url);
   await toReplica.sendCommand(['REPLICAOF', '127.0.0.1', String(primary.port)]);
