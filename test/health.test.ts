@@ -192,5 +192,8 @@ it('tells of hosts by events of the proxy, by their names in hosts', async () =>
   expect(await once(proxy, 'up')).toEqual([`http://${host.name}`]);
   const down = once(proxy, 'down');
   await host.kill();
-  expect(await down).toEqual([`http://${host.name}`, 'refused']);
+  const [name, reason] = await down;
+  expect(name).toBe(`http://${host.name}`);
+  // A check that was under way is cut; the next is refused.
+  expect(['refused', 'failing']).toContain(reason);
 });
