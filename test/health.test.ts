@@ -192,7 +192,7 @@ it('tells of hosts by events of the proxy, by their names in hosts', async () =>
   expect(await once(proxy, 'up')).toEqual([`http://${host.name}`]);
   const down = once(proxy, 'down');
   await host.kill();
-  const [name, reason] = await down;
+  const [name, reason] = await down as [string, string];
   expect(name).toBe(`http://${host.name}`);
   // A check that was under way is cut; the next is refused.
   expect(['refused', 'failing']).toContain(reason);
