@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -24,6 +25,8 @@ export class HealthChecker {
   constructor(hosts: Hosts, options: CheckOptions) {
     this.#hosts = hosts;
     this.#options = options;
+    // Each host's pause listens to it, and more than ten are no leak.
+    setMaxListeners(0, this.#stopping.signal);
   }
 
   /** The first round is over, so that it is known which hosts are up. */

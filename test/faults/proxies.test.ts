@@ -1,7 +1,10 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import WebSocket from 'ws';
 import { MemoryStore } from '../../src';
 import { Clients } from '../support/clients';
@@ -190,6 +193,15 @@ describe('close', () => {
     expect(await proxy.exit()).toBe(0);
     expect(performance.now() - began).toBeLessThan(3000);
   });
+});
+
+it('warns of nothing with many hosts', async () => {
+  const script = `
+    const { MemoryStore, Proxy } = require(${JSON.stringify(join(__dirname, '../../dist'))});
+    const hosts = Array.from({ length: 40 }, (_, i) => \`127.0.0.1:\${i + 1}\`);
+    const proxy = new Proxy({ store: new MemoryStore(), hosts, checkInterval: 20 });
+    proxy.listen(0, () => setTimeout(() => proxy.close(), 500));`;
+  expect(await promisify(execFile)(process.execPath, ['-e', script])).toEqual({ stdout: '', stderr: '' });
 });
 
 it('keeps what it was given after close: the store answers on', async () => {
