@@ -1,0 +1,45 @@
+import { start } from './processes.mjs';
+
+/** Smallest, median and largest of some figures, and all of them in the order in which they were measured. */
+export function spread(all) {
+  const sorted = [...all].sort((a, b) => a - b);
+  const middle = sorted.length / 2;
+  const median = Number.isInteger(middle) ? (sorted[middle - 1] + sorted[middle]) / 2 : sorted[Math.floor(middle)];
+  return { min: sorted[0], median, max: sorted.at(-1), all };
+}
+
+/**
+ * Measures each entry once a round, so that what else the machine does hits them all alike.
+ *
+ * @param measure returns an object of figures.
+ * @returns the spread of each figure, by entry.
+ */
+export async function inRounds(rounds, entries, measure) {
+  const samples = new Map(entries.map((entry) => [entry, []]));
+  for (let round = 0; round < rounds; round += 1) {
+    // From another one each time: none always follows the same other.
+    for (let i = 0; i < entries.length; i += 1) {
+      const entry = entries[(i + round) % entries.length];
+      samples.get(entry).push(await measure(entry, round));
+    }
+  }
+  return new Map([...samples].map(([entry, all]) => [entry, spreads(all)]));
+}
+
+function spreads(samples) {
+  const names = Object.keys(samples[0] ?? {});
+  return Object.fromEntries(names.map((name) => [name, spread(samples.map((sample) => sample[name]))]));
+}
+
+/** One run of a load generator, and the CPU that a peer has used for each of its requests meanwhile, in µs. */
+export async function measureRun(load, peer, { work, warmUp, ms }) {
+  await load.call('run', { work, ms: warmUp });
+  const before = await peer.call('usage');
+  const { count, rps, p50, p99 } = await load.call('run', { work, ms });
+  const cpu = (await peer.call('usage') - before) / count;
+  return { cpu, rps, p50, p99 };
+}
+
+export function startLoad(name = 'requests') {
+  return start(`./load/${name}.mjs`);
+}

@@ -1,0 +1,36 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePorts, startProgram } from '../processes.mjs';
+
+/** HAProxy on one thread, with a stick table that learns the sid from the handshake's body. */
+export async function startHaproxy({ hosts }) {
+  const [port] = await freePorts(1);
+  const folder = mkdtempSync(join(tmpdir(), 'bench-haproxy-'));
+  const config = join(folder, 'haproxy.cfg');
+  writeFileSync(config, `
+global
+  nbthread 1
+defaults
+  mode http
+  timeout connect 2s
+  timeout client 130s
+  timeout server 130s
+  timeout tunnel 1h
+  http-reuse always
+listen proxy
+  bind 127.0.0.1:${port} backlog 4096
+  balance random
+  http-request set-var(txn.sid) url_param(sid)
+  http-response wait-for-body time 2s at-least 10 if !{ var(txn.sid) -m found }
+  stick-table type string len 64 size 1m expire 60s
+  stick match var(txn.sid) if { var(txn.sid) -m found }
+  stick store-response res.body,bytes(1),json_query('$.sid') if !{ var(txn.sid) -m found }
+${hosts.map((host, i) => `  server host${i} 127.0.0.1:${host} check inter 2s\n`).join('')}`);
+  const haproxy = await startProgram('haproxy', ['-q', '-db', '-f', config], port);
+  const end = async () => {
+    await haproxy.end();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { port, call: (method) => haproxy.call(method), end };
+}

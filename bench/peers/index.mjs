@@ -1,0 +1,44 @@
+import { existsSync } from 'node:fs';
+import { isInstalled, start } from '../processes.mjs';
+import { startHaproxy } from './haproxy.mjs';
+import { startNginxProxy } from './nginx.mjs';
+
+/** Everything that is measured, by name. Each runs in processes of its own. */
+const PEERS = {
+  'socket.io-proxy2': script('./peers/ours.mjs'),
+  /** Another build of it, as `--against` names it. */
+  against: script('./peers/ours.mjs'),
+  workers: script('./peers/workers.mjs'),
+  original: script('./peers/original.mjs'),
+  'http-proxy': script('./peers/http-proxy.mjs'),
+  'http-proxy-3': script('./peers/http-proxy-3.mjs'),
+  httpxy: script('./peers/httpxy.mjs'),
+  '@socket.io/sticky': script('./peers/sticky.mjs'),
+  'net pipe': script('./peers/pipe.mjs'),
+  HAProxy: startHaproxy,
+  nginx: startNginxProxy,
+};
+
+/** The programs that some peers are; CPU is read from `/proc` there. */
+const PROGRAMS = { HAProxy: 'haproxy', nginx: 'nginx' };
+
+/** Why a peer can't be measured here; `undefined` when it can. */
+export function missing(name) {
+  const program = PROGRAMS[name];
+  if (program === undefined) return undefined;
+  if (!isInstalled(program)) return 'not installed: skipped';
+  return existsSync('/proc/self/stat') ? undefined : 'no /proc to read its CPU from: skipped';
+}
+
+/** @returns its `port`, `call` (`usage`, and what else its script serves) and `end`. */
+export function startPeer(name, options) {
+  return PEERS[name](options);
+}
+
+function script(path) {
+  return async (options) => {
+    const remote = start(path, { execArgv: ['--expose-gc', ...options.execArgv ?? []] });
+    const port = await remote.call('start', options);
+    return { port, call: (method, ...args) => remote.call(method, ...args), end: () => remote.end() };
+  };
+}

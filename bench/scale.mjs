@@ -1,0 +1,33 @@
+/** How long and how often everything is measured; times in ms. */
+export function scaleOf({ quick, assert, rounds }) {
+  const scale = assert ? ASSERT : quick ? QUICK : FULL;
+  return rounds === undefined ? scale : { ...scale, rounds: Number(rounds) };
+}
+
+const FULL = {
+  rounds: 5, ms: 2000, warmUp: 300, firstWarmUp: 1500,
+  held: {
+    counts: [50, 500, 2000, 4000, 8000], rounds: 3, ms: 1200, warmUp: 300, firstWarmUp: 1500,
+    peers: ['http-proxy', 'HAProxy'],
+  },
+  idle: { base: 500, sockets: 2000, rounds: 3 },
+  workers: { rounds: 3, ms: 2000 },
+  sessions: { counts: [100, 1000, 10_000, 100_000], rounds: 3, ms: 1000 },
+  hosts: { counts: [3, 30, 300], rounds: 3, ms: 1200, idle: 4000 },
+};
+
+const QUICK = {
+  rounds: 2, ms: 400, warmUp: 100, firstWarmUp: 400,
+  held: { counts: [50, 4000], rounds: 1, ms: 500, warmUp: 100, firstWarmUp: 600, peers: [] },
+  idle: { base: 300, sockets: 700, rounds: 1 },
+  workers: { rounds: 1, ms: 500 },
+  sessions: { counts: [100, 10_000], rounds: 1, ms: 400 },
+  hosts: { counts: [3, 300], rounds: 1, ms: 300, idle: 2000 },
+};
+
+const ASSERT = {
+  rounds: 5, ms: 500, warmUp: 100, firstWarmUp: 800,
+  held: { counts: [50, 2000], rounds: 3, ms: 500, warmUp: 100, firstWarmUp: 800, peers: [] },
+  idle: { base: 400, sockets: 800, rounds: 2 },
+  sessions: { counts: [100, 20_000], rounds: 1, ms: 200 },
+};

@@ -1,0 +1,42 @@
+import { startResponder } from '../hosts.mjs';
+import { measureRun, spread, startLoad } from '../measure.mjs';
+import { startPeer } from '../peers/index.mjs';
+
+const CONNECTIONS = 50;
+
+/** Bound sessions in the process: what each holds, and what a poll costs that may be of any of them. */
+export async function sessions(context) {
+  const { counts, rounds, ms } = context.scale.sessions;
+  const hosts = await startResponder();
+  const lines = {};
+  for (const name of context.subjects) {
+    const options = context.optionsOf(name, { hosts: hosts.ports, options: { cacheSize: counts.at(-1) + 10_000 } });
+    const peer = await startPeer(name, options);
+    const load = startLoad();
+    await load.call('open', { port: peer.port, connections: CONNECTIONS });
+    await context.settle();
+    await load.call('run', { work: 'handshake', ms: context.scale.firstWarmUp });
+    await load.call('grow', counts[0]);
+    await load.call('run', { work: 'spread', ms: context.scale.firstWarmUp });
+    const before = await peer.call('memory');
+    lines[name] = [];
+    for (const count of counts) {
+      await load.call('grow', count);
+      const { held } = await peer.call('memory');
+      const bytes = count > counts[0] ? (held - before.held) / (count - counts[0]) : undefined;
+      const runs = [];
+      for (let i = 0; i < rounds; i += 1) {
+        // A full garbage collection also throws away code, which has to be compiled again.
+        const warmUp = i === 0 ? context.scale.firstWarmUp : context.scale.warmUp;
+        runs.push(await measureRun(load, peer, { work: 'spread', ms, warmUp }));
+      }
+      const [cpu, rps, p50, p99] = ['cpu', 'rps', 'p50', 'p99'].map((key) => spread(runs.map((run) => run[key])));
+      lines[name].push({ x: count, cpu, rps, p50, p99, bytes: bytes && spread([bytes]) });
+    }
+    await load.end();
+    await peer.end();
+  }
+  await hosts.end();
+  const title = 'poll of any of the sessions that are bound';
+  return [{ id: 'sessions', title, unit: 'request', x: 'sessions', hosts: hosts.kind, lines }];
+}

@@ -1,0 +1,55 @@
+import { startResponder } from '../hosts.mjs';
+import { inRounds, measureRun, spread, startLoad } from '../measure.mjs';
+import { missing, startPeer } from '../peers/index.mjs';
+
+const TUNNELS = 50;
+
+/** A message there and back over open WebSockets. */
+export async function websocket(context) {
+  const { rounds, ms, warmUp, firstWarmUp } = context.scale;
+  const chosen = [...context.subjects, 'net pipe', 'HAProxy'];
+  const skipped = Object.fromEntries(chosen.filter(missing).map((name) => [name, missing(name)]));
+  const hosts = await startResponder();
+  const peers = new Map();
+  for (const name of chosen.filter((one) => !missing(one))) {
+    peers.set(name, await startPeer(name, context.optionsOf(name, { hosts: hosts.ports })));
+  }
+  const load = startLoad('websockets');
+  const measured = await inRounds(rounds, [...peers.keys()], async (name, round) => {
+    const peer = peers.get(name);
+    await load.call('open', { port: peer.port, connections: TUNNELS });
+    const run = await measureRun(load, peer, { work: 'message', ms, warmUp: round === 0 ? firstWarmUp : warmUp });
+    await load.call('close');
+    return run;
+  });
+  for (const one of [load, hosts, ...peers.values()]) await one.end();
+  const title = 'WebSocket message there and back';
+  const of = { ...Object.fromEntries(measured), ...skipped };
+  return [{ id: 'websocket', title, unit: 'message', hosts: hosts.kind, peers: of }];
+}
+
+/** What an open WebSocket holds in the proxy's process while nothing is sent on it. */
+export async function idle(context) {
+  const { base, sockets, rounds } = context.scale.idle;
+  const hosts = await startResponder();
+  const names = [...context.subjects, 'net pipe'];
+  const samples = new Map(names.map((name) => [name, []]));
+  for (let round = 0; round < rounds; round += 1) {
+    for (const name of names) {
+      const peer = await startPeer(name, context.optionsOf(name, { hosts: hosts.ports }));
+      const load = startLoad('websockets');
+      // The first ones pay for the code that they run, and for the heap that the handshakes need while they last.
+      await load.call('open', { port: peer.port, connections: base });
+      const before = await peer.call('memory');
+      await load.call('open', { port: peer.port, connections: sockets });
+      const after = await peer.call('memory');
+      samples.get(name).push([(after.rss - before.rss) / sockets, (after.held - before.held) / sockets]);
+      await load.end();
+      await peer.end();
+    }
+  }
+  await hosts.end();
+  const peers = Object.fromEntries([...samples].map(([name, all]) =>
+    [name, { rss: spread(all.map(([rss]) => rss)), heap: spread(all.map(([, heap]) => heap)) }]));
+  return [{ id: 'idle', title: 'memory that an idle WebSocket holds', unit: 'WebSocket', hosts: hosts.kind, peers }];
+}
