@@ -15,6 +15,14 @@ export async function hosts(context) {
     for (const name of names) {
       peers.set(name, await startPeer(name, context.optionsOf(name, { hosts: servers.ports })));
     }
+    // Before any request: what those leave behind is not the health checks' cost.
+    await context.settle();
+    for (const name of context.subjects) {
+      const before = await peers.get(name).call('usage');
+      await sleep(idle);
+      const cpu = spread([(await peers.get(name).call('usage') - before) / (idle / 1000)]);
+      (lines.idle[name] ??= []).push({ x: count, cpu });
+    }
     const load = startLoad();
     for (const work of ['poll', 'handshake']) {
       const measured = await inRounds(rounds, names, async (name, round) => {
@@ -26,12 +34,6 @@ export async function hosts(context) {
         return run;
       });
       for (const [name, figures] of measured) (lines[work][name] ??= []).push({ x: count, ...figures });
-    }
-    for (const name of context.subjects) {
-      const before = await peers.get(name).call('usage');
-      await sleep(idle);
-      const cpu = spread([(await peers.get(name).call('usage') - before) / (idle / 1000)]);
-      (lines.idle[name] ??= []).push({ x: count, cpu });
     }
     for (const one of [load, servers, ...peers.values()]) await one.end();
   }
