@@ -141,8 +141,8 @@ export class Bindings extends EventEmitter<BindingsEvents> {
       return undefined;
     }
     const now = Date.now();
-    const binding: Binding = { sid, host, ttl: this.#keyExpiry, usedAt: now, storedAt: now, holds: 0 };
-    this.#cache.set(sid, binding);
+    const binding: Binding = { sid: copyOf(sid), host, ttl: this.#keyExpiry, usedAt: now, storedAt: now, holds: 0 };
+    this.#cache.set(binding.sid, binding);
     return binding;
   }
 
@@ -187,6 +187,11 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     }
     this.#rewriting = false;
   }
+}
+
+/** A part of a string keeps the whole of it in memory: here, a request's URL. */
+function copyOf(text: string): string {
+  return Buffer.from(text).toString();
 }
 
 function isExpired({ holds, usedAt, ttl }: Binding, now: number): boolean {
