@@ -20,6 +20,12 @@ const STYLE = `
     .bar { fill: #656c76; } .ours { fill: #4493f8; }
   }`;
 
+/** The curves that are drawn, and what stands above them. */
+const PANELS = {
+  held: 'a poll, by polls held', sessions: 'a poll, by sessions', 'hosts-poll': 'a poll, by hosts',
+  'hosts-handshake': 'a handshake, by hosts', workers: 'a poll, by workers',
+};
+
 const COLOURS = { 'socket.io-proxy2': '#0969da', original: '#bc4c00', 'http-proxy': '#8250df', HAProxy: '#1a7f37' };
 
 export function drawChart({ rows, curves, machine, versions, date }) {
@@ -31,11 +37,11 @@ export function drawChart({ rows, curves, machine, versions, date }) {
     parts.push(bars(row, title, y));
     y += 34 + Object.keys(row.peers).length * (BAR + GAP) + 16;
   }
-  const panels = curves.filter(({ id }) => id !== 'hosts-idle');
+  const panels = curves.filter(({ id }) => id in PANELS);
   panels.forEach((curve, i) => {
-    parts.push(panel(curve, (i % 3) * (WIDTH / 3), y + Math.floor(i / 3) * (PANEL.height + 90)));
+    parts.push(panel(curve, (i % 3) * (WIDTH / 3), y + Math.floor(i / 3) * (PANEL.height + 110)));
   });
-  y += Math.ceil(panels.length / 3) * (PANEL.height + 90);
+  y += Math.ceil(panels.length / 3) * (PANEL.height + 110);
   const where = `${machine.cpu}, ${machine.cores} cores · Node ${versions.node}`;
   const note = `${where} · ${date.slice(0, 10)} · less is better`;
   parts.push(text(8, y, note, 'small'));
@@ -58,7 +64,7 @@ function bars({ peers }, title, top) {
   return [text(8, top, title, 'title'), ...lines].join('\n');
 }
 
-function panel({ title, x: unit, lines }, left, top) {
+function panel({ id, x: unit, lines }, left, top) {
   const points = Object.values(lines).flat();
   const [low, high] = [Math.min(...points.map(({ x }) => x)), Math.max(...points.map(({ x }) => x))];
   const most = ceiling(Math.max(...points.map(({ cpu }) => cpu.median)));
@@ -81,13 +87,13 @@ function panel({ title, x: unit, lines }, left, top) {
     const colour = COLOURS[name] ?? '#8c959f';
     const path = all.map(position);
     const dots = path.map(([x, y]) => `<circle class="dot" cx="${x}" cy="${y}" r="3" fill="${colour}"/>`).join('');
-    const key = left + 8 + i * 104;
+    const key = left + 8 + (i === 0 ? 0 : 122 + (i - 1) * 80);
     return `<polyline class="line" stroke="${colour}" points="${path.join(' ')}"/>${dots}` +
       `<rect x="${key}" y="${top + 14}" width="10" height="10" fill="${colour}"/>` +
       text(key + 14, top + 23, name, 'small');
   });
   return [
-    text(left + 8, top, title, 'title'), ...grid, ...ticks, ...drawn,
+    text(left + 8, top, `CPU ${PANELS[id]}, µs`, 'title'), ...grid, ...ticks, ...drawn,
     text((left + PANEL.left + right) / 2, top + PANEL.top + PANEL.height + 30, unit, 'small', 'middle'),
   ].join('\n');
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePorts, isInstalled, start, startProgram } from './processes.mjs';
@@ -43,10 +43,5 @@ export async function startNginx(port, http) {
       keepalive_requests 100000000; keepalive_timeout 300s;
       ${http}
     }`);
-  const nginx = await startProgram('nginx', ['-e', 'stderr', '-p', folder, '-c', config], port);
-  const end = async () => {
-    await nginx.end();
-    rmSync(folder, { recursive: true, force: true });
-  };
-  return { port, call: (method) => nginx.call(method), end };
+  return startProgram('nginx', ['-e', 'stderr', '-p', folder, '-c', config], port, folder);
 }

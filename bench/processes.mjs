@@ -1,6 +1,6 @@
 import { execFileSync, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -60,10 +60,12 @@ class Remote {
 /** Another program, in the foreground, whose CPU is read from outside. */
 class Program {
   #child;
+  #folder;
   port;
 
-  constructor(command, args, port) {
+  constructor(command, args, port, folder) {
     this.#child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+    this.#folder = folder;
     this.port = port;
     this.#child.on('error', () => {});
     running.add(this);
@@ -83,9 +85,10 @@ class Program {
     return cpuOf(this.#child.pid);
   }
 
-  end(signal) {
+  async end(signal) {
     running.delete(this);
-    return endChild(this.#child, signal);
+    await endChild(this.#child, signal);
+    rmSync(this.#folder, { recursive: true, force: true });
   }
 }
 
@@ -94,8 +97,9 @@ export function start(script, { execArgv = ['--expose-gc'] } = {}) {
   return new Remote(script, execArgv);
 }
 
-export function startProgram(command, args, port) {
-  return new Program(command, args, port).started();
+/** @param folder is removed when the program has ended. */
+export function startProgram(command, args, port, folder) {
+  return new Program(command, args, port, folder).started();
 }
 
 /** Ends everything that was started here. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePorts, startProgram } from './processes.mjs';
@@ -8,10 +8,5 @@ export async function startRedis() {
   const [port] = await freePorts(1);
   const dir = mkdtempSync(join(tmpdir(), 'bench-redis-'));
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir];
-  const redis = await startProgram('redis-server', args, port);
-  const end = async () => {
-    await redis.end();
-    rmSync(dir, { recursive: true, force: true });
-  };
-  return { port, end };
+  return startProgram('redis-server', args, port, dir);
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePorts, startProgram } from '../processes.mjs';
@@ -27,10 +27,5 @@ listen proxy
   stick match var(txn.sid) if { var(txn.sid) -m found }
   stick store-response res.body,bytes(1),json_query('$.sid') if !{ var(txn.sid) -m found }
 ${hosts.map((host, i) => `  server host${i} 127.0.0.1:${host} check inter 2s\n`).join('')}`);
-  const haproxy = await startProgram('haproxy', ['-q', '-db', '-f', config], port);
-  const end = async () => {
-    await haproxy.end();
-    rmSync(folder, { recursive: true, force: true });
-  };
-  return { port, call: (method) => haproxy.call(method), end };
+  return startProgram('haproxy', ['-q', '-db', '-f', config], port, folder);
 }
