@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import createDebug from 'debug';
 import { LRUCache } from 'lru-cache';
+import { Bag, type Bagged } from './bag';
 import { StoreGuard } from './store-guard';
 import type { SessionStore } from './session-store';
 
@@ -10,7 +11,7 @@ const debug = createDebug('socket.io-proxy:bindings');
 const BATCH = 500;
 
 /** The pair sid → host, as this proxy knows it. */
-export interface Binding {
+export interface Binding extends Bagged {
   readonly sid: string;
   /** The host's name. */
   readonly host: string;
@@ -43,7 +44,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   readonly #guard: StoreGuard;
   readonly #keyExpiry: number;
   readonly #cache: LRUCache<string, Binding>;
-  readonly #held = new Set<Binding>();
+  readonly #held = new Bag<Binding>();
   #sweeping: NodeJS.Timeout | undefined;
   #rewriting = false;
 
@@ -79,7 +80,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   async bind(sid: string, host: string, lifetime: number): Promise<Binding> {
     // A third more than it lives, so that it need not be renewed on every use (see `#freshen`).
     const ttl = Math.max(this.#keyExpiry, Math.ceil((lifetime * 4) / 3));
-    const binding: Binding = { sid, host, ttl, usedAt: Date.now(), storedAt: Date.now(), holds: 0 };
+    const binding: Binding = { sid, host, ttl, usedAt: Date.now(), storedAt: Date.now(), holds: 0, place: -1 };
     this.#cache.set(sid, binding);
     if (!await this.#guard.bind(sid, host, ttl)) binding.storedAt = 0;
     debug('%s → %s for %d s', sid, host, ttl);
@@ -141,7 +142,8 @@ export class Bindings extends EventEmitter<BindingsEvents> {
       return undefined;
     }
     const now = Date.now();
-    const binding: Binding = { sid: copyOf(sid), host, ttl: this.#keyExpiry, usedAt: now, storedAt: now, holds: 0 };
+    const ttl = this.#keyExpiry;
+    const binding = { sid: copyOf(sid), host, ttl, usedAt: now, storedAt: now, holds: 0, place: -1 };
     this.#cache.set(binding.sid, binding);
     return binding;
   }
@@ -172,14 +174,14 @@ export class Bindings extends EventEmitter<BindingsEvents> {
 
   #sweep(): void {
     const now = Date.now();
-    for (const binding of this.#held) this.#freshen(binding, now);
+    for (const binding of this.#held.items) this.#freshen(binding, now);
   }
 
   /** Stores everything that is alive here: the store may have lost it. */
   async #rewrite(): Promise<void> {
     if (this.#rewriting) return;
     this.#rewriting = true;
-    const all = [...new Set([...this.#held, ...this.#cache.values()])];
+    const all = [...new Set([...this.#held.items, ...this.#cache.values()])];
     for (let i = 0; i < all.length && !this.#guard.degraded; i += BATCH) {
       const now = Date.now();
       const alive = all.slice(i, i + BATCH).filter((binding) => !isExpired(binding, now));

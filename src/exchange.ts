@@ -40,6 +40,7 @@ interface Held {
  */
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly route: Route;
+  place = -1;
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
   readonly #context: ExchangeContext;

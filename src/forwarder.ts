@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import createDebug from 'debug';
 import httpProxy from 'http-proxy';
+import { Bag } from './bag';
 import type { Binding, Bindings } from './bindings';
 import { Connections, type Connection } from './connections';
 import { refusals, type Refusal } from './errors';
@@ -25,18 +26,21 @@ export interface Session {
   readonly transport: Transport;
 }
 
-/** http-proxy's own options, and the route: its passes hand them on to the last, which is ours. */
-interface PassOptions extends httpProxy.ServerOptions {
-  readonly route: Route;
+/** A pass that returns true ends the chain. The last argument is the caller's, which no pass of http-proxy's calls. */
+type Pass = (req: unknown, out: unknown, options: unknown, head: unknown, frame: unknown, run: () => void) => boolean;
+
+/**
+ * What http-proxy has and its types do not tell. Options of a single request would say where it goes, but http-proxy
+ * copies them, and all others, by `util._extend`, which warns that it is deprecated. So its callback says it.
+ */
+interface Frame {
+  before(type: 'web' | 'ws', name: 'stream', pass: Pass): void;
+  web(req: IncomingMessage, res: ServerResponse, run: () => void): void;
+  ws(req: IncomingMessage, socket: Duplex, head: Buffer, run: () => void): void;
 }
 
-type Pass<Out> = (req: IncomingMessage, out: Out, options: PassOptions, head: Buffer) => true;
-
-/** What http-proxy has and its types do not tell: a pass that returns true ends the chain. */
-interface Frame extends httpProxy {
-  before(type: 'web', name: string, pass: Pass<ServerResponse>): void;
-  before(type: 'ws', name: string, pass: Pass<Duplex>): void;
-}
+/** http-proxy asks for a target before it begins. */
+const UNUSED_TARGET = new URL('http://localhost');
 
 /**
  * Sends requests to the hosts that their routes name. http-proxy is the frame, and adds `X-Forwarded-*`; in the place
@@ -49,7 +53,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
   readonly #onSession: (session: Session) => void;
   readonly #connections: Connections;
   readonly #frame: Frame;
-  readonly #active = new Set<Exchange | Tunnel>();
+  readonly #active = new Bag<Exchange | Tunnel>();
   #closing = false;
   #onIdle: (() => void) | undefined;
 
@@ -59,10 +63,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     this.#bindings = bindings;
     this.#onSession = onSession;
     this.#connections = new Connections(options);
-    this.#frame = httpProxy.createProxyServer({ xfwd: options.xfwd }) as Frame;
-    this.#frame.before('web', 'stream', (req, res, { route }) => this.#run(new Exchange(req, res, route, this)));
-    this.#frame.before('ws', 'stream', (req, socket, { route }, head) =>
-      this.#run(new Tunnel(req, socket, head, route, this)));
+    this.#frame = createFrame(options.xfwd);
   }
 
   get changeOrigin(): boolean {
@@ -80,13 +81,13 @@ export class Forwarder implements ExchangeContext, TunnelContext {
   /** Forwards a request. */
   web(req: IncomingMessage, res: ServerResponse, route: Route): void {
     if (route.binding) this.#bindings.hold(route.binding);
-    this.#frame.web(req, res, passOptions(route));
+    this.#frame.web(req, res, () => this.#run(new Exchange(req, res, route, this)));
   }
 
   /** Forwards an upgrade to WebSocket; `head` is what the client sent after the request's head. */
   ws(req: IncomingMessage, socket: Duplex, head: Buffer, route: Route): void {
     if (route.binding) this.#bindings.hold(route.binding);
-    this.#frame.ws(req, socket, head, passOptions(route));
+    this.#frame.ws(req, socket, head, () => this.#run(new Tunnel(req, socket, head, route, this)));
   }
 
   acquire(route: Route): Connection {
@@ -135,7 +136,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
       await new Promise<void>((resolve) => {
         const deadline = setTimeout(() => {
           debug('%d requests and WebSockets end with the drain timeout', this.#active.size);
-          for (const active of this.#active) active.destroy();
+          for (const active of this.#active.items) active.destroy();
         }, this.options.drainTimeout);
         this.#onIdle = () => {
           clearTimeout(deadline);
@@ -146,10 +147,9 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     this.#connections.destroy();
   }
 
-  #run(work: Exchange | Tunnel): true {
+  #run(work: Exchange | Tunnel): void {
     this.#active.add(work);
     work.start();
-    return true;
   }
 
   #tell({ sid, host }: Binding, transport: Transport): void {
@@ -158,7 +158,13 @@ export class Forwarder implements ExchangeContext, TunnelContext {
   }
 }
 
-/** http-proxy asks for a target, and leaves one that is no string as it is. */
-function passOptions(route: Route): PassOptions {
-  return { target: route.host.url, route };
+function createFrame(xfwd: boolean): Frame {
+  const frame = httpProxy.createProxyServer({ xfwd, target: UNUSED_TARGET }) as httpProxy & Frame;
+  const pass: Pass = (_req, _out, _options, _head, _frame, run) => {
+    run();
+    return true;
+  };
+  frame.before('web', 'stream', pass);
+  frame.before('ws', 'stream', pass);
+  return frame;
 }

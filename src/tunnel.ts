@@ -31,6 +31,7 @@ export interface TunnelContext {
 /** One WebSocket: the upgrade request, and the two sockets that are joined when the host accepts it. */
 export class Tunnel {
   readonly route: Route;
+  place = -1;
   /** The session that a handshake over this WebSocket has opened. */
   binding: Binding | undefined;
   readonly #req: IncomingMessage;
