@@ -18,7 +18,7 @@ export function describeMachine() {
 }
 
 export function describeVersions() {
-  const packages = ['http-proxy', 'undici', 'redis', 'lru-cache', 'http-proxy-3', 'httpxy', '@socket.io/sticky'];
+  const packages = ['http-proxy', 'redis', 'lru-cache', 'http-proxy-3', 'httpxy', '@socket.io/sticky'];
   return {
     'socket.io-proxy2': JSON.parse(readFileSync(new URL('../package.json', import.meta.url))).version,
     node: process.version,

@@ -1,7 +1,5 @@
-import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
-import { PassThrough } from 'node:stream';
-import type { Dispatcher } from 'undici';
-import type { Connection } from './connections';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Connection, Failure, ResponseHandler } from './connection';
 import { refusals, refuse, type Refusal } from './errors';
 import { headerOf, requestHeaders, responseHeaders } from './headers';
 import type { Route } from './route';
@@ -28,7 +26,7 @@ export interface ExchangeContext {
 /** A handshake's response while it is held back. */
 interface Held {
   readonly status: number;
-  readonly message: string | undefined;
+  readonly message: string;
   readonly headers: string[];
   readonly chunks: Buffer[];
   size: number;
@@ -38,16 +36,14 @@ interface Held {
  * One HTTP request and its response, over one connection to a host. Everything streams with backpressure, but for the
  * response of a handshake by polling, which is held until its sid is bound.
  */
-export class Exchange implements Dispatcher.DispatchHandler {
+export class Exchange implements ResponseHandler {
   readonly route: Route;
   place = -1;
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
   readonly #context: ExchangeContext;
   #connection: Connection | undefined;
-  #body: Buffer | PassThrough | null = null;
-  /** Set as soon as bytes of the request may have left: from then on it may not be sent again. */
-  #controller: Dispatcher.DispatchController | undefined;
+  #body: Buffer | IncomingMessage | undefined;
   #held: Held | undefined;
   /** Some of the response's body has been written, and its head with it. */
   #hasBody = false;
@@ -62,18 +58,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
   start(): void {
     this.#res.once('close', () => this.#closed());
     const req = this.#req;
+    // A client that goes away in the middle is seen by the response's `close`.
+    req.on('error', () => {});
     const length = Number(req.headers['content-length'] ?? 0);
     if (length === 0 && req.headers['transfer-encoding'] === undefined) {
       this.#dispatch();
     } else if (length > 0 && length <= MAX_GATHERED_BODY) {
       this.#gatherBody();
     } else {
-      // Not `req` itself: undici destroys a body that it could not send, and with it went the client's connection and
-      // the answer that tells why.
-      const body = new PassThrough();
-      body.on('error', () => {});
-      req.once('error', (error) => body.destroy(error));
-      this.#body = req.pipe(body);
+      this.#body = req;
       this.#dispatch();
     }
   }
@@ -83,17 +76,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#res.destroy();
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#res.destroyed) this.#abort();
-  }
-
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, message?: string): void {
-    // Interim responses are the hop's own; a client was told to continue already.
-    if (status < 200) return;
+  onHead(status: number, message: string, raw: string[]): void {
     this.route.host.answered();
-    // As they were sent: in what undici has parsed, repeated headers are joined and their order is lost.
-    const headers = responseHeaders(Array.isArray(controller.rawHeaders) ? controller.rawHeaders : []);
+    const headers = responseHeaders(raw);
     if (this.#context.closing) headers.push('Connection', 'close');
     if (status === 200 && this.#isHandshake() && !exceeds(headerOf(headers, 'content-length'))) {
       this.#held = { status, message, headers, chunks: [], size: 0 };
@@ -104,10 +89,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onBody(chunk: Buffer): void {
     const held = this.#held;
     if (!held) {
-      this.#write(controller, chunk);
+      this.#write(chunk);
       return;
     }
     held.chunks.push(chunk);
@@ -116,27 +101,23 @@ export class Exchange implements Dispatcher.DispatchHandler {
     // No handshake is that large: let it pass, unbound.
     this.#held = undefined;
     this.#writeHead(held.status, held.message, held.headers);
-    this.#write(controller, Buffer.concat(held.chunks));
+    this.#write(Buffer.concat(held.chunks));
   }
 
-  onResponseEnd(): void {
-    this.#connection?.release();
+  onEnd(): void {
     this.#connection = undefined;
     if (this.#held) void this.#finishHandshake(this.#held);
     else this.#res.end();
   }
 
-  onResponseError(_: unknown, error: Error): void {
-    this.#connection?.destroy();
+  onError(error: Error, failure: Failure): void {
     this.#connection = undefined;
     if (this.#res.destroyed) return;
     if (this.#res.headersSent) {
       // The client must see that the response is not whole.
       this.#res.destroy();
-    } else if (codeOf(error) === 'UND_ERR_INVALID_ARG') {
-      this.#refuse(refusals.badRequest);
-    } else if (this.#controller) {
-      this.#refuse(codeOf(error) === 'UND_ERR_HEADERS_TIMEOUT' ? refusals.hostTimeout : refusals.hostFailed);
+    } else if (failure !== 'unreached') {
+      this.#refuse(failure === 'timeout' ? refusals.hostTimeout : refusals.hostFailed);
     } else {
       const refusal = this.#context.reroute(this.route, error);
       if (refusal) this.#refuse(refusal);
@@ -146,17 +127,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #dispatch(): void {
     const { method = 'GET', url = '/' } = this.#req;
+    const headers = requestHeaders(this.#req, this.route.host, this.#context);
     this.#connection = this.#context.acquire(this.route);
-    this.#connection.dispatch(
-      { method, path: url, headers: requestHeaders(this.#req, this.route.host, this.#context), body: this.#body },
-      this,
-    );
+    this.#connection.send({ method, path: url, headers, body: this.#body }, this);
   }
 
   #gatherBody(): void {
     const chunks: Buffer[] = [];
-    // A client that goes away in the middle is seen by the response's `close`.
-    this.#req.on('error', () => {});
     this.#req.on('data', (chunk: Buffer) => chunks.push(chunk));
     this.#req.on('end', () => {
       this.#body = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
@@ -182,21 +159,21 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#res.end(body);
   }
 
-  #writeHead(status: number, message: string | undefined, headers: string[]): void {
-    const phrase = reasonPhrase(status, message);
-    if (phrase === undefined) this.#res.writeHead(status, headers);
-    else this.#res.writeHead(status, phrase, headers);
+  #writeHead(status: number, message: string, headers: string[]): void {
+    this.#res.writeHead(status, message, headers);
   }
 
   #flushHead(): void {
     if (!this.#hasBody && !this.#res.writableEnded && !this.#res.destroyed) this.#res.flushHeaders();
   }
 
-  #write(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  #write(chunk: Buffer): void {
     this.#hasBody = true;
-    if (this.#res.write(chunk)) return;
-    controller.pause();
-    this.#res.once('drain', () => controller.resume());
+    const connection = this.#connection;
+    if (this.#res.write(chunk) || !connection) return;
+    connection.pause();
+    // Should it carry another's request by then, that one pauses it again.
+    this.#res.once('drain', () => connection.resume());
   }
 
   #refuse(refusal: Refusal): void {
@@ -210,24 +187,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #abort(): void {
-    this.#controller?.abort(new Error('the client has gone'));
     this.#connection?.destroy();
     this.#connection = undefined;
   }
 }
 
-/** The reason phrase to send, of which undici has decoded the bytes as UTF-8; `undefined` for the standard one. */
-function reasonPhrase(status: number, message: string | undefined): string | undefined {
-  const standard = STATUS_CODES[status];
-  // undici keeps only the last part of one that has arrived in several.
-  if (!message || message === standard || standard?.endsWith(message)) return undefined;
-  return message.includes('\ufffd') ? undefined : Buffer.from(message).toString('latin1');
-}
-
 function exceeds(contentLength: string | undefined): boolean {
   return contentLength !== undefined && Number(contentLength) > MAX_HANDSHAKE_SIZE;
-}
-
-function codeOf(error: Error): unknown {
-  return 'code' in error ? error.code : undefined;
 }

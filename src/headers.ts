@@ -33,6 +33,8 @@ export function requestHeaders(req: IncomingMessage, host: Host, { changeOrigin,
     if (xfwd && key.startsWith('x-forwarded-') && isForwarded(key)) continue;
     headers.push(name, key === 'host' && changeOrigin ? host.url.host : value);
   }
+  // A client of HTTP/1.0 need not name the host.
+  if (req.headers.host === undefined) headers.push('Host', host.url.host);
   if (xfwd) {
     for (const key of FORWARDED) {
       // http-proxy leaves the last of them out for an upgrade.
@@ -44,21 +46,21 @@ export function requestHeaders(req: IncomingMessage, host: Host, { changeOrigin,
 }
 
 /** The headers for a client, as a flat list: as the host sent them, less the hop-by-hop ones. */
-export function responseHeaders(raw: readonly (string | Buffer)[]): string[] {
+export function responseHeaders(raw: readonly string[]): string[] {
   const headers: string[] = [];
   let connection: string | undefined;
   for (let i = 0; i < raw.length; i += 2) {
-    const name = latin1(raw[i]);
+    const name = raw[i] ?? '';
     if (name.length === 10 && name.toLowerCase() === 'connection') {
-      const value = latin1(raw[i + 1]);
+      const value = raw[i + 1] ?? '';
       connection = connection === undefined ? value : `${connection},${value}`;
     }
   }
   const named = namedByConnection(connection);
   for (let i = 0; i < raw.length; i += 2) {
-    const name = latin1(raw[i]);
+    const name = raw[i] ?? '';
     const key = name.toLowerCase();
-    if (!HOP_BY_HOP.has(key) && !named?.has(key)) headers.push(name, latin1(raw[i + 1]));
+    if (!HOP_BY_HOP.has(key) && !named?.has(key)) headers.push(name, raw[i + 1] ?? '');
   }
   return headers;
 }
@@ -79,9 +81,4 @@ function isForwarded(key: string): boolean {
 function namedByConnection(connection: string | undefined): Set<string> | undefined {
   if (connection === undefined || /^(?:keep-alive|close|upgrade)$/i.test(connection)) return undefined;
   return new Set(connection.toLowerCase().split(',').map((token) => token.trim()));
-}
-
-/** HTTP's bytes are latin1 to Node on both sides, so this keeps each as it is. */
-function latin1(value: string | Buffer | undefined): string {
-  return value === undefined ? '' : typeof value === 'string' ? value : value.toString('latin1');
 }

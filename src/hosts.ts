@@ -14,7 +14,7 @@ export type DownReason =
 /** How long a silent host's sessions may live on: Engine.IO's default `pingTimeout`, after which they end anyway. */
 const SILENT_GRACE = 20_000;
 
-/** What Node and undici say when a host cannot be reached, and what that means. */
+/** What Node says when a host cannot be reached, and what that means. */
 const UNREACHED = new Map<string, DownReason>([
   ['ECONNREFUSED', 'refused'],
   ['EHOSTUNREACH', 'unreachable'],
@@ -22,7 +22,6 @@ const UNREACHED = new Map<string, DownReason>([
   ['EHOSTDOWN', 'unreachable'],
   ['ETIMEDOUT', 'unreachable'],
   ['ENOTFOUND', 'unreachable'],
-  ['UND_ERR_CONNECT_TIMEOUT', 'unreachable'],
 ]);
 
 /** An entry of `hosts`, and the Socket.IO server behind it. */

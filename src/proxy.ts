@@ -153,8 +153,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     // Without a listener a reset connection would end the process.
     socket.on('error', () => {});
     const isWebSocket = req.method === 'GET' && req.headers.upgrade?.toLowerCase() === 'websocket';
-    // Which of two hosts is meant is anyone's guess (RFC 9112 §3.2).
-    if (!isWebSocket || (req.headersDistinct.host?.length ?? 0) > 1) {
+    if (!isWebSocket) {
       refuseUpgrade(req, socket, refusals.badRequest);
       return;
     }

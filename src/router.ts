@@ -12,6 +12,12 @@ const debug = createDebug('socket.io-proxy:router');
 /** The methods whose requests may have a body. Engine.IO uses GET, POST and OPTIONS. */
 const METHODS_WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
 
+/**
+ * What no request's target holds (RFC 9112 §3.2): a fragment, on which servers disagree, and anything but visible
+ * ASCII, which some of Node's parsers let through.
+ */
+const NO_TARGET = /[^\x21-\x7e]|#/;
+
 export type RouterOptions = Pick<ResolvedOptions, 'path' | 'onStoreFailure'>;
 
 /** Decides where a request goes: by its sid to the session's host, without one to any host that is up. */
@@ -39,8 +45,8 @@ export class Router {
   /** Where the request goes, or why it does not. A promise only where the store has to be asked; it never rejects. */
   route(req: IncomingMessage): Route | Refusal | Promise<Route | Refusal> {
     const url = req.url ?? '';
-    // A fragment is no part of a request's target (RFC 9112 §3.2); servers disagree on what follows it.
-    if (!this.owns(url) || url.includes('#')) return refusals.badRequest;
+    if (!this.owns(url) || NO_TARGET.test(url)) return refusals.badRequest;
+    if (namesTwoHosts(req)) return refusals.badRequest;
     if (hasBadBody(req)) return refusals.badBody;
     const sid = sidOf(url);
     if (sid === undefined) return this.#handshake(req.method === 'GET' && mayOpenByPolling(url));
@@ -78,6 +84,16 @@ export class Router {
     }
     return { host, binding, tried: undefined };
   }
+}
+
+/** Which of them is meant is anyone's guess (RFC 9112 §3.2). */
+function namesTwoHosts({ rawHeaders }: IncomingMessage): boolean {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i];
+    if (name?.length === 4 && name.toLowerCase() === 'host') hosts += 1;
+  }
+  return hosts > 1;
 }
 
 /**

@@ -6,8 +6,9 @@ const SRC = join(__dirname, '..', 'src');
 
 /** From top to bottom: a file imports only files below it. */
 const ORDER = [
-  'index', 'proxy', 'server', 'router', 'forwarder', 'tunnel', 'exchange', 'route', 'connections', 'headers', 'sniffer',
-  'health-checker', 'bindings', 'store-guard', 'options', 'hosts', 'redis-store', 'session-store', 'errors', 'bag', 'deadline',
+  'index', 'proxy', 'server', 'router', 'forwarder', 'tunnel', 'exchange', 'route', 'connections', 'connection',
+  'request-body', 'response-parser', 'headers', 'sniffer', 'health-checker', 'bindings', 'store-guard', 'options',
+  'hosts', 'redis-store', 'session-store', 'errors', 'bag', 'deadline',
 ];
 
 const MAX_LINES = 300;

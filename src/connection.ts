@@ -1,0 +1,235 @@
+import type { IncomingMessage } from 'node:http';
+import net, { type Socket } from 'node:net';
+import tls from 'node:tls';
+import { startDeadline } from './deadline';
+import type { Host } from './hosts';
+import type { ResolvedOptions } from './options';
+import { RequestBody } from './request-body';
+import { ResponseParser, type ResponseListener } from './response-parser';
+
+export type ConnectionOptions = Pick<ResolvedOptions, 'connectTimeout' | 'hostTimeout' | 'hostTls' | 'maxHeaderSize'>;
+
+/** What is sent to a host. */
+export interface HostRequest {
+  readonly method: string;
+  readonly path: string;
+  /** A flat list of names and values, in latin1. */
+  readonly headers: readonly string[];
+  /** A stream is sent by its `Content-Length` where the headers have one, and else in chunks. */
+  readonly body: Buffer | IncomingMessage | undefined;
+}
+
+/** How a request has failed. */
+export type Failure =
+  /** No connection could be made: nothing of the request has left. */
+  | 'unreached'
+  /** The host said nothing for `hostTimeout`. */
+  | 'timeout'
+  /** The connection broke, or what came over it was no response. */
+  | 'failed';
+
+/** Hears what becomes of a request: the response, or at any point of it an error, after which nothing comes. */
+export interface ResponseHandler extends ResponseListener {
+  onError(error: Error, failure: Failure): void;
+}
+
+/** Who keeps a connection while it is idle. */
+export interface ConnectionOwner {
+  readonly host: Host;
+  /** TLS: what lets the next handshake be short. */
+  tlsSession: Buffer | undefined;
+  /** It is idle, and may be used again for the next `idleTimeout` ms. */
+  release(connection: Connection, idleTimeout: number): void;
+  /** It is closed: by the host while it was idle (`byHost`), or for another reason. */
+  forget(connection: Connection, byHost: boolean): void;
+}
+
+/** How long an idle connection is kept where the host does not say how long it keeps it, in ms. */
+const IDLE_TIMEOUT = 4000;
+
+/** How much sooner than the host says an idle connection is given up here, in ms: a request may be on its way. */
+const IDLE_MARGIN = 1000;
+
+/** What is read from a socket is copied before the next one reads, so that one buffer is enough for all. */
+const SHARED_BUFFER = Buffer.allocUnsafe(65_536);
+
+/** A connection to a host, which carries one request at a time (RFC 9112). It connects with the first. */
+export class Connection implements ResponseListener {
+  readonly #owner: ConnectionOwner;
+  readonly #options: ConnectionOptions;
+  readonly #parser: ResponseParser;
+  #socket: Socket | undefined;
+  #isConnected = false;
+  #request: HostRequest | undefined;
+  #body: RequestBody | undefined;
+  /** Set while a request is under way. */
+  #handler: ResponseHandler | undefined;
+  #isPaused = false;
+
+  constructor(owner: ConnectionOwner, options: ConnectionOptions) {
+    this.#owner = owner;
+    this.#options = options;
+    this.#parser = new ResponseParser(options.maxHeaderSize, this);
+  }
+
+  /** Sends a request; `handler` hears what becomes of it. */
+  send(request: HostRequest, handler: ResponseHandler): void {
+    this.#request = request;
+    this.#handler = handler;
+    if (this.#isConnected) this.#write(request);
+    else this.#connect();
+  }
+
+  /** Stops reading until `resume`. What has been read already still comes. */
+  pause(): void {
+    this.#isPaused = true;
+    this.#socket?.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    // A host has all its time again: it could send nothing meanwhile.
+    this.#socket?.setTimeout(this.#options.hostTimeout);
+    this.#socket?.resume();
+  }
+
+  /** Ends it and what it carries, of which the handler hears nothing more. */
+  destroy(): void {
+    this.#close(false);
+  }
+
+  onHead(status: number, message: string, headers: string[]): void {
+    this.#handler?.onHead(status, message, headers);
+  }
+
+  onBody(chunk: Buffer): void {
+    this.#handler?.onBody(chunk);
+  }
+
+  onEnd(): void {
+    const handler = this.#handler;
+    this.#handler = undefined;
+    this.#request = undefined;
+    const idleTimeout = this.#idleTimeout();
+    if (this.#isPaused) this.resume();
+    // Before the handler hears, so that it is there for the client's next request.
+    if (idleTimeout > 0) this.#owner.release(this, idleTimeout);
+    else this.#close(false);
+    handler?.onEnd();
+  }
+
+  #idleTimeout(): number {
+    // What the host has answered before it had all of the request can't be told from the answer to the next.
+    if (!this.#parser.keepAlive || this.#body?.isWhole === false) return 0;
+    this.#body = undefined;
+    const { idleTimeout } = this.#parser;
+    return idleTimeout === undefined ? IDLE_TIMEOUT : idleTimeout - IDLE_MARGIN;
+  }
+
+  #connect(): void {
+    const { connectTimeout, hostTimeout } = this.#options;
+    const socket = this.#socket = this.#open();
+    const callOff = startDeadline(connectTimeout, () => {
+      const error = new Error(`no connection to ${this.#owner.host.name} within ${connectTimeout} ms`);
+      socket.destroy(Object.assign(error, { code: 'ETIMEDOUT' }));
+    });
+    socket.once(socket instanceof tls.TLSSocket ? 'secureConnect' : 'connect', () => {
+      callOff();
+      this.#isConnected = true;
+      socket.setTimeout(hostTimeout);
+      if (this.#request) this.#write(this.#request);
+    });
+    socket.on('timeout', () => this.#onSilence(socket));
+    socket.on('end', () => this.#onHangUp());
+    socket.on('error', (error) => this.#fail(error, this.#isConnected ? 'failed' : 'unreached'));
+    socket.on('close', () => {
+      callOff();
+      this.#onHangUp();
+    });
+  }
+
+  #open(): Socket {
+    const { host, tlsSession } = this.#owner;
+    const { url: { protocol, hostname }, port } = host;
+    const target = { host: hostname.replace(/^\[|\]$/g, ''), port };
+    if (protocol === 'https:') {
+      const name = net.isIP(target.host) === 0 && { servername: target.host };
+      const session = tlsSession && { session: tlsSession };
+      const options = { ALPNProtocols: ['http/1.1'], ...this.#options.hostTls, ...target, ...name, ...session };
+      const socket = tls.connect(options);
+      socket.on('session', (fresh) => this.#owner.tlsSession = fresh);
+      return socket.setNoDelay(true).on('data', (bytes: Buffer) => this.#onRead(bytes));
+    }
+    const callback = (size: number): boolean => this.#onRead(SHARED_BUFFER.subarray(0, size));
+    return net.connect({ ...target, noDelay: true, onread: { buffer: SHARED_BUFFER, callback } });
+  }
+
+  #write({ method, path, headers, body }: HostRequest): void {
+    const socket = this.#socket;
+    if (!socket) return;
+    let head = `${method} ${path} HTTP/1.1\r\n`;
+    for (let i = 0; i < headers.length; i += 2) head += `${headers[i] ?? ''}: ${headers[i + 1] ?? ''}\r\n`;
+    head += 'Connection: keep-alive\r\n';
+    this.#parser.expect(method);
+    if (body === undefined) {
+      socket.write(`${head}\r\n`, 'latin1');
+    } else if (Buffer.isBuffer(body)) {
+      // In one string, as latin1 keeps each byte as it is: two writes would be two parts for the kernel to gather.
+      socket.write(`${head}\r\n${body.toString('latin1')}`, 'latin1');
+    } else {
+      this.#body = new RequestBody(body, socket);
+      this.#body.send(head);
+    }
+  }
+
+  #onRead(bytes: Buffer): boolean {
+    try {
+      this.#parser.write(bytes);
+    } catch (error) {
+      this.#fail(toError(error), 'failed');
+    }
+    return !this.#isPaused;
+  }
+
+  #onHangUp(): void {
+    try {
+      // It may be how a response ends.
+      this.#parser.end();
+      this.#fail(new Error('the host has closed the connection'), this.#isConnected ? 'failed' : 'unreached');
+    } catch (error) {
+      this.#fail(toError(error), 'failed');
+    }
+  }
+
+  #onSilence(socket: Socket): void {
+    if (!this.#handler || this.#isPaused || this.#body?.waitsForClient) {
+      socket.setTimeout(this.#options.hostTimeout);
+      return;
+    }
+    const seen = socket.bytesRead;
+    // What has come while this process itself stood still is read before that.
+    setImmediate(() => {
+      if (socket.bytesRead === seen) this.#fail(new Error('the host did not answer in time'), 'timeout');
+    });
+  }
+
+  #fail(error: Error, failure: Failure): void {
+    const handler = this.#handler;
+    this.#close(handler === undefined);
+    handler?.onError(error, failure);
+  }
+
+  #close(byHost: boolean): void {
+    this.#handler = undefined;
+    this.#request = undefined;
+    this.#parser.stop();
+    this.#body?.stop();
+    this.#body = undefined;
+    this.#socket?.destroy();
+    this.#owner.forget(this, byHost);
+  }
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

@@ -1,0 +1,163 @@
+import { once } from 'node:events';
+import http, { type IncomingMessage, type RequestListener } from 'node:http';
+import net from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { onCleanup } from './support/cleanup';
+import { exchangeBytes, request, startServer } from './support/http';
+import { startProxy, type Started } from './support/proxy';
+import { startProxyProcess } from './support/proxy-process';
+import { CERT, startTlsServer } from './support/tls';
+
+const POLL = '/socket.io/?EIO=4&transport=polling';
+/** No handshake by polling, whose response would be held back. */
+const STREAMED = '/socket.io/?EIO=4';
+
+/** A proxy in front of one host, which answers health checks, and leaves other requests to the handler. */
+async function behind(handler: RequestListener, options: { hostTimeout?: number } = {}): Promise<Started> {
+  const { name } = await startServer((req, res) => {
+    if (req.url?.includes('?')) handler(req, res);
+    else res.end();
+  });
+  return startProxy({ hosts: [name], ...options });
+}
+
+function rawRequest(target: string, ...headers: string[]): string {
+  return [`GET ${target} HTTP/1.1`, 'Host: a.example', ...headers, '', ''].join('\r\n');
+}
+
+it('takes no second response for the answer to the next request', async () => {
+  const { port } = await behind(({ socket, url }, res) => {
+    const answer = (body: string): string => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    if (url?.endsWith('n=1')) socket.write(answer('1') + answer('forged'));
+    else res.end('2');
+  });
+  const answer = await exchangeBytes(port, rawRequest(`${POLL}&n=1`) + rawRequest(`${POLL}&n=2`, 'Connection: close'));
+  expect(answer.match(/(?<=\r\n\r\n)(?:\d|forged)/g)).toEqual(['1', '2']);
+});
+
+it('reads again from a connection whose last response had filled its reader', async () => {
+  // Longer than the buffer towards the client, and read from the host in one piece, its end included.
+  const body = 'x'.repeat(30_000);
+  const { name } = await startServer((_, res) => res.end(body));
+  const server = http.createServer({ highWaterMark: 1024 });
+  onCleanup(() => server.close());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = await startProxy({ hosts: [name], server });
+  // Pipelined, so that each begins in the moment in which the one before it has ended.
+  const requests = rawRequest(STREAMED).repeat(3) + rawRequest(STREAMED, 'Connection: close');
+  const answer = await exchangeBytes(port, requests);
+  expect(answer.match(/x{30000}/g)).toHaveLength(4);
+});
+
+it('sends nothing on a connection whose host has answered before it had the whole request', async () => {
+  const { port, url } = await behind(({ method }, res) => res.writeHead(method === 'POST' ? 413 : 200, { 'Content-Length': 0 }).end());
+  const socket = net.connect(port, '127.0.0.1');
+  onCleanup(() => socket.destroy());
+  socket.write(`POST ${POLL} HTTP/1.1\r\nHost: a.example\r\nContent-Length: 50000\r\n\r\n${'x'.repeat(20_000)}`);
+  const [answer] = await once(socket, 'data') as [Buffer];
+  expect(answer.toString()).toMatch(/^HTTP\/1\.1 413 /);
+  expect((await request(url + POLL)).status).toBe(200);
+  // The client may go on: with the rest of its body, and then with another request.
+  socket.write('x'.repeat(30_000) + rawRequest(POLL));
+  const [next] = await once(socket, 'data') as [Buffer];
+  expect(next.toString()).toMatch(/^HTTP\/1\.1 200 /);
+});
+
+it('reads what a host has sent while the proxy itself stood still, before it takes the host for silent', async () => {
+  let answer = (): void => {};
+  const asked = new Promise<void>((resolve) => answer = resolve);
+  const { name } = await startServer((req, res) => {
+    if (!req.url?.includes('?')) {
+      res.end();
+      return;
+    }
+    const asks = answer;
+    answer = () => res.end('in time');
+    asks();
+  });
+  const proxy = await startProxyProcess({ hosts: [name], hostTimeout: 300 });
+    const reply = request(proxy.url + POLL);
+  await asked;
+  proxy.freeze();
+  answer();
+  // Longer than the host may be silent.
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  proxy.thaw();
+  expect((await reply).body).toBe('in time');
+});
+
+it('keeps to a hostTimeout of less than a second', async () => {
+  const { url } = await behind(() => {}, { hostTimeout: 100 });
+  const start = performance.now();
+  expect((await request(url + POLL)).status).toBe(504);
+  expect(performance.now() - start).toBeLessThan(700);
+});
+
+it('does not take a client that pauses in an upload for a silent host', async () => {
+  const { url } = await behind((req, res) => req.resume().on('end', () => res.end('all of it')), { hostTimeout: 100 });
+  const req = http.request(url + POLL, { method: 'POST', agent: false, headers: { 'Transfer-Encoding': 'chunked' } });
+  onCleanup(() => req.destroy());
+  const responded = once(req, 'response') as Promise<[IncomingMessage]>;
+  req.write('some');
+  // Several times as long as the host may be silent: nothing tells that this has passed but time.
+  await new Promise((resolve) => setTimeout(resolve, 350));
+  req.end('rest');
+  expect((await responded)[0].statusCode).toBe(200);
+});
+
+it('takes a host that does not read an upload for a silent one', async () => {
+  const { url } = await behind((req) => req.pause(), { hostTimeout: 200 });
+  const req = http.request(url + POLL, { method: 'POST', agent: false, headers: { 'Content-Length': 2 ** 30 } });
+  onCleanup(() => req.destroy());
+  req.on('error', () => {});
+  const responded = once(req, 'response') as Promise<[IncomingMessage]>;
+  const chunk = Buffer.alloc(65_536);
+  const pour = (): void => {
+    while (!req.destroyed && req.write(chunk));
+    req.once('drain', pour);
+  };
+  pour();
+  expect((await responded)[0].statusCode).toBe(504);
+});
+
+it('gives a host that a slow reader has kept from sending all its time again', async () => {
+  const size = 8_000_000;
+  const { port } = await behind((_, res) => res.end(Buffer.alloc(size)), { hostTimeout: 150 });
+  const socket = net.connect(port, '127.0.0.1');
+  onCleanup(() => socket.destroy());
+  socket.pause();
+  socket.write(rawRequest(POLL, 'Connection: close'));
+  // The client reads nothing for longer than the host may be silent.
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  let received = 0;
+  socket.on('data', ({ length }: Buffer) => received += length);
+  socket.resume();
+  await once(socket, 'close');
+  expect(received).toBeGreaterThan(size);
+});
+
+it('resumes its TLS session with the next connection to a host', async () => {
+  const reused: boolean[] = [];
+  const { name } = await startTlsServer(({ url, socket }, res) => {
+    if (url?.includes('?') && socket instanceof TLSSocket) reused.push(socket.isSessionReused());
+    // Each request has a connection of its own.
+    res.writeHead(200, { Connection: 'close' }).end();
+  });
+  const { url } = await startProxy({ hosts: [name], hostTls: { ca: CERT } });
+  for (let i = 0; i < 3; i += 1) await request(url + POLL);
+  expect(reused).toEqual([false, true, true]);
+});
+
+it('names the host for a client of HTTP/1.0 that does not', async () => {
+  const { port } = await behind((req, res) => res.end(`<${req.headers.host ?? 'none'}>`));
+  expect(await exchangeBytes(port, `GET ${POLL} HTTP/1.0\r\n\r\n`)).toMatch(/<127\.0\.0\.1:\d+>$/);
+});
+
+it.each([
+  ['a request', rawRequest(POLL, 'host: b.example', 'Connection: close')],
+  ['an upgrade', rawRequest(POLL, 'HOST: b.example', 'Connection: Upgrade', 'Upgrade: websocket')],
+])('refuses %s that names two hosts', async (_, bytes) => {
+  const { port } = await behind((_req, res) => res.end());
+  expect(await exchangeBytes(port, bytes)).toMatch(/^HTTP\/1\.1 400 [^]*"Bad request"/);
+});
