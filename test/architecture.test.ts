@@ -6,7 +6,7 @@ const SRC = join(__dirname, '..', 'src');
 
 /** From top to bottom: a file imports only files below it. */
 const ORDER = [
-  'index', 'proxy', 'server', 'router', 'forwarder', 'tunnel', 'exchange', 'route', 'connections', 'headers', 'sniffer',
+  'index', 'store-tests', 'store-clauses', 'store-bench', 'proxy', 'server', 'router', 'forwarder', 'tunnel', 'exchange', 'route', 'connections', 'headers', 'sniffer',
   'health-checker', 'bindings', 'store-guard', 'options', 'hosts', 'redis-store', 'session-store', 'errors', 'deadline',
 ];
 
