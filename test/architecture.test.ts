@@ -7,7 +7,8 @@ const SRC = join(__dirname, '..', 'src');
 /** From top to bottom: a file imports only files below it. */
 const ORDER = [
   'index', 'store-tests', 'store-clauses', 'store-bench', 'proxy', 'server', 'router', 'forwarder', 'tunnel', 'exchange',
-  'route', 'connections', 'headers', 'sniffer', 'health-checker', 'bindings', 'store-guard', 'options', 'hosts', 'redis-store', 'session-store', 'errors', 'deadline',
+  'route', 'connections', 'headers', 'sniffer', 'health-checker', 'bindings', 'store-guard', 'options', 'hosts',
+  'redis-store', 'session-store', 'errors', 'deadline',
 ];
 
 const MAX_LINES = 300;
