@@ -1,12 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
-import { holds, newSid, STAYS, type Bench } from './store-bench';
+import { holds, newSid, STAYS, type Bench, type Subject } from './store-bench';
 
 /** What a store does → whether it does so. */
 export type Clauses = Record<string, (bench: Bench) => Promise<void>>;
 
 /** What passes until a binding of 1 s must be gone, in ms: a store may count in whole seconds, and round up. */
 const WAIT = 2500;
+
+/** How often what takes too long is tried. */
+const ATTEMPTS = 10;
 
 /** In seconds. */
 const MONTH = 31 * 86_400;
@@ -208,22 +211,23 @@ export const LASTING: Clauses = {
 
   'keeps a binding for its ttl': async (bench) => {
     const store = await bench.open();
-    const sid = newSid();
-    const start = performance.now();
-    await store.bind(sid, 'a:1', 3);
-    await sleep(WAIT);
-    const found = await store.find(sid);
-    const inTime = performance.now() - start < 3000;
-    // A machine that was too busy has shown nothing.
-    if (inTime) holds(found, 'a:1', 'A binding must not expire before its `ttl`, in seconds, has passed');
+    await Promise.all([3, STAYS].map(async (ttl) => {
+      const sid = newSid();
+      const start = performance.now();
+      await store.bind(sid, 'a:1', ttl);
+      await sleep(WAIT);
+      const found = await store.find(sid);
+      const inTime = performance.now() - start < ttl * 1000;
+      // A machine that was too busy has shown nothing.
+      if (inTime) holds(found, 'a:1', 'A binding must not expire before its `ttl`, in seconds, has passed');
+    }));
   },
 
   'renews a binding that is found to the ttl of the look-up, and no other': async (bench) => {
     const store = await bench.open();
-    const [sid, other] = [newSid(), newSid()];
-    await store.bind(sid, 'a:1', 1);
+    const other = newSid();
     await store.bind(other, 'a:1', 1);
-    await store.find(sid, STAYS);
+    const sid = await bindAndFind(store, store, STAYS);
     await sleep(WAIT);
     holds(await store.find(sid), 'a:1', '`find` must renew the expiry of what it finds to at least its `ttl`');
     holds(await store.find(other), undefined, '`find` must renew the expiry of its own sid alone');
@@ -241,9 +245,7 @@ export const LASTING: Clauses = {
 
   'forgets a binding once what `find` renewed it to has passed': async (bench) => {
     const store = await bench.open();
-    const sid = newSid();
-    await store.bind(sid, 'a:1', 1);
-    await store.find(sid, 1);
+    const sid = await bindAndFind(store, store, 1);
     await sleep(WAIT);
     holds(await store.find(sid), undefined, 'A binding that `find` has renewed must expire when that `ttl` has passed');
   },
@@ -266,10 +268,23 @@ export const LASTING: Clauses = {
 export const SHARED_LASTING: Clauses = {
   'renews a binding for other stores too': async (bench) => {
     const [one, other] = [await bench.open(), await bench.open()];
-    const sid = newSid();
-    await one.bind(sid, 'a:1', 1);
-    holds(await other.find(sid), 'a:1', 'A `bind` that has resolved must be seen through every store');
+    const sid = await bindAndFind(one, other, STAYS);
     await sleep(WAIT);
     holds(await one.find(sid), 'a:1', '`find` must renew the expiry for every store');
   },
 };
+
+/** Binds a sid for a second and, within it, looks it up. A machine that was too busy for that tries again. */
+async function bindAndFind(binding: Subject, finding: Subject, ttl: number): Promise<string> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const sid = newSid();
+    const start = performance.now();
+    await binding.bind(sid, 'a:1', 1);
+    const found = await finding.find(sid, ttl);
+    if (found !== undefined || performance.now() - start < 1000) {
+      holds(found, 'a:1', 'A `bind` that has resolved must be found, also with a `ttl` of a second');
+      return sid;
+    }
+  }
+  throw new Error(`a \`bind\` and a \`find\` took longer than a second, ${ATTEMPTS} times`);
+}
