@@ -16,9 +16,12 @@ export interface SessionStore {
    * serve again (its contents may be gone by then). Listening starts with the first call, and ends with `close`.
    */
   watch?(failed: (error: Error) => void, ready: () => void): void;
-  /** Opens what has to be opened before the first call. Rejects when that fails for good. */
+  /**
+   * Opens what has to be opened before the first call. Rejects when that fails for good. Calls that are made before it
+   * has resolved wait, or reject.
+   */
   open?(): Promise<void>;
-  /** Closes what `open` opened, and nothing else. */
+  /** Closes what `open` opened, and nothing else. Called even where `open` was not. */
   close?(): Promise<void>;
 }
 

@@ -6,9 +6,10 @@ const SRC = join(__dirname, '..', 'src');
 
 /** From top to bottom: a file imports only files below it. */
 const ORDER = [
-  'index', 'proxy', 'server', 'router', 'forwarder', 'tunnel', 'exchange', 'route', 'connections', 'connection',
-  'request-body', 'response-parser', 'headers', 'sniffer', 'health-checker', 'bindings', 'store-guard', 'options',
-  'hosts', 'redis-store', 'session-store', 'errors', 'bag', 'deadline',
+  'index', 'store-tests', 'store-clauses', 'store-bench', 'proxy', 'server', 'router', 'forwarder', 'tunnel',
+  'exchange', 'route', 'connections', 'connection', 'request-body', 'response-parser', 'headers', 'sniffer',
+  'health-checker', 'bindings', 'store-guard', 'options', 'hosts', 'redis-store', 'session-store', 'errors', 'bag',
+  'deadline',
 ];
 
 const MAX_LINES = 300;

@@ -4,8 +4,9 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import ts from 'typescript';
-import Proxy from '../src';
+import Proxy, { MemoryStore } from '../src';
 import { refusals } from '../src/errors';
+import { storeTests } from '../src/store-tests';
 import { onCleanup } from './support/cleanup';
 import { startHosts } from './support/hosts';
 import { pollUrl, request } from './support/http';
@@ -185,6 +186,7 @@ beforeAll(async () => {
   for (const [name, text] of [['divert.cjs', DIVERT], ['cert.pem', CERT], ['key.pem', KEY]] as const) {
     writeFileSync(join(project, name), text);
   }
+  for (const [, snippet] of snippetsOf('js')) writeFileSync(join(project, fileOf(snippet)), snippet.text);
   // Not the Redis that the tests share: a snippet's keys have the default prefix, and its client has no password.
   const [redis, ...hosts] = await Promise.all([RedisProcess.start(), startHosts(3)]);
   redisClient = await openClient(redis.url);
@@ -242,9 +244,13 @@ async function useSession(url: string): Promise<string> {
   return sid;
 }
 
-function nodeOf({ line, text }: Snippet): Running {
-  const file = `snippet-${line}.${/^import /m.test(text) ? 'mjs' : 'cjs'}`;
-  writeFileSync(join(project, file), text);
+/** A snippet that begins with its name is known by it to others. */
+function fileOf({ line, text }: Snippet): string {
+  return /^\/\/ (\S+\.js)\n/.exec(text)?.[1] ?? `snippet-${line}.${/^import /m.test(text) ? 'mjs' : 'cjs'}`;
+}
+
+function nodeOf(snippet: Snippet): Running {
+  const file = fileOf(snippet);
   return new Running(`exec '${process.execPath}' ${file}`);
 }
 
@@ -262,9 +268,16 @@ describe('snippets', () => {
     expect(running.errors).toBe('');
   });
 
-  it.each(snippetsOf('js', /^(?!.*listen\()/s))('imports what exists with %s', async (_, snippet) => {
+  it.each(snippetsOf('js', /^(?!.*(?:listen\(|node:test))/s))('imports what exists with %s', async (_, snippet) => {
     const running = nodeOf(snippet);
     expect([await running.ended, running.errors]).toEqual([0, '']);
+  });
+
+  it('passes the tests for a store of the user\'s own with the one that is shown', async () => {
+    const running = new Running(`exec '${process.execPath}' --test-reporter=tap own-store.test.js`);
+    expect(await running.ended).toBe(0);
+    const { length } = storeTests({ create: () => new MemoryStore() });
+    expect(running.output).toContain(`\n# tests ${length}\n# suites 1\n# pass ${length}\n# fail 0\n`);
   });
 
   it.each(snippetsOf('sh', /^DEBUG=/))('shows the debug output with %s', async (_, { text }) => {

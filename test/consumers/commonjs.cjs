@@ -1,6 +1,7 @@
 const assert = require('node:assert/strict');
 const { EventEmitter } = require('node:events');
 const Proxy = require('socket.io-proxy2');
+const { storeTests } = require('socket.io-proxy2/store-tests');
 
 assert.equal(Proxy.name, 'Proxy');
 assert.ok(Proxy.prototype instanceof EventEmitter);
@@ -9,6 +10,8 @@ assert.equal(Proxy.default, Proxy);
 assert.equal(Proxy.MemoryStore.name, 'MemoryStore');
 assert.equal(Proxy.RedisStore.name, 'RedisStore');
 assert.equal(Proxy.ErrorCode.SESSION_UNKNOWN, 1);
+assert.ok(storeTests({ create: () => new Proxy.MemoryStore() }).length > 10);
+assert.equal(typeof require('redis').createClient, 'function');
 assert.equal(require('socket.io-proxy2/package.json').name, 'socket.io-proxy2');
 assert.throws(() => require('socket.io-proxy2/dist/proxy.js'), { code: 'ERR_PACKAGE_PATH_NOT_EXPORTED' });
 

@@ -1,0 +1,290 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { inspect } from 'node:util';
+import { holds, newSid, STAYS, type Bench, type Subject } from './store-bench';
+
+/** What a store does → whether it does so. */
+export type Clauses = Record<string, (bench: Bench) => Promise<void>>;
+
+/** What passes until a binding of 1 s must be gone, in ms: a store may count in whole seconds, and round up. */
+const WAIT = 2500;
+
+/** How often what takes too long is tried. */
+const ATTEMPTS = 10;
+
+/** In seconds. */
+const MONTH = 31 * 86_400;
+
+const HOSTS = [
+  'localhost:3000', 'HTTPS://Chat-1.example', 'http://[::1]:3000', 'm\u00fcnchen.example:80',
+  `${'h'.repeat(63)}.example:1`,
+];
+
+/** What a sid may hold, behind what makes it one of its own. */
+const UNUSUAL = [
+  ' ', ':', '{a}', '#', '/../', '+&=?%41', '\'"`', '\\', '\n\r\t', '\0', '\u00e9', '\u6f22\u5b57', '\u{1f642}', '$a',
+  ';--', 'x'.repeat(464), '\u6f22'.repeat(464),
+];
+
+/** What every store does. */
+export const CLAUSES: Clauses = {
+  'finds the host that a sid was bound to, as soon as `bind` has resolved': async (bench) => {
+    const store = await bench.open();
+    const sid = newSid();
+    await store.bind(sid, 'a:1');
+    for (let i = 0; i < 3; i += 1) holds(await store.find(sid), 'a:1', '`find` must resolve to the bound host');
+  },
+
+  'finds `undefined` for a sid that is unknown': async (bench) => {
+    const store = await bench.open();
+    const unknown = newSid();
+    // A client may ask for any sid. Objects have members of the names that follow; here they are never bound.
+    for (const sid of [unknown, unknown, 'constructor', '__proto__', 'toString']) {
+      holds(await store.find(sid), undefined, `\`find\` of an unknown sid must resolve to undefined, ${sid} too`);
+    }
+  },
+
+  'forgets a sid that is unbound, and no other': async (bench) => {
+    const store = await bench.open();
+    const [sid, other] = [newSid(), newSid()];
+    await store.bind(sid, 'a:1');
+    await store.bind(other, 'a:1');
+    await store.unbind(sid);
+    holds(await store.find(sid), undefined, '`find` after `unbind` must resolve to undefined');
+    holds(await store.find(other), 'a:1', '`unbind` of one sid must leave other sids bound');
+    await store.bind(sid, 'b:2');
+    holds(await store.find(sid), 'b:2', 'A sid must be found that is bound again after `unbind`');
+  },
+
+  'takes the unbinding of a sid that is unknown': async (bench) => {
+    const store = await bench.open();
+    const sid = newSid();
+    await store.unbind(sid);
+    holds(await store.find(sid), undefined, '`find` after `unbind` of an unknown sid must resolve to undefined');
+  },
+
+  'finds the host that was bound last': async (bench) => {
+    const store = await bench.open();
+    const sid = newSid();
+    for (const host of ['a:1', 'b:2', 'a:1']) {
+      await store.bind(sid, host);
+      holds(await store.find(sid), host, '`bind` of a sid that is bound must overwrite its host');
+    }
+  },
+
+  'keeps every host as it stands': async (bench) => {
+    const store = await bench.open();
+    for (const host of HOSTS) {
+      const sid = newSid();
+      await store.bind(sid, host);
+      holds(await store.find(sid), host, 'A host must be found as it was bound, to the letter');
+    }
+  },
+
+  'takes sids with any characters, and of up to 512': async (bench) => {
+    const store = await bench.open();
+    await Promise.all(UNUSUAL.map(async (part) => {
+      const sid = newSid() + part;
+      const clause = `A sid may hold any characters, and up to 512; with ${inspect(part)} in it`;
+      holds(await store.find(sid), undefined, `${clause}, one that is unknown must not be found`);
+      await store.bind(sid, 'a:1');
+      holds(await store.find(sid), 'a:1', `${clause}, one that is bound must be found`);
+      await store.unbind(sid);
+      holds(await store.find(sid), undefined, `${clause}, one that is unbound must not be found`);
+    }));
+  },
+
+  'keeps sids apart that differ little': async (bench) => {
+    const store = await bench.open();
+    const sid = newSid();
+    const twins = [
+      sid, sid.toUpperCase(), ` ${sid}`, `${sid} `, `${sid}0`, `${sid}\0`, `${sid}\u00e9`, `${sid}e\u0301`, `${sid}e`,
+      sid.padEnd(511, 'x'), sid.padEnd(512, 'x'),
+    ];
+    const hostOf = (twin: string): string => `a:${twins.indexOf(twin) + 1}`;
+    for (const twin of twins) await store.bind(twin, hostOf(twin));
+    // What stands for any characters in some query languages is a character like others in a sid.
+    for (const wildcard of ['%', '*', '.*', '?', '_']) {
+      const pattern = sid.slice(0, -1) + wildcard;
+      holds(await store.find(pattern), undefined, 'A sid is no pattern: `find` must take it to the letter');
+      await store.unbind(pattern);
+    }
+    const clause = 'Sids that differ in one character are not the same, and each must have its host';
+    for (const twin of twins) holds(await store.find(twin), hostOf(twin), `${clause}, ${inspect(twin)} too`);
+  },
+
+  'takes the empty sid and host, with which a proxy asks whether it works again': async (bench) => {
+    const store = await bench.open();
+    await store.bind('', '', 1);
+    await store.find('', 1);
+    await store.unbind('');
+  },
+
+  'keeps calls apart that are made at once': async (bench) => {
+    const store = await bench.open();
+    const sids = Array.from({ length: 100 }, newSid);
+    const hosts = sids.map((_, i) => `a:${i + 1}`);
+    const rest = hosts.map((host, i) => (i % 2 === 0 ? undefined : host));
+    await Promise.all(sids.map((sid, i) => store.bind(sid, `a:${i + 1}`)));
+    const found = await Promise.all(sids.flatMap((sid) => [store.find(sid), store.find(newSid())]));
+    const clause = 'Each of many calls at once must concern its own sid, and no other';
+    holds(found, hosts.flatMap((host) => [host, undefined]), `${clause}: \`bind\`, then \`find\``);
+    await Promise.all(sids.filter((_, i) => i % 2 === 0).map((sid) => store.unbind(sid)));
+    holds(await Promise.all(sids.map((sid) => store.find(sid))), rest, `${clause}: \`unbind\` of every other one`);
+  },
+
+  'keeps a binding whose ttl is longer than a month': async (bench) => {
+    const store = await bench.open();
+    const sid = newSid();
+    // More milliseconds than a timer of Node.js takes, and more seconds than some stores take for a duration.
+    await store.bind(sid, 'a:1', MONTH);
+    await sleep(50);
+    holds(await store.find(sid, MONTH), 'a:1', 'A `ttl` may be as long as `keyExpiry`, which may be years');
+  },
+
+  'stores what is bound before `open` has resolved, or rejects': async (bench) => {
+    const store = await bench.make();
+    const sid = newSid();
+    const opening = store.open();
+    const stored = store.bind(sid, 'a:1').then(() => true, () => false);
+    await opening;
+    const clause = 'A `bind` before `open` has resolved must reject, or be found';
+    if (await stored) holds(await store.find(sid), 'a:1', clause);
+  },
+
+  'closes when it was never opened': async (bench) => {
+    const store = await bench.make();
+    await store.close();
+  },
+
+  'tells of no failure by `watch` while it works': async (bench) => {
+    const store = await bench.make();
+    const failures = store.watch();
+    await store.open();
+    const sid = newSid();
+    await store.bind(sid, 'a:1');
+    holds(await store.find(sid), 'a:1', '`find` must resolve to the bound host while somebody watches');
+    holds(failures[0], undefined, '`watch` must call `failed` only when the store has become unable to serve');
+  },
+};
+
+/** What a store does whose data several proxies share. */
+export const SHARED: Clauses = {
+  'shares its bindings with other stores, at once': async (bench) => {
+    const [one, other] = [await bench.open(), await bench.open()];
+    const clause = (what: string): string =>
+      `${what} must be seen through every store that \`create\` makes (\`shared: false\` if it serves one proxy alone)`;
+    for (let i = 0; i < 10; i += 1) {
+      const sid = newSid();
+      holds(await other.find(sid), undefined, '`find` of a sid that is not bound must resolve to undefined');
+      await one.bind(sid, 'a:1');
+      holds(await other.find(sid), 'a:1', clause('A `bind` that has resolved'));
+      await other.bind(sid, 'b:2');
+      holds(await one.find(sid), 'b:2', clause('A `bind` that overwrites'));
+      await other.unbind(sid);
+      holds(await one.find(sid), undefined, clause('An `unbind`'));
+    }
+  },
+
+  'keeps its bindings when it is closed': async (bench) => {
+    const [one, other] = [await bench.open(), await bench.open()];
+    const sid = newSid();
+    await one.bind(sid, 'a:1');
+    await one.close();
+    const clause = '`close` must close what `open` opened, and nothing else: bindings stay for other proxies';
+    holds(await other.find(sid), 'a:1', clause);
+    holds(await (await bench.open()).find(sid), 'a:1', clause);
+  },
+};
+
+/** What every store does, and takes its time to show. */
+export const LASTING: Clauses = {
+  'forgets a binding once its ttl, in seconds, has passed': async (bench) => {
+    const store = await bench.open();
+    const sid = newSid();
+    await store.bind(sid, 'a:1', 1);
+    await sleep(WAIT);
+    holds(await store.find(sid), undefined, 'A binding must expire when its `ttl`, in seconds, has passed');
+    holds(await store.find(sid), undefined, '`find` must not revive a binding that has expired');
+    await store.bind(sid, 'b:2');
+    holds(await store.find(sid), 'b:2', 'A sid must be found that is bound again after it had expired');
+  },
+
+  'keeps a binding for its ttl': async (bench) => {
+    const store = await bench.open();
+    await Promise.all([3, STAYS].map(async (ttl) => {
+      const sid = newSid();
+      const start = performance.now();
+      await store.bind(sid, 'a:1', ttl);
+      await sleep(WAIT);
+      const found = await store.find(sid);
+      const inTime = performance.now() - start < ttl * 1000;
+      // A machine that was too busy has shown nothing.
+      if (inTime) holds(found, 'a:1', 'A binding must not expire before its `ttl`, in seconds, has passed');
+    }));
+  },
+
+  'renews a binding that is found to the ttl of the look-up, and no other': async (bench) => {
+    const store = await bench.open();
+    const other = newSid();
+    await store.bind(other, 'a:1', 1);
+    const sid = await bindAndFind(store, store, STAYS);
+    await sleep(WAIT);
+    holds(await store.find(sid), 'a:1', '`find` must renew the expiry of what it finds to at least its `ttl`');
+    holds(await store.find(other), undefined, '`find` must renew the expiry of its own sid alone');
+  },
+
+  'never shortens the expiry of a binding that is found': async (bench) => {
+    const store = await bench.open();
+    const sid = newSid();
+    await store.bind(sid, 'a:1', STAYS);
+    await store.find(sid, 1);
+    await sleep(WAIT);
+    const clause = '`find` must never shorten an expiry: another proxy may know that the session needs longer';
+    holds(await store.find(sid), 'a:1', clause);
+  },
+
+  'forgets a binding once what `find` renewed it to has passed': async (bench) => {
+    const store = await bench.open();
+    const sid = await bindAndFind(store, store, 1);
+    await sleep(WAIT);
+    holds(await store.find(sid), undefined, 'A binding that `find` has renewed must expire when that `ttl` has passed');
+  },
+
+  'counts the ttl from the last `bind`': async (bench) => {
+    const store = await bench.open();
+    const [again, anew] = [newSid(), newSid()];
+    await store.bind(again, 'a:1', 1);
+    await store.bind(again, 'b:2', STAYS);
+    await store.bind(anew, 'a:1', 1);
+    await store.unbind(anew);
+    await store.bind(anew, 'b:2', STAYS);
+    await sleep(WAIT);
+    holds(await store.find(again), 'b:2', '`bind` must set the expiry anew, whatever it was before');
+    holds(await store.find(anew), 'b:2', '`bind` after `unbind` must set the expiry anew, whatever it was before');
+  },
+};
+
+/** What a store does whose data several proxies share, and takes its time to show. */
+export const SHARED_LASTING: Clauses = {
+  'renews a binding for other stores too': async (bench) => {
+    const [one, other] = [await bench.open(), await bench.open()];
+    const sid = await bindAndFind(one, other, STAYS);
+    await sleep(WAIT);
+    holds(await one.find(sid), 'a:1', '`find` must renew the expiry for every store');
+  },
+};
+
+/** Binds a sid for a second and, within it, looks it up. A machine that was too busy for that tries again. */
+async function bindAndFind(binding: Subject, finding: Subject, ttl: number): Promise<string> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const sid = newSid();
+    const start = performance.now();
+    await binding.bind(sid, 'a:1', 1);
+    const found = await finding.find(sid, ttl);
+    if (found !== undefined || performance.now() - start < 1000) {
+      holds(found, 'a:1', 'A `bind` that has resolved must be found, also with a `ttl` of a second');
+      return sid;
+    }
+  }
+  throw new Error(`a \`bind\` and a \`find\` took longer than a second, ${ATTEMPTS} times`);
+}
