@@ -58,8 +58,13 @@ describe('where third-party cookies are blocked', () => {
 });
 
 describe('where third-party cookies are allowed', () => {
+  let browser: Browser;
+
+  beforeAll(async () => {
+    browser = await Browser.start('allowed');
+  });
+
   it.each(VERSIONS)('a session of client %i is kept by cookie affinity', async (version) => {
-    const browser = await Browser.start('allowed');
     const page = await browser.openPage(pages, version);
     expect(names).toContain(await converse(page, balancer));
     expect([...page.refusals]).toEqual([]);
