@@ -23,6 +23,8 @@ export interface RawReply {
   body: string;
 }
 
+const asIs = (name: string): string => name;
+
 const withLength = (bytes: Buffer): EncodedBody => ({ headers: [`Content-Length: ${bytes.length}`], bytes });
 
 /** Speaks HTTP by hand, each request on a connection of its own. */
@@ -45,7 +47,7 @@ export class RawClient {
   }
 
   async #send(method: string, target: string, headers: string[], bytes: Buffer): Promise<RawReply> {
-    const { version = '1.1', spelling = (name) => name, headers: more = [] } = this.#manner;
+    const { version = '1.1', spelling = asIs, headers: more = [] } = this.#manner;
     const hop = version === '1.1' ? ['Host: proxy.example', 'Connection: close'] : [];
     const lines = [...hop, ...headers, ...more].map((line) => line.replace(/^[^:]+/, (name) => spelling(name)));
     const head = [`${method} ${target} HTTP/${version}`, ...lines, '', ''].join('\r\n');
