@@ -78,6 +78,9 @@ describe.each(CASES)('socket.io-client %i on a page of another site', (version, 
     ({ url } = await startProxy({ redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), hosts: names }));
   });
 
+  // What a session of a test before has sent when its page was closed.
+  beforeEach(() => arrivedAt(hosts));
+
   it.each(ways)('keeps to one host without a cookie: $name', async ({ options, size, made: [kind, least] }) => {
     const page = await browser.openPage(pages, version);
     const { sid, host, transport } = await page.connect(url, options);
