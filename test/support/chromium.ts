@@ -23,7 +23,7 @@ export interface PageOptions {
   [option: string]: unknown;
 }
 
-/** What Chromium's preference "Third-party cookies" can be: of values that it knows, these hold for every window. */
+/** Of Chromium's preference for third-party cookies: the values that hold in every window, and not in private ones alone. */
 const COOKIE_CONTROLS = { allowed: 0, blocked: 1 } as const;
 
 export type ThirdPartyCookies = keyof typeof COOKIE_CONTROLS;

@@ -11,7 +11,8 @@ const execPath = find('python3');
 export class PythonFixture extends Remote {
   constructor(fixture: string) {
     if (execPath === undefined) throw new Error('no python3 that can import what the tests need: see scripts/ensure-programs.mjs');
-    super(fixture, [], { execPath, serialization: 'json' });
+    // Without files of bytecode beside the fixtures.
+    super(fixture, ['-B'], { execPath, serialization: 'json' });
   }
 
   /** The version of a package that it runs on. */
