@@ -2,10 +2,15 @@ import { Clients, type ClientOptions } from './support/clients';
 import { startHosts, type HostProcess } from './support/hosts';
 import { startProxy, type Started } from './support/proxy';
 import { openClient, uniqueKeyPrefix } from './support/redis';
+import { tested } from './support/tested';
+import { versionOf } from './support/versions';
 
 type Version = 2 | 3 | 4;
 
 const PAIRS: [client: Version, server: Version][] = [[2, 2], [2, 3], [2, 4], [3, 3], [3, 4], [4, 3], [4, 4]];
+
+/** Version 4 is installed under the package's own name. */
+const packageOf = (name: string, version: Version): string => (version === 4 ? name : `${name}-${version}`);
 
 const TRANSPORTS: [name: string, options: Partial<ClientOptions>][] = [
   ['polling only', { transports: ['polling'] }],
@@ -37,6 +42,8 @@ describe.each([2, 3, 4] as const)('servers of version %i', (server) => {
         expect(await clients.host(client.key)).toBe(client.host);
         await clients.close(client.key);
       }
+      tested('Server', 'Socket.IO', versionOf(packageOf('socket.io', server)));
+      tested('Client', 'socket.io-client in Node.js', versionOf(packageOf('socket.io-client', version)));
     });
   });
 });

@@ -26,9 +26,9 @@ export class Clients extends Remote {
     return this.call<Connected>('connect', options);
   }
 
-  /** Text and binary, small and of 1 MB, there and back. */
-  exchange(key: number): Promise<void> {
-    return this.call('exchange', key);
+  /** Text and binary, small and of `size` bytes (1 MB), there and back. */
+  exchange(key: number, size?: number): Promise<void> {
+    return this.call('exchange', key, size);
   }
 
   host(key: number): Promise<string> {

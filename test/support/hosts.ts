@@ -6,7 +6,17 @@ export interface HostOptions {
   keepAliveTimeout?: number;
   pingInterval?: number;
   pingTimeout?: number;
+  /** Keeps what comes, for `recorded`. */
+  record?: boolean;
   [option: string]: unknown;
+}
+
+/** A request of a client, an upgrade or a preflight as it has come to a host. */
+export interface Recorded {
+  method: string;
+  url: string;
+  cookie?: string;
+  upgrade?: string;
 }
 
 /** A Socket.IO server in a process of its own. */
@@ -25,6 +35,11 @@ export class HostProcess extends Remote {
   async start(options: HostOptions = {}): Promise<this> {
     this.name = `127.0.0.1:${await this.call<number>('start', options)}`;
     return this;
+  }
+
+  /** What has come since it was last asked. */
+  recorded(): Promise<Recorded[]> {
+    return this.call('recorded');
   }
 }
 

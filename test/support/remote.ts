@@ -1,4 +1,4 @@
-import { fork, type ChildProcess } from 'node:child_process';
+import { fork, type ChildProcess, type ForkOptions } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { join } from 'node:path';
 import { onCleanup } from './cleanup';
@@ -17,12 +17,13 @@ export class Remote extends EventEmitter {
   readonly #calls = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
   #lastId = 0;
 
-  constructor(fixture: string, execArgv: string[] = []) {
+  constructor(fixture: string, execArgv: string[] = [], runtime: Pick<ForkOptions, 'execPath' | 'serialization'> = {}) {
     super();
     this.#child = fork(join(__dirname, '../fixtures', fixture), {
       serialization: 'advanced',
       execArgv,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      ...runtime,
     });
     this.#child.on('message', (answer: Answer) => this.#onAnswer(answer));
     this.#child.on('exit', () => {
