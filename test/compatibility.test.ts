@@ -1,7 +1,8 @@
 import { Clients, type ClientOptions } from './support/clients';
 import { startHosts, type HostProcess } from './support/hosts';
 import { startProxy, type Started } from './support/proxy';
-import { openClient, uniqueKeyPrefix } from './support/redis';
+import { openClient, uniqueKeyPrefix, type TestClient } from './support/redis';
+import { tested, versionOf } from './support/tested';
 
 type Version = 2 | 3 | 4;
 
@@ -13,16 +14,25 @@ const TRANSPORTS: [name: string, options: Partial<ClientOptions>][] = [
   ['polling, then upgrade', { transports: ['polling', 'websocket'], upgraded: true }],
 ];
 
+/** What the server says of itself. */
+async function redisServerOf(client: TestClient): Promise<[name: string, version: string]> {
+  const info = await client.info('server');
+  const valkey = /^valkey_version:(\S+)/m.exec(info)?.[1];
+  return valkey ? ['Valkey', valkey] : ['Redis', /^redis_version:(\S+)/m.exec(info)?.[1] ?? ''];
+}
+
 describe.each([2, 3, 4] as const)('servers of version %i', (server) => {
   let hosts: HostProcess[];
   let clients: Clients;
   let proxies: Started[];
+  let redisServer: [name: string, version: string];
 
   beforeAll(async () => {
     hosts = await startHosts(3, { version: server });
     clients = new Clients();
     const keyPrefix = uniqueKeyPrefix();
     const redisClient = await openClient();
+    redisServer = await redisServerOf(redisClient);
     const options = { redisClient, keyPrefix, hosts: hosts.map(({ name }) => name) };
     proxies = [await startProxy(options), await startProxy(options)];
   });
@@ -37,6 +47,10 @@ describe.each([2, 3, 4] as const)('servers of version %i', (server) => {
         expect(await clients.host(client.key)).toBe(client.host);
         await clients.close(client.key);
       }
+      tested('Server', 'Socket.IO', String(server));
+      tested('Client', 'Socket.IO', String(version));
+      tested('Redis client', 'redis', versionOf('redis'));
+      tested('Redis server', ...redisServer);
     });
   });
 });

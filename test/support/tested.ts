@@ -1,4 +1,4 @@
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
@@ -16,4 +16,11 @@ export function tested(kind: string, name: string, version: string): void {
   if (test === undefined) throw new Error('tested() counts for the test that calls it: call it in one');
   // One file a process, since several write at once.
   appendFileSync(join(folder, `${process.pid}.jsonl`), `${JSON.stringify({ kind, name, version, file, test })}\n`);
+}
+
+/** The version of an installed npm package. */
+export function versionOf(name: string): string {
+  // By its path, as not every package exports the file.
+  const manifest = readFileSync(join(__dirname, '../../node_modules', name, 'package.json'), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
 }
