@@ -22,7 +22,7 @@ export default class TestedReporter {
     try {
       const path = join(this.#config.rootDir, 'README.md');
       const readme = readFileSync(path, 'utf8');
-      const shown = entriesOf(recordsOf(results));
+      const shown = entriesOf(records());
       if (writing) writeFileSync(path, write(readme, shown));
       else this.#compare(shown, read(readme));
     } catch (error) {
@@ -59,16 +59,9 @@ export default class TestedReporter {
   }
 }
 
-/** The records of tests that have passed. */
-function recordsOf({ testResults }) {
+/** What each call of `tested()` has left. */
+function records() {
   const folder = process.env.TESTED_FOLDER;
-  const records = readdirSync(folder)
-    .flatMap((name) => readFileSync(join(folder, name), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line)));
-  const passed = new Set();
-  for (const { testFilePath, testResults: tests } of testResults) {
-    for (const { fullName, status } of tests) {
-      if (status === 'passed') passed.add(`${testFilePath}\n${fullName}`);
-    }
-  }
-  return records.filter(({ file, test }) => passed.has(`${file}\n${test}`));
+  const lines = readdirSync(folder).flatMap((name) => readFileSync(join(folder, name), 'utf8').trimEnd().split('\n'));
+  return lines.map((line) => JSON.parse(line));
 }

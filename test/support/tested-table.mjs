@@ -10,21 +10,20 @@ const HEAD = '| What | Name | Version |\n|---|---|---|';
 const KINDS = ['Node', 'Server', 'Client', 'Redis client', 'Redis server', 'In front', 'Mounted on'];
 
 /**
- * What comes with the machine, and the program that it needs. Its version differs from one machine to the next, so that
- * any will do; what npm's lock file pins is compared by its version too.
+ * What comes with the machine, by kind and name, and the program that it needs. Its version differs from one machine to
+ * the next, so that any will do; what npm's lock file pins is compared by its version too.
  */
-const PROGRAMS = new Map(Object.entries({
-  'Redis server: Redis': 'redis-server',
-  'Redis server: Valkey': 'valkey-server',
-  'Server: python-socketio': 'python3',
-  'Client: python-socketio': 'python3',
-  'Client: Chromium': 'chromium',
-  'Client: curl': 'curl',
-  'In front: nginx': 'nginx',
-  'In front: HAProxy': 'haproxy',
-}));
+const PROGRAMS = [
+  [/^Redis server: .*valkey/i, 'valkey-server'],
+  [/^Redis server: /, 'redis-server'],
+  [/^(?:Server|Client): .*(?:python|aiohttp)/i, 'python3'],
+  [/^Client: .*chrom/i, 'chromium'],
+  [/^Client: curl/, 'curl'],
+  [/^In front: nginx/i, 'nginx'],
+  [/^In front: haproxy/i, 'haproxy'],
+];
 
-const programOf = ({ kind, name }) => PROGRAMS.get(`${kind}: ${name}`);
+const programOf = ({ kind, name }) => PROGRAMS.find(([pattern]) => pattern.test(`${kind}: ${name}`))?.[1];
 
 /** What has to be the same in the table and in what was shown. */
 const keyOf = ({ kind, name, version }) => [kind, name, ...(programOf({ kind, name }) ? [] : [version])].join(' ').trimEnd();
@@ -44,8 +43,9 @@ function shorten({ kind, name, version }) {
   return { kind, name, version: withMinor ? `${major}.${minor}` : major };
 }
 
-function isInstalled(program) {
-  return spawnSync(program, ['--version'], { stdio: 'ignore' }).error?.code !== 'ENOENT';
+function canBeShown(entry) {
+  const program = programOf(entry);
+  return program === undefined || spawnSync(program, ['--version'], { stdio: 'ignore' }).error?.code !== 'ENOENT';
 }
 
 /** The entries that were shown, in order and each once, with the versions of Node that the tests are run on. */
@@ -77,7 +77,7 @@ export function read(readme) {
   });
 }
 
-/** What the table lacks, and what it has although it was not shown and could have been on this machine; sorted texts. */
+/** What the table lacks, and what it has although it was not shown and could have been on this machine. */
 export function differences(shown, table) {
   const without = (entries, others) => {
     const known = new Set(others.map(keyOf));
@@ -85,7 +85,7 @@ export function differences(shown, table) {
   };
   return {
     missing: without(shown, table).map(keyOf),
-    notShown: without(table, shown).filter((entry) => isInstalled(programOf(entry) ?? 'node')).map(keyOf),
+    notShown: without(table, shown).filter((entry) => canBeShown(entry)).map(keyOf),
   };
 }
 
