@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { delimiter, dirname } from 'node:path';
 import { NODE_VERSIONS } from './node-versions.mjs';
 
-const JEST = createRequire(import.meta.url).resolve('jest/bin/jest.js');
+const JEST = createRequire(import.meta.url).resolve('jest/bin/jest');
 const OWN = process.versions.node.split('.')[0];
 const PATH = process.env.PATH;
 
@@ -19,7 +19,7 @@ function binaryOf(version) {
   const binary = stdout?.trim().split('\n').at(-1);
   if (status === 0 && binary) return binary;
   const why = error?.message ?? stderr.split('\n').find((line) => /\berror\b/i.test(line)) ?? `it exits with ${status}`;
-  console.error(`There is no Node ${version} here: npm's package 'node' has none for ${process.platform}-${process.arch} (${why})`);
+  console.error(`Node ${version} cannot be had from npm's package 'node' on ${process.platform}-${process.arch}: ${why}`);
   process.exit(1);
 }
 
