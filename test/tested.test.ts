@@ -114,6 +114,13 @@ it('fails a full run that has shown something else, and names each difference', 
   ]);
 });
 
+it('fails a full run in which a test that would have shown something is skipped', async () => {
+  const project = new Project([...SHOWN, '| Mounted on | Express | 5 |'], "it.skip('x', () => tested('Mounted on', 'Express', '5'));");
+  const [exitCode, said] = await project.run();
+  expect(exitCode).toBe(1);
+  expect(said).toContain('  in the table, and not shown by the tests: Mounted on Express 5');
+});
+
 it.each([
   ['a file', ['two\\.test\\.ts$']],
   ['tests by their names', ['-t', 'raw']],
