@@ -26,6 +26,7 @@ const SHOWN = [
   ...HEAD,
   '| Node | Node.js | 20, 22, 24, 26 |',
   '| Server | Socket.IO | 2, 10 |',
+  '| Client | a in Chromium | 4.8 in 142 |',
   '| Client | raw | – |',
   '| Redis client | a | 0.9 |',
   '| Redis server | Redis | 7.0 |',
@@ -47,6 +48,7 @@ class Project {
     writeFileSync(join(this.root, 'test/two.test.ts'), `${tested}
       it.each(['2', '2.1.0'])('%s', (version) => tested('Server', 'Socket.IO', version));
       it('raw', () => tested('Client', 'raw', ''));
+      it('d', () => tested('Client', 'a in Chromium', '4.8.1 in v142.0.7444.59'));
       ${lastLine}`);
     writeFileSync(join(this.root, 'jest.config.json'), JSON.stringify(CONFIG));
     this.rewrite([BEGIN, ...table, END]);

@@ -35,12 +35,16 @@ function compare(a, b) {
   return order(a) - order(b) || compareText(a.kind, b.kind) || compareText(a.name, b.name) || compareText(a.version, b.version);
 }
 
-/** As it stands in the table: no patch of a dependency changes it. */
+/** As it stands in the table: no patch of a dependency changes it. A version may be several: '3.8.1 on 2.0'. */
 function shorten({ kind, name, version }) {
-  const [, major, minor] = /^v?(\d+)(?:\.(\d+))?/.exec(version) ?? [];
-  if (major === undefined) return { kind, name, version };
-  const withMinor = minor !== undefined && (major === '0' || programOf({ kind, name }) !== undefined);
-  return { kind, name, version: withMinor ? `${major}.${minor}` : major };
+  const ofMachine = programOf({ kind, name }) !== undefined;
+  const short = version.replace(/v?\b(\d+)((?:\.\d+)*)/g, (_, major, rest) => {
+    const [, minor, ...others] = rest.split('.');
+    // Browsers number their builds with four parts, of which the first alone tells anything.
+    const withMinor = minor !== undefined && (major === '0' || (ofMachine && others.length < 2));
+    return withMinor ? `${major}.${minor}` : major;
+  });
+  return { kind, name, version: short };
 }
 
 function canBeShown(entry) {

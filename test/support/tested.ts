@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync } from 'node:fs';
+import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
@@ -14,11 +14,4 @@ export function tested(kind: string, name: string, version: string): void {
   if (folder === undefined) throw new Error('the global set-up has not run');
   // One file a process, since several write at once.
   appendFileSync(join(folder, `${process.pid}.jsonl`), `${JSON.stringify({ kind, name, version })}\n`);
-}
-
-/** The version of an installed npm package. */
-export function versionOf(name: string): string {
-  // By its path, as not every package exports the file.
-  const manifest = readFileSync(join(__dirname, '../../node_modules', name, 'package.json'), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
 }
