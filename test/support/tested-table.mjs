@@ -38,7 +38,7 @@ function compare(a, b) {
 /** As it stands in the table: no patch of a dependency changes it. A version may be several: '3.8.1 on 2.0'. */
 function shorten({ kind, name, version }) {
   const ofMachine = programOf({ kind, name }) !== undefined;
-  const short = version.replace(/v?\b(\d+)((?:\.\d+)*)/g, (_, major, rest) => {
+  const short = version.replace(/\bv?(\d+)((?:\.\d+)*)/g, (_, major, rest) => {
     const [, minor, ...others] = rest.split('.');
     // Browsers number their builds with four parts, of which the first alone tells anything.
     const withMinor = minor !== undefined && (major === '0' || (ofMachine && others.length < 2));
