@@ -1,4 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { spawnRedis } from './redis-server';
 
 declare global {
@@ -7,8 +10,9 @@ declare global {
   var sharedRedis: ChildProcess | undefined;
 }
 
-/** Starts the Redis that the tests share, unless `REDIS_URL` names one. */
+/** Starts the Redis that the tests share, unless `REDIS_URL` names one; makes the folder that `tested()` writes to. */
 export default async function globalSetup(): Promise<void> {
+  process.env.TESTED_FOLDER = mkdtempSync(join(tmpdir(), 'tested-'));
   if (process.env.REDIS_URL) return;
   const { port, child } = await spawnRedis();
   globalThis.sharedRedis = child;
