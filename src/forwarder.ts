@@ -39,8 +39,8 @@ interface Frame extends httpProxy {
 }
 
 /**
- * Sends requests to the hosts that their routes name. http-proxy is the frame, and adds `X-Forwarded-*`; in the place
- * of its last passes stand an exchange for requests and a tunnel for WebSockets.
+ * Sends requests to the hosts that their routes name. http-proxy is the frame; in the place of its last passes stand
+ * an exchange for requests and a tunnel for WebSockets.
  */
 export class Forwarder implements ExchangeContext, TunnelContext {
   readonly options: ResolvedOptions;
@@ -59,7 +59,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     this.#bindings = bindings;
     this.#onSession = onSession;
     this.#connections = new Connections(options);
-    this.#frame = httpProxy.createProxyServer({ xfwd: options.xfwd }) as Frame;
+    this.#frame = httpProxy.createProxyServer({ xfwd: false }) as Frame;
     this.#frame.before('web', 'stream', (req, res, { route }) => this.#run(new Exchange(req, res, route, this)));
     this.#frame.before('ws', 'stream', (req, socket, { route }, head) =>
       this.#run(new Tunnel(req, socket, head, route, this)));
@@ -71,6 +71,10 @@ export class Forwarder implements ExchangeContext, TunnelContext {
 
   get xfwd(): boolean {
     return this.options.xfwd;
+  }
+
+  get trustProxy(): boolean {
+    return this.options.trustProxy;
   }
 
   get closing(): boolean {
