@@ -126,12 +126,13 @@ export function describeBehind(start: StartBalancer, idleTimeout: number): void 
       const data = 'é'.repeat(50_000);
       expect((await ask(url, { method: 'POST', body: `421["echo","${data}"]` })).body).toBe('ok');
       const packets: string[] = [];
-      while (!packets.at(-1)?.startsWith('431')) {
+      while (!packets.some((packet) => packet.startsWith('431'))) {
         const came = (await ask(url)).body.split('\x1e');
         packets.push(...came);
         if (came.includes('2')) await ask(url, { method: 'POST', body: '3' });
       }
-      expect(packets.at(-1)).toBe(`431["${data}"]`);
+      // Pings may stand beside it.
+      expect(packets).toContain(`431["${data}"]`);
     });
 
     it('connections to the proxies are used again', async () => {
