@@ -12,6 +12,7 @@ const MAX_GATHERED_BODY = 16_384;
 export interface ExchangeContext {
   readonly changeOrigin: boolean;
   readonly xfwd: boolean;
+  readonly trustProxy: boolean;
   /** The proxy is closing: the client's connection is not kept after the response. */
   readonly closing: boolean;
   acquire(route: Route): Connection;

@@ -44,8 +44,8 @@ interface Frame {
 const UNUSED_TARGET = new URL('http://localhost');
 
 /**
- * Sends requests to the hosts that their routes name. http-proxy is the frame, and adds `X-Forwarded-*`; in the place
- * of its last passes stand an exchange for requests and a tunnel for WebSockets.
+ * Sends requests to the hosts that their routes name. http-proxy is the frame; in the place of its last passes stand
+ * an exchange for requests and a tunnel for WebSockets.
  */
 export class Forwarder implements ExchangeContext, TunnelContext {
   readonly options: ResolvedOptions;
@@ -64,7 +64,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     this.#bindings = bindings;
     this.#onSession = onSession;
     this.#connections = new Connections(options);
-    this.#frame = createFrame(options.xfwd);
+    this.#frame = createFrame();
   }
 
   get changeOrigin(): boolean {
@@ -73,6 +73,10 @@ export class Forwarder implements ExchangeContext, TunnelContext {
 
   get xfwd(): boolean {
     return this.options.xfwd;
+  }
+
+  get trustProxy(): boolean {
+    return this.options.trustProxy;
   }
 
   get closing(): boolean {
@@ -159,8 +163,8 @@ export class Forwarder implements ExchangeContext, TunnelContext {
   }
 }
 
-function createFrame(xfwd: boolean): Frame {
-  const frame = httpProxy.createProxyServer({ xfwd, target: UNUSED_TARGET }) as httpProxy & Frame;
+function createFrame(): Frame {
+  const frame = httpProxy.createProxyServer({ target: UNUSED_TARGET }) as httpProxy & Frame;
   const pass: Pass = (_req, _out, _options, _head, _frame, run) => {
     run();
     return true;

@@ -61,6 +61,14 @@ export interface ProxyOptions {
   drainTimeout?: number;
   /** Adds `X-Forwarded-For`, `-Proto`, `-Host` and `-Port` to what a host receives. @default true */
   xfwd?: boolean;
+  /**
+   * Believes what comes in `X-Forwarded-*`, `Forwarded` and `X-Real-IP`: for a proxy that can only be reached through
+   * a load balancer which sets them. The chain in `X-Forwarded-For` is then kept and the load balancer's address added
+   * to it, and what else has come is left as it is. Otherwise none of these headers of a client reaches a host, also
+   * with `xfwd: false`.
+   * @default false
+   */
+  trustProxy?: boolean;
   /** Sends a host its own name in `Host`, rather than the client's. @default true */
   changeOrigin?: boolean;
   /** TLS options for `https://` hosts: `ca`, `cert`, `key`, `rejectUnauthorized` and so on. @default {} */
@@ -113,6 +121,7 @@ export interface ResolvedOptions {
   readonly hostTimeout: number;
   readonly drainTimeout: number;
   readonly xfwd: boolean;
+  readonly trustProxy: boolean;
   readonly changeOrigin: boolean;
   readonly hostTls: HostTls;
   readonly server: HttpServer | HttpsServer | undefined;
@@ -131,7 +140,7 @@ const SERVER_OPTIONS = ['maxHeaderSize', 'headersTimeout', 'requestTimeout', 'ke
 const NAMES = new Set<string>([
   'redisClient', 'store', 'hosts', 'path', 'checkInterval', 'checkTimeout', 'unhealthyAfter', 'healthyAfter',
   'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout', 'onStoreFailure', 'connectTimeout', 'hostTimeout',
-  'drainTimeout', 'xfwd', 'changeOrigin', 'hostTls', 'server', ...SERVER_OPTIONS,
+  'drainTimeout', 'xfwd', 'trustProxy', 'changeOrigin', 'hostTls', 'server', ...SERVER_OPTIONS,
 ] satisfies (keyof ProxyOptions)[]);
 
 /** @throws TypeError that names the option, what was expected and what was received. */
@@ -159,6 +168,7 @@ export function resolveOptions(options: ProxyOptions): ResolvedOptions {
     hostTimeout: integer(options, 'hostTimeout', 120_000, 1, MAX_DELAY),
     drainTimeout: integer(options, 'drainTimeout', 10_000, 0, MAX_DELAY),
     xfwd: boolean(options, 'xfwd', true),
+    trustProxy: boolean(options, 'trustProxy', false),
     changeOrigin: boolean(options, 'changeOrigin', true),
     hostTls: hostTlsOf(options.hostTls),
     server: serverOf(options),

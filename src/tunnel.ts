@@ -15,7 +15,7 @@ import { MAX_HANDSHAKE_SIZE, openPacketOfFrame, type OpenPacket } from './sniffe
 const HALF_OPEN_TIMEOUT = 10_000;
 
 export type TunnelOptions =
-  Pick<ResolvedOptions, 'changeOrigin' | 'xfwd' | 'connectTimeout' | 'hostTimeout' | 'hostTls'>;
+  Pick<ResolvedOptions, 'changeOrigin' | 'xfwd' | 'trustProxy' | 'connectTimeout' | 'hostTimeout' | 'hostTls'>;
 
 /** What a tunnel needs of the forwarder that runs it. */
 export interface TunnelContext {

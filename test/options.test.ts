@@ -141,13 +141,13 @@ it('refuses a requestTimeout below headersTimeout', () => {
     .toBe("'requestTimeout' must be an integer from 500 to 2147483647, received 499");
 });
 
-describe.each(['xfwd', 'changeOrigin'])('%s', (name) => {
+describe.each(['xfwd', 'trustProxy', 'changeOrigin'])('%s', (name) => {
   it.each([['true', "'true'"], [1, '1'], [0, '0'], [null, 'null'], [{}, '{}']])('refuses %p', (value, received) => {
     expect(withOption(name, value)).toBe(`'${name}' must be a boolean, received ${received}`);
   });
 
-  it('takes false', () => {
-    expect(resolveOptions({ store, hosts, [name]: false })).toMatchObject({ [name]: false });
+  it.each([true, false])('takes %s', (value) => {
+    expect(resolveOptions({ store, hosts, [name]: value })).toMatchObject({ [name]: value });
   });
 });
 

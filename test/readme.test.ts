@@ -180,7 +180,7 @@ beforeAll(async () => {
   onCleanup(() => rmSync(project, { recursive: true }));
   mkdirSync(join(project, 'node_modules', '@types'), { recursive: true });
   symlinkSync(ROOT, join(project, 'node_modules', manifest.name), 'junction');
-  for (const name of ['redis', '@types/node']) {
+  for (const name of ['redis', 'express', 'fastify', '@types/node']) {
     symlinkSync(join(ROOT, 'node_modules', name), join(project, 'node_modules', name), 'junction');
   }
   for (const [name, text] of [['divert.cjs', DIVERT], ['cert.pem', CERT], ['key.pem', KEY]] as const) {
@@ -304,7 +304,9 @@ describe('snippets', () => {
   });
 
   it('are all of a kind that is run, compiled or checked', () => {
-    expect(snippets.filter(({ language, text }) => language === 'sh' ? !/^(?:npm |DEBUG=)/.test(text) : !/^[jt]s$/.test(language)))
+    // Those of balancers are run by the tests in test/in-front/.
+    const kinds = /^(?:[jt]s|nginx|haproxy)$/;
+    expect(snippets.filter(({ language, text }) => language === 'sh' ? !/^(?:npm |DEBUG=)/.test(text) : !kinds.test(language)))
       .toEqual([]);
   });
 });

@@ -98,7 +98,7 @@ describe('the request of an upgrade', () => {
   it('tells the host of the client, and of the request as it came', async () => {
     const arrived = await rawHeadersOf(HEAD);
     expect(arrived).toEqual(expect.arrayContaining([
-      'x-forwarded-for: 127.0.0.1', 'x-forwarded-proto: ws', 'x-forwarded-port: 8080',
+      'x-forwarded-for: 127.0.0.1', 'x-forwarded-proto: http', 'x-forwarded-port: 8080',
       'x-forwarded-host: client.example:8080',
     ]));
   });

@@ -1,0 +1,44 @@
+import { writeFileSync } from 'node:fs';
+import net from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { Balancer, BalancerOptions } from './balancer';
+import { adapt, readmeBlock, startOnSomePort, temporaryFolder, versionOf, Program } from './program';
+
+const NAMES = ['a', 'b'];
+
+/** A HAProxy with the configuration of README.md. */
+export async function startHaproxy(ports: readonly number[], { idleTimeout }: BalancerOptions = {}): Promise<Balancer> {
+  const folder = temporaryFolder('haproxy-');
+  const file = join(folder, 'haproxy.cfg');
+  const control = join(folder, 'control.sock');
+  const { port } = await startOnSomePort('Loading success', (candidate) => {
+    const keep = idleTimeout === undefined ? '' : ` pool-purge-delay ${idleTimeout}ms`;
+    const block = adapt(readmeBlock('haproxy'), [
+      ['bind :80', `bind 127.0.0.1:${candidate}`],
+      ...ports.map((proxy, i) => [`127.0.0.1:${4000 + i} check`, `127.0.0.1:${proxy} check${keep}`] as const),
+    ]);
+    writeFileSync(file, `global\n  stats socket ${control} level admin\n\n${block}`);
+    return new Program('haproxy', ['-W', '-db', '-f', file]);
+  });
+  const set = async (server: number, state: string): Promise<void> => {
+    const socket = net.connect(control);
+    socket.end(`set server proxies/${NAMES[server]} ${state}\n`);
+    const answer = await text(socket);
+    if (answer.trim() !== '') throw new Error(`HAProxy answers ${answer}`);
+  };
+  return {
+    name: 'HAProxy',
+    version: await versionOf('haproxy', ['-v'], /version (\S+)/),
+    port,
+    url: `http://127.0.0.1:${port}`,
+    drain: (proxy) => set(proxy, 'state drain'),
+    restore: async () => {
+      for (const proxy of NAMES.keys()) {
+        await set(proxy, 'state ready');
+        // Its checks may have met the proxy while it was closed: this is sooner than their next.
+        await set(proxy, 'health up');
+      }
+    },
+  };
+}
