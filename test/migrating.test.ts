@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { Agent } from 'node:http';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { Clients, type ClientOptions } from './support/clients';
 import { onCleanup } from './support/cleanup';
 import { startHosts, type HostProcess } from './support/hosts';
-import { pollUrl, request } from './support/http';
+import { handshake, pollUrl, request } from './support/http';
 import { adapt, Program, startOnSomePort, temporaryFolder } from './support/program';
 import { openClient, RedisProcess, type TestClient } from './support/redis';
 import { until } from './support/until';
@@ -110,8 +111,6 @@ beforeAll(async () => {
   proxies = await runProxies(portsOf(hosts));
 });
 
-const POLLING = '/socket.io/?EIO=4&transport=polling';
-
 /** The URL of a port, of each of several in turn. */
 const inTurn = (ports: readonly number[]): () => string => {
   let turn = 0;
@@ -130,11 +129,7 @@ class Session {
 
   /** Whether all requests of a session find it: a handshake where it has no sid yet, an event and its acknowledgement. */
   async works(): Promise<boolean> {
-    if (this.sid === '') {
-      const { status, body } = await request(`${this.#url()}${POLLING}`);
-      expect(status).toBe(200);
-      this.sid = (JSON.parse(body.slice(1)) as { sid: string }).sid;
-    }
+    if (this.sid === '') this.sid = await handshake(this.#url());
     for (const [sent, received] of [['40', /^40\{"sid":/], ['420["echo","é"]', /^430\["é"\]$/]] as const) {
       const post = await request(pollUrl(this.#url(), this.sid), { method: 'POST', body: sent });
       if (post.status !== 200) return this.#unknown(post);
@@ -179,8 +174,7 @@ describe('the original package', () => {
     expect(await redisClient.get(`socket.io#${session.sid}`)).toMatch(/^localhost:300[012]$/);
 
     // Opened through another proxy, as far as this one can see.
-    const { body } = await request(`http://127.0.0.1:${hosts[1]?.port}${POLLING}`);
-    const { sid } = JSON.parse(body.slice(1)) as { sid: string };
+    const sid = await handshake(`http://127.0.0.1:${hosts[1]?.port}`);
     await redisClient.set(`socket.io#${sid}`, 'localhost:3001', { EX: 60 });
     expect(await new Session(inTurn([port]), sid).works()).toBe(true);
   });
@@ -191,6 +185,9 @@ describe('@socket.io/sticky', () => {
     const port = await runSnippet(STICKY.before, 3000, []);
     // Workers start after the primary has begun to listen, and tell nobody. Until then connections are cut.
     await until('all workers take sessions', async () => await working([port]).catch(() => 0) === 20, 20_000);
+    const agent = new Agent({ keepAlive: true });
+    onCleanup(() => agent.destroy());
+    expect((await request(`http://127.0.0.1:${port}/socket.io/`, { agent })).headers.connection).toBe('close');
   });
 
   it('keeps sessions after, on hosts behind the proxies', async () => {
