@@ -21,9 +21,11 @@ export type Transport = 'polling' | 'websocket';
 
 /** A session that was just opened through this proxy. */
 export interface Session {
+  /** The session id, as the host made it. */
   readonly sid: string;
   /** The host's name, as it stands in `hosts`. */
   readonly host: string;
+  /** What its handshake came by. */
   readonly transport: Transport;
 }
 

@@ -6,7 +6,10 @@ import { Host } from './hosts';
 import { RedisStore, type RedisClient } from './redis-store';
 import type { SessionStore } from './session-store';
 
-/** Options of {@link Proxy}. Times are in ms, but `keyExpiry`, which is in seconds. */
+/**
+ * Options of {@link Proxy}. Times are in ms, but `keyExpiry`, which is in seconds. Numbers are integers, up to
+ * 2147483647 where no other most is named. Only `undefined` means unset.
+ */
 export interface ProxyOptions {
   /**
    * The Redis client that holds the bindings: `createClient()` of the package `redis`. One that is not open yet is
@@ -18,24 +21,33 @@ export interface ProxyOptions {
   store?: SessionStore;
   /** The Socket.IO servers: `host:port`, `[IPv6]:port`, `http://host[:port]` or `https://host[:port]`. Mandatory. */
   hosts: readonly string[];
-  /** The path to capture; with or without the slash at its end. @default '/socket.io/' */
+  /**
+   * The path to capture; with or without the slash at its end. It begins with a slash, and holds no space, `?`, `#` or
+   * `%`. @default '/socket.io/'
+   */
   path?: string;
   /** Pause between two health checks of a host. From 1. @default 2000 */
   checkInterval?: number;
   /** How long a health check may take before it has failed. From 1. @default 1000 */
   checkTimeout?: number;
-  /** How many health checks in a row must fail before a host is down. A refused connection is enough. @default 1 */
+  /**
+   * How many health checks in a row must fail before a host is down. A refused connection is enough. From 1 to 1000.
+   * @default 1
+   */
   unhealthyAfter?: number;
-  /** How many health checks in a row must succeed before a host that was down is up. @default 1 */
+  /** How many health checks in a row must succeed before a host that was down is up. From 1 to 1000. @default 1 */
   healthyAfter?: number;
-  /** The prefix of the keys in Redis. @default 'socket.io#' */
+  /** The prefix of the keys in Redis: a binding's key is `<keyPrefix><sid>`. @default 'socket.io#' */
   keyPrefix?: string;
   /**
    * How long a binding lives in the store after its last use, in seconds. From 1. A session whose handshake says that
    * it lives longer (`pingInterval` + `pingTimeout`) is kept for longer. @default 60
    */
   keyExpiry?: number;
-  /** The most bindings that this proxy remembers itself. From 1. @default 100000 */
+  /**
+   * The most bindings that this proxy remembers itself; the one that was used longest ago goes first. From 1 to
+   * 10000000. @default 100000
+   */
   cacheSize?: number;
   /** How long the session store may take to answer. From 1. @default 1000 */
   storeTimeout?: number;
@@ -71,11 +83,14 @@ export interface ProxyOptions {
   trustProxy?: boolean;
   /** Sends a host its own name in `Host`, rather than the client's. @default true */
   changeOrigin?: boolean;
-  /** TLS options for `https://` hosts: `ca`, `cert`, `key`, `rejectUnauthorized` and so on. @default {} */
+  /**
+   * TLS options for `https://` hosts: `ca`, `cert`, `key`, `passphrase`, `ciphers`, `minVersion`,
+   * `rejectUnauthorized`. @default {}
+   */
   hostTls?: HostTls;
   /**
    * An `http` or `https` server of the caller's: its requests on other paths stay the caller's. Without it the proxy
-   * makes one. @default undefined
+   * makes one. Excludes `maxHeaderSize`, `headersTimeout`, `requestTimeout` and `keepAliveTimeout`. @default undefined
    */
   server?: HttpServer | HttpsServer;
   /** The largest request head, in bytes, of the proxy's own server (431 beyond). From 1024. @default 16384 */
@@ -87,7 +102,7 @@ export interface ProxyOptions {
   headersTimeout?: number;
   /**
    * How long a client of the proxy's own server may take to send a whole request (408 beyond). Not less than
-   * `headersTimeout`. @default 120000
+   * `headersTimeout`, also where it is left out. @default 120000
    */
   requestTimeout?: number;
   /**
@@ -97,7 +112,7 @@ export interface ProxyOptions {
   keepAliveTimeout?: number;
 }
 
-/** TLS options towards `https://` hosts. */
+/** TLS options towards `https://` hosts: these of Node's `tls.createSecureContext()`, and one more. */
 export interface HostTls
   extends Pick<SecureContextOptions, 'ca' | 'cert' | 'key' | 'passphrase' | 'ciphers' | 'minVersion'> {
   /** Refuses a host whose certificate is not trusted. @default true */

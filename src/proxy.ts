@@ -25,7 +25,11 @@ export interface ProxyEvents {
   error: [error: Error];
   /** A host is up, after it was down or for the first time. */
   up: [host: string];
-  /** A host is down: no new session goes there. */
+  /**
+   * A host is down: no new session goes there. `refused`: nothing listens there. `unreachable`: no connection to it can
+   * be made. `silent`: it takes connections and does not answer. `failing`: it answers health checks with a status from
+   * 500, or cuts them.
+   */
   down: [host: string, reason: DownReason];
   /** A session was opened through this proxy, and is bound. */
   session: [session: Session];
@@ -45,7 +49,7 @@ export interface ProxyEvents {
  * new Proxy({ redisClient: createClient(), hosts: ['localhost:3000', 'localhost:3001'] }).listen(4000);
  */
 export class Proxy extends EventEmitter<ProxyEvents> {
-  /** The server that takes the requests: the caller's, where one was given. */
+  /** The `http` or `https` server that takes the requests: the caller's, where one was given. */
   readonly server: Server | HttpsServer;
   readonly #options: ResolvedOptions;
   readonly #hosts: Hosts;
@@ -57,7 +61,11 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   #started = false;
   #closing: Promise<void> | undefined;
 
-  /** @throws TypeError that names the option, what was expected and what was received. */
+  /**
+   * Does not listen yet, unless the `server` that it is given does.
+   *
+   * @throws TypeError that names the option, what was expected and what was received.
+   */
   constructor(options: ProxyOptions) {
     super();
     const resolved = this.#options = resolveOptions(options);
@@ -79,7 +87,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   }
 
   /**
-   * Listens as `http.Server.listen` does, with all that it takes. Errors come as the event `error`.
+   * Listens as `http.Server.listen` does, with all the arguments that it takes. Errors come as the event `error`.
    *
    * @throws Error `ERR_SERVER_ALREADY_LISTEN`, and what else `http.Server.listen` throws.
    */

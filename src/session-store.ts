@@ -2,11 +2,19 @@ import { LRUCache } from 'lru-cache';
 
 /** Where bindings live. Every proxy that shares a store routes every session. */
 export interface SessionStore {
-  /** Once resolved, every proxy that shares the store can `find` it. `ttl` in seconds. */
+  /**
+   * Once resolved, every proxy that shares the store can `find` it.
+   *
+   * @param sid of any characters, up to 512 of them.
+   * @param host as it stands in the proxy's `hosts`.
+   * @param ttl how long the binding lives, in seconds, unless `find` renews it.
+   */
   bind(sid: string, host: string, ttl: number): Promise<void>;
   /**
    * The bound host, its expiry renewed to at least `ttl` seconds (never shortened: another proxy may know that the
    * session needs longer); `undefined` when unknown or expired.
+   *
+   * @param ttl how long the binding lives from now on, at least, in seconds.
    */
   find(sid: string, ttl: number): Promise<string | undefined>;
   /** Forgets the sid, if it is known. */
@@ -38,7 +46,10 @@ export interface MemoryStoreOptions {
 export class MemoryStore implements SessionStore {
   readonly #sessions: LRUCache<string, string>;
 
-  /** @throws TypeError when `maxSessions` is not an integer from 1. */
+  /**
+   * @param options how many sessions are kept.
+   * @throws TypeError when `maxSessions` is not an integer from 1.
+   */
   constructor({ maxSessions = 100_000 }: MemoryStoreOptions = {}) {
     if (!Number.isSafeInteger(maxSessions) || maxSessions < 1) {
       throw new TypeError(`'maxSessions' must be an integer from 1, received ${String(maxSessions)}`);
