@@ -7,7 +7,7 @@ const SRC = join(__dirname, '..', 'src');
 /** From top to bottom: a file imports only files below it. */
 const ORDER = [
   'index', 'proxy', 'server', 'router', 'forwarder', 'tunnel', 'exchange', 'route', 'connections', 'headers', 'sniffer',
-  'health-checker', 'bindings', 'store-guard', 'options', 'hosts', 'redis-store', 'session-store', 'errors', 'deadline',
+  'health-checker', 'bindings', 'store-guard', 'options', 'hosts', 'redis-store', 'redis-clients', 'session-store', 'errors', 'deadline',
 ];
 
 const MAX_LINES = 300;
