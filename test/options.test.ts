@@ -199,7 +199,7 @@ describe('the store', () => {
     [new MemoryStore(), 'MemoryStore {'], [{ isOpen: true, get: method }, '{ isOpen: true, get: [Function: method] }'],
   ])('is refused in the place of a Redis client: %p', (redisClient, received) => {
     expect(messageOf({ redisClient, hosts }))
-      .toContain(`'redisClient' must be a client of the package 'redis' (version 4 or later), received ${received}`);
+      .toContain(`'redisClient' must be a client of the package 'redis' (version 2 or later) or 'ioredis' (version 5 or later), received ${received}`);
   });
 
   it.each([[5, '5'], [null, 'null'], [[], '[]'], [/a/, '/a/']])('is refused the keyPrefix %p', (prefix, received) => {
