@@ -10,6 +10,8 @@ export class RedisStore implements SessionStore {
   readonly #keyPrefix: string;
   /** It was opened here, and so is to be closed here. */
   #opened = false;
+  /** A client of a cluster fails what it is asked before it knows its nodes. */
+  #opening: Promise<unknown> | undefined;
   #closed = false;
   readonly #listeners: [event: string, listener: (...args: unknown[]) => void][] = [];
 
@@ -29,10 +31,12 @@ export class RedisStore implements SessionStore {
   }
 
   async bind(sid: string, host: string, ttl: number): Promise<void> {
+    if (this.#opening) await this.#opening;
     await this.#client.set(this.#keyPrefix + sid, ttl, host);
   }
 
   async find(sid: string, ttl: number): Promise<string | undefined> {
+    if (this.#opening) await this.#opening;
     const key = this.#keyPrefix + sid;
     // GETEX would shorten an expiry that another proxy set longer, and is unknown to Redis before 6.2.
     const [value, remaining] = await this.#client.read(key);
@@ -46,6 +50,7 @@ export class RedisStore implements SessionStore {
   }
 
   async unbind(sid: string): Promise<void> {
+    if (this.#opening) await this.#opening;
     await this.#client.del(this.#keyPrefix + sid);
   }
 
@@ -57,7 +62,12 @@ export class RedisStore implements SessionStore {
   async open(): Promise<void> {
     if (this.#client.isOpen()) return;
     this.#opened = true;
-    await this.#client.open();
+    this.#opening = this.#client.open();
+    try {
+      await this.#opening;
+    } finally {
+      this.#opening = undefined;
+    }
     // Closed while it was being opened, which not every client minds.
     if (this.#closed) await this.#closeClient();
   }

@@ -76,7 +76,8 @@ export function ofIoRedis(client: ioredis5.Redis | ioredis6.Redis | ioredis5.Clu
       if (client.status === 'wait') await client.connect();
       else if (client.status !== 'ready') await once(client, 'ready');
     },
-    isOpen: () => client.status !== 'wait' && client.status !== 'end',
+    // A Cluster goes from 'end' back to 'close' for each of its nodes.
+    isOpen: () => !['wait', 'close', 'end'].includes(client.status),
     ping: () => client.ping(),
   };
 }
@@ -113,6 +114,33 @@ export const FAMILIES: Family[] = [
   family('ioredis 6', 'ioredis-6', true, (port) => io6(port, false)),
   family('ioredis 5 with lazyConnect', 'ioredis-5', false, (port) => io5(port, true)),
   family('ioredis 6 with lazyConnect', 'ioredis-6', false, (port) => io6(port, true)),
+];
+
+/** Clients of a Redis Cluster, made with the ports of its nodes. */
+export interface ClusterFamily extends Omit<Family, 'make'> {
+  make: (ports: number[]) => Made;
+}
+
+const clusterFamily = (name: string, installed: string, opensItself: boolean, make: ClusterFamily['make']): ClusterFamily =>
+  ({ name, installed, opensItself, make });
+
+const rootNodes = (ports: number[]): { url: string }[] => ports.map((port) => ({ url: urlOf(port) }));
+const nodesAt = (ports: number[]): { host: string; port: number }[] => ports.map((port) => ({ host, port }));
+
+/** A cluster's answer to PING is that of one node. */
+const notPinged = (): Promise<string> => Promise.resolve('PONG');
+
+export const CLUSTER_FAMILIES: ClusterFamily[] = [
+  clusterFamily('redis 4', 'redis-4', false, (ports) =>
+    ofNodeRedis(redis4.createCluster({ rootNodes: rootNodes(ports) }), notPinged)),
+  clusterFamily('redis 5', 'redis-5', false, (ports) =>
+    ofNodeRedis(redis5.createCluster({ rootNodes: rootNodes(ports) }), notPinged)),
+  clusterFamily('redis 6', 'redis', false, (ports) =>
+    ofNodeRedis(redis6.createCluster({ rootNodes: rootNodes(ports) }), notPinged)),
+  clusterFamily('ioredis 5', 'ioredis-5', true, (ports) => ofIoRedis(new ioredis5.Cluster(nodesAt(ports)))),
+  clusterFamily('ioredis 6', 'ioredis-6', true, (ports) => ofIoRedis(new ioredis6.Cluster(nodesAt(ports)))),
+  clusterFamily('ioredis 6 with lazyConnect', 'ioredis-6', false, (ports) =>
+    ofIoRedis(new ioredis6.Cluster(nodesAt(ports), { lazyConnect: true }))),
 ];
 
 /** The name and version of an installed package. */
