@@ -10,6 +10,7 @@ import * as redis4 from 'redis-4';
 import * as redis5 from 'redis-5';
 import type { RedisClient } from '../../src';
 import { onCleanup } from './cleanup';
+import { SENTINEL_NAME } from './redis-sentinel';
 import { until } from './until';
 
 /** A client as a caller has made it, and what the caller does with it: each family has its own way. */
@@ -127,7 +128,7 @@ const clusterFamily = (name: string, installed: string, opensItself: boolean, ma
 const rootNodes = (ports: number[]): { url: string }[] => ports.map((port) => ({ url: urlOf(port) }));
 const nodesAt = (ports: number[]): { host: string; port: number }[] => ports.map((port) => ({ host, port }));
 
-/** A cluster's answer to PING is that of one node. */
+/** Clients of several servers are not asked. */
 const notPinged = (): Promise<string> => Promise.resolve('PONG');
 
 export const CLUSTER_FAMILIES: ClusterFamily[] = [
@@ -141,6 +142,21 @@ export const CLUSTER_FAMILIES: ClusterFamily[] = [
   clusterFamily('ioredis 6', 'ioredis-6', true, (ports) => ofIoRedis(new ioredis6.Cluster(nodesAt(ports)))),
   clusterFamily('ioredis 6 with lazyConnect', 'ioredis-6', false, (ports) =>
     ofIoRedis(new ioredis6.Cluster(nodesAt(ports), { lazyConnect: true }))),
+];
+
+const nodeSentinel = (port: number): { name: string; sentinelRootNodes: { host: string; port: number }[] } =>
+  ({ name: SENTINEL_NAME, sentinelRootNodes: [{ host, port }] });
+const ioSentinel = (port: number): { name: string; sentinels: { host: string; port: number }[] } =>
+  ({ name: SENTINEL_NAME, sentinels: [{ host, port }] });
+
+/** Clients of whatever server a Sentinel says is the primary, made with the Sentinel's port. */
+export const SENTINEL_FAMILIES: Family[] = [
+  family('redis 5', 'redis-5', false, (port) => ofNodeRedis(redis5.createSentinel(nodeSentinel(port)), notPinged)),
+  family('redis 6', 'redis', false, (port) => ofNodeRedis(redis6.createSentinel(nodeSentinel(port)), notPinged)),
+  family('ioredis 5', 'ioredis-5', true, (port) => ofIoRedis(new ioredis5.Redis(ioSentinel(port)))),
+  family('ioredis 6', 'ioredis-6', true, (port) => ofIoRedis(new ioredis6.Redis(ioSentinel(port)))),
+  family('ioredis 6 with lazyConnect', 'ioredis-6', false, (port) =>
+    ofIoRedis(new ioredis6.Redis({ ...ioSentinel(port), lazyConnect: true }))),
 ];
 
 /** The name and version of an installed package. */
