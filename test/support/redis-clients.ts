@@ -37,10 +37,8 @@ export interface Family {
 const host = '127.0.0.1';
 const urlOf = (port: number): string => `redis://${host}:${port}`;
 
-type CallbackClient = redis2.RedisClient | redis3.RedisClient;
-
 /** `redis` 2 and 3. */
-export function ofCallbacks(client: CallbackClient): Made {
+export function ofCallbacks(client: redis2.RedisClient): Made {
   onCleanup(() => client.end(false));
   return {
     client,
@@ -85,7 +83,9 @@ export function ofIoRedis(client: ioredis5.Redis | ioredis6.Redis | ioredis5.Clu
 
 function node4(port: number, legacyMode: boolean): Made {
   const client = redis4.createClient({ url: urlOf(port), legacyMode });
-  return ofNodeRedis(client, () => legacyMode ? client.v4.ping() as Promise<unknown> : client.ping());
+  // The types know nothing of what it has in legacy mode.
+  const { ping } = legacyMode ? client.v4 as { ping: () => Promise<unknown> } : client;
+  return ofNodeRedis(client, () => ping.call(client));
 }
 
 function node5(port: number): Made {
