@@ -68,12 +68,15 @@ function isNodeRedis(value: unknown): value is NodeRedis {
 
 function ofNodeRedis(client: NodeRedis): RedisConnection {
   const commands = nodeRedisCommandsOf(client);
+  let opening: Promise<unknown> = Promise.resolve();
+  // `destroy` from version 5 on, `disconnect` in 4.
+  const close = (): unknown => call(client, has(client, ['destroy']) ? 'destroy' : 'disconnect');
   const connection: RedisConnection = {
     events: client,
     isOpen: () => client.isOpen,
-    open: () => client.connect(),
-    // `destroy` from version 5 on, `disconnect` in 4.
-    close: () => call(client, has(client, ['destroy']) ? 'destroy' : 'disconnect'),
+    open: () => opening = client.connect(),
+    // A cluster's client goes on opening connections when it is closed meanwhile.
+    close: () => has(client, ['nodeClient']) ? opening.then(close, () => {}) : close(),
     // Commands of one turn leave in one write.
     read: (key) => Promise.all([commands.get(key), commands.ttl(key)]),
     expire: (key, seconds) => commands.expire(key, seconds),

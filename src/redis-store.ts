@@ -12,7 +12,6 @@ export class RedisStore implements SessionStore {
   #opened = false;
   /** A client of a cluster fails what it is asked before it knows its nodes. */
   #opening: Promise<unknown> | undefined;
-  #closed = false;
   readonly #listeners: [event: string, listener: (...args: unknown[]) => void][] = [];
 
   /**
@@ -68,18 +67,11 @@ export class RedisStore implements SessionStore {
     } finally {
       this.#opening = undefined;
     }
-    // Closed while it was being opened, which not every client minds.
-    if (this.#closed) await this.#closeClient();
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    await this.#closeClient();
-    for (const [event, listener] of this.#listeners.splice(0)) this.#client.events.off(event, listener);
-  }
-
-  async #closeClient(): Promise<void> {
     if (this.#opened && this.#client.isOpen()) await this.#client.close();
+    for (const [event, listener] of this.#listeners.splice(0)) this.#client.events.off(event, listener);
   }
 
   #listen(event: string, listener: (...args: unknown[]) => void): void {

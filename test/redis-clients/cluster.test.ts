@@ -5,6 +5,7 @@ import { startProxy, type Started } from '../support/proxy';
 import { CLUSTER_FAMILIES, installedAs, opened } from '../support/redis-clients';
 import { RedisCluster } from '../support/redis-cluster';
 import { SERVERS } from '../support/redis-server';
+import { Remote } from '../support/remote';
 import { tested } from '../support/tested';
 import { until } from '../support/until';
 
@@ -89,6 +90,15 @@ describe.each(SERVERS)('with a cluster of %s', (program) => {
         await until('it is closed', () => !made.isOpen());
       });
     }
+  });
+
+  it('clients are closed for good, also while they are being opened', async () => {
+    const remote = new Remote('redis-clients.mjs');
+    await remote.call('make', cluster.ports[0], ['redis 4 cluster', 'redis 5 cluster', 'redis 6 cluster']);
+    await remote.call('listen');
+    await remote.call('close');
+    await remote.call('leave');
+    expect(await remote.exit()).toBe(0);
   });
 
   // All at once, since each has to wait for the same. Last, as it empties a node.

@@ -9,6 +9,7 @@ import { installedAs, ofNodeRedis, opened, SENTINEL_FAMILIES } from '../support/
 import { RedisSentinel, SENTINEL_NAME } from '../support/redis-sentinel';
 import { SERVERS } from '../support/redis-server';
 import { Relay } from '../support/relay';
+import { Remote } from '../support/remote';
 import { tested } from '../support/tested';
 import { until } from '../support/until';
 
@@ -95,6 +96,15 @@ describe.each(SERVERS)('with Sentinel over %s', (program) => {
     expect(await Promise.all(SIDS.map((sid) => store.find(sid, 50)))).toEqual(SIDS.map(() => 'host:1'));
     // One after the other they would take 40 ms each.
     expect(performance.now() - began).toBeLessThan(SIDS.length * 40);
+  });
+
+  it('clients are closed for good, also while they are being opened', async () => {
+    const remote = new Remote('redis-clients.mjs');
+    await remote.call('make', sentinel.port, ['redis 5 sentinel', 'redis 6 sentinel']);
+    await remote.call('listen');
+    await remote.call('close');
+    await remote.call('leave');
+    expect(await remote.exit()).toBe(0);
   });
 
   // All at once, since each has to wait for the same. Last, as it takes the primary away.
