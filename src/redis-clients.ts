@@ -94,9 +94,9 @@ function nodeRedisCommandsOf(client: NodeRedis): NodeRedisCommands {
     if (isNodeRedisCommands(v4)) return v4;
   }
   // A command's own timeout (5 s by default in 6) costs a fifth of what a handshake does, and the store has a deadline
-  // in any case. Values are to come as strings, whatever the caller has them mapped to.
+  // in any case.
   if (!has(client, ['withCommandOptions'])) return client;
-  const bare = call(client, 'withCommandOptions', { timeout: undefined, typeMapping: {} });
+  const bare = call(client, 'withCommandOptions', { timeout: undefined });
   return isNodeRedisCommands(bare) ? bare : client;
 }
 
