@@ -64,8 +64,9 @@ export class RedisProcess {
     await this.kill();
     const dir = mkdtempSync(join(tmpdir(), 'redis-'));
     onCleanup(() => rmSync(dir, { recursive: true, force: true }));
-    const args = ['--dir', dir, '--enable-debug-command', 'yes'];
-    const { child } = await spawnRedis(this.port, args);
+    const args = ['--enable-debug-command', 'yes'];
+    const options = { ...this.#options, dir };
+    const { child } = await spawnRedis(this.port, args, options);
     this.#child = child;
     const client = await openClient(this.url);
     await client.sendCommand(['DEBUG', 'POPULATE', '3000']);
@@ -74,7 +75,7 @@ export class RedisProcess {
     await this.kill();
     // One millisecond a key, with a look at its clients every kilobyte.
     const slowly = ['--key-load-delay', '1000', '--loading-process-events-interval-bytes', '1024'];
-    this.#child = launchRedis(this.port, [...args, ...slowly]);
+    this.#child = launchRedis(this.port, [...args, ...slowly], options);
   }
 
   async kill(): Promise<void> {
