@@ -11,13 +11,14 @@ import { endAll, isInstalled } from './processes.mjs';
 import { startRedis } from './redis.mjs';
 import { print, printAims } from './report.mjs';
 import { scaleOf } from './scale.mjs';
+import { frame } from './suites/frame.mjs';
 import { held } from './suites/held.mjs';
 import { handshake, poll } from './suites/requests.mjs';
 import { hosts, workers } from './suites/scaling.mjs';
 import { sessions } from './suites/sessions.mjs';
 import { idle, websocket } from './suites/websockets.mjs';
 
-const SUITES = { poll, handshake, held, websocket, idle, workers, sessions, hosts };
+const SUITES = { poll, handshake, held, websocket, idle, workers, sessions, hosts, frame };
 
 /** The suites that `--assert` runs. */
 const ASSERTED = ['poll', 'handshake', 'held', 'sessions', 'idle'];

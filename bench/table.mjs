@@ -1,0 +1,67 @@
+// Writes the README's table from a file of results: `node bench/table.mjs results.json README.md`.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+
+const MARKS = ['<!-- bench -->', '<!-- /bench -->'];
+
+const US = 'socket.io-proxy2';
+
+/** The table as Markdown: what a poll and a handshake cost in ours and in every peer, and what the rest of the run says. */
+export function tableOf({ rows, curves, machine, versions, date }) {
+  const [poll, handshake, websocket] = ['poll', 'handshake', 'websocket'].map((id) => rows.find((row) => row.id === id).peers);
+  const names = Object.keys(poll).filter((name) => typeof poll[name] === 'object');
+  const lines = names.sort((a, b) => poll[a].cpu.median - poll[b].cpu.median).map((name) => {
+    const { cpu, rps, p50, p99 } = poll[name];
+    const cells = [range(cpu), count(rps), p50.median.toFixed(1), p99.median.toFixed(1), handshake[name] ? range(handshake[name].cpu) : '–'];
+    return `| ${[name === US ? `**${name}**` : name, ...cells].join(' | ')} |`;
+  });
+  const programs = ['node', 'http-proxy', 'HAProxy', 'nginx'].map((name) => `${name} ${versions[name]}`).join(', ');
+  return [
+    '| Proxy | CPU a poll, µs | Polls a second | p50, ms | p99, ms | CPU a handshake, µs |',
+    '|---|---|---|---|---|---|',
+    ...lines,
+    '',
+    ...sentences({ rows, curves, websocket }).map((sentence) => `- ${sentence}`),
+    '',
+    `${machine.cpu}, ${machine.cores} cores, ${machine.memory}; ${programs}; ${date.slice(0, 10)}.`,
+  ].join('\n');
+}
+
+function sentences({ rows, curves, websocket }) {
+  const points = (id) => curves.find((curve) => curve.id === id).lines[US];
+  const at = (id, x) => points(id).find((point) => point.x === x).cpu.median;
+  const last = (id) => points(id).at(-1);
+  const held = `A poll while 4,000 other sessions hold one costs ${ratio(at('held', 4000), at('held', 50))} of what it costs with 50.`;
+  const { x, bytes, cpu } = last('sessions');
+  const sessions = `Each of ${x.toLocaleString('en')} bound sessions takes ${bytes.median.toFixed(0)} bytes, and a poll of any of them ` +
+    `${ratio(cpu.median, points('sessions')[0].cpu.median)} of what it costs with ${points('sessions')[0].x}.`;
+  const message = `A WebSocket message there and back costs ${ratio(websocket[US].cpu.median, websocket['net pipe'].cpu.median)} of what ` +
+    `a bare pipe of \`node:net\` takes; an idle WebSocket holds ${(rows.find(({ id }) => id === 'idle').peers[US].rss.median / 1024).toFixed(0)} KiB.`;
+  const { median } = rows.find(({ id }) => id === 'frame').peers['http-proxy'].cpu;
+  const frame = `http-proxy's frame is ${median.toFixed(2)} µs of a poll.`;
+  return [held, sessions, message, frame];
+}
+
+function ratio(value, base) {
+  return `${(value / base).toFixed(2)} times`;
+}
+
+function range({ min, median, max }) {
+  return `${median.toFixed(0)} (${min.toFixed(0)}–${max.toFixed(0)})`;
+}
+
+function count({ median }) {
+  return (Math.round(median / 100) * 100).toLocaleString('en');
+}
+
+/** The text with the table of these results between the marks. */
+export function withTable(text, results) {
+  const [start, end] = MARKS.map((mark) => text.indexOf(mark));
+  if (start === -1 || end === -1) throw new Error(`a mark is missing: ${MARKS.join(' … ')}`);
+  return `${text.slice(0, start + MARKS[0].length)}\n${tableOf(results)}\n${text.slice(end)}`;
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const [, , from, to] = process.argv;
+  writeFileSync(to, withTable(readFileSync(to, 'utf8'), JSON.parse(readFileSync(from, 'utf8'))));
+}
