@@ -6,7 +6,8 @@ const SRC = join(__dirname, '..', 'src');
 
 /** From top to bottom: a file imports only files below it. */
 const ORDER = [
-  'index', 'store-tests', 'store-clauses', 'store-bench', 'proxy', 'server', 'router', 'forwarder', 'tunnel',
+  'cli', 'cli/help', 'cli/run', 'cli/instance', 'cli/log', 'cli/status-line', 'cli/settings', 'cli/sources', 'cli/flags',
+  'cli/nearest', 'index', 'store-tests', 'store-clauses', 'store-bench', 'proxy', 'server', 'router', 'forwarder', 'tunnel',
   'exchange', 'route', 'connections', 'connection', 'request-body', 'response-parser', 'headers', 'sniffer',
   'health-checker', 'bindings', 'store-guard', 'options', 'hosts', 'redis-store', 'session-store', 'errors', 'bag',
   'deadline',

@@ -1,0 +1,56 @@
+import http, { type Server } from 'node:http';
+import https, { type Server as HttpsServer } from 'node:https';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { createClient } from 'redis';
+import { Proxy } from '../proxy';
+import { MemoryStore } from '../session-store';
+import type { Settings, TlsPair } from './settings';
+
+/** One proxy as the command runs it: its store, and its server where that speaks TLS. */
+export class Instance {
+  readonly proxy: Proxy;
+  readonly #tlsServer: HttpsServer | undefined;
+
+  /** Opens nothing. */
+  constructor(settings: Settings) {
+    const { tls, redis } = settings;
+    const store = redis === undefined ? { store: new MemoryStore() } : { redisClient: createClient({ url: redis }) };
+    if (!tls) {
+      this.proxy = new Proxy({ ...settings.options, ...store });
+      return;
+    }
+    const { maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout, ...options } = settings.options;
+    this.#tlsServer = createTlsServer(settings, tls);
+    this.proxy = new Proxy({ ...options, ...store, server: this.#tlsServer });
+  }
+
+  get server(): Server | HttpsServer {
+    return this.proxy.server;
+  }
+
+  /** New connections are given this certificate; those that are open keep theirs. */
+  setTls({ cert, key }: TlsPair): void {
+    this.#tlsServer?.setSecureContext({ cert, key });
+  }
+
+  /** Refuses new sessions at once, and resolves when all is closed: within `drainTimeout` and a moment. */
+  async close(): Promise<void> {
+    // The library leaves a server that it was given open.
+    this.#tlsServer?.close();
+    this.#tlsServer?.closeIdleConnections();
+    await this.proxy.close();
+    // The last answers have been written by then, but not all of them have left.
+    await nextTurn();
+    this.#tlsServer?.closeAllConnections();
+  }
+}
+
+/** With the limits that the library sets on a server that it makes itself. */
+function createTlsServer({ resolved }: Settings, { cert, key }: TlsPair): HttpsServer {
+  const { maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout } = resolved;
+  const connectionsCheckingInterval = Math.min(headersTimeout, 5000);
+  const limits: http.ServerOptions = {
+    maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout, connectionsCheckingInterval,
+  };
+  return https.createServer({ ...limits, cert, key });
+}
