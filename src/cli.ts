@@ -6,6 +6,7 @@ import { Log, redact } from './cli/log';
 import { run } from './cli/run';
 import { readSettings, type Request, type Settings } from './cli/settings';
 import { SettingsError } from './cli/sources';
+import { StatusLine } from './cli/status-line';
 
 const NAME = 'socket.io-proxy2';
 
@@ -15,17 +16,42 @@ async function main(): Promise<number> {
   process.title = NAME;
   let settings: Settings | Request;
   try {
-    settings = readSettings(process.argv.slice(2), process.env);
+    settings = read();
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error;
-    process.stderr.write(`${NAME}: ${redact(error.message)}\n`);
+    fail(error.message);
     return 2;
   }
   if (typeof settings === 'string') {
     process.stdout.write(settings === 'help' ? help() : `${version()}\n`);
     return 0;
   }
-  return run(settings, new Log(settings.log));
+  const status = new StatusLine(process.stdout);
+  return run(settings, {
+    log: new Log(settings.log, status),
+    status: showsStatus(settings) ? status : undefined,
+    fail,
+    reread,
+  });
+}
+
+/** Lines that are not the log's own would be mixed with it. */
+function showsStatus({ quiet, log }: Settings): boolean {
+  return process.stdout.isTTY && process.env.TERM !== 'dumb' && !quiet && log === 'text' && !process.env.DEBUG;
+}
+
+function read(): Settings | Request {
+  return readSettings(process.argv.slice(2), process.env);
+}
+
+function reread(): Settings {
+  const settings = read();
+  if (typeof settings === 'string') throw new TypeError('a flag has come to the command line');
+  return settings;
+}
+
+function fail(message: string): void {
+  process.stderr.write(`${NAME}: ${redact(message)}\n`);
 }
 
 function version(): string {

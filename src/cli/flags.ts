@@ -18,6 +18,8 @@ export interface Flag {
   readonly min?: number;
   readonly max?: number;
   readonly choices?: readonly string[];
+  /** What it does in the form `--no-…`, where that is the one to be given. */
+  readonly negated?: string;
   /** The library's option that it sets, as it is. */
   readonly option?: keyof ProxyOptions | 'balance' | 'slowStart' | 'discover';
   /** Its value may hold a password, and is never shown. */
@@ -36,7 +38,7 @@ type Shape = Omit<Flag, 'name' | 'group' | 'text'>;
 const count = (min: number, max: number, fallback: number, unit = 'n'): Shape =>
   ({ type: 'integer', unit, min, max, fallback: String(fallback) });
 const ms = (min: number, fallback: number): Shape => count(min, MAX, fallback, 'ms');
-const yes: Shape = { type: 'boolean', unit: '', fallback: 'true' };
+const yes = (negated: string): Shape => ({ type: 'boolean', unit: '', fallback: 'true', negated });
 const no: Shape = { type: 'boolean', unit: '', fallback: 'false' };
 const text = (unit: string, fallback?: string): Shape =>
   ({ type: 'text', unit, ...(fallback === undefined ? {} : { fallback }) });
@@ -90,8 +92,9 @@ export const FLAGS: readonly Flag[] = [
   ]),
   ...group('Store', [
     ['redis', 'The Redis that holds the bindings: redis://… or rediss://…', { ...text('URL'), secret: true }],
-    ['store', 'Where bindings are kept: redis where --redis is given, else memory', choice(['memory', 'redis'])],
-    ['key-prefix', 'What stands before the sid in a key of Redis', { ...text('text', 'socket.io#'), option: 'keyPrefix' }],
+    ['store', 'Where bindings are kept; where it is left out, --redis decides', choice(['memory', 'redis'])],
+    ['key-prefix', 'What stands before the sid in a key of Redis',
+      { ...text('text', 'socket.io#'), option: 'keyPrefix' }],
     ['key-expiry', 'How long a binding lives after its last use',
       { ...count(1, MAX, 60, 's'), option: 'keyExpiry' }],
     ['cache-size', 'The most bindings that are remembered here',
@@ -101,9 +104,12 @@ export const FLAGS: readonly Flag[] = [
       { ...choice(['local', 'refuse'], 'local'), option: 'onStoreFailure' }],
   ]),
   ...group('Requests', [
-    ['xfwd', 'Adds X-Forwarded-For, -Proto, -Host and -Port', { ...yes, option: 'xfwd' }],
-    ['trust-proxy', 'Believes X-Forwarded-*, Forwarded and X-Real-IP that come in', { ...no, option: 'trustProxy' }],
-    ['change-origin', 'Sends a host its own name in Host', { ...yes, option: 'changeOrigin' }],
+    ['xfwd', 'Adds X-Forwarded-For, -Proto, -Host and -Port',
+      { ...yes('Adds no X-Forwarded-For, -Proto, -Host and -Port'), option: 'xfwd' }],
+    ['trust-proxy', 'Believes X-Forwarded-*, Forwarded and X-Real-IP that come in',
+      { ...no, option: 'trustProxy' }],
+    ['change-origin', 'Sends a host its own name in Host',
+      { ...yes("Sends a host the client's Host"), option: 'changeOrigin' }],
   ]),
   ...group('Command', [
     ['config', 'A JSON file with any of these, named as in checkInterval',

@@ -1,10 +1,13 @@
-import http, { type Server } from 'node:http';
+import type { Server, ServerOptions } from 'node:http';
 import https, { type Server as HttpsServer } from 'node:https';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createClient } from 'redis';
 import { Proxy } from '../proxy';
 import { MemoryStore } from '../session-store';
 import type { Settings, TlsPair } from './settings';
+
+/** What the library refuses beside a server. */
+const LIMITS = new Set(['maxHeaderSize', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout']);
 
 /** One proxy as the command runs it: its store, and its server where that speaks TLS. */
 export class Instance {
@@ -19,9 +22,9 @@ export class Instance {
       this.proxy = new Proxy({ ...settings.options, ...store });
       return;
     }
-    const { maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout, ...options } = settings.options;
-    this.#tlsServer = createTlsServer(settings, tls);
-    this.proxy = new Proxy({ ...options, ...store, server: this.#tlsServer });
+    const server = this.#tlsServer = createTlsServer(settings, tls);
+    const options = Object.fromEntries(Object.entries(settings.options).filter(([name]) => !LIMITS.has(name)));
+    this.proxy = new Proxy({ hosts: [], ...options, ...store, server });
   }
 
   get server(): Server | HttpsServer {
@@ -49,7 +52,7 @@ export class Instance {
 function createTlsServer({ resolved }: Settings, { cert, key }: TlsPair): HttpsServer {
   const { maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout } = resolved;
   const connectionsCheckingInterval = Math.min(headersTimeout, 5000);
-  const limits: http.ServerOptions = {
+  const limits: ServerOptions = {
     maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout, connectionsCheckingInterval,
   };
   return https.createServer({ ...limits, cert, key });

@@ -1,4 +1,4 @@
-import { StatusLine } from './status-line';
+import type { StatusLine } from './status-line';
 
 export type Level = 'info' | 'warn' | 'error';
 
@@ -10,7 +10,7 @@ export class Log {
   readonly #format: 'text' | 'json';
   readonly #status: StatusLine;
 
-  constructor(format: 'text' | 'json', status = new StatusLine(process.stdout)) {
+  constructor(format: 'text' | 'json', status: StatusLine) {
     this.#format = format;
     this.#status = status;
   }

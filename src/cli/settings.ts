@@ -75,7 +75,8 @@ function parse(flag: Flag, { value, label }: Given): Value {
 }
 
 function wrong(label: string, expected: string, value: unknown): SettingsError {
-  return new SettingsError(`${label} must ${expected}, received ${inspect(value, { depth: 0, breakLength: Infinity })}`);
+  const received = inspect(value, { depth: 0, breakLength: Infinity });
+  return new SettingsError(`${label} must ${expected}, received ${received}`);
 }
 
 function textOf(flag: Flag, value: unknown, label: string): string {
@@ -164,7 +165,7 @@ function optionsOf(values: ReadonlyMap<string, Value>): Options {
   ));
   if (values.get('host-insecure')?.value === true) hostTls.rejectUnauthorized = false;
   // What is in it the library checks, below.
-  return { hosts: [], ...Object.fromEntries(given), hostTls } as Options;
+  return { hosts: [], ...Object.fromEntries(given), hostTls };
 }
 
 /** What only the library knows: what a host is, what a path is, and which options contradict each other. */

@@ -53,7 +53,8 @@ function take(source: Source, { name, rawName, value, inlineValue }: OptionToken
     return;
   }
   // What looks like a flag is one, unless an equals sign says otherwise.
-  if (value === undefined || (!inlineValue && value.startsWith('-'))) throw new SettingsError(`${rawName} needs a value`);
+  const isMissing = value === undefined || (!inlineValue && value.startsWith('-'));
+  if (isMissing) throw new SettingsError(`${rawName} needs a value`);
   const before = flag.type === 'hosts' ? source.get(flag) : undefined;
   source.set(flag, { value: before ? `${String(before.value)},${value}` : value, label: rawName });
 }
@@ -108,9 +109,9 @@ export function readText(path: string, label: string): string {
   } catch (error) {
     const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code !== 'ENOENT') throw new SettingsError(`${label}: '${path}' cannot be read: ${String(code)}`);
-    const neighbour = nearest(basename(path), namesIn(dirname(path)));
-    const hint = neighbour === undefined ? '' : `; did you mean '${path.slice(0, -basename(path).length)}${neighbour}'?`;
-    throw new SettingsError(`${label}: there is no file '${path}'${hint}`);
+    const folder = path.slice(0, -basename(path).length);
+    const neighbours = namesIn(dirname(path));
+    throw unknown(`${label}: there is no file '${path}'`, basename(path), neighbours, folder);
   }
 }
 
