@@ -9,8 +9,8 @@ const ORDER = [
   'cli', 'cli/help', 'cli/run', 'cli/instance', 'cli/log', 'cli/status-line', 'cli/settings', 'cli/sources', 'cli/flags',
   'cli/nearest', 'index', 'store-tests', 'store-clauses', 'store-bench', 'proxy', 'server', 'router', 'forwarder', 'tunnel',
   'exchange', 'route', 'connections', 'connection', 'request-body', 'response-parser', 'headers', 'sniffer',
-  'health-checker', 'bindings', 'store-guard', 'options', 'hosts', 'redis-store', 'session-store', 'errors', 'bag',
-  'deadline',
+  'health-checker', 'bindings', 'store-guard', 'options', 'host-options', 'hosts', 'balance', 'host', 'redis-store',
+  'session-store', 'errors', 'checks', 'agenda', 'bag', 'deadline',
 ];
 
 const MAX_LINES = 300;
