@@ -47,7 +47,8 @@ function logReady({ proxy, server }: Instance, { redis, tls }: Settings, degrade
   const hosts = proxy.hosts.length;
   const store = redis === undefined ? 'memory' : placeOf(redis);
   const bindings = redis === undefined ? 'in memory' : `in ${store}${degraded ? ', which fails' : ''}`;
-  log.info('listening', `listening on ${url}: ${up} of ${hosts} hosts up, bindings ${bindings}`, { url, up, hosts, store });
+  const message = `listening on ${url}: ${up} of ${hosts} hosts up, bindings ${bindings}`;
+  log.info('listening', message, { url, up, hosts, store });
 }
 
 function urlOf({ address, port }: AddressInfo, tls: boolean): string {

@@ -1,24 +1,10 @@
-import type { DownReason } from '../hosts';
+import type { DownReason } from '../host';
+import type { HostOptions } from '../host-options';
+import type { Proxy } from '../proxy';
 import { describe, type Log } from './log';
 
-/** What of a proxy this uses. */
-export interface HostsOf {
-  readonly hosts: readonly {
-    readonly host: string;
-    readonly state: 'checking' | 'up' | 'down';
-    readonly downReason: DownReason | undefined;
-    readonly sessions: number;
-    readonly tunnels: number;
-    readonly requests: number;
-  }[];
-  addHost(host: string, options?: { weight?: number }): void;
-  removeHost(host: string): void;
-  drainHost(host: string): void;
-  undrainHost(host: string): void;
-  setWeight(host: string, weight: number): void;
-}
-
-export type Entry = string | { readonly host: string; readonly weight?: number };
+/** A host as it stands in the option `hosts`. */
+export type Entry = string | HostOptions;
 
 /** How often hosts that are leaving are looked at. */
 const INTERVAL = 500;
@@ -28,14 +14,14 @@ const GONE = new Set<DownReason | undefined>(['refused', 'unreachable']);
 
 /** Changes the hosts of a proxy that runs, and loses no session with it. */
 export class HostChanges {
-  readonly #proxy: HostsOf;
+  readonly #proxy: Proxy;
   readonly #shared: boolean;
   readonly #log: Log;
   readonly #leaving = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
 
   /** @param shared whether other proxies may have sessions that this one does not know of. */
-  constructor(proxy: HostsOf, shared: boolean, log: Log) {
+  constructor(proxy: Proxy, shared: boolean, log: Log) {
     this.#proxy = proxy;
     this.#shared = shared;
     this.#log = log;

@@ -124,7 +124,7 @@ function settingsOf(values: ReadonlyMap<string, Value>): Settings {
     bind: values.has('bind') ? String(valueOf('bind')) : undefined,
     port: Number(valueOf('port')),
     redis,
-    tls: tlsOf(values),
+    tls: pairOf(values, 'tls-cert', 'tls-key'),
     log: valueOf('log') === 'json' ? 'json' : 'text',
     quiet: valueOf('quiet') === true,
     values: new Map(FLAGS.map(({ name }) => [name, valueOf(name)])),
@@ -173,49 +173,53 @@ function resolve(options: Options, values: ReadonlyMap<string, Value>): Resolved
   if (!values.has('hosts') && !values.has('discover')) {
     throw new SettingsError('--hosts is mandatory, as in --hosts localhost:3000,localhost:3001');
   }
-  checkPair(values, 'host-cert', 'host-key');
-  try {
-    createSecureContext({ ...options.hostTls });
-  } catch (error) {
-    throw new SettingsError(`--host-ca, --host-cert and --host-key do not fit together: ${messageOf(error)}`);
-  }
+  pairOf(values, 'host-cert', 'host-key');
+  const ca = values.get('host-ca');
+  if (ca) checkCertificate(String(ca.value), ca.label);
   try {
     return resolveOptions({ ...options, store: new MemoryStore() });
   } catch (error) {
-    const message = messageOf(error).replace(/^'(\w+)((?:\[\d+\])?)[^']*'/, (_, option: string, index: string) => {
-      const flag = FLAGS.find((candidate) => candidate.option === option);
-      const label = flag && (values.get(flag.name)?.label ?? `--${flag.name}`);
-      return `${label ?? option}${index && ` (number ${Number(index.slice(1, -1)) + 1})`}`;
-    });
-    throw new SettingsError(message.replaceAll(/\s*\n\s*/g, ' '));
+    throw new SettingsError(inOurWords(messageOf(error), values));
   }
 }
 
-function checkPair(values: ReadonlyMap<string, Value>, one: string, other: string): void {
-  for (const [given, lacking] of [[one, other], [other, one]] as const) {
-    const { label } = values.get(given) ?? {};
-    if (label !== undefined && !values.has(lacking)) throw new SettingsError(`${label} needs --${lacking} too`);
-  }
+/** The library's `'hosts[1].weight' must…` as `--hosts (number 2: weight) must…`. */
+function inOurWords(message: string, values: ReadonlyMap<string, Value>): string {
+  const [named, option, index, member] = /^'(\w+)(?:\[(\d+)\](?:\.(\w+))?)?'/.exec(message) ?? [];
+  const flag = FLAGS.find((candidate) => candidate.option === option);
+  if (named === undefined || !flag) return message;
+  const label = values.get(flag.name)?.label ?? `--${flag.name}`;
+  const place = index === undefined ? '' : ` (number ${Number(index) + 1}${member === undefined ? '' : `: ${member}`})`;
+  return label + place + message.slice(named.length);
 }
 
-function tlsOf(values: ReadonlyMap<string, Value>): TlsPair | undefined {
-  checkPair(values, 'tls-cert', 'tls-key');
-  const [cert, key] = [values.get('tls-cert'), values.get('tls-key')];
+/** A certificate and its key; `undefined` where neither is given. */
+function pairOf(values: ReadonlyMap<string, Value>, certName: string, keyName: string): TlsPair | undefined {
+  const [cert, key] = [values.get(certName), values.get(keyName)];
+  if (cert && !key) throw new SettingsError(`${cert.label} needs --${keyName} too`);
+  if (key && !cert) throw new SettingsError(`${key.label} needs --${certName} too`);
   if (cert?.path === undefined || key?.path === undefined) return undefined;
-  return checkedTls({
-    certFile: cert.path, keyFile: key.path, cert: String(cert.value), key: String(key.value),
-  }, `${cert.label} and ${key.label}`);
+  const pair = { certFile: cert.path, keyFile: key.path, cert: String(cert.value), key: String(key.value) };
+  return checkedPair(pair, cert.label, key.label);
 }
 
 /** @throws SettingsError when they are no certificate and its key. */
-export function checkedTls(pair: TlsPair, label: string): TlsPair {
+export function checkedPair(pair: TlsPair, certLabel: string, keyLabel: string): TlsPair {
+  checkCertificate(pair.cert, certLabel);
   try {
     createSecureContext({ cert: pair.cert, key: pair.key });
-    // It takes a certificate's text that holds none.
-    new X509Certificate(pair.cert);
     return pair;
   } catch (error) {
-    throw new SettingsError(`${label} are no certificate and its key: ${messageOf(error)}`);
+    throw new SettingsError(`${keyLabel} holds no key of the certificate of ${certLabel}: ${messageOf(error)}`);
+  }
+}
+
+/** A secure context takes any text as an authority's certificate, and finds none in it. */
+function checkCertificate(text: string, label: string): void {
+  try {
+    new X509Certificate(text);
+  } catch (error) {
+    throw new SettingsError(`${label} holds no certificate (PEM): ${messageOf(error)}`);
   }
 }
 

@@ -5,9 +5,9 @@ const SAME_SIGNAL = 250;
 
 export interface SignalHandlers {
   /** Called once, at the first SIGTERM or SIGINT. A second one exits at once. */
-  drain(signal: NodeJS.Signals): void;
+  readonly drain: (signal: NodeJS.Signals) => void;
   /** Called at each SIGHUP. */
-  reload(): void;
+  readonly reload: () => void;
 }
 
 export function onSignals({ drain, reload }: SignalHandlers): void {
@@ -21,5 +21,7 @@ export function onSignals({ drain, reload }: SignalHandlers): void {
     }
   };
   process.on('SIGTERM', onEnd).on('SIGINT', onEnd);
-  process.on('SIGHUP', () => first ?? reload());
+  process.on('SIGHUP', () => {
+    if (!first) reload();
+  });
 }

@@ -53,7 +53,7 @@ function take(source: Source, { name, rawName, value, inlineValue }: OptionToken
     return;
   }
   // What looks like a flag is one, unless an equals sign says otherwise.
-  const isMissing = value === undefined || (!inlineValue && value.startsWith('-'));
+  const isMissing = value === undefined || (!inlineValue && /^-\D/.test(value));
   if (isMissing) throw new SettingsError(`${rawName} needs a value`);
   const before = flag.type === 'hosts' ? source.get(flag) : undefined;
   source.set(flag, { value: before ? `${String(before.value)},${value}` : value, label: rawName });

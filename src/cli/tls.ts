@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { unwatchFile, watchFile } from 'node:fs';
 import type { Log } from './log';
-import { checkedTls, type TlsPair } from './settings';
+import { checkedPair, type TlsPair } from './settings';
 import { readText } from './sources';
 
 /** How often the files are looked at. Their names may be links, as in Kubernetes, which only looking follows. */
@@ -58,7 +58,7 @@ export class TlsFiles {
     const { certFile, keyFile } = this.#pair;
     try {
       const read = { certFile, keyFile, cert: readText(certFile, '--tls-cert'), key: readText(keyFile, '--tls-key') };
-      this.set(checkedTls(read, `${certFile} and ${keyFile}`));
+      this.set(checkedPair(read, certFile, keyFile));
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       this.#log.warn('certificate-failed', `the old certificate stays in use: ${message}`, { error: message });
