@@ -101,7 +101,7 @@ describe('tables', () => {
   });
 
   it('has every reason for which a host is down', () => {
-    const type = sourceOf('hosts.ts').statements.filter(ts.isTypeAliasDeclaration)
+    const type = sourceOf('host.ts').statements.filter(ts.isTypeAliasDeclaration)
       .find(({ name }) => name.text === 'DownReason')?.type;
     const reasons = type && ts.isUnionTypeNode(type) ? type.types.map((reason) => `\`${reason.getText().slice(1, -1)}\``) : [];
     expect(tableOf('Reason').map(([reason]) => reason).sort()).toEqual(reasons.sort());
