@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { types } from 'node:util';
 import createDebug from 'debug';
 import { lookUp, type DnsAnswer, type DnsName } from './dns';
 import { Host } from './host';
@@ -76,7 +77,7 @@ export class Discovery {
       answer = await lookUp(this.#options.discover, signal);
     } catch (error) {
       if (signal.aborted) return 0;
-      this.#fail(error instanceof Error ? error : new Error(String(error)));
+      this.#fail(types.isNativeError(error) ? error : new Error(String(error)));
       return Math.min(mostAfterFailures, least * 2 ** (this.#failures - 1));
     }
     if (signal.aborted) return 0;
