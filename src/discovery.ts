@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { types } from 'node:util';
 import createDebug from 'debug';
 import { lookUp, type DnsAnswer, type DnsName } from './dns';
+import type { HealthSource } from './health-checker';
 import { Host } from './host';
 import type { Hosts } from './hosts';
 
@@ -41,6 +42,8 @@ export class Discovery {
   readonly #discovered = new Map<string, Discovered>();
   readonly #stopping = new AbortController();
   #failures = 0;
+  #askedAt = -Infinity;
+  #asking: Promise<number> | undefined;
   #first: Promise<void> | undefined;
 
   /** @param undiscovered is told of a failure, and of the next only after DNS has answered again. */
@@ -49,11 +52,12 @@ export class Discovery {
     this.#hosts = hosts;
     this.#undiscovered = undiscovered;
     this.#pauses = pauses;
+    hosts.seek = () => this.#seek();
   }
 
   /** Begins to ask, unless it has begun, and resolves once DNS has answered or failed: within 5 s. */
   start(): Promise<void> {
-    this.#first ??= this.#round().then((delay) => void this.#repeat(delay));
+    this.#first ??= this.#ask().then((delay) => void this.#repeat(delay));
     return this.#first;
   }
 
@@ -65,10 +69,23 @@ export class Discovery {
     const { signal } = this.#stopping;
     const slept = (ms: number): Promise<boolean> =>
       sleep(ms * (1 + JITTER * Math.random()), true, { signal, ref: false }).catch(() => false);
-    for (let delay = first; await slept(delay);) delay = await this.#round();
+    for (let delay = first; await slept(delay);) delay = await this.#ask();
+  }
+
+  /** Another proxy may have learned of a host already, and opened sessions there: these can't wait for the TTL. */
+  async #seek(): Promise<void> {
+    const mayAsk = this.#failures === 0 && performance.now() - this.#askedAt >= this.#pauses.least;
+    if (this.#asking ?? mayAsk) await this.#ask();
   }
 
   /** @returns how long to pause then, in ms. */
+  #ask(): Promise<number> {
+    return this.#asking ??= this.#round().finally(() => {
+      this.#askedAt = performance.now();
+      this.#asking = undefined;
+    });
+  }
+
   async #round(): Promise<number> {
     const { signal } = this.#stopping;
     const { least, most, mostAfterFailures } = this.#pauses;
@@ -148,4 +165,18 @@ export class Discovery {
       }
     }
   }
+}
+
+/** Health that begins with the first answer of DNS, so that it is known of the hosts that this names. */
+export function checkDiscovered(discovery: Discovery, health: HealthSource): HealthSource {
+  return {
+    get ready() {
+      return health.ready;
+    },
+    start: () => discovery.start().then(() => health.start()),
+    stop: () => {
+      discovery.stop();
+      health.stop();
+    },
+  };
 }

@@ -56,17 +56,17 @@ export async function lookUp({ name, port }: DnsName, signal: AbortSignal): Prom
   const resolver = new promises.Resolver({ timeout: TRY_TIMEOUT, tries: 2 });
   const servers = getServers();
   if (String(servers) !== SYSTEM_SERVERS) resolver.setServers(servers);
-  let late = false;
+  const deadline = { passed: false };
   const cancel = (): void => resolver.cancel();
   const callOff = startDeadline(TIMEOUT, () => {
-    late = true;
+    deadline.passed = true;
     cancel();
   });
   signal.addEventListener('abort', cancel, { once: true });
   try {
     return port === undefined ? await findServices(resolver, name) : await findAddresses(resolver, name, port);
   } catch (error) {
-    throw late ? new Error(`no DNS server has told of ${name} within ${TIMEOUT} ms`) : error;
+    throw deadline.passed ? new Error(`no DNS server has told of ${name} within ${TIMEOUT} ms`) : error;
   } finally {
     callOff();
     signal.removeEventListener('abort', cancel);

@@ -8,8 +8,8 @@ const SRC = join(__dirname, '..', 'src');
 const ORDER = [
   'index', 'store-tests', 'store-clauses', 'store-bench', 'proxy', 'server', 'router', 'forwarder', 'tunnel',
   'exchange', 'route', 'connections', 'connection', 'request-body', 'response-parser', 'headers', 'sniffer',
-  'health-checker', 'bindings', 'store-guard', 'options', 'host-options', 'hosts', 'balance', 'host', 'redis-store',
-  'session-store', 'errors', 'checks', 'agenda', 'bag', 'deadline',
+  'discovery', 'health-checker', 'bindings', 'store-guard', 'options', 'host-options', 'dns', 'hosts', 'balance', 'host',
+  'redis-store', 'session-store', 'errors', 'checks', 'agenda', 'bag', 'deadline',
 ];
 
 const MAX_LINES = 300;

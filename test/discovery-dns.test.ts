@@ -125,7 +125,8 @@ describe('dns+srv:NAME', () => {
   });
 
   it('takes a host once that has two records, with the greater weight', async () => {
-    await startDnsServer({ [NAME]: [service('pod-0', 3000, { weight: 1 }), service('POD-0', 3000, { weight: 4 }), service('pod-0', 3000)] });
+    const records = [service('pod-0', 3000, { weight: 1 }), service('POD-0', 3000, { weight: 4 }), service('pod-0', 3000)];
+    await startDnsServer({ [NAME]: records });
     expect(await hostsOf(findServices())).toEqual([['pod-0:3000', 4]]);
   });
 

@@ -195,7 +195,8 @@ it.each([
 
 it('changes a weight only where DNS does', async () => {
   const { hosts, discovery, turn } = await discover(
-    [service('pod-0', 1), service('pod-1', 1)], { discover: { name: NAME, port: undefined }, pauses: { least: 20, most: 20, mostAfterFailures: 20 } },
+    [service('pod-0', 1), service('pod-1', 1)],
+    { discover: { name: NAME, port: undefined }, pauses: { least: 20, most: 20, mostAfterFailures: 20 } },
   );
   await discovery.start();
   hosts.setWeight('pod-0:3000', 7);
@@ -236,6 +237,33 @@ it('follows 300 hosts', async () => {
   // Each answer takes two queries, by UDP and by TCP.
   for (let i = 0; i < 2; i += 1) await turn(addresses(all.slice(150), 0));
   expect(namesOf(hosts)).toEqual(all.slice(150).map((address) => `${address}:3000`).sort());
+});
+
+it('asks at once where a host is looked for, though the TTL is not over, but not again within a second', async () => {
+  const pauses = { least: 300, most: 60_000, mostAfterFailures: 60_000 };
+  const { server, hosts, discovery } = await discover(addresses(['127.0.0.1'], 60), { pauses });
+  await discovery.start();
+  server.zone = { [NAME]: addresses(['127.0.0.1', '127.0.0.2'], 60) };
+  await hosts.seek();
+  expect(namesOf(hosts)).toEqual(['127.0.0.1:3000']);
+  await until('a host more', async () => {
+    await Promise.all([hosts.seek(), hosts.seek()]);
+    return hosts.all.length === 2;
+  });
+  expect(server.queries).toHaveLength(2);
+  expect((server.queries[1]?.at ?? 0) - (server.queries[0]?.at ?? 0)).toBeGreaterThan(298);
+});
+
+it('does not ask sooner for a host that is looked for while DNS fails', async () => {
+  const pauses = { least: 200, most: 200, mostAfterFailures: 60_000 };
+  const { server, hosts, discovery } = await discover('NXDOMAIN', { pauses });
+  await discovery.start();
+  await until('four queries', () => server.queries.length === 4);
+  // The next comes after 1600 ms.
+  const { at } = server.queries[3] ?? { at: NaN };
+  await until('a pause', () => performance.now() - at > 250);
+  await hosts.seek();
+  expect(server.queries).toHaveLength(4);
 });
 
 it('asks no more once it is stopped, and takes in nothing that comes late', async () => {

@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram';
 import { getServers, setServers } from 'node:dns';
 import { EventEmitter, once } from 'node:events';
 import net from 'node:net';
-import { AUTHORITATIVE_ANSWER, decode, encode, TRUNCATED_RESPONSE, type Answer, type Packet } from 'dns-packet';
+import { AUTHORITATIVE_ANSWER, decode, encode, TRUNCATED_RESPONSE, type Packet } from 'dns-packet';
 import { onCleanup } from './cleanup';
 import { somePort } from './program';
 
@@ -114,7 +114,7 @@ export class DnsServer extends EventEmitter<{ query: [Query] }> {
     if (found !== 'silence') {
       const entries = typeof found === 'string' ? [] : found.filter((entry) => entry.type === type || entry.type === 'CNAME');
       const rcode = typeof found === 'string' ? RCODES[found] : 0;
-      const answers = entries.map((entry) => ({ ttl: 1, name, ...entry }) as Answer);
+      const answers = entries.map((entry) => ({ ttl: 1, name, ...entry }));
       send({ type: 'response', id, flags: AUTHORITATIVE_ANSWER | rcode, questions, answers });
     }
     this.queries.push(query);
