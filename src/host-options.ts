@@ -1,5 +1,6 @@
 import type { Balance } from './balance';
 import { integerOf, isObject, wrong } from './checks';
+import { parseDnsName, type DnsName } from './dns';
 import { Host } from './host';
 
 /** A host with more than its name: an entry of `hosts`. */
@@ -43,6 +44,16 @@ export function hostOf(argument: string, name: unknown, weight: number): Host {
 /** The same for a weight. */
 export function weightOf(argument: string, weight: unknown): number {
   return integerOf(argument, weight, 0, MAX_WEIGHT);
+}
+
+/** @throws TypeError when it is no such name, or when there are hosts too. */
+export function discoverOf(discover: unknown, hosts: unknown): DnsName | undefined {
+  if (discover === undefined) return undefined;
+  const name = typeof discover === 'string' ? parseDnsName(discover) : undefined;
+  if (!name) throw wrong('discover', "be 'dns:NAME:PORT' or 'dns+srv:NAME'", discover);
+  const none = hosts === undefined || (Array.isArray(hosts) && hosts.length === 0);
+  if (!none) throw wrong('discover', "be left out where 'hosts' is given", discover);
+  return name;
 }
 
 /** @throws TypeError when it is none of them. */

@@ -47,6 +47,8 @@ export class Hosts extends EventEmitter<HostsEvents> {
   /** Those that were added after something was known of others, and so are to start slowly. */
   readonly #late = new WeakSet<Host>();
   #areKnown = false;
+  /** Looks for hosts that are not known yet, where they can be discovered. Never rejects. */
+  seek: () => Promise<void> = () => Promise.resolve();
 
   constructor(hosts: readonly Host[], options: HostsOptions) {
     super();

@@ -3,8 +3,9 @@ import { Server as HttpsServer } from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
 import type { Balance } from './balance';
 import { integerOf, isObject, wrong } from './checks';
+import type { DnsName } from './dns';
 import type { Host } from './host';
-import { balanceOf, hostsOf, type HostOptions } from './host-options';
+import { balanceOf, discoverOf, hostsOf, type HostOptions } from './host-options';
 import { RedisStore, type RedisClient } from './redis-store';
 import type { SessionStore } from './session-store';
 
@@ -23,9 +24,14 @@ export interface ProxyOptions {
   store?: SessionStore;
   /**
    * The Socket.IO servers: `host:port`, `[IPv6]:port`, `http://host[:port]` or `https://host[:port]`, or objects with
-   * such a `host` and its `weight`. Mandatory.
+   * such a `host` and its `weight`. Mandatory, unless `discover` is given.
    */
-  hosts: readonly (string | HostOptions)[];
+  hosts?: readonly (string | HostOptions)[];
+  /**
+   * A name in DNS that the hosts follow: `dns:NAME:PORT`, where each address of the name is a host, or `dns+srv:NAME`,
+   * where SRV records name the hosts. Excludes `hosts`. @default undefined
+   */
+  discover?: string;
   /**
    * The path to capture; with or without the slash at its end. It begins with a slash, and holds no space, `?`, `#` or
    * `%`. @default '/socket.io/'
@@ -141,6 +147,7 @@ export interface HostTls
 export interface ResolvedOptions {
   readonly store: SessionStore;
   readonly hosts: readonly Host[];
+  readonly discover: DnsName | undefined;
   readonly path: string;
   readonly checkInterval: number;
   readonly checkTimeout: number;
@@ -173,9 +180,10 @@ const MAX_DELAY = 2 ** 31 - 1;
 const SERVER_OPTIONS = ['maxHeaderSize', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout'] as const;
 
 const NAMES = new Set<string>([
-  'redisClient', 'store', 'hosts', 'path', 'checkInterval', 'checkTimeout', 'unhealthyAfter', 'healthyAfter',
-  'balance', 'slowStart', 'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout', 'onStoreFailure', 'connectTimeout',
-  'hostTimeout', 'drainTimeout', 'xfwd', 'trustProxy', 'changeOrigin', 'hostTls', 'server', ...SERVER_OPTIONS,
+  'redisClient', 'store', 'hosts', 'discover', 'path', 'checkInterval', 'checkTimeout', 'unhealthyAfter',
+  'healthyAfter', 'balance', 'slowStart', 'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout', 'onStoreFailure',
+  'connectTimeout', 'hostTimeout', 'drainTimeout', 'xfwd', 'trustProxy', 'changeOrigin', 'hostTls', 'server',
+  ...SERVER_OPTIONS,
 ] satisfies (keyof ProxyOptions)[]);
 
 /** @throws TypeError that names the option, what was expected and what was received. */
@@ -185,11 +193,13 @@ export function resolveOptions(options: ProxyOptions): ResolvedOptions {
     if (!NAMES.has(name)) throw new TypeError(`'${name}' is not an option; expected ${[...NAMES].join(', ')}`);
   }
   const store = storeOf(options);
-  const hosts = hostsOf(options.hosts);
+  const discover = discoverOf(options.discover, options.hosts);
+  const hosts = discover ? [] : hostsOf(options.hosts);
   const headersTimeout = integer(options, 'headersTimeout', 20_000, 1, MAX_DELAY);
   return {
     store,
     hosts,
+    discover,
     path: pathOf(options.path),
     checkInterval: integer(options, 'checkInterval', 2000, 1, MAX_DELAY),
     checkTimeout: integer(options, 'checkTimeout', 1000, 1, MAX_DELAY),

@@ -7,6 +7,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import createDebug from 'debug';
 import { Bindings } from './bindings';
 import { isObject, wrong } from './checks';
+import { checkDiscovered, Discovery } from './discovery';
 import { refusals, refuse, refuseUpgrade, type Refusal } from './errors';
 import { Forwarder, type Session } from './forwarder';
 import { HealthChecker, type HealthSource } from './health-checker';
@@ -34,12 +35,14 @@ export interface ProxyEvents {
    * 500, or cuts them.
    */
   down: [host: string, reason: DownReason];
-  /** A host was added with `addHost()`. It is up once its first health check is over, if that is good. */
+  /** A host was added, by `addHost()` or from DNS. It is up once its first health check is over, if that is good. */
   added: [host: string];
-  /** A host was removed with `removeHost()`. */
+  /** A host was removed, by `removeHost()`, or as DNS no longer names it. */
   removed: [host: string];
   /** A host that is draining has no session, request or WebSocket left, as far as this proxy knows. */
   drained: [host: string];
+  /** DNS has failed, or does not know the name in `discover`: the hosts stay as they are until it does again. */
+  undiscovered: [error: Error];
   /** A session was opened through this proxy, and is bound. */
   session: [session: Session];
   /** The session store has failed: this proxy goes on with what it knows. */
@@ -87,7 +90,8 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     const resolved = this.#options = resolveOptions(options);
     this.#hosts = new Hosts(resolved.hosts, resolved);
     this.#bindings = new Bindings(resolved.store, this.#hosts, resolved);
-    this.#health = internals.healthSource?.(this.#hosts, resolved) ?? new HealthChecker(this.#hosts, resolved);
+    const health = internals.healthSource?.(this.#hosts, resolved) ?? new HealthChecker(this.#hosts, resolved);
+    this.#health = this.#discovering(health);
     this.#router = new Router(resolved, this.#hosts, this.#bindings);
     this.#forwarder = new Forwarder(resolved, this.#hosts, this.#bindings, (session) => this.emit('session', session));
     this.server = resolved.server ?? createServer(resolved);
@@ -198,6 +202,13 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     this.emit('listening');
   }
 
+  #discovering(health: HealthSource): HealthSource {
+    const { discover, keyExpiry } = this.#options;
+    if (!discover) return health;
+    const undiscovered = (error: Error): void => void this.emit('undiscovered', error);
+    return checkDiscovered(new Discovery({ discover, keyExpiry }, this.#hosts, undiscovered), health);
+  }
+
   /** As a server's own, an error that nobody listens for is thrown; listeners of the server's are enough. */
   #onServerError(error: Error): void {
     if (this.listenerCount('error') > 0 || this.server.listenerCount('error') === 1) this.emit('error', error);
@@ -252,7 +263,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   /** Requests and upgrades share one way to a route, which takes a turn only where something has to be waited for. */
   #routed(req: IncomingMessage, then: (outcome: Route | Refusal) => void): void {
     if (!this.#health.ready) {
-      // The first round tells which hosts are up; it takes `checkTimeout` at most.
+      // The first round tells which hosts are up; it takes `checkTimeout` at most, and 5 s more where DNS is silent.
       void this.#health.start().then(() => this.#routed(req, then));
       return;
     }

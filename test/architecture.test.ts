@@ -10,8 +10,8 @@ const ORDER = [
   'cli/status-line', 'cli/settings', 'cli/sources', 'cli/flags', 'cli/nearest',
   'index', 'store-tests', 'store-clauses', 'store-bench', 'proxy', 'server', 'router', 'forwarder', 'tunnel',
   'exchange', 'route', 'connections', 'connection', 'request-body', 'response-parser', 'headers', 'sniffer',
-  'health-checker', 'bindings', 'store-guard', 'options', 'host-options', 'hosts', 'balance', 'host', 'redis-store',
-  'session-store', 'errors', 'checks', 'agenda', 'bag', 'deadline',
+  'discovery', 'health-checker', 'bindings', 'store-guard', 'options', 'host-options', 'dns', 'hosts', 'balance', 'host',
+  'redis-store', 'session-store', 'errors', 'checks', 'agenda', 'bag', 'deadline',
 ];
 
 const MAX_LINES = 300;
