@@ -17,6 +17,9 @@ export function logEvents(instance: Instance, settings: Settings, log: Log): voi
   proxy.on('added', (host) => log.info('added', `${host} is added`, { host }));
   proxy.on('drained', (host) => log.info('drained', `${host} is drained`, { host }));
   proxy.on('removed', (host) => log.info('removed', `${host} is removed`, { host }));
+  proxy.on('undiscovered', (error) => {
+    log.warn('undiscovered', `hosts stay as they are: ${describe(error)}`, { error: describe(error) });
+  });
   proxy.on('degraded', (error) => {
     degraded = true;
     log.warn('degraded', `the store fails: ${describe(error)}`, { error: describe(error) });
@@ -31,11 +34,12 @@ export function logEvents(instance: Instance, settings: Settings, log: Log): voi
 function onReady({ proxy }: Instance, ready: () => void): void {
   const look = (): void => {
     if (proxy.hosts.some(({ state }) => state === 'checking')) return;
-    proxy.off('up', look).off('down', look);
+    proxy.off('up', look).off('down', look).off('undiscovered', look);
     // After the line that tells of the host.
     queueMicrotask(ready);
   };
-  proxy.on('up', look).on('down', look);
+  // Where DNS fails there is no host whose check could be waited for.
+  proxy.on('up', look).on('down', look).on('undiscovered', look);
 }
 
 function logReady({ proxy, server }: Instance, { redis, tls }: Settings, degraded: boolean, log: Log): void {

@@ -1,8 +1,8 @@
 import type { Server, ServerOptions } from 'node:http';
 import https, { type Server as HttpsServer } from 'node:https';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { createClient } from 'redis';
-import { Proxy } from '../proxy';
+import { Proxy, type ProxyInternals } from '../proxy';
+import type { RedisClient } from '../redis-store';
 import { MemoryStore } from '../session-store';
 import type { Settings, TlsPair } from './settings';
 
@@ -14,17 +14,24 @@ export class Instance {
   readonly proxy: Proxy;
   readonly #tlsServer: HttpsServer | undefined;
 
-  /** Opens nothing. */
-  constructor(settings: Settings) {
-    const { tls, redis } = settings;
-    const store = redis === undefined ? { store: new MemoryStore() } : { redisClient: createClient({ url: redis }) };
+  private constructor(settings: Settings, redisClient: RedisClient | undefined, internals: ProxyInternals) {
+    const { options, tls } = settings;
+    const store = redisClient ? { redisClient } : { store: new MemoryStore() };
     if (!tls) {
-      this.proxy = new Proxy({ ...settings.options, ...store });
+      this.proxy = new Proxy({ ...options, ...store }, internals);
       return;
     }
     const server = this.#tlsServer = createTlsServer(settings, tls);
-    const options = Object.fromEntries(Object.entries(settings.options).filter(([name]) => !LIMITS.has(name)));
-    this.proxy = new Proxy({ hosts: [], ...options, ...store, server });
+    const others = Object.fromEntries(Object.entries(options).filter(([name]) => !LIMITS.has(name)));
+    this.proxy = new Proxy({ ...others, ...store, server }, internals);
+  }
+
+  /** Opens nothing. */
+  static async create(settings: Settings, internals: ProxyInternals = {}): Promise<Instance> {
+    // Loading it takes longer than all else, and a proxy on the memory store needs none.
+    const { redis: url } = settings;
+    const client = url === undefined ? undefined : (await import('redis')).createClient({ url });
+    return new Instance(settings, client, internals);
   }
 
   get server(): Server | HttpsServer {

@@ -21,8 +21,8 @@ export interface Context {
 }
 
 /** Runs one proxy until a signal ends it, and resolves with the exit code. */
-export function run(settings: Settings, { log, status, fail, reread }: Context): Promise<number> {
-  const instance = new Instance(settings);
+export async function run(settings: Settings, { log, status, fail, reread }: Context): Promise<number> {
+  const instance = await Instance.create(settings);
   const { proxy } = instance;
   const reload = new Reload(instance, settings, log);
   return new Promise((resolve) => {
@@ -98,7 +98,7 @@ class Reload {
     const before = this.#settings;
     try {
       const after = this.#settings = reread();
-      const { added, draining } = this.#hosts.apply(before.options.hosts, after.options.hosts);
+      const { added, draining } = this.#hosts.apply(before.options.hosts ?? [], after.options.hosts ?? []);
       const changes = [...added.map((host) => `+${host}`), ...draining.map((host) => `-${host}`)].join(' ');
       this.#log.info('reloaded', `settings are read again${changes && `: ${changes}`}`, { added, draining });
       if (after.tls) this.#tls?.set(after.tls);

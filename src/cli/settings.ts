@@ -1,7 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { inspect } from 'node:util';
-import { createClient } from 'redis';
 import { resolveOptions, type ProxyOptions, type ResolvedOptions } from '../options';
 import { MemoryStore } from '../session-store';
 import { byName, FLAGS, type Flag } from './flags';
@@ -144,15 +143,20 @@ function redisOf(values: ReadonlyMap<string, Value>): string | undefined {
   }
   if (store?.value === 'memory') throw new SettingsError(`${store.label}: memory excludes ${redis.label}`);
   const url = String(redis.value);
+  if (isRedisUrl(url)) return url;
+  // Without the URL, in which a password may stand.
+  throw new SettingsError(`${redis.label} must be the URL of one Redis, as in redis://localhost:6379`);
+}
+
+/** What the client of `redis` takes, which is only loaded where there is one. */
+function isRedisUrl(text: string): boolean {
   try {
-    if (!/^rediss?:\/\/./i.test(url) || new URL(url).hostname === '') throw new TypeError('no URL of a Redis');
-    // It opens nothing, and knows what else may be wrong.
-    createClient({ url });
+    const { hostname, pathname, username, password } = new URL(text);
+    decodeURIComponent(username + password);
+    return /^rediss?:\/\//i.test(text) && hostname !== '' && /^(?:\/\d*)?$/.test(pathname);
   } catch {
-    // Whatever it says may quote the URL, in which a password stands.
-    throw new SettingsError(`${redis.label} must be the URL of one Redis, as in redis://localhost:6379`);
+    return false;
   }
-  return url;
 }
 
 function optionsOf(values: ReadonlyMap<string, Value>): Options {

@@ -15,7 +15,9 @@ const SECRET = 'Pa55word';
 const BAD: Record<Flag['type'], string> = {
   hosts: 'no-port', integer: '1.5', boolean: 'perhaps', choice: 'memroy', file: 'no/such/file', text: '',
 };
-const BAD_TEXT: Record<string, string> = { redis: `http://:${SECRET}@localhost`, path: 'no-slash', discover: 'dsn:name:80', config: 'no/such/file' };
+const BAD_TEXT: Record<string, string> = {
+  redis: `http://:${SECRET}@localhost`, path: 'no-slash', discover: 'dsn:name:80', config: 'no/such/file',
+};
 
 function badValueOf({ name, type }: Flag): string {
   return BAD_TEXT[name] ?? BAD[type];
@@ -54,25 +56,28 @@ function fileWith(content: unknown): string {
 describe('a bad value', () => {
   it.each(valued)('of --%s is named, with its flag, its variable and its key', async (name, flag) => {
     const value = badValueOf(flag);
-    const others = name === 'hosts' ? [] : HOSTS;
-    await refuses(new RegExp(`^--${name}\\b`), [...others, `--${name}=${value}`]);
+    const others = ['hosts', 'discover'].includes(name) ? [] : HOSTS;
+    const asked = [refuses(new RegExp(`^--${name}\\b`), [...others, `--${name}=${value}`])];
     // An empty variable is none.
-    if (flag.only !== 'flag' && value !== '') await refuses(new RegExp(`^${variableOf(flag)}\\b`), others, { [variableOf(flag)]: value });
+    const inEnvironment = flag.only !== 'flag' && value !== '';
+    if (inEnvironment) asked.push(refuses(new RegExp(`^${variableOf(flag)}\\b`), others, { [variableOf(flag)]: value }));
     if (flag.only === undefined) {
       const path = fileWith({ [keyOf(flag)]: flag.type === 'text' ? 7 : value });
-      const { stderr, exitCode } = await refused([...others, '--config', path]);
-      expect(stderr.startsWith(`'${keyOf(flag)}' in ${path}`)).toBe(true);
-      expect(exitCode).toBe(2);
+      asked.push(refuses(new RegExp(`^'${keyOf(flag)}' in ${path}`), [...others, '--config', path]));
     }
+    await Promise.all(asked);
   });
 
-  it.each(FLAGS.filter(({ type }) => type === 'integer').flatMap(({ name, min = 0, max = 0 }) =>
-    [[name, min - 1, min, max], [name, max + 1, min, max]] as const))('of --%s is beyond its bounds: %d', async (name, value, min, max) => {
-    await refuses(`--${name} must be an integer from ${min} to ${max}, received '${value}'`, [...HOSTS, `--${name}`, String(value)]);
-  });
+  it.each(FLAGS.flatMap(({ name, type, min = 0, max = 0 }) => (type === 'integer' ? [[name, min, max]] as const : [])))(
+    'of --%s is less than %d, or more than %d', async (name, min, max) => {
+      await Promise.all([min - 1, max + 1].map((value) =>
+        refuses(`--${name} must be an integer from ${min} to ${max}, received '${value}'`, [...HOSTS, `--${name}`, String(value)])));
+    },
+  );
 
   it.each([
     [['--hosts', '127.0.0.1:1,127.0.0.1:1'], "--hosts (number 2) must name another server than '127.0.0.1:1', received '127.0.0.1:1'"],
+    [[...HOSTS, '--discover', 'dns:name:80'], /^--discover must be left out where 'hosts' is given/],
     [['--hosts', '127.0.0.1:1=many'], "--hosts (number 1: weight) must be an integer from 0 to 1000, received 'many'"],
     [[...HOSTS, '--log', 'jsno'], "--log must be text or json, received 'jsno'; did you mean 'json'?"],
     [[...HOSTS, '--balance', 'robin'], /^--balance must be random or round-robin or least-connections, received 'robin'$/],

@@ -35,8 +35,8 @@ export class Command {
       stdio: ['ignore', 'pipe', 'pipe'], env: { ...cleanEnv(), ...env }, ...(cwd === undefined ? {} : { cwd }),
     });
     this.pid = child.pid ?? NaN;
-    child.stdout?.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
-    child.stderr?.on('data', (chunk: Buffer) => (this.errors += chunk.toString()));
+    child.stdout.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (this.errors += chunk.toString()));
     this.#closed = once(child, 'close');
     onCleanup(() => this.#end());
   }
