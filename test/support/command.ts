@@ -10,8 +10,6 @@ export interface CommandOptions {
   /** Beside what every program needs. */
   env?: NodeJS.ProcessEnv;
   cwd?: string;
-  /** What runs it, instead of Node.js alone: a program and its arguments. */
-  through?: (command: string[]) => string[];
 }
 
 /** What a process has in its environment, but for what the command, Node.js or `debug` would take for theirs. */
@@ -29,9 +27,8 @@ export class Command {
   readonly #child: ChildProcess;
   readonly #closed: Promise<unknown>;
 
-  constructor(args: readonly string[], { env = {}, cwd, through = (command) => command }: CommandOptions = {}) {
-    const [program = '', ...rest] = through([process.execPath, CLI, ...args]);
-    const child = this.#child = spawn(program, rest, {
+  constructor(args: readonly string[], { env = {}, cwd }: CommandOptions = {}) {
+    const child = this.#child = spawn(process.execPath, [CLI, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'], env: { ...cleanEnv(), ...env }, ...(cwd === undefined ? {} : { cwd }),
     });
     this.pid = child.pid ?? NaN;
@@ -66,6 +63,11 @@ export class Command {
   async ready(): Promise<string> {
     const line = await this.line(/listening on http/);
     return /listening on (https?:\/\/[^\s"]+:\d+)/.exec(line)?.[1] ?? '';
+  }
+
+  /** Reads its output no more: what it writes from then on is an error to it. */
+  closeOutput(): void {
+    this.#child.stdout?.destroy();
   }
 
   signal(signal: NodeJS.Signals): void {
