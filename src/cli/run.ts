@@ -64,6 +64,8 @@ function showStatus({ proxy, server }: Instance, status: StatusLine): void {
   subscribe('http.server.request.start', (message) => {
     if (Reflect.get(Object(message), 'server') === server) requests += 1;
   });
+  // Also where a second signal ends it.
+  process.once('exit', () => status.stop());
   status.start(() => {
     const { hosts } = proxy;
     const up = hosts.filter(({ state }) => state === 'up').length;

@@ -10,7 +10,7 @@ const INTERVAL = 1000;
 /** A line at the foot of a terminal that is written again and again. What is printed meanwhile goes above it. */
 export class StatusLine {
   readonly #output: Output;
-  #text: (() => string) | undefined;
+  #text = '';
   #timer: NodeJS.Timeout | undefined;
 
   constructor(output: Output) {
@@ -19,29 +19,28 @@ export class StatusLine {
     output.on('error', () => {});
   }
 
-  /** Shows what `text` says from now on, once a second. */
+  /** Shows what `text` says from now on, asked once a second. */
   start(text: () => string): void {
-    this.#text = text;
-    this.#timer = setInterval(() => this.#draw(CLEAR), INTERVAL).unref();
-    this.#draw(CLEAR);
+    const show = (): void => {
+      // One that filled the last column, or went beyond, could not be cleared. Some terminals know no width.
+      this.#text = text().slice(0, (this.#output.columns || 80) - 1);
+      this.#output.write(CLEAR + this.#text);
+    };
+    this.#timer = setInterval(show, INTERVAL).unref();
+    show();
   }
 
   /** Leaves the terminal as it would be without it. */
   stop(): void {
-    if (!this.#text) return;
+    if (!this.#timer) return;
     clearInterval(this.#timer);
-    this.#text = undefined;
+    this.#timer = undefined;
+    this.#text = '';
     this.#output.write(CLEAR);
   }
 
-  print(line: string): void {
-    this.#draw(`${this.#text ? CLEAR : ''}${line}\n`);
-  }
-
   /** In one write, so that nothing comes in between. */
-  #draw(before: string): void {
-    // One that filled the last column, or went beyond, could not be cleared.
-    const text = this.#text?.().slice(0, (this.#output.columns ?? 80) - 1) ?? '';
-    this.#output.write(before + text);
+  print(line: string): void {
+    this.#output.write(this.#timer ? `${CLEAR}${line}\n${this.#text}` : `${line}\n`);
   }
 }

@@ -13,7 +13,7 @@ export interface CommandOptions {
 }
 
 /** What a process has in its environment, but for what the command, Node.js or `debug` would take for theirs. */
-function cleanEnv(): NodeJS.ProcessEnv {
+export function cleanEnv(): NodeJS.ProcessEnv {
   const ours = /^(?:SOCKETIO_PROXY_.*|PORT|DEBUG|NODE_OPTIONS)$/;
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)));
 }
