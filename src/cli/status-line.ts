@@ -22,8 +22,9 @@ export class StatusLine {
   /** Shows what `text` says from now on, asked once a second. */
   start(text: () => string): void {
     const show = (): void => {
-      // One that filled the last column, or went beyond, could not be cleared. Some terminals know no width.
-      this.#text = text().slice(0, (this.#output.columns || 80) - 1);
+      const { columns = 0 } = this.#output;
+      // One that filled the last column, or went beyond, could not be cleared. Some terminals know no width: 0.
+      this.#text = text().slice(0, (columns > 0 ? columns : 80) - 1);
       this.#output.write(CLEAR + this.#text);
     };
     this.#timer = setInterval(show, INTERVAL).unref();

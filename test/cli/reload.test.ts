@@ -146,7 +146,7 @@ describe('TLS', () => {
     expect(await command.ended()).toBe(0);
   });
 
-  it.each([['when they change', false], ['on SIGHUP', true]])('reads the files again %s, and keeps what is open', async (_, bySignal) => {
+  it('reads the files again when they change, and keeps what is open', async () => {
     const [host] = await startHosts(1);
     const { cert, key, replace, next } = tlsFiles();
     const { command, url } = await startCommand(['--hosts', host?.name ?? '', '--tls-cert', cert, '--tls-key', key]);
@@ -154,10 +154,24 @@ describe('TLS', () => {
     const { key: client } = await clients.connect({ url, transports: ['websocket'], ca: CERT });
     expect((await connect(url)).shown).toBe(CERT.trim());
     replace(...next);
-    if (bySignal) command.signal('SIGHUP');
     await command.line(/^a new certificate is in use, valid until 2\d{3}-/);
     expect((await connect(url)).shown).toBe(next[0].trim());
     await clients.exchange(client, 1000);
+  });
+
+  it('reads other files on SIGHUP, and these again when they change', async () => {
+    const [first, second] = [tlsFiles(), tlsFiles()];
+    second.replace(...second.next);
+    const settings = (files: typeof first): object => ({ hosts: ['127.0.0.1:1'], tlsCert: files.cert, tlsKey: files.key });
+    const config = configure(settings(first));
+    const { command, url } = await startCommand(['--config', config.path]);
+    config.write(settings(second));
+    await reload(command, /^a new certificate is in use/);
+    expect((await connect(url)).shown).toBe(second.next[0].trim());
+    const from = command.lines.length;
+    second.replace(CERT, KEY);
+    await command.line(/^a new certificate is in use/, from);
+    expect((await connect(url)).shown).toBe(CERT.trim());
   });
 
   it.each([['when they change', false], ['on SIGHUP', true]])('keeps the old ones %s and do not fit', async (_, bySignal) => {
