@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { Clients } from './support/clients';
+import { Clients, type Connected } from './support/clients';
 import { startHosts, type HostProcess } from './support/hosts';
 import { handshake, pollUrl, request } from './support/http';
 import { startProxy, type ProxyInstance } from './support/proxy';
@@ -18,28 +18,31 @@ function drainedOf(proxy: ProxyInstance): string[] {
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(() => setImmediate(resolve)));
 
-it.each<[name: string, transports: ('polling' | 'websocket')[], upgraded: boolean]>([
-  ['polling', ['polling'], false],
-  ['WebSocket', ['websocket'], false],
-  ['polling with an upgrade', ['polling', 'websocket'], true],
-])('lets Socket.IO sessions go on, and has new ones go elsewhere: %s', async (_, transports, upgraded) => {
+it('lets Socket.IO sessions go on, has new ones go elsewhere, and tells when the last one has ended', async () => {
   // Their sessions live for three seconds after their last sign.
   const [first, second] = await startHosts(2, { pingInterval: 2000, pingTimeout: 1000 }) as [HostProcess, HostProcess];
   const { proxy, url } = await startProxy({ hosts: [first.name, { host: second.name, weight: 0 }], keyExpiry: 2 });
   const clients = new Clients();
-  const client = await clients.connect({ url, transports, upgraded });
-  expect(client.host).toBe(first.name);
+  const connect = (): Promise<Connected[]> => Promise.all([
+    clients.connect({ url, transports: ['polling'] }),
+    clients.connect({ url, transports: ['websocket'] }),
+    clients.connect({ url, transports: ['polling', 'websocket'], upgraded: true }),
+  ]);
+  const sessions = await connect();
   const told = drainedOf(proxy);
   proxy.drainHost(first.name);
   proxy.setWeight(second.name, 1);
   await until('the other is up', () => proxy.hosts[1]?.state === 'up');
-  const others = await Promise.all(Array.from({ length: 5 }, () => clients.connect({ url, transports, upgraded })));
-  expect(others.map(({ host }) => host)).toEqual(others.map(() => second.name));
-  await clients.exchange(client.key, 10_000);
-  expect(await clients.host(client.key)).toBe(first.name);
+  expect((await connect()).map(({ host }) => host)).toEqual([second.name, second.name, second.name]);
+  for (const { key, host } of sessions) {
+    expect(host).toBe(first.name);
+    await clients.exchange(key, 10_000);
+    expect(await clients.host(key)).toBe(first.name);
+  }
+  expect(proxy.hosts[0]).toMatchObject({ sessions: 3, tunnels: 2 });
   expect(told).toEqual([]);
   const drained = once(proxy, 'drained');
-  await clients.close(client.key);
+  await Promise.all(sessions.map(({ key }) => clients.close(key)));
   expect(await drained).toEqual([first.name]);
   expect(proxy.hosts[0]).toMatchObject({ sessions: 0, tunnels: 0, requests: 0, draining: true });
 });

@@ -55,7 +55,7 @@ describe('hosts', () => {
   it('counts a session by polling until it has expired', async () => {
     const { proxy, url } = await before([await startSessionHost(100)], { keyExpiry: 1 });
     const sid = await handshake(url);
-    const end = Date.now() + 2500;
+    const end = Date.now() + 1700;
     while (Date.now() < end) {
       await request(pollUrl(url, sid), { method: 'POST', body: '2' });
       expect(proxy.hosts[0]?.sessions).toBe(1);
