@@ -21,7 +21,7 @@ const MAX_EXPIRING = 5000;
  * the WebSocket may also have been an upgrade that failed, whose session goes on by polling, and as a rule within that
  * time. Where it does so later, the store is asked.
  */
-const ENDED_LIFE = 5000;
+const ENDED_LIFE = 3000;
 
 /** The pair sid → host, as this proxy knows it. */
 export interface Binding extends Bagged, Scheduled {

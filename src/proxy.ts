@@ -82,9 +82,11 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   /**
    * Does not listen yet, unless the `server` that it is given does.
    *
-   * @param internals is not for users: it may change with any version.
    * @throws TypeError that names the option, what was expected and what was received.
    */
+  constructor(options: ProxyOptions);
+  /** @internal */
+  constructor(options: ProxyOptions, internals: ProxyInternals);
   constructor(options: ProxyOptions, internals: ProxyInternals = {}) {
     super();
     const resolved = this.#options = resolveOptions(options);
