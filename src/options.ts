@@ -15,9 +15,10 @@ import type { SessionStore } from './session-store';
  */
 export interface ProxyOptions {
   /**
-   * The Redis client that holds the bindings: `createClient()` of the package `redis`. One that is not open yet is
-   * opened when the proxy starts to listen, and closed by `close()`; one that is open stays the caller's.
-   * Mandatory, unless `store` is given.
+   * The Redis client that holds the bindings: of the package `redis` (version 2 or later; single, Cluster or Sentinel)
+   * or `ioredis` (version 5 or later; `Redis` or `Cluster`). One that is not open yet is opened when the proxy starts
+   * to listen, and closed by `close()`; one that is open, or opens itself, stays the caller's. Its `error` events are
+   * listened to from now on, and become `degraded`. Mandatory, unless `store` is given.
    */
   redisClient?: RedisClient;
   /** A store of bindings other than Redis, such as `new MemoryStore()`. Excludes `redisClient`. */

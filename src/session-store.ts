@@ -21,12 +21,13 @@ export interface SessionStore {
   unbind(sid: string): Promise<void>;
   /**
    * Tells of the store's own state, where it has one: `failed` when it becomes unable to serve, `ready` when it can
-   * serve again (its contents may be gone by then). Listening starts with the first call, and ends with `close`.
+   * serve again (its contents may be gone by then). Called once,
+   * before `open`; listening ends with `close`.
    */
   watch?(failed: (error: Error) => void, ready: () => void): void;
   /**
-   * Opens what has to be opened before the first call. Rejects when that fails for good. Calls that are made before it
-   * has resolved wait, or reject.
+   * Opens what has to be opened before the first call. It is called again after it has rejected. Calls that are made
+   * before it has resolved wait, or reject.
    */
   open?(): Promise<void>;
   /** Closes what `open` opened, and nothing else. Called even where `open` was not. */

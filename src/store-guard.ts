@@ -13,6 +13,9 @@ const PROBE_TIMEOUT = 10_000;
 /** The share of `storeTimeout` that a look-up may take: with the default, its request is answered within a second. */
 const READ_SHARE = 0.8;
 
+/** How many calls may be left unanswered: a client keeps what it cannot send, for as long as it takes. */
+const MAX_LATE = 10_000;
+
 export interface StoreGuardEvents {
   /** The store has failed; the first of a row of failures. */
   degraded: [error: Error];
@@ -35,7 +38,12 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   readonly #store: SessionStore;
   readonly #timeout: number;
   readonly #closing = new AbortController();
+  #started = false;
+  /** It is opened, or being opened: not again, before that has failed. */
+  #opened = false;
   #degraded = false;
+  /** How many calls have missed their deadline, and still have not ended. */
+  #late = 0;
   /** The store answers nothing, where a degraded one may still answer reads (`READONLY`, `OOM`). */
   #silent = false;
   /** Ends the pause before the next attempt to reach the store. */
@@ -45,15 +53,8 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     super();
     this.#store = store;
     this.#timeout = timeout;
-  }
-
-  get degraded(): boolean {
-    return this.#degraded;
-  }
-
-  /** Opens the store, and begins to listen to what it tells of itself. */
-  start(): void {
-    this.#store.watch?.(
+    // From now on, as an error that nobody listens for would end the process.
+    store.watch?.(
       (error) => {
         // A client's errors are those of its connection, not of one command.
         this.#silent = true;
@@ -61,14 +62,29 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
       },
       () => this.#connected(),
     );
-    void this.#open();
+  }
+
+  get degraded(): boolean {
+    return this.#degraded;
+  }
+
+  /** Opens the store. */
+  start(): void {
+    this.#started = true;
+    void this.#open().catch((error: unknown) => this.#fail(toError(error)));
+    if (!this.#degraded) return;
+    // It has failed before, and was not to be asked yet.
+    void this.#probe();
+    this.#wake();
   }
 
   async #open(): Promise<void> {
+    this.#opened = true;
     try {
       await this.#store.open?.();
     } catch (error) {
-      this.#fail(toError(error));
+      this.#opened = false;
+      throw error;
     }
   }
 
@@ -114,13 +130,19 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
 
   /** Rejects when the store has not answered within the deadline; what it answers then is of no interest. */
   async #within<T>(ask: () => Promise<T>, ms = this.#timeout): Promise<T> {
+    if (this.#late >= MAX_LATE) throw new StoreError(`the session store has ${MAX_LATE} calls left to answer`);
     let callOff = (): void => {};
+    const answer = ask();
     const late = new Promise<never>((_, reject) => {
-      const error = (): StoreError => new StoreError(`the session store did not answer within ${ms} ms`);
-      callOff = startDeadline(ms, () => reject(error()));
+      callOff = startDeadline(ms, () => {
+        this.#late += 1;
+        const ended = (): number => this.#late -= 1;
+        answer.then(ended, ended);
+        reject(new StoreError(`the session store did not answer within ${ms} ms`));
+      });
     });
     try {
-      return await Promise.race([ask(), late]);
+      return await Promise.race([answer, late]);
     } finally {
       callOff();
     }
@@ -131,7 +153,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     this.#degraded = true;
     debug('degraded: %s', error.message);
     this.emit('degraded', error);
-    void this.#probe();
+    if (this.#started) void this.#probe();
   }
 
   /** Asks the store until it answers, one call at a time: one that hangs is left to end when the store is back. */
@@ -141,6 +163,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
       await this.#pause();
       if (signal.aborted) return;
       try {
+        if (!this.#opened) await this.#within(() => this.#open(), PROBE_TIMEOUT);
         // The empty sid is never bound by a proxy, so this writes, reads and leaves nothing.
         await this.#within(() => this.#store.bind('', '', 1), PROBE_TIMEOUT);
         this.#recover();

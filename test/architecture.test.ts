@@ -11,7 +11,7 @@ const ORDER = [
   'index', 'store-tests', 'store-clauses', 'store-bench', 'proxy', 'server', 'router', 'forwarder', 'tunnel',
   'exchange', 'route', 'connections', 'connection', 'request-body', 'response-parser', 'headers', 'sniffer',
   'discovery', 'health-checker', 'bindings', 'store-guard', 'options', 'host-options', 'dns', 'hosts', 'balance', 'host',
-  'redis-store', 'session-store', 'errors', 'checks', 'agenda', 'bag', 'deadline',
+  'redis-store', 'redis-clients', 'session-store', 'errors', 'checks', 'agenda', 'bag', 'deadline',
 ];
 
 const MAX_LINES = 300;

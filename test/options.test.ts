@@ -198,8 +198,8 @@ describe('the store', () => {
     ['redis://localhost', "'redis://localhost'"], [6379, '6379'], [{}, '{}'], [createClient, '[Function: createClient'],
     [new MemoryStore(), 'MemoryStore {'], [{ isOpen: true, get: method }, '{ isOpen: true, get: [Function: method] }'],
   ])('is refused in the place of a Redis client: %p', (redisClient, received) => {
-    expect(messageOf({ redisClient, hosts }))
-      .toContain(`'redisClient' must be a client of the package 'redis' (version 4 or later), received ${received}`);
+    const expected = "a client of the package 'redis' (version 2 or later) or 'ioredis' (version 5 or later)";
+    expect(messageOf({ redisClient, hosts })).toContain(`'redisClient' must be ${expected}, received ${received}`);
   });
 
   it.each([[5, '5'], [null, 'null'], [[], '[]'], [/a/, '/a/']])('is refused the keyPrefix %p', (prefix, received) => {

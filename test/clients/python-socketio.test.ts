@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Connected } from '../support/clients';
 import { startHosts, type HostProcess } from '../support/hosts';
 import { startProxy, type Started } from '../support/proxy';
@@ -31,9 +30,8 @@ describe.each([
       expect(transport).toBe(transports.at(-1));
       await clients.call('exchange', key);
       expect(await clients.call('host', key)).toBe(host);
-      const [ended] = hosts.filter((each) => each.name === host);
-      if (!ended) throw new Error(`${host} is no host`);
-      await Promise.all([once(ended, 'disconnect'), clients.call('close', key)]);
+      // The host need not hear of it: a threaded client may end its writing before its last packets have left.
+      await clients.call('close', key);
     }
     tested('Client', name, await clients.versionOf('python-socketio'));
   });

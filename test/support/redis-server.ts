@@ -1,16 +1,37 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+
+/** The servers that can be started here: Redis, and Valkey where it is installed. */
+export const SERVERS = ['redis-server', 'valkey-server'].filter((program, i) => i === 0 || isOnPath(program));
+
+/** As the program itself says. */
+export async function versionOfServer(program: string): Promise<string> {
+  const { stdout } = await promisify(execFile)(program, ['--version']);
+  return /v=([\d.]+)/.exec(stdout)?.[1] ?? '';
+}
+
+export interface LaunchOptions {
+  program?: string | undefined;
+  /** A folder that is kept when the server ends; without it, it has one of its own. */
+  dir?: string | undefined;
+}
 
 /** Starts a redis-server that keeps nothing on disk, and resolves when it takes connections. */
-export async function spawnRedis(port?: number, args: string[] = []): Promise<{ port: number; child: ChildProcess }> {
+export async function spawnRedis(
+  port?: number,
+  args: string[] = [],
+  options: LaunchOptions = {},
+): Promise<{ port: number; child: ChildProcess }> {
   for (;;) {
+    // A cluster's nodes talk on ports 10,000 higher.
     const candidate = port ?? randomInt(20_000, 32_000);
-    const child = launchRedis(candidate, args);
+    const child = launchRedis(candidate, args, options);
     if (await isReady(child)) return { port: candidate, child };
     if (port !== undefined) throw new Error(`redis-server did not start on port ${port}`);
     // Another process has that port: try one more.
@@ -18,12 +39,14 @@ export async function spawnRedis(port?: number, args: string[] = []): Promise<{ 
 }
 
 /** Starts a redis-server that keeps nothing on disk by itself; it may take a while until it takes connections. */
-export function launchRedis(port: number, args: string[]): ChildProcess {
+export function launchRedis(port: number, args: string[], { program = 'redis-server', dir }: LaunchOptions = {}): ChildProcess {
   // A folder of its own: a replica writes a file when it synchronises, which the next server there would load.
-  const dir = mkdtempSync(join(tmpdir(), 'redis-'));
-  const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir];
-  const child = spawn('redis-server', [...fixed, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-  child.once('exit', () => rmSync(dir, { recursive: true, force: true }));
+  const folder = dir ?? mkdtempSync(join(tmpdir(), 'redis-'));
+  const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder];
+  const keeping = args.includes('--sentinel') ? [] : ['--save', '', '--appendonly', 'no'];
+  // The arguments first: a file of settings may stand there, and nowhere else.
+  const child = spawn(program, [...args, ...fixed, ...keeping], { stdio: ['ignore', 'pipe', 'inherit'] });
+  if (dir === undefined) child.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   return child;
 }
 
@@ -32,7 +55,7 @@ async function isReady(child: ChildProcess): Promise<boolean> {
   const lines = createInterface(child.stdout);
   const ready = new Promise<boolean>((resolve) => {
     lines.on('line', (line) => {
-      if (line.includes('Ready to accept connections')) resolve(true);
+      if (/Ready to accept connections|Sentinel ID is/.test(line)) resolve(true);
     });
     child.on('exit', () => resolve(false));
   });
@@ -40,4 +63,15 @@ async function isReady(child: ChildProcess): Promise<boolean> {
     throw error as Error;
   });
   return Promise.race([ready, failed]);
+}
+
+function isOnPath(program: string): boolean {
+  return (process.env.PATH ?? '').split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
 }

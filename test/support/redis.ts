@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
 import { onCleanup } from './cleanup';
-import { launchRedis, spawnRedis } from './redis-server';
+import { launchRedis, spawnRedis, type LaunchOptions } from './redis-server';
 
 /** A client as the package `redis` makes it, open, with no retries beyond what the package does by default. */
 export type TestClient = ReturnType<typeof createClient>;
@@ -35,16 +35,18 @@ export async function openClient(url = sharedRedisUrl()): Promise<TestClient> {
 export class RedisProcess {
   readonly port: number;
   #child: ChildProcess | undefined;
+  readonly #options: LaunchOptions;
 
-  private constructor(port: number, child: ChildProcess) {
+  private constructor(port: number, child: ChildProcess, options: LaunchOptions) {
     this.port = port;
     this.#child = child;
+    this.#options = options;
     onCleanup(() => this.kill());
   }
 
-  static async start(args: string[] = []): Promise<RedisProcess> {
-    const { port, child } = await spawnRedis(undefined, args);
-    return new RedisProcess(port, child);
+  static async start(args: string[] = [], options: LaunchOptions = {}): Promise<RedisProcess> {
+    const { port, child } = await spawnRedis(undefined, args, options);
+    return new RedisProcess(port, child, options);
   }
 
   get url(): string {
@@ -54,7 +56,7 @@ export class RedisProcess {
   /** Starts it again on the same port, empty. */
   async restart(args: string[] = []): Promise<void> {
     await this.kill();
-    this.#child = (await spawnRedis(this.port, args)).child;
+    this.#child = (await spawnRedis(this.port, args, this.#options)).child;
   }
 
   /** Starts it again with so much data that it loads for some seconds, in which it answers `LOADING`. */
@@ -62,8 +64,9 @@ export class RedisProcess {
     await this.kill();
     const dir = mkdtempSync(join(tmpdir(), 'redis-'));
     onCleanup(() => rmSync(dir, { recursive: true, force: true }));
-    const args = ['--dir', dir, '--enable-debug-command', 'yes'];
-    const { child } = await spawnRedis(this.port, args);
+    const args = ['--enable-debug-command', 'yes'];
+    const options = { ...this.#options, dir };
+    const { child } = await spawnRedis(this.port, args, options);
     this.#child = child;
     const client = await openClient(this.url);
     await client.sendCommand(['DEBUG', 'POPULATE', '3000']);
@@ -72,7 +75,7 @@ export class RedisProcess {
     await this.kill();
     // One millisecond a key, with a look at its clients every kilobyte.
     const slowly = ['--key-load-delay', '1000', '--loading-process-events-interval-bytes', '1024'];
-    this.#child = launchRedis(this.port, [...args, ...slowly]);
+    this.#child = launchRedis(this.port, [...args, ...slowly], options);
   }
 
   async kill(): Promise<void> {

@@ -1,0 +1,227 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
+/**
+ * A Redis client of a family that is known: of the package `redis` from version 2 (`createClient`, from version 4 also
+ * `createCluster`, from version 5 also `createSentinel`), or of `ioredis` from version 5 (`Redis`, `Cluster`). Declared
+ * by what all of them have, so that none of the packages need be installed; which family it is, is seen at run time.
+ */
+export interface RedisClient {
+  get(...args: never[]): unknown;
+  ttl(...args: never[]): unknown;
+  expire(...args: never[]): unknown;
+  del(...args: never[]): unknown;
+  on(...args: never[]): unknown;
+  off(...args: never[]): unknown;
+}
+
+type Listener = (...args: unknown[]) => void;
+
+interface Emitter {
+  on(event: string, listener: Listener): unknown;
+  off(event: string, listener: Listener): unknown;
+}
+
+/** A client of any family, as the store uses it. */
+export interface RedisConnection {
+  /** What tells of the connection: `error`, and `ready` where the family has it. */
+  readonly events: Emitter;
+  /** It was opened, by anyone; whether it is connected is another matter. */
+  readonly isOpen: () => boolean;
+  open(): Promise<unknown>;
+  /** Does not wait for a server that may be gone. */
+  close(): unknown;
+  /** The value and its remaining life in seconds, asked for in one write and no transaction. */
+  read(key: string): Promise<readonly unknown[]>;
+  expire(key: string, seconds: number): Promise<unknown>;
+  set(key: string, seconds: number, value: string): Promise<unknown>;
+  del(key: string): Promise<unknown>;
+}
+
+/** What a client's family needs; `undefined` when it is of none. */
+export function connectionOf(client: unknown): RedisConnection | undefined {
+  if (isNodeRedis(client)) return ofNodeRedis(client);
+  if (isIoRedis(client)) return ofIoRedis(client);
+  if (isCallbackRedis(client)) return ofCallbackRedis(client);
+  return undefined;
+}
+
+/** `redis` from version 4: every method returns a promise, and it is opened by `connect()`. */
+interface NodeRedis extends Emitter, NodeRedisCommands {
+  readonly isOpen: boolean;
+  connect(): Promise<unknown>;
+}
+
+interface NodeRedisCommands {
+  get(key: string): Promise<unknown>;
+  ttl(key: string): Promise<unknown>;
+  expire(key: string, seconds: number): Promise<unknown>;
+  setEx(key: string, seconds: number, value: string): Promise<unknown>;
+  del(key: string): Promise<unknown>;
+}
+
+const NODE_REDIS_COMMANDS = ['get', 'ttl', 'expire', 'setEx', 'del'] as const;
+
+function isNodeRedis(value: unknown): value is NodeRedis {
+  return has(value, [...NODE_REDIS_COMMANDS, 'connect', 'on', 'off']) &&
+    typeof Reflect.get(value, 'isOpen') === 'boolean';
+}
+
+function ofNodeRedis(client: NodeRedis): RedisConnection {
+  const commands = nodeRedisCommandsOf(client);
+  let opening: Promise<unknown> = Promise.resolve();
+  // `destroy` from version 5 on, `disconnect` in 4.
+  const close = (): unknown => call(client, has(client, ['destroy']) ? 'destroy' : 'disconnect');
+  const connection: RedisConnection = {
+    events: client,
+    isOpen: () => client.isOpen,
+    open: () => opening = client.connect(),
+    // A cluster's client goes on opening connections when it is closed meanwhile.
+    close: () => has(client, ['nodeClient']) ? opening.then(close, () => {}) : close(),
+    // Commands of one turn leave in one write.
+    read: (key) => Promise.all([commands.get(key), commands.ttl(key)]),
+    expire: (key, seconds) => commands.expire(key, seconds),
+    set: (key, seconds, value) => commands.setEx(key, seconds, value),
+    del: (key) => commands.del(key),
+  };
+  return isSentinel(commands) ? sharingOneLease(connection, commands) : connection;
+}
+
+function nodeRedisCommandsOf(client: NodeRedis): NodeRedisCommands {
+  // In legacy mode (4) the client's own methods take callbacks. Outside of it `v4` throws.
+  const options: unknown = Reflect.get(client, 'options');
+  if (has(options, []) && Reflect.get(options, 'legacyMode') === true) {
+    const v4: unknown = Reflect.get(client, 'v4');
+    if (isNodeRedisCommands(v4)) return v4;
+  }
+  // A command's own timeout (5 s by default in 6) costs a fifth of what a handshake does, and the store has a deadline
+  // in any case.
+  if (!has(client, ['withCommandOptions'])) return client;
+  const bare = call(client, 'withCommandOptions', { timeout: undefined });
+  return isNodeRedisCommands(bare) ? bare : client;
+}
+
+function isNodeRedisCommands(value: unknown): value is NodeRedisCommands {
+  return has(value, NODE_REDIS_COMMANDS);
+}
+
+/** What `createSentinel` makes. */
+interface Sentinel {
+  multi(): { get(key: string): { ttl(key: string): { execAsPipeline(): Promise<unknown[]> } } };
+}
+
+function isSentinel(value: object): value is Sentinel {
+  return has(value, ['getSentinelNode', 'multi']);
+}
+
+/**
+ * A Sentinel client lends its connection to one command, and lets others share it only once it has: of those that are
+ * given to it in one turn, each waits for the answer to the one before. So the first of a turn goes alone, and the
+ * others a turn later.
+ */
+function sharingOneLease(connection: RedisConnection, client: Sentinel): RedisConnection {
+  let turn: Promise<void> | undefined;
+  const start = async <T>(command: () => Promise<T>): Promise<T> => {
+    if (turn) await turn;
+    else turn = nextTurn().then(() => turn = undefined);
+    return command();
+  };
+  return {
+    ...connection,
+    read: (key) => start(() => client.multi().get(key).ttl(key).execAsPipeline()),
+    expire: (key, seconds) => start(() => connection.expire(key, seconds)),
+    set: (key, seconds, value) => start(() => connection.set(key, seconds, value)),
+    del: (key) => start(() => connection.del(key)),
+  };
+}
+
+/** `Redis` and `Cluster` of `ioredis`. With `lazyConnect` it is opened by `connect()`, else as it is made. */
+interface IoRedis extends Emitter {
+  readonly status: string;
+  connect(): Promise<unknown>;
+  disconnect(): void;
+  pipeline(): { get(key: string): { ttl(key: string): { exec(): Promise<[unknown, unknown][] | null> } } };
+  expire(key: string, seconds: number): Promise<unknown>;
+  setex(key: string, seconds: number, value: string): Promise<unknown>;
+  del(key: string): Promise<unknown>;
+}
+
+function isIoRedis(value: unknown): value is IoRedis {
+  return has(value, ['get', 'ttl', 'expire', 'setex', 'del', 'pipeline', 'connect', 'disconnect', 'on', 'off']) &&
+    typeof Reflect.get(value, 'status') === 'string';
+}
+
+function ofIoRedis(client: IoRedis): RedisConnection {
+  return {
+    events: client,
+    isOpen: () => client.status !== 'wait' && client.status !== 'end',
+    open: () => client.connect(),
+    close: () => client.disconnect(),
+    read: async (key) => {
+      // Alone each command would be a write of its own.
+      const results = await client.pipeline().get(key).ttl(key).exec() ?? [];
+      return results.map(([error, reply]) => {
+        if (error) throw toError(error);
+        return reply;
+      });
+    },
+    expire: (key, seconds) => client.expire(key, seconds),
+    set: (key, seconds, value) => client.setex(key, seconds, value),
+    del: (key) => client.del(key),
+  };
+}
+
+type Callback<T> = (error: unknown, reply: T) => void;
+
+/** `redis` 2 and 3: every method takes a callback, and it is open from the start. */
+interface CallbackRedis extends Emitter {
+  batch(): { get(key: string): { ttl(key: string): { exec(callback: Callback<unknown[]>): void } } };
+  expire(key: string, seconds: number, callback: Callback<unknown>): void;
+  setex(key: string, seconds: number, value: string, callback: Callback<unknown>): void;
+  del(key: string, callback: Callback<unknown>): void;
+}
+
+function isCallbackRedis(value: unknown): value is CallbackRedis {
+  return has(value, ['get', 'ttl', 'expire', 'setex', 'del', 'batch', 'end', 'on', 'off']) &&
+    typeof Reflect.get(value, 'connected') === 'boolean';
+}
+
+function ofCallbackRedis(client: CallbackRedis): RedisConnection {
+  return {
+    events: client,
+    isOpen: () => true,
+    open: () => Promise.resolve(),
+    close: () => {},
+    read: async (key) => {
+      // A batch is one write. It never fails as a whole: errors stand among the replies.
+      const replies = await answerOf<unknown[]>((callback) => client.batch().get(key).ttl(key).exec(callback));
+      for (const reply of replies) if (reply instanceof Error) throw reply;
+      return replies;
+    },
+    expire: (key, seconds) => answerOf((callback) => client.expire(key, seconds, callback)),
+    set: (key, seconds, value) => answerOf((callback) => client.setex(key, seconds, value, callback)),
+    del: (key) => answerOf((callback) => client.del(key, callback)),
+  };
+}
+
+function answerOf<T>(ask: (callback: Callback<T>) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    ask((error, reply) => {
+      if (error) reject(toError(error));
+      else resolve(reply);
+    });
+  });
+}
+
+function has(value: unknown, methods: readonly string[]): value is object {
+  return typeof value === 'object' && value !== null &&
+    methods.every((name) => typeof Reflect.get(value, name) === 'function');
+}
+
+function call(target: object, method: string, ...args: unknown[]): unknown {
+  const value: unknown = Reflect.get(target, method);
+  return typeof value === 'function' ? Reflect.apply(value, target, args) : undefined;
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
