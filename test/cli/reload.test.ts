@@ -67,8 +67,9 @@ describe('SIGHUP', () => {
   });
 
   it('keeps a host that other proxies may have sessions on, until it is gone', async () => {
-    const [old, kept] = await startHosts(2);
-    const config = configure({ hosts: [old?.name] });
+    const [old, dead, kept] = await startHosts(3);
+    await dead?.kill();
+    const config = configure({ hosts: [old?.name, dead?.name] });
     const redis = ['--redis', sharedRedisUrl(), '--key-prefix', uniqueKeyPrefix()];
     const [{ url: otherUrl }, { command, url }] = await Promise.all([
       startCommand(['--hosts', old?.name ?? '', ...redis]), startCommand(['--config', config.path, '--check-interval', '50', ...redis]),
@@ -77,6 +78,8 @@ describe('SIGHUP', () => {
     config.write({ hosts: [kept?.name] });
     await reload(command, /read again/);
     await command.line(new RegExp(`^${old?.name} is drained$`));
+    // Those that may go are looked for in their order.
+    await command.line(new RegExp(`^${dead?.name} is removed$`));
     expect((await request(pollUrl(url, sid), { method: 'POST', body: '40' })).body).toBe('ok');
     await old?.kill();
     await command.line(new RegExp(`^${old?.name} is removed$`));
