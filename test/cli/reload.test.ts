@@ -129,6 +129,8 @@ async function connect(url: string): Promise<{ socket: TLSSocket; shown: string 
   const socket = tls.connect({ port: Number(new URL(url).port), host: '127.0.0.1', rejectUnauthorized: false });
   onCleanup(() => socket.destroy());
   await once(socket, 'secureConnect');
+  // A command that ends may reset it.
+  socket.on('error', () => {});
   return { socket, shown: socket.getPeerX509Certificate()?.toString().trim() ?? '' };
 }
 
