@@ -27,6 +27,8 @@ async function main(): Promise<number> {
     return 0;
   }
   const status = new StatusLine(process.stdout);
+  // SIGHUP, which a terminal sends that is closed, reloads; but who started it there means to end it.
+  if (process.stdout.isTTY) process.stdout.once('error', () => process.kill(process.pid, 'SIGTERM'));
   return run(settings, {
     log: new Log(settings.log, status),
     status: showsStatus(settings) ? status : undefined,

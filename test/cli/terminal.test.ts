@@ -21,6 +21,7 @@ class Terminal {
     child.stdout.on('data', (chunk: Buffer) => (this.written += chunk.toString()));
     this.ended = once(child, 'close');
     this.type = (text) => void child.stdin.write(text);
+    this.close = () => void child.kill('SIGKILL');
     onCleanup(async () => {
       child.stdin.end();
       child.kill('SIGKILL');
@@ -29,6 +30,8 @@ class Terminal {
   }
 
   readonly type: (text: string) => void;
+  /** Takes the terminal away, as a window that is closed. */
+  readonly close: () => void;
 
   async shows(pattern: RegExp): Promise<RegExpExecArray | null> {
     await until(`the terminal shows ${String(pattern)}`, () => pattern.test(this.written));
@@ -56,6 +59,15 @@ describe('on a terminal', () => {
     expect(await terminal.ended).toEqual([0, null]);
     expect(terminal.screen.filter((line) => STATUS.test(line))).toEqual([]);
     expect(terminal.screen.slice(-2)).toEqual(['closed', '']);
+  });
+
+  it('drains and ends when the terminal is closed', async () => {
+    const host = await startHost();
+    const terminal = new Terminal(['--hosts', host.name]);
+    const url = (await terminal.shows(/listening on (http:\S+\d):/))?.[1] ?? '';
+    await handshake(url);
+    terminal.close();
+    await until('it has ended', () => handshake(url).then(() => false, () => true));
   });
 
   it.each<[name: string, args: string[], env: NodeJS.ProcessEnv]>([
