@@ -1,7 +1,10 @@
 import { EventEmitter } from 'node:events';
 import createDebug from 'debug';
 import { LRUCache } from 'lru-cache';
+import { Agenda, type Scheduled } from './agenda';
 import { Bag, type Bagged } from './bag';
+import type { Host } from './host';
+import type { Hosts } from './hosts';
 import { StoreGuard } from './store-guard';
 import type { SessionStore } from './session-store';
 
@@ -10,11 +13,20 @@ const debug = createDebug('socket.io-proxy:bindings');
 /** How many bindings are written at once when all must be. */
 const BATCH = 500;
 
+/** The most bindings that are looked at in one go when their time has come. */
+const MAX_EXPIRING = 5000;
+
+/**
+ * How long a session counts as alive whose WebSocket has ended, in ms. Engine.IO ends a session with its transport. But
+ * the WebSocket may also have been an upgrade that failed, whose session goes on by polling, and as a rule within that
+ * time. Where it does so later, the store is asked.
+ */
+const ENDED_LIFE = 3000;
+
 /** The pair sid → host, as this proxy knows it. */
-export interface Binding extends Bagged {
+export interface Binding extends Bagged, Scheduled {
   readonly sid: string;
-  /** The host's name. */
-  readonly host: string;
+  readonly host: Host;
   /** How long the store keeps it after it was stored, in seconds. */
   readonly ttl: number;
   /** When it was last used, and stored (or 0): ms since the epoch. */
@@ -22,6 +34,10 @@ export interface Binding extends Bagged {
   storedAt: number;
   /** How many requests and WebSockets of the session are open. */
   holds: number;
+  /** It can be found here. One that cannot may still be held. */
+  cached: boolean;
+  /** The host's era in which it was counted as one of its sessions. */
+  era: number;
 }
 
 export interface BindingsOptions {
@@ -41,17 +57,20 @@ export interface BindingsEvents {
  * what could not be stored is stored once it is back.
  */
 export class Bindings extends EventEmitter<BindingsEvents> {
+  readonly #hosts: Hosts;
   readonly #guard: StoreGuard;
   readonly #keyExpiry: number;
   readonly #cache: LRUCache<string, Binding>;
   readonly #held = new Bag<Binding>();
+  readonly #expiries = new Agenda<Binding>();
   #sweeping: NodeJS.Timeout | undefined;
   #rewriting = false;
 
-  constructor(store: SessionStore, { keyExpiry, cacheSize, storeTimeout }: BindingsOptions) {
+  constructor(store: SessionStore, hosts: Hosts, { keyExpiry, cacheSize, storeTimeout }: BindingsOptions) {
     super();
+    this.#hosts = hosts;
     this.#keyExpiry = keyExpiry;
-    this.#cache = new LRUCache({ max: cacheSize });
+    this.#cache = new LRUCache({ max: cacheSize, dispose: (binding) => this.#dropped(binding) });
     this.#guard = new StoreGuard(store, storeTimeout);
     this.#guard.on('degraded', (error) => this.emit('degraded', error));
     this.#guard.on('recovered', () => this.emit('recovered'));
@@ -63,7 +82,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     return this.#guard.degraded;
   }
 
-  /** Opens the store, and begins to renew the bindings that are held. */
+  /** Opens the store, and begins to renew the bindings that are held, and to forget those that have expired. */
   start(): void {
     this.#guard.start();
     // An eighth of the shortest life finds each binding well before it has lived half of it.
@@ -77,13 +96,12 @@ export class Bindings extends EventEmitter<BindingsEvents> {
    *
    * @param lifetime how long the session lives without a sign of its client, in seconds.
    */
-  async bind(sid: string, host: string, lifetime: number): Promise<Binding> {
+  async bind(sid: string, host: Host, lifetime: number): Promise<Binding> {
     // A third more than it lives, so that it need not be renewed on every use (see `#freshen`).
     const ttl = Math.max(this.#keyExpiry, Math.ceil((lifetime * 4) / 3));
-    const binding: Binding = { sid, host, ttl, usedAt: Date.now(), storedAt: Date.now(), holds: 0, place: -1 };
-    this.#cache.set(sid, binding);
-    if (!await this.#guard.bind(sid, host, ttl)) binding.storedAt = 0;
-    debug('%s → %s for %d s', sid, host, ttl);
+    const binding = this.#remember(sid, host, ttl);
+    if (!await this.#guard.bind(sid, host.name, ttl)) binding.storedAt = 0;
+    debug('%s → %s for %d s', sid, host.name, ttl);
     return binding;
   }
 
@@ -98,6 +116,8 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     // Another proxy may have used the session since: the store knows.
     if (isExpired(binding, now)) return this.#lookUp(sid);
     binding.usedAt = now;
+    // Its host has refused connections in the meantime, and yet it is used.
+    if (binding.era !== binding.host.era) this.#count(binding);
     this.#freshen(binding, now);
     return binding;
   }
@@ -122,9 +142,23 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   release(binding: Binding): void {
     binding.holds -= 1;
     binding.usedAt = Date.now();
-    if (binding.holds === 0) this.#held.delete(binding);
+    if (binding.holds === 0) {
+      this.#held.delete(binding);
+      if (!binding.cached) this.#discount(binding);
+    }
     // The session may be used next through another proxy, which knows of it only from the store.
     this.#freshen(binding, binding.usedAt);
+  }
+
+  /**
+   * Takes in that a WebSocket which came with the sid has ended, and with it, as it seems, the session: unless it is
+   * used again, it no longer counts from soon on. The store keeps its binding.
+   */
+  fade(binding: Binding): void {
+    // Where this proxy alone knows it, nobody could be asked should it go on.
+    if (binding.holds > 0 || !binding.cached || binding.storedAt === 0 || this.#guard.degraded) return;
+    binding.usedAt = Math.min(binding.usedAt, Date.now() - binding.ttl * 1000 + ENDED_LIFE);
+    this.#expiries.set(binding, expiryOf(binding));
   }
 
   async close(): Promise<void> {
@@ -133,24 +167,52 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   }
 
   async #lookUp(sid: string): Promise<Binding | undefined> {
-    const host = await this.#guard.find(sid, this.#keyExpiry);
+    const name = await this.#guard.find(sid, this.#keyExpiry);
+    if (name !== undefined && !this.#hosts.get(name)) await this.#hosts.seek();
     // A binding made here in the meantime knows more than the store's answer.
     const known = this.#cache.get(sid);
     if (known && !isExpired(known, Date.now())) return known;
-    if (host === undefined) {
-      this.#cache.delete(sid);
-      return undefined;
-    }
+    const host = name === undefined ? undefined : this.#hosts.get(name);
+    if (host) return this.#remember(copyOf(sid), host, this.#keyExpiry);
+    // Never trusted as an address: who can write to the store could make the proxy send requests anywhere.
+    if (name !== undefined) debug('%s is bound to %s, which is no host', sid, name);
+    this.#cache.delete(sid);
+    return undefined;
+  }
+
+  #remember(sid: string, host: Host, ttl: number): Binding {
     const now = Date.now();
-    const ttl = this.#keyExpiry;
-    const binding = { sid: copyOf(sid), host, ttl, usedAt: now, storedAt: now, holds: 0, place: -1 };
-    this.#cache.set(binding.sid, binding);
+    const binding: Binding = {
+      sid, host, ttl, usedAt: now, storedAt: now, holds: 0, place: -1, due: -1, cached: true, era: host.era,
+    };
+    this.#cache.set(sid, binding);
+    this.#count(binding);
+    this.#expiries.set(binding, expiryOf(binding));
     return binding;
+  }
+
+  /** The cache has it no longer. */
+  #dropped(binding: Binding): void {
+    binding.cached = false;
+    this.#expiries.delete(binding);
+    if (binding.holds === 0) this.#discount(binding);
+  }
+
+  #count(binding: Binding): void {
+    binding.era = binding.host.era;
+    binding.host.sessions += 1;
+  }
+
+  #discount({ host, era }: Binding): void {
+    if (era !== host.era) return;
+    host.sessions -= 1;
+    this.#hosts.settle(host);
   }
 
   /** Renews in the store what has lived a quarter of its time there, so that it always outlives its last use by ¾. */
   #freshen(binding: Binding, now: number): void {
-    if (now - binding.storedAt > binding.ttl * 250 && !this.#guard.degraded) void this.#renew(binding, now);
+    if (now - binding.storedAt <= binding.ttl * 250 || this.#guard.degraded || binding.host.removed) return;
+    void this.#renew(binding, now);
   }
 
   async #renew(binding: Binding, now: number): Promise<void> {
@@ -169,12 +231,25 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     }
     // Unbound in the meantime: it is not to come back.
     const alive = this.#cache.has(sid) || this.#held.has(binding);
-    return !alive || this.#guard.bind(sid, host, ttl);
+    return !alive || this.#guard.bind(sid, host.name, ttl);
   }
 
   #sweep(): void {
     const now = Date.now();
     for (const binding of this.#held.items) this.#freshen(binding, now);
+    this.#expire();
+  }
+
+  /** Forgets here what has expired, and so counts no longer; in the store it expires by itself. */
+  #expire(): void {
+    const now = Date.now();
+    const due = this.#expiries.take(now, MAX_EXPIRING);
+    for (const binding of due) {
+      if (isExpired(binding, now)) this.#cache.delete(binding.sid);
+      // It was used in the meantime. While it is held it is as if it were used now.
+      else this.#expiries.set(binding, binding.holds > 0 ? now + binding.ttl * 1000 : expiryOf(binding));
+    }
+    if (due.length === MAX_EXPIRING) setImmediate(() => this.#expire());
   }
 
   /** Stores everything that is alive here: the store may have lost it. */
@@ -196,6 +271,10 @@ function copyOf(text: string): string {
   return Buffer.from(text).toString();
 }
 
-function isExpired({ holds, usedAt, ttl }: Binding, now: number): boolean {
-  return holds === 0 && now - usedAt > ttl * 1000;
+function expiryOf({ usedAt, ttl }: Binding): number {
+  return usedAt + ttl * 1000;
+}
+
+function isExpired(binding: Binding, now: number): boolean {
+  return binding.host.removed || (binding.holds === 0 && now > expiryOf(binding));
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import net, { type Socket } from 'node:net';
 import tls from 'node:tls';
 import { startDeadline } from './deadline';
-import type { Host } from './hosts';
+import type { Host } from './host';
 import type { ResolvedOptions } from './options';
 import { RequestBody } from './request-body';
 import { ResponseParser, type ResponseListener } from './response-parser';

@@ -1,5 +1,5 @@
 import { Connection, type ConnectionOptions, type ConnectionOwner } from './connection';
-import type { Host } from './hosts';
+import type { Host } from './host';
 
 /** The idle time that every host's connections are taken to survive, in ms. */
 const INITIAL_SAFE_IDLE = 5;
@@ -107,6 +107,12 @@ export class Connections {
     let connections = this.#hosts.get(host);
     if (!connections) this.#hosts.set(host, connections = new HostConnections(host, this.#options));
     return connections.acquire();
+  }
+
+  /** Ends the connections to a host. */
+  abandon(host: Host): void {
+    this.#hosts.get(host)?.destroy();
+    this.#hosts.delete(host);
   }
 
   /** Ends every connection. */

@@ -17,9 +17,9 @@ export interface ExchangeContext {
   readonly closing: boolean;
   acquire(route: Route): Connection;
   /** `undefined` when the route leads to another host now. */
-  reroute(route: Route, error: Error): Refusal | undefined;
+  reroute(exchange: Exchange, error: Error): Refusal | undefined;
   /** Binds the session that a handshake has opened; a refusal when it may not go on. */
-  opened(route: Route, packet: OpenPacket): Promise<Refusal | undefined>;
+  opened(exchange: Exchange, packet: OpenPacket): Promise<Refusal | undefined>;
   /** Hears once that the exchange is over, however it ended. */
   ended(exchange: Exchange): void;
 }
@@ -40,7 +40,7 @@ interface Held {
 export class Exchange implements ResponseHandler {
   readonly route: Route;
   place = -1;
-  readonly #req: IncomingMessage;
+  readonly req: IncomingMessage;
   readonly #res: ServerResponse;
   readonly #context: ExchangeContext;
   #connection: Connection | undefined;
@@ -50,7 +50,7 @@ export class Exchange implements ResponseHandler {
   #hasBody = false;
 
   constructor(req: IncomingMessage, res: ServerResponse, route: Route, context: ExchangeContext) {
-    this.#req = req;
+    this.req = req;
     this.#res = res;
     this.route = route;
     this.#context = context;
@@ -58,7 +58,7 @@ export class Exchange implements ResponseHandler {
 
   start(): void {
     this.#res.once('close', () => this.#closed());
-    const req = this.#req;
+    const req = this.req;
     // A client that goes away in the middle is seen by the response's `close`.
     req.on('error', () => {});
     const length = Number(req.headers['content-length'] ?? 0);
@@ -120,37 +120,36 @@ export class Exchange implements ResponseHandler {
     } else if (failure !== 'unreached') {
       this.#refuse(failure === 'timeout' ? refusals.hostTimeout : refusals.hostFailed);
     } else {
-      const refusal = this.#context.reroute(this.route, error);
+      const refusal = this.#context.reroute(this, error);
       if (refusal) this.#refuse(refusal);
       else this.#dispatch();
     }
   }
 
   #dispatch(): void {
-    const { method = 'GET', url = '/' } = this.#req;
-    const headers = requestHeaders(this.#req, this.route.host, this.#context);
+    const { method = 'GET', url = '/' } = this.req;
+    const headers = requestHeaders(this.req, this.route.host, this.#context);
     this.#connection = this.#context.acquire(this.route);
     this.#connection.send({ method, path: url, headers, body: this.#body }, this);
   }
 
   #gatherBody(): void {
     const chunks: Buffer[] = [];
-    this.#req.on('data', (chunk: Buffer) => chunks.push(chunk));
-    this.#req.on('end', () => {
+    this.req.on('data', (chunk: Buffer) => chunks.push(chunk));
+    this.req.on('end', () => {
       this.#body = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
       this.#dispatch();
     });
   }
 
   #isHandshake(): boolean {
-    const { route: { binding } } = this;
-    return binding === undefined && this.#req.method === 'GET' && mayOpenByPolling(this.#req.url ?? '');
+    return this.route.binding === undefined && this.req.method === 'GET' && mayOpenByPolling(this.req.url ?? '');
   }
 
   async #finishHandshake({ status, message, headers, chunks }: Held): Promise<void> {
     const body = Buffer.concat(chunks);
     const packet = openPacketOf(body, headerOf(headers, 'content-encoding'));
-    const refusal = packet && await this.#context.opened(this.route, packet);
+    const refusal = packet && await this.#context.opened(this, packet);
     if (this.#res.destroyed) return;
     if (refusal) {
       this.#refuse(refusal);
@@ -178,7 +177,7 @@ export class Exchange implements ResponseHandler {
   }
 
   #refuse(refusal: Refusal): void {
-    refuse(this.#req, this.#res, refusal);
+    refuse(this.req, this.#res, refusal);
   }
 
   /** The response has left, or the client has: then the host is not to go on either. */

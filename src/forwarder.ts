@@ -8,6 +8,7 @@ import type { Connection } from './connection';
 import { Connections } from './connections';
 import { refusals, type Refusal } from './errors';
 import { Exchange, type ExchangeContext } from './exchange';
+import type { Host } from './host';
 import type { Hosts } from './hosts';
 import type { ResolvedOptions } from './options';
 import { reroute, type Route } from './route';
@@ -67,6 +68,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     this.#onSession = onSession;
     this.#connections = new Connections(options);
     this.#frame = createFrame();
+    hosts.on('removed', (host) => this.#abandon(host));
   }
 
   get changeOrigin(): boolean {
@@ -87,13 +89,15 @@ export class Forwarder implements ExchangeContext, TunnelContext {
 
   /** Forwards a request. */
   web(req: IncomingMessage, res: ServerResponse, route: Route): void {
-    if (route.binding) this.#bindings.hold(route.binding);
+    this.#begin(route);
+    route.host.requests += 1;
     this.#frame.web(req, res, () => this.#run(new Exchange(req, res, route, this)));
   }
 
   /** Forwards an upgrade to WebSocket; `head` is what the client sent after the request's head. */
   ws(req: IncomingMessage, socket: Duplex, head: Buffer, route: Route): void {
-    if (route.binding) this.#bindings.hold(route.binding);
+    this.#begin(route);
+    route.host.tunnels += 1;
     this.#frame.ws(req, socket, head, () => this.#run(new Tunnel(req, socket, head, route, this)));
   }
 
@@ -101,35 +105,49 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     return this.#connections.acquire(route.host);
   }
 
-  reroute(route: Route, error: Error): Refusal | undefined {
-    debug('%s can not be reached: %s', route.host.name, error.message);
+  reroute(work: Exchange | Tunnel, error: Error): Refusal | undefined {
+    const { route } = work;
+    const { host: from } = route;
+    debug('%s can not be reached: %s', from.name, error.message);
     const { connectTimeout } = this.options;
-    return reroute(route, error, { hosts: this.#hosts, bindings: this.#bindings, connectTimeout });
+    const refusal = reroute(route, work.req, error, { hosts: this.#hosts, bindings: this.#bindings, connectTimeout });
+    if (route.host !== from) {
+      count(work, route.host, 1);
+      route.host.opening += 1;
+      count(work, from, -1);
+      from.opening -= 1;
+      this.#hosts.settle(from);
+    }
+    return refusal;
   }
 
-  async opened(route: Route, packet: OpenPacket): Promise<Refusal | undefined> {
-    const binding = await this.#bindings.bind(packet.sid, route.host.name, packet.lifetime);
+  async opened(exchange: Exchange, { sid, lifetime }: OpenPacket): Promise<Refusal | undefined> {
+    const binding = await this.#bindings.bind(sid, exchange.route.host, lifetime);
     if (binding.storedAt === 0 && this.options.onStoreFailure === 'refuse') {
-      this.#bindings.unbind(packet.sid);
+      this.#bindings.unbind(sid);
       return refusals.storeFailed;
     }
-    this.#tell(binding, 'polling');
+    this.#bound(exchange, binding, 'polling');
     return undefined;
   }
 
   openedByWebSocket(tunnel: Tunnel, { sid, lifetime }: OpenPacket): void {
-    void this.#bindings.bind(sid, tunnel.route.host.name, lifetime).then((binding) => {
-      this.#tell(binding, 'websocket');
-      if (!this.#active.has(tunnel)) return;
-      this.#bindings.hold(binding);
-      tunnel.binding = binding;
+    void this.#bindings.bind(sid, tunnel.route.host, lifetime).then((binding) => {
+      this.#bound(tunnel, binding, 'websocket');
     });
   }
 
-  ended(over: Exchange | Tunnel): void {
-    this.#active.delete(over);
-    if (over.route.binding) this.#bindings.release(over.route.binding);
-    if (over instanceof Tunnel && over.binding) this.#bindings.release(over.binding);
+  ended(work: Exchange | Tunnel): void {
+    const { host, binding } = work.route;
+    this.#active.delete(work);
+    count(work, host, -1);
+    if (!binding) {
+      host.opening -= 1;
+    } else {
+      this.#bindings.release(binding);
+      if (work instanceof Tunnel) this.#leave(work, binding);
+    }
+    if (host.draining) this.#hosts.settle(host);
     if (this.#active.size === 0) this.#onIdle?.();
   }
 
@@ -154,15 +172,48 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     this.#connections.destroy();
   }
 
+  #begin({ host, binding }: Route): void {
+    if (binding) this.#bindings.hold(binding);
+    else host.opening += 1;
+  }
+
   #run(work: Exchange | Tunnel): void {
     this.#active.add(work);
     work.start();
   }
 
-  #tell({ sid, host }: Binding, transport: Transport): void {
-    debug('%s opened on %s by %s', sid, host, transport);
-    this.#onSession({ sid, host, transport });
+  /** What has opened a session belongs to it from then on. */
+  #bound(work: Exchange | Tunnel, binding: Binding, transport: Transport): void {
+    const { sid, host } = binding;
+    debug('%s opened on %s by %s', sid, host.name, transport);
+    if (this.#active.has(work)) {
+      host.opening -= 1;
+      work.route.binding = binding;
+      this.#bindings.hold(binding);
+    } else if (transport === 'websocket') {
+      this.#bindings.unbind(sid);
+    }
+    this.#onSession({ sid, host: host.name, transport });
   }
+
+  /** A WebSocket has ended, and with it the session that it has opened, which no other transport can carry on. */
+  #leave(tunnel: Tunnel, binding: Binding): void {
+    if (tunnel.hasOpened) this.#bindings.unbind(binding.sid);
+    else this.#bindings.fade(binding);
+  }
+
+  /** The host is to carry nothing any more. */
+  #abandon(host: Host): void {
+    for (const active of this.#active.items) {
+      if (active.route.host === host) active.destroy();
+    }
+    this.#connections.abandon(host);
+  }
+}
+
+function count(work: Exchange | Tunnel, host: Host, change: 1 | -1): void {
+  if (work instanceof Tunnel) host.tunnels += change;
+  else host.requests += change;
 }
 
 function createFrame(): Frame {

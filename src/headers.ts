@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Host } from './hosts';
+import type { Host } from './host';
 
 /** Fields that speak of one connection and not of the message (RFC 9110 §7.6.1), in lower case. */
 const HOP_BY_HOP = new Set([

@@ -1,68 +1,93 @@
-import { setMaxListeners } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import createDebug from 'debug';
 import { startDeadline } from './deadline';
-import { reasonOf, type DownReason, type Host, type Hosts } from './hosts';
+import type { DownReason, Host } from './host';
+import { reasonOf, type Hosts } from './hosts';
 import type { ResolvedOptions } from './options';
 
 const debug = createDebug('socket.io-proxy:health');
 
 type CheckOptions = Pick<ResolvedOptions, 'path' | 'checkInterval' | 'checkTimeout' | 'hostTls'>;
 
+/** What tells `hosts` who is up. */
+export interface HealthSource {
+  /** It is known which hosts are up, as far as can be: until then no request is routed. */
+  readonly ready: boolean;
+  /** Begins, unless it has begun, and resolves once `ready`. Never rejects. */
+  start(): Promise<void>;
+  /** Ends, and leaves nothing behind. */
+  stop(): void;
+}
+
 /**
  * Probes every host, and tells `hosts` what it finds. A probe is a plain GET of `path`, which an Engine.IO server
  * answers with 400 and opens no session for: any answer with a status below 500 is a sign of life.
  */
-export class HealthChecker {
+export class HealthChecker implements HealthSource {
   readonly #hosts: Hosts;
   readonly #options: CheckOptions;
-  readonly #stopping = new AbortController();
+  /** What ends the checks of each host. */
+  readonly #following = new Map<Host, AbortController>();
+  readonly #onAdded = (host: Host): void => void this.#follow(host);
+  readonly #onRemoved = (host: Host): void => this.#leave(host);
   #firstRound: Promise<void> | undefined;
   #hadFirstRound = false;
+  #stopped = false;
 
   constructor(hosts: Hosts, options: CheckOptions) {
     this.#hosts = hosts;
     this.#options = options;
-    // Each host's pause listens to it, and more than ten are no leak.
-    setMaxListeners(0, this.#stopping.signal);
   }
 
-  /** The first round is over, so that it is known which hosts are up. */
+  /** The first round is over. */
   get ready(): boolean {
     return this.#hadFirstRound;
   }
 
   /** Begins to check, unless it has begun, and resolves after the first round: within `checkTimeout`. */
   start(): Promise<void> {
-    this.#firstRound ??= Promise.all(this.#hosts.all.map((host) => this.#follow(host))).then(() => {
-      this.#hadFirstRound = true;
-    });
-    return this.#firstRound;
+    return this.#firstRound ??= this.#start();
   }
 
   stop(): void {
-    this.#stopping.abort();
+    this.#stopped = true;
+    this.#hosts.off('added', this.#onAdded).off('removed', this.#onRemoved);
+    for (const host of this.#following.keys()) this.#leave(host);
+  }
+
+  async #start(): Promise<void> {
+    if (!this.#stopped) {
+      this.#hosts.on('added', this.#onAdded).on('removed', this.#onRemoved);
+      await Promise.all(this.#hosts.all.map((host) => this.#follow(host)));
+    }
+    this.#hadFirstRound = true;
   }
 
   /** Resolves after the first check. */
   async #follow(host: Host): Promise<void> {
-    await this.#check(host);
-    void this.#repeat(host);
+    const following = new AbortController();
+    this.#following.set(host, following);
+    await this.#check(host, following.signal);
+    void this.#repeat(host, following.signal);
+  }
+
+  #leave(host: Host): void {
+    this.#following.get(host)?.abort();
+    this.#following.delete(host);
   }
 
   // Sleeping between checks, rather than an interval, keeps slow ones from overlapping.
-  async #repeat(host: Host): Promise<void> {
-    const { signal } = this.#stopping;
+  async #repeat(host: Host, signal: AbortSignal): Promise<void> {
     const slept = (): Promise<boolean> =>
       sleep(this.#options.checkInterval, true, { signal, ref: false }).catch(() => false);
-    while (await slept()) await this.#check(host);
+    while (await slept()) await this.#check(host, signal);
   }
 
-  async #check(host: Host): Promise<void> {
-    const found = await probe(host, this.#options);
-    if (this.#stopping.signal.aborted) return;
+  async #check(host: Host, signal: AbortSignal): Promise<void> {
+    const found = await probe(host, this.#options, signal);
+    if (signal.aborted) return;
     if (found !== undefined) debug('%s: %s', host.name, found);
     this.#hosts.report(host, found);
   }
@@ -70,9 +95,13 @@ export class HealthChecker {
 
 /**
  * What one probe finds: `undefined` when the host is well, or answers other requests meanwhile, and so is only busy.
- * Never rejects.
+ * Never rejects; what it has found when it is aborted means nothing.
  */
-function probe(host: Host, { path, checkTimeout, hostTls }: CheckOptions): Promise<DownReason | undefined> {
+function probe(
+  host: Host,
+  { path, checkTimeout, hostTls }: CheckOptions,
+  signal: AbortSignal,
+): Promise<DownReason | undefined> {
   return new Promise((resolve) => {
     let connected = false;
     // A connection of its own each time: the question is whether the host takes new ones.
@@ -81,9 +110,12 @@ function probe(host: Host, { path, checkTimeout, hostTls }: CheckOptions): Promi
     const req = protocol === 'https:' ? https.request({ ...hostTls, ...target }) : http.request(target);
     const done = (found: DownReason | undefined): void => {
       callOff();
+      signal.removeEventListener('abort', abort);
       req.destroy();
       resolve(found);
     };
+    const abort = (): void => done(undefined);
+    signal.addEventListener('abort', abort);
     const callOff = startDeadline(checkTimeout, () => {
       if (host.hasAnsweredWithin(checkTimeout)) done(undefined);
       else done(connected ? 'silent' : 'unreachable');

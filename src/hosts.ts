@@ -1,18 +1,7 @@
 import { EventEmitter } from 'node:events';
-
-/** Why a host is down. */
-export type DownReason =
-  /** It refuses connections: nothing listens there any more, and its sessions are lost. */
-  | 'refused'
-  /** No connection to it can be made: its machine or its name is gone. */
-  | 'unreachable'
-  /** It accepts connections and does not answer in time: it may be busy or frozen, and come back with its sessions. */
-  | 'silent'
-  /** It answers health checks with a status from 500. */
-  | 'failing';
-
-/** How long a silent host's sessions may live on: Engine.IO's default `pingTimeout`, after which they end anyway. */
-const SILENT_GRACE = 20_000;
+import type { IncomingMessage } from 'node:http';
+import { createBalance, type Balance, type Choose } from './balance';
+import type { DownReason, Host } from './host';
 
 /** What Node says when a host cannot be reached, and what that means. */
 const UNREACHED = new Map<string, DownReason>([
@@ -24,118 +13,131 @@ const UNREACHED = new Map<string, DownReason>([
   ['ENOTFOUND', 'unreachable'],
 ]);
 
-/** An entry of `hosts`, and the Socket.IO server behind it. */
-export class Host {
-  /** The entry as it stands in `hosts`, which is what a session store holds. */
-  readonly name: string;
-  /** Scheme, host name and port. */
-  readonly url: URL;
-  /** The TCP port, also where the scheme's default is meant. */
-  readonly port: number;
-  #down: { reason: DownReason; since: number } | 'unknown' | undefined = 'unknown';
-  /** When it last answered anything: by `performance.now()`. */
-  #answeredAt = -Infinity;
-
-  /**
-   * @param name `host:port`, `[IPv6]:port`, `http://host[:port]` or `https://host[:port]`.
-   * @throws TypeError when `name` is anything else.
-   */
-  constructor(name: string) {
-    this.name = name;
-    this.url = parse(name);
-    this.port = Number(this.url.port) || (this.url.protocol === 'https:' ? 443 : 80);
-  }
-
-  get up(): boolean {
-    return this.#down === undefined;
-  }
-
-  /** Why it is down; `undefined` when it is up, or not known yet. */
-  get downReason(): DownReason | undefined {
-    return typeof this.#down === 'object' ? this.#down.reason : undefined;
-  }
-
-  /** It is not known yet whether it is up. */
-  get unknown(): boolean {
-    return this.#down === 'unknown';
-  }
-
-  /** It is down in a way that ended its sessions. */
-  get gone(): boolean {
-    if (typeof this.#down !== 'object') return false;
-    const { reason, since } = this.#down;
-    if (reason === 'silent') return Date.now() - since > SILENT_GRACE;
-    return reason !== 'failing';
-  }
-
-  /** Takes in that it has answered a request. */
-  answered(): void {
-    this.#answeredAt = performance.now();
-  }
-
-  /** Whether it has answered anything in the last `ms`: then it is at most busy, whatever else seems to be wrong. */
-  hasAnsweredWithin(ms: number): boolean {
-    return performance.now() - this.#answeredAt < ms;
-  }
-
-  /** @internal Only `Hosts` changes a host's state, since it also tells of it. */
-  set(down: DownReason | undefined): void {
-    // A host that was silent and now refuses has died in between; the other way round it has come back.
-    this.#down = down && { reason: down, since: this.downReason === down ? this.#since : Date.now() };
-  }
-
-  get #since(): number {
-    return typeof this.#down === 'object' ? this.#down.since : Date.now();
-  }
-}
-
 interface Counts {
   failures: number;
   successes: number;
 }
 
+export interface HostsOptions {
+  readonly unhealthyAfter: number;
+  readonly healthyAfter: number;
+  readonly balance: Balance;
+  readonly slowStart: number;
+}
+
 export interface HostsEvents {
   up: [host: Host];
   down: [host: Host, reason: DownReason];
+  added: [host: Host];
+  removed: [host: Host];
+  /** A host that is draining is empty: told once each time that it is drained. */
+  drained: [host: Host];
 }
 
 /** The set of hosts, their states, and which one is next. */
 export class Hosts extends EventEmitter<HostsEvents> {
-  readonly all: readonly Host[];
-  readonly #byName: ReadonlyMap<string, Host>;
-  readonly #counts = new Map<Host, Counts>();
-  readonly #thresholds: { unhealthyAfter: number; healthyAfter: number };
+  readonly #byName: Map<string, Host>;
+  readonly #counts = new WeakMap<Host, Counts>();
+  readonly #options: HostsOptions;
+  readonly #choose: Choose;
+  /** Never changed in place, so that who goes through it meets each host once. */
+  #all: readonly Host[];
+  /** Those that are draining and not empty yet. */
+  readonly #draining = new Set<Host>();
+  /** Those that were added after something was known of others, and so are to start slowly. */
+  readonly #late = new WeakSet<Host>();
+  #areKnown = false;
+  /** Looks for hosts that are not known yet, where they can be discovered. Never rejects. */
+  seek: () => Promise<void> = () => Promise.resolve();
 
-  constructor(hosts: readonly Host[], thresholds: { unhealthyAfter: number; healthyAfter: number }) {
+  constructor(hosts: readonly Host[], options: HostsOptions) {
     super();
-    this.all = hosts;
+    this.#all = hosts;
     this.#byName = new Map(hosts.map((host) => [host.name, host]));
-    this.#thresholds = thresholds;
+    this.#options = options;
+    this.#choose = createBalance(options.balance);
+  }
+
+  get all(): readonly Host[] {
+    return this.#all;
   }
 
   get(name: string): Host | undefined {
     return this.#byName.get(name);
   }
 
-  /** A host that is up and was not tried yet, chosen at random; `undefined` when there is none. */
-  pick(tried?: ReadonlySet<Host>): Host | undefined {
-    const candidates = this.all.filter((host) => host.up && !tried?.has(host));
-    return candidates[Math.floor(Math.random() * candidates.length)];
+  /** @throws TypeError when it is one of them already, by this name or another. */
+  add(host: Host): void {
+    const twin = this.#all.find(({ url }) => url.origin === host.url.origin);
+    if (twin) throw new TypeError(`'host' must name another server than '${twin.name}', received '${host.name}'`);
+    if (this.#areKnown) this.#late.add(host);
+    this.#all = [...this.#all, host];
+    this.#byName.set(host.name, host);
+    this.emit('added', host);
+  }
+
+  /** @throws Error when there is no such host; so do the others that take a name. */
+  remove(name: string): void {
+    const host = this.#named(name);
+    host.removed = true;
+    this.#draining.delete(host);
+    this.#all = this.#all.filter((other) => other !== host);
+    this.#byName.delete(name);
+    this.emit('removed', host);
+  }
+
+  /** Lets it have no new session, and tells when the last one that it has is over. */
+  drain(name: string): void {
+    const host = this.#named(name);
+    if (host.draining) return;
+    host.draining = true;
+    this.#draining.add(host);
+    this.settle(host);
+  }
+
+  undrain(name: string): void {
+    const host = this.#named(name);
+    host.draining = false;
+    this.#draining.delete(host);
+  }
+
+  setWeight(name: string, weight: number): void {
+    this.#named(name).weight = weight;
+  }
+
+  /** Takes in that something of a host that is draining has ended. */
+  settle(host: Host): void {
+    if (!host.empty || !this.#draining.has(host)) return;
+    // Not at once: whoever calls is in the middle of something, and what ends now may be followed by what goes on.
+    setImmediate(() => {
+      if (host.empty && this.#draining.delete(host)) this.emit('drained', host);
+    });
+  }
+
+  /** A new session has somewhere to go. */
+  get open(): boolean {
+    return this.#all.some((host) => host.open);
+  }
+
+  /** The host of a new session, of those that were not tried yet; `undefined` when there is none. */
+  pick(request: IncomingMessage, tried?: ReadonlySet<Host>): Host | undefined {
+    return this.#choose(this.#all.filter((host) => host.open && !tried?.has(host)), request);
   }
 
   /** Takes in what a health check found: `undefined` when the host is well. */
   report(host: Host, found: DownReason | undefined): void {
+    if (host.removed) return;
     const counts = this.#countsOf(host);
     if (found === undefined) {
       counts.failures = 0;
       counts.successes += 1;
-      if (host.unknown || (!host.up && counts.successes >= this.#thresholds.healthyAfter)) this.#mark(host, undefined);
+      if (host.unknown || (!host.up && counts.successes >= this.#options.healthyAfter)) this.#mark(host, undefined);
     } else {
       counts.successes = 0;
       counts.failures += 1;
       // A refusal needs no second opinion: nothing listens there.
       const known = host.unknown || !host.up || found === 'refused';
-      if (known || counts.failures >= this.#thresholds.unhealthyAfter) this.#mark(host, found);
+      if (known || counts.failures >= this.#options.unhealthyAfter) this.#mark(host, found);
     }
   }
 
@@ -146,11 +148,18 @@ export class Hosts extends EventEmitter<HostsEvents> {
    * @returns whether it is down by now.
    */
   unreached(host: Host, error: Error, ms: number): boolean {
+    if (host.removed) return true;
     const reason = reasonOf(error);
     if (reason === undefined || (reason !== 'refused' && host.hasAnsweredWithin(ms))) return host.gone;
     this.#countsOf(host).successes = 0;
     this.#mark(host, reason);
     return true;
+  }
+
+  #named(name: string): Host {
+    const host = this.#byName.get(name);
+    if (!host) throw new Error(`'${name}' is none of the hosts`);
+    return host;
   }
 
   #countsOf(host: Host): Counts {
@@ -161,7 +170,12 @@ export class Hosts extends EventEmitter<HostsEvents> {
 
   #mark(host: Host, down: DownReason | undefined): void {
     const was = host.unknown ? 'unknown' : host.up;
-    host.set(down);
+    // Every host is new to the first round, and none is to be spared for that.
+    const slowly = was === false || this.#late.has(host);
+    this.#areKnown = true;
+    host.set(down, slowly ? this.#options.slowStart : 0);
+    // With the sessions that are lost it may have lost its last ones.
+    this.settle(host);
     if (down === undefined) {
       if (was !== true) this.emit('up', host);
     } else if (was !== false) {
@@ -175,20 +189,4 @@ export function reasonOf(error: Error): DownReason | undefined {
   const code: unknown = 'code' in error ? error.code : undefined;
   // Where a name has several addresses, Node tries each, and reports them together under the first one's code.
   return typeof code === 'string' ? UNREACHED.get(code) : undefined;
-}
-
-function parse(name: string): URL {
-  const expected = `expected 'host:port', '[IPv6]:port', 'http://…' or 'https://…', received '${name}'`;
-  const withScheme = /^https?:\/\//i.test(name);
-  // `URL` forgives much (spaces, backslashes, missing slashes) that is a mistake in a configuration.
-  const isWellFormed = /^(?:https?:\/\/)?(?:\[[0-9a-f:.]+\]|[^\s/\\?#@:[\]]+)(?::\d{1,5})?\/?$/i.test(name);
-  if (!isWellFormed) throw new TypeError(expected);
-  if (!withScheme && !/:\d{1,5}$/.test(name)) throw new TypeError(`a port is missing: ${expected}`);
-  try {
-    const url = new URL(withScheme ? name : `http://${name}`);
-    if (url.port === '0') throw new TypeError(expected);
-    return url;
-  } catch {
-    throw new TypeError(expected);
-  }
 }

@@ -1,7 +1,9 @@
 import { ErrorCode as codes } from './errors';
+import type { Balance as BalanceOption, BalanceFunction as Balancer } from './balance';
 import type { ErrorCode as Code } from './errors';
 import type { Session as OpenedSession, Transport as SessionTransport } from './forwarder';
-import type { DownReason as Reason } from './hosts';
+import type { DownReason as Reason, HostStatus as Status } from './host';
+import type { HostOptions as HostEntry } from './host-options';
 import type { HostTls as Tls, ProxyOptions as Options } from './options';
 import { Proxy as ProxyClass, type ProxyEvents as Events } from './proxy';
 import { RedisStore as Redis, type RedisClient as Client } from './redis-store';
@@ -25,8 +27,12 @@ declare namespace Proxy {
   export type Proxy = ProxyClass;
   export type MemoryStore = Memory;
   export type RedisStore = Redis;
+  export type Balance = BalanceOption;
+  export type BalanceFunction = Balancer;
   export type ErrorCode = Code;
   export type DownReason = Reason;
+  export type HostOptions = HostEntry;
+  export type HostStatus = Status;
   export type HostTls = Tls;
   export type MemoryStoreOptions = MemoryOptions;
   export type ProxyEvents = Events;

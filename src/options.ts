@@ -1,8 +1,11 @@
 import { Server as HttpServer } from 'node:http';
 import { Server as HttpsServer } from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
-import { inspect } from 'node:util';
-import { Host } from './hosts';
+import type { Balance } from './balance';
+import { integerOf, isObject, wrong } from './checks';
+import type { DnsName } from './dns';
+import type { Host } from './host';
+import { balanceOf, discoverOf, hostsOf, type HostOptions } from './host-options';
 import { RedisStore, type RedisClient } from './redis-store';
 import type { SessionStore } from './session-store';
 
@@ -20,8 +23,16 @@ export interface ProxyOptions {
   redisClient?: RedisClient;
   /** A store of bindings other than Redis, such as `new MemoryStore()`. Excludes `redisClient`. */
   store?: SessionStore;
-  /** The Socket.IO servers: `host:port`, `[IPv6]:port`, `http://host[:port]` or `https://host[:port]`. Mandatory. */
-  hosts: readonly string[];
+  /**
+   * The Socket.IO servers: `host:port`, `[IPv6]:port`, `http://host[:port]` or `https://host[:port]`, or objects with
+   * such a `host` and its `weight`. Mandatory, unless `discover` is given.
+   */
+  hosts?: readonly (string | HostOptions)[];
+  /**
+   * A name in DNS that the hosts follow: `dns:NAME:PORT`, where each address of the name is a host, or `dns+srv:NAME`,
+   * where SRV records name the hosts. Excludes `hosts`. @default undefined
+   */
+  discover?: string;
   /**
    * The path to capture; with or without the slash at its end. It begins with a slash, and holds no space, `?`, `#` or
    * `%`. @default '/socket.io/'
@@ -38,6 +49,19 @@ export interface ProxyOptions {
   unhealthyAfter?: number;
   /** How many health checks in a row must succeed before a host that was down is up. From 1 to 1000. @default 1 */
   healthyAfter?: number;
+  /**
+   * How the host of a new session is chosen, in proportion to the weights of the hosts that are up. `'random'`;
+   * `'round-robin'`: in turn; `'least-connections'`: the one with the fewest sessions and WebSockets, as far as this
+   * proxy knows them; or a function that is given the hosts and the handshake, and returns the name of one of them.
+   * @default 'random'
+   */
+  balance?: Balance;
+  /**
+   * For how long the weight of a host that has come up grows, from a tenth to the whole: not of those that the first
+   * health checks find up. From 0.
+   * @default 0
+   */
+  slowStart?: number;
   /** The prefix of the keys in Redis: a binding's key is `<keyPrefix><sid>`. @default 'socket.io#' */
   keyPrefix?: string;
   /**
@@ -124,11 +148,14 @@ export interface HostTls
 export interface ResolvedOptions {
   readonly store: SessionStore;
   readonly hosts: readonly Host[];
+  readonly discover: DnsName | undefined;
   readonly path: string;
   readonly checkInterval: number;
   readonly checkTimeout: number;
   readonly unhealthyAfter: number;
   readonly healthyAfter: number;
+  readonly balance: Balance;
+  readonly slowStart: number;
   readonly keyExpiry: number;
   readonly cacheSize: number;
   readonly storeTimeout: number;
@@ -154,9 +181,10 @@ const MAX_DELAY = 2 ** 31 - 1;
 const SERVER_OPTIONS = ['maxHeaderSize', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout'] as const;
 
 const NAMES = new Set<string>([
-  'redisClient', 'store', 'hosts', 'path', 'checkInterval', 'checkTimeout', 'unhealthyAfter', 'healthyAfter',
-  'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout', 'onStoreFailure', 'connectTimeout', 'hostTimeout',
-  'drainTimeout', 'xfwd', 'trustProxy', 'changeOrigin', 'hostTls', 'server', ...SERVER_OPTIONS,
+  'redisClient', 'store', 'hosts', 'discover', 'path', 'checkInterval', 'checkTimeout', 'unhealthyAfter',
+  'healthyAfter', 'balance', 'slowStart', 'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout', 'onStoreFailure',
+  'connectTimeout', 'hostTimeout', 'drainTimeout', 'xfwd', 'trustProxy', 'changeOrigin', 'hostTls', 'server',
+  ...SERVER_OPTIONS,
 ] satisfies (keyof ProxyOptions)[]);
 
 /** @throws TypeError that names the option, what was expected and what was received. */
@@ -166,16 +194,20 @@ export function resolveOptions(options: ProxyOptions): ResolvedOptions {
     if (!NAMES.has(name)) throw new TypeError(`'${name}' is not an option; expected ${[...NAMES].join(', ')}`);
   }
   const store = storeOf(options);
-  const hosts = hostsOf(options.hosts);
+  const discover = discoverOf(options.discover, options.hosts);
+  const hosts = discover ? [] : hostsOf(options.hosts);
   const headersTimeout = integer(options, 'headersTimeout', 20_000, 1, MAX_DELAY);
   return {
     store,
     hosts,
+    discover,
     path: pathOf(options.path),
     checkInterval: integer(options, 'checkInterval', 2000, 1, MAX_DELAY),
     checkTimeout: integer(options, 'checkTimeout', 1000, 1, MAX_DELAY),
     unhealthyAfter: integer(options, 'unhealthyAfter', 1, 1, 1000),
     healthyAfter: integer(options, 'healthyAfter', 1, 1, 1000),
+    balance: balanceOf(options.balance),
+    slowStart: integer(options, 'slowStart', 0, 0, MAX_DELAY),
     keyExpiry: integer(options, 'keyExpiry', 60, 1, MAX_DELAY),
     cacheSize: integer(options, 'cacheSize', 100_000, 1, 10_000_000),
     storeTimeout: integer(options, 'storeTimeout', 1000, 1, MAX_DELAY),
@@ -195,10 +227,6 @@ export function resolveOptions(options: ProxyOptions): ResolvedOptions {
   };
 }
 
-function wrong(name: string, expected: string, received: unknown): TypeError {
-  return new TypeError(`'${name}' must ${expected}, received ${inspect(received, { depth: 0 })}`);
-}
-
 function storeOf({ redisClient, store, keyPrefix = 'socket.io#' }: ProxyOptions): SessionStore {
   if (typeof keyPrefix !== 'string') throw wrong('keyPrefix', 'be a string', keyPrefix);
   if (store === undefined) {
@@ -211,28 +239,6 @@ function storeOf({ redisClient, store, keyPrefix = 'socket.io#' }: ProxyOptions)
     ['bind', 'find', 'unbind'].every((method) => typeof Reflect.get(store, method) === 'function');
   if (!isStore) throw wrong('store', 'have the methods bind, find and unbind', store);
   return store;
-}
-
-function hostsOf(hosts: unknown): Host[] {
-  if (hosts === undefined || hosts === null) throw new TypeError("'hosts' array is mandatory!");
-  if (!Array.isArray(hosts)) throw wrong('hosts', 'be an array', hosts);
-  if (hosts.length === 0) throw wrong('hosts', 'have at least one entry', hosts);
-  const seen = new Map<string, string>();
-  // Unlike `map`, this sees the gaps of a sparse array.
-  return Array.from(hosts, (entry: unknown, index) => {
-    const name = `hosts[${index}]`;
-    if (typeof entry !== 'string') throw wrong(name, 'be a string', entry);
-    let host;
-    try {
-      host = new Host(entry);
-    } catch (error) {
-      throw new TypeError(`'${name}': ${error instanceof Error ? error.message : String(error)}`);
-    }
-    const twin = seen.get(host.url.origin);
-    if (twin !== undefined) throw wrong(name, `name another server than '${twin}'`, entry);
-    seen.set(host.url.origin, entry);
-    return host;
-  });
 }
 
 function pathOf(path: unknown = '/socket.io/'): string {
@@ -264,10 +270,6 @@ function hostTlsOf(hostTls: unknown = {}): HostTls {
   return hostTls;
 }
 
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
-}
-
 /** Only `undefined` means unset: a `null` is a mistake somewhere. */
 function given(options: ProxyOptions, name: keyof ProxyOptions, fallback: unknown): unknown {
   const { [name]: value = fallback } = options as Partial<Record<keyof ProxyOptions, unknown>>;
@@ -275,11 +277,7 @@ function given(options: ProxyOptions, name: keyof ProxyOptions, fallback: unknow
 }
 
 function integer(options: ProxyOptions, name: keyof ProxyOptions, fallback: number, min: number, max: number): number {
-  const value: unknown = given(options, name, fallback);
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
-    throw wrong(name, `be an integer from ${min} to ${max}`, value);
-  }
-  return value;
+  return integerOf(name, given(options, name, fallback), min, max);
 }
 
 function boolean(options: ProxyOptions, name: keyof ProxyOptions, fallback: boolean): boolean {

@@ -1,19 +1,23 @@
 import { EventEmitter } from 'node:events';
-import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { ListenOptions } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import createDebug from 'debug';
 import { Bindings } from './bindings';
+import { isObject, wrong } from './checks';
+import { checkDiscovered, Discovery } from './discovery';
 import { refusals, refuse, refuseUpgrade, type Refusal } from './errors';
 import { Forwarder, type Session } from './forwarder';
-import { HealthChecker } from './health-checker';
-import { Hosts, type DownReason } from './hosts';
+import { HealthChecker, type HealthSource } from './health-checker';
+import type { DownReason, HostStatus } from './host';
+import { hostOf, weightOf, type HostOptions } from './host-options';
+import { Hosts } from './hosts';
 import { resolveOptions, type ProxyOptions, type ResolvedOptions } from './options';
 import type { Route } from './route';
 import { Router } from './router';
-import { takeOver } from './server';
+import { closeServer, createServer, takeOver } from './server';
 
 const debug = createDebug('socket.io-proxy:proxy');
 
@@ -31,6 +35,14 @@ export interface ProxyEvents {
    * 500, or cuts them.
    */
   down: [host: string, reason: DownReason];
+  /** A host was added, by `addHost()` or from DNS. It is up once its first health check is over, if that is good. */
+  added: [host: string];
+  /** A host was removed, by `removeHost()`, or as DNS no longer names it. */
+  removed: [host: string];
+  /** A host that is draining has no session, request or WebSocket left, as far as this proxy knows. */
+  drained: [host: string];
+  /** DNS has failed, or does not know the name in `discover`: the hosts stay as they are until it does again. */
+  undiscovered: [error: Error];
   /** A session was opened through this proxy, and is bound. */
   session: [session: Session];
   /** The session store has failed: this proxy goes on with what it knows. */
@@ -39,6 +51,12 @@ export interface ProxyEvents {
   recovered: [];
   /** `close()` is done. */
   close: [];
+}
+
+/** What parts a proxy is made of, for programs that run several as one. @internal */
+export interface ProxyInternals {
+  /** Makes what tells the proxy which hosts are up, in the place of health checks of its own. */
+  healthSource?: (hosts: Hosts, options: ResolvedOptions) => HealthSource;
 }
 
 /**
@@ -54,7 +72,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   readonly #options: ResolvedOptions;
   readonly #hosts: Hosts;
   readonly #bindings: Bindings;
-  readonly #healthChecker: HealthChecker;
+  readonly #health: HealthSource;
   readonly #router: Router;
   readonly #forwarder: Forwarder;
   readonly #release: () => void;
@@ -66,12 +84,16 @@ export class Proxy extends EventEmitter<ProxyEvents> {
    *
    * @throws TypeError that names the option, what was expected and what was received.
    */
-  constructor(options: ProxyOptions) {
+  constructor(options: ProxyOptions);
+  /** @internal */
+  constructor(options: ProxyOptions, internals: ProxyInternals);
+  constructor(options: ProxyOptions, internals: ProxyInternals = {}) {
     super();
     const resolved = this.#options = resolveOptions(options);
     this.#hosts = new Hosts(resolved.hosts, resolved);
-    this.#bindings = new Bindings(resolved.store, resolved);
-    this.#healthChecker = new HealthChecker(this.#hosts, resolved);
+    this.#bindings = new Bindings(resolved.store, this.#hosts, resolved);
+    const health = internals.healthSource?.(this.#hosts, resolved) ?? new HealthChecker(this.#hosts, resolved);
+    this.#health = this.#discovering(health);
     this.#router = new Router(resolved, this.#hosts, this.#bindings);
     this.#forwarder = new Forwarder(resolved, this.#hosts, this.#bindings, (session) => this.emit('session', session));
     this.server = resolved.server ?? createServer(resolved);
@@ -84,6 +106,62 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     });
     this.#relayEvents();
     if (this.server.listening) this.#start();
+  }
+
+  /** The hosts as they are at the moment, in the order in which they were given and added. */
+  get hosts(): readonly HostStatus[] {
+    return this.#hosts.all.map(({ status }) => status);
+  }
+
+  /**
+   * Adds a host. It gets new sessions once its first health check has found it up.
+   *
+   * @param host as in the option `hosts`.
+   * @param options its `weight`, which is 1 by default.
+   * @throws TypeError when the host is malformed, or is one of the hosts already, and when the weight is no integer
+   * from 0 to 1000.
+   */
+  addHost(host: string, options: Omit<HostOptions, 'host'> = {}): void {
+    if (!isObject(options)) throw wrong('options', 'be an object', options);
+    this.#hosts.add(hostOf('host', host, weightOf('weight', options.weight ?? 1)));
+  }
+
+  /**
+   * Removes a host at once: its requests and WebSockets are cut, and the sids of its sessions answered as unknown. One
+   * that is to go without that is drained first.
+   *
+   * @throws Error when it is none of the hosts.
+   */
+  removeHost(host: string): void {
+    this.#hosts.remove(host);
+  }
+
+  /**
+   * Gives a host no new session, and lets those that it has go on. The event `drained` tells when none is left; where
+   * there is none it comes at once. A host that is draining already is left as it is.
+   *
+   * @throws Error when it is none of the hosts.
+   */
+  drainHost(host: string): void {
+    this.#hosts.drain(host);
+  }
+
+  /**
+   * Gives a host that is draining, or was drained, new sessions again.
+   *
+   * @throws Error when it is none of the hosts.
+   */
+  undrainHost(host: string): void {
+    this.#hosts.undrain(host);
+  }
+
+  /**
+   * Changes a host's share of new sessions. With 0 it gets none.
+   *
+   * @throws TypeError when the weight is no integer from 0 to 1000, and Error when the host is none of the hosts.
+   */
+  setWeight(host: string, weight: number): void {
+    this.#hosts.setWeight(host, weightOf('weight', weight));
   }
 
   /**
@@ -122,8 +200,15 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     this.#started = true;
     debug('listening on %o, hosts %o', this.server.address(), this.#options.hosts.map(({ name }) => name));
     this.#bindings.start();
-    void this.#healthChecker.start();
+    void this.#health.start();
     this.emit('listening');
+  }
+
+  #discovering(health: HealthSource): HealthSource {
+    const { discover, keyExpiry } = this.#options;
+    if (!discover) return health;
+    const undiscovered = (error: Error): void => void this.emit('undiscovered', error);
+    return checkDiscovered(new Discovery({ discover, keyExpiry }, this.#hosts, undiscovered), health);
   }
 
   /** As a server's own, an error that nobody listens for is thrown; listeners of the server's are enough. */
@@ -140,6 +225,12 @@ export class Proxy extends EventEmitter<ProxyEvents> {
       debug('%s is down: %s', name, reason);
       this.emit('down', name, reason);
     });
+    for (const event of ['added', 'removed', 'drained'] as const) {
+      this.#hosts.on(event, ({ name }) => {
+        debug('%s is %s', name, event);
+        this.emit(event, name);
+      });
+    }
     this.#bindings.on('degraded', (error) => this.emit('degraded', error));
     this.#bindings.on('recovered', () => this.emit('recovered'));
   }
@@ -173,9 +264,9 @@ export class Proxy extends EventEmitter<ProxyEvents> {
 
   /** Requests and upgrades share one way to a route, which takes a turn only where something has to be waited for. */
   #routed(req: IncomingMessage, then: (outcome: Route | Refusal) => void): void {
-    if (!this.#healthChecker.ready) {
-      // The first round tells which hosts are up; it takes `checkTimeout` at most.
-      void this.#healthChecker.start().then(() => this.#routed(req, then));
+    if (!this.#health.ready) {
+      // The first round tells which hosts are up; it takes `checkTimeout` at most, and 5 s more where DNS is silent.
+      void this.#health.start().then(() => this.#routed(req, then));
       return;
     }
     const outcome = this.#router.route(req);
@@ -198,25 +289,9 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     if (own) this.server.closeAllConnections();
     await closed;
     this.#release();
-    this.#healthChecker.stop();
+    this.#health.stop();
     await this.#bindings.close();
     debug('closed');
     this.emit('close');
   }
-}
-
-function createServer({ maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout }: ResolvedOptions): Server {
-  // Node looks every 30 s by default, and so might let a slow head last that much longer.
-  const connectionsCheckingInterval = Math.min(headersTimeout, 5000);
-  const limits = { maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout, connectionsCheckingInterval };
-  return http.createServer(limits);
-}
-
-/** Takes no more connections, and resolves when those that are open have ended. */
-function closeServer(server: Server | HttpsServer): Promise<void> {
-  return new Promise((resolve) => {
-    // The error says that the server was not listening, which is what is wanted.
-    server.close(() => resolve());
-    server.closeIdleConnections();
-  });
 }

@@ -1,12 +1,14 @@
+import type { IncomingMessage } from 'node:http';
 import type { Binding, Bindings } from './bindings';
 import { refusals, type Refusal } from './errors';
-import type { Host, Hosts } from './hosts';
+import type { Host } from './host';
+import type { Hosts } from './hosts';
 
 /** Where a request goes. */
 export interface Route {
   host: Host;
-  /** The session's binding; `undefined` for a handshake. */
-  readonly binding: Binding | undefined;
+  /** The session's binding; `undefined` for a handshake until it has opened one. */
+  binding: Binding | undefined;
   /** The hosts that a handshake could not reach; `undefined` while there is none. */
   tried: Set<Host> | undefined;
 }
@@ -23,7 +25,12 @@ export interface RerouteContext {
  *
  * @returns the refusal, or `undefined` when `route.host` is another host now.
  */
-export function reroute(route: Route, error: Error, context: RerouteContext): Refusal | undefined {
+export function reroute(
+  route: Route,
+  req: IncomingMessage,
+  error: Error,
+  context: RerouteContext,
+): Refusal | undefined {
   const { hosts, bindings, connectTimeout } = context;
   const { host, binding } = route;
   const isDown = hosts.unreached(host, error, connectTimeout);
@@ -35,8 +42,8 @@ export function reroute(route: Route, error: Error, context: RerouteContext): Re
   }
   const tried = route.tried ??= new Set();
   tried.add(host);
-  const next = hosts.pick(tried);
-  if (!next) return hosts.pick() ? refusals.hostFailed : refusals.noHost;
+  const next = hosts.pick(req, tried);
+  if (!next) return hosts.open ? refusals.hostFailed : refusals.noHost;
   route.host = next;
   return undefined;
 }

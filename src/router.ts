@@ -1,13 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import createDebug from 'debug';
 import type { Binding, Bindings } from './bindings';
 import { refusals, type Refusal } from './errors';
 import type { Hosts } from './hosts';
 import type { ResolvedOptions } from './options';
 import type { Route } from './route';
 import { mayOpenByPolling, sidOf } from './sniffer';
-
-const debug = createDebug('socket.io-proxy:router');
 
 /** The methods whose requests may have a body. Engine.IO uses GET, POST and OPTIONS. */
 const METHODS_WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
@@ -49,16 +46,16 @@ export class Router {
     if (namesTwoHosts(req)) return refusals.badRequest;
     if (hasBadBody(req)) return refusals.badBody;
     const sid = sidOf(url);
-    if (sid === undefined) return this.#handshake(req.method === 'GET' && mayOpenByPolling(url));
+    if (sid === undefined) return this.#handshake(req, req.method === 'GET' && mayOpenByPolling(url));
     if (sid === '') return refusals.sessionUnknown;
     const binding = this.#bindings.find(sid);
     return binding instanceof Promise ? this.#lookUp(binding) : this.#follow(binding);
   }
 
-  #handshake(byPolling: boolean): Route | Refusal {
+  #handshake(req: IncomingMessage, byPolling: boolean): Route | Refusal {
     // A session that is opened by WebSocket needs no store: its requests are over with the handshake.
     if (byPolling && this.#refusesUnstored && this.#bindings.degraded) return refusals.storeFailed;
-    const host = this.#hosts.pick();
+    const host = this.#hosts.pick(req);
     return host ? { host, binding: undefined, tried: undefined } : refusals.noHost;
   }
 
@@ -72,12 +69,7 @@ export class Router {
   }
 
   #follow(binding: Binding): Route | Refusal {
-    const host = this.#hosts.get(binding.host);
-    if (!host) {
-      // Never trusted as an address: who can write to the store could make the proxy send requests anywhere.
-      debug('%s is bound to %s, which is no host', binding.sid, binding.host);
-      return refusals.sessionUnknown;
-    }
+    const { host } = binding;
     if (host.gone) {
       this.#bindings.unbind(binding.sid);
       return refusals.sessionUnknown;

@@ -1,7 +1,8 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { refusals, refuse, refuseUpgrade } from './errors';
+import type { ResolvedOptions } from './options';
 
 /** What a server's events are handed to. */
 export interface ServerHandlers {
@@ -46,6 +47,24 @@ export function takeOver(server: Server | HttpsServer, handlers: ServerHandlers)
     for (const listener of requestListeners) server.on('request', listener as () => void);
     for (const listener of upgradeListeners) server.on('upgrade', listener as () => void);
   };
+}
+
+/** The proxy's own server, where it was given none. */
+export function createServer(options: ResolvedOptions): Server {
+  const { maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout } = options;
+  // Node looks every 30 s by default, and so might let a slow head last that much longer.
+  const connectionsCheckingInterval = Math.min(headersTimeout, 5000);
+  const limits = { maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout, connectionsCheckingInterval };
+  return http.createServer(limits);
+}
+
+/** Takes no more connections, and resolves when those that are open have ended. */
+export function closeServer(server: Server | HttpsServer): Promise<void> {
+  return new Promise((resolve) => {
+    // The error says that the server was not listening, which is what is wanted.
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
 }
 
 /** @returns whether there was any. */

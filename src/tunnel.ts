@@ -2,11 +2,10 @@ import http, { type ClientRequest, type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Binding } from './bindings';
 import { startDeadline } from './deadline';
 import { refusals, refuseUpgrade, type Refusal } from './errors';
 import { requestHeaders, responseHeaders } from './headers';
-import type { Host } from './hosts';
+import type { Host } from './host';
 import type { ResolvedOptions } from './options';
 import type { Route } from './route';
 import { MAX_HANDSHAKE_SIZE, openPacketOfFrame, type OpenPacket } from './sniffer';
@@ -21,7 +20,7 @@ export type TunnelOptions =
 export interface TunnelContext {
   readonly options: TunnelOptions;
   /** `undefined` when the route leads to another host now. */
-  reroute(route: Route, error: Error): Refusal | undefined;
+  reroute(tunnel: Tunnel, error: Error): Refusal | undefined;
   /** Hears of the session that a handshake over this WebSocket has opened. */
   openedByWebSocket(tunnel: Tunnel, packet: OpenPacket): void;
   /** Hears once that the tunnel is over, however it ended. */
@@ -32,22 +31,26 @@ export interface TunnelContext {
 export class Tunnel {
   readonly route: Route;
   place = -1;
-  /** The session that a handshake over this WebSocket has opened. */
-  binding: Binding | undefined;
-  readonly #req: IncomingMessage;
+  readonly req: IncomingMessage;
   readonly #socket: Duplex;
   readonly #head: Buffer;
   readonly #context: TunnelContext;
   #request: ClientRequest | undefined;
   #hostSocket: Socket | undefined;
   #lingering: NodeJS.Timeout | undefined;
+  #hasOpened = false;
 
   constructor(req: IncomingMessage, socket: Duplex, head: Buffer, route: Route, context: TunnelContext) {
-    this.#req = req;
+    this.req = req;
     this.#socket = socket;
     this.#head = head;
     this.route = route;
     this.#context = context;
+  }
+
+  /** A handshake over this WebSocket has opened a session. */
+  get hasOpened(): boolean {
+    return this.#hasOpened;
   }
 
   start(): void {
@@ -77,7 +80,7 @@ export class Tunnel {
   #connect(): void {
     const { options } = this.#context;
     let connected = false;
-    const request = this.#request = openRequest(this.#req, this.route.host, options);
+    const request = this.#request = openRequest(this.req, this.route.host, options);
     let late: Refusal | undefined;
     const deadline = (ms: number, refusal: Refusal): (() => void) => startDeadline(ms, () => {
       late = refusal;
@@ -112,13 +115,13 @@ export class Tunnel {
   }
 
   #goElsewhere(error: Error): void {
-    const refusal = this.#context.reroute(this.route, error);
+    const refusal = this.#context.reroute(this, error);
     if (refusal) this.#refuse(refusal);
     else this.#connect();
   }
 
   #refuse(refusal: Refusal): void {
-    refuseUpgrade(this.#req, this.#socket, refusal);
+    refuseUpgrade(this.req, this.#socket, refusal);
   }
 
   /** The host does not switch protocols: its answer goes to the client, whose connection ends with it. */
@@ -170,7 +173,9 @@ export class Tunnel {
       if (packet === 'incomplete' && seen.length <= MAX_HANDSHAKE_SIZE) return;
       hostSocket.off('data', onData);
       // No later request needs the binding, so the frame does not wait for it.
-      if (typeof packet === 'object') this.#context.openedByWebSocket(this, packet);
+      if (typeof packet !== 'object') return;
+      this.#hasOpened = true;
+      this.#context.openedByWebSocket(this, packet);
     };
     hostSocket.on('data', onData);
   }

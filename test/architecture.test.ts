@@ -6,10 +6,12 @@ const SRC = join(__dirname, '..', 'src');
 
 /** From top to bottom: a file imports only files below it. */
 const ORDER = [
+  'cli', 'cli/help', 'cli/run', 'cli/signals', 'cli/events', 'cli/host-changes', 'cli/instance', 'cli/tls', 'cli/log',
+  'cli/status-line', 'cli/settings', 'cli/sources', 'cli/flags', 'cli/nearest',
   'index', 'store-tests', 'store-clauses', 'store-bench', 'proxy', 'server', 'router', 'forwarder', 'tunnel',
   'exchange', 'route', 'connections', 'connection', 'request-body', 'response-parser', 'headers', 'sniffer',
-  'health-checker', 'bindings', 'store-guard', 'options', 'hosts', 'redis-store', 'redis-clients', 'session-store',
-  'errors', 'bag', 'deadline',
+  'discovery', 'health-checker', 'bindings', 'store-guard', 'options', 'host-options', 'dns', 'hosts', 'balance', 'host',
+  'redis-store', 'redis-clients', 'session-store', 'errors', 'checks', 'agenda', 'bag', 'deadline',
 ];
 
 const MAX_LINES = 300;

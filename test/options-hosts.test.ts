@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { MemoryStore, Proxy } from '../src';
 import { resolveOptions, type ProxyOptions } from '../src/options';
 
@@ -61,13 +62,29 @@ it.each([
 
 it.each([
   [3000, '3000'], [null, 'null'], [undefined, 'undefined'], [{}, '{}'], [['localhost:3001'], "[ 'localhost:3001' ]"],
-  [new URL('http://a'), 'URL'],
-])('refuses a host that is no string: %p', (entry, received) => {
-  expect(withHost(entry)).toContain(`'hosts[1]' must be a string, received ${received}`);
+  [new URL('http://a'), 'URL'], [{ weight: 2 }, '{ weight: 2 }'],
+])('refuses a host that is neither a string nor an object with one: %p', (entry, received) => {
+  expect(withHost(entry)).toContain(`'hosts[1]' must be a string, or an object with a 'host', received ${received}`);
+});
+
+it('takes a host with a weight', () => {
+  const { hosts } = resolveOptions({ store, hosts: ['a:1', { host: 'b:1' }, { host: 'c:1', weight: 0 }, { host: 'd:1', weight: 1000 }] });
+  expect(hosts.map(({ name, weight }) => [name, weight])).toEqual([['a:1', 1], ['b:1', 1], ['c:1', 0], ['d:1', 1000]]);
+});
+
+it.each<[entry: unknown, message: string]>([
+  [{ host: 3000 }, "'hosts[1].host' must be a string, received 3000"],
+  [{ host: 'b' }, `'hosts[1].host': a port is missing: expected ${FORMS}, received 'b'`],
+  [{ host: 'localhost:3000', weight: 2 }, "'hosts[1]' must name another server than 'localhost:3000', received 'localhost:3000'"],
+  [{ host: 'b:1', wieght: 2 }, "'hosts[1].wieght' is not an option of a host; expected host, weight"],
+  ...[-1, 1001, 1.5, NaN, Infinity, '2', null].map((weight): [unknown, string] =>
+    [{ host: 'b:1', weight }, `'hosts[1].weight' must be an integer from 0 to 1000, received ${inspect(weight)}`]),
+])('refuses the host %j', (entry, message) => {
+  expect(withHost(entry)).toBe(message);
 });
 
 it('refuses a gap among the hosts', () => {
-  expect(messageOf(new Array(2))).toBe("'hosts[0]' must be a string, received undefined");
+  expect(messageOf(new Array(2))).toBe("'hosts[0]' must be a string, or an object with a 'host', received undefined");
 });
 
 it.each([

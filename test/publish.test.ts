@@ -78,6 +78,18 @@ it('says in package.json what tools and users ask for', () => {
   expect(manifest.keywords).toContain('socket.io');
 });
 
+describe('the installed command', () => {
+  it('is a program', () => {
+    const bin = join(modules, '.bin', 'socket.io-proxy2');
+    expect(readFileSync(bin, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
+    if (process.platform !== 'win32') expect(statSync(bin).mode & 0o111).toBe(0o111);
+  });
+
+  it('is what npx runs', async () => {
+    expect(await run('npx', ['--no', '--', 'socket.io-proxy2', '--version'], packed.folder)).toBe(`${String(manifest.version)}\n`);
+  });
+});
+
 describe('an installation', () => {
   const [, count, all, own] = /holds (\d+) other packages, ([\d.]+) MB in all, ([\d.]+) MB of it this one/
     .exec(readFileSync(join(ROOT, 'README.md'), 'utf8').replaceAll('\n', ' ')) ?? [];

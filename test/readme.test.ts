@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import ts from 'typescript';
 import Proxy, { MemoryStore } from '../src';
 import { refusals } from '../src/errors';
@@ -64,7 +64,8 @@ function membersOf(file: string, name: string): ts.PropertySignature[] {
   return found?.members.filter(ts.isPropertySignature) ?? [];
 }
 
-const files = readdirSync(SRC).map((name) => basename(name, '.ts'));
+const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
+  .map((name) => name.slice(0, -'.ts'.length).replaceAll('\\', '/'));
 
 describe('tables', () => {
   it('has every option with its default, those of the original first', () => {
@@ -101,18 +102,18 @@ describe('tables', () => {
   });
 
   it('has every reason for which a host is down', () => {
-    const type = sourceOf('hosts.ts').statements.filter(ts.isTypeAliasDeclaration)
+    const type = sourceOf('host.ts').statements.filter(ts.isTypeAliasDeclaration)
       .find(({ name }) => name.text === 'DownReason')?.type;
     const reasons = type && ts.isUnionTypeNode(type) ? type.types.map((reason) => `\`${reason.getText().slice(1, -1)}\``) : [];
     expect(tableOf('Reason').map(([reason]) => reason).sort()).toEqual(reasons.sort());
   });
 
   it('has every file of src/, above those that it imports', () => {
-    const listed = tableOf('File').map(([name]) => basename(code(name) ?? '', '.ts'));
+    const listed = tableOf('File').map(([name]) => code(name)?.replace(/\.ts$/, '') ?? '');
     expect([...listed].sort()).toEqual([...files].sort());
     for (const [at, file] of listed.entries()) {
       const imported = ts.preProcessFile(read('src', `${file}.ts`)).importedFiles.map(({ fileName }) => fileName)
-        .filter((name) => name.startsWith('./')).map((name) => basename(name));
+        .filter((name) => name.startsWith('.')).map((name) => join(dirname(file), name).replaceAll('\\', '/'));
       expect(listed.slice(at + 1)).toEqual(expect.arrayContaining(imported));
     }
   });
@@ -304,9 +305,9 @@ describe('snippets', () => {
   });
 
   it('are all of a kind that is run, compiled or checked', () => {
-    // Those of balancers are run by the tests in test/in-front/.
-    const kinds = /^(?:[jt]s|nginx|haproxy)$/;
-    expect(snippets.filter(({ language, text }) => language === 'sh' ? !/^(?:npm |DEBUG=)/.test(text) : !kinds.test(language)))
+    // Those of balancers are run by the tests in test/in-front/, those of the command by test/cli/readme.test.ts.
+    const kinds = /^(?:[jt]s|nginx|haproxy|json)$/;
+    expect(snippets.filter(({ language, text }) => language === 'sh' ? !/^(?:npm |npx |DEBUG=)/.test(text) : !kinds.test(language)))
       .toEqual([]);
   });
 });

@@ -10,7 +10,9 @@
 export { Proxy, type ProxyEvents } from '../../src/proxy';
 export type { HostTls, ProxyOptions } from '../../src/options';
 export type { Session, Transport } from '../../src/forwarder';
-export type { DownReason } from '../../src/hosts';
+export type { Balance, BalanceFunction } from '../../src/balance';
+export type { DownReason, HostStatus } from '../../src/host';
+export type { HostOptions } from '../../src/host-options';
 export { ErrorCode } from '../../src/errors';
 export { MemoryStore, type MemoryStoreOptions, type SessionStore } from '../../src/session-store';
 export { RedisStore, type RedisClient } from '../../src/redis-store';

@@ -2,6 +2,8 @@ import { Remote } from './remote';
 
 export interface HostOptions {
   version?: 2 | 3 | 4;
+  /** Of the loopback interface; 127.0.0.1 by default. */
+  address?: string;
   port?: number;
   keepAliveTimeout?: number;
   pingInterval?: number;
@@ -33,7 +35,7 @@ export class HostProcess extends Remote {
   }
 
   async start(options: HostOptions = {}): Promise<this> {
-    this.name = `127.0.0.1:${await this.call<number>('start', options)}`;
+    this.name = `${options.address ?? '127.0.0.1'}:${await this.call<number>('start', options)}`;
     return this;
   }
 

@@ -13,6 +13,7 @@ export const TIMEOUT = 60_000;
 interface Manifest {
   name: string;
   version: string;
+  bin: Record<string, string>;
   dependencies: Record<string, string>;
 }
 
@@ -62,11 +63,11 @@ export function dependencies(): Record<string, Locked> {
  * and what the test sees does not change from one day to the next.
  */
 export async function install({ folder, tarball }: Packed): Promise<void> {
-  const { name, version, dependencies: needed } = read('package.json') as Manifest;
+  const { name, version, bin, dependencies: needed } = read('package.json') as Manifest;
   const wanted = { dependencies: { [name]: `file:${tarball}` } };
   const packages = {
     '': wanted,
-    [`node_modules/${name}`]: { version, resolved: `file:${tarball}`, dependencies: needed },
+    [`node_modules/${name}`]: { version, resolved: `file:${tarball}`, bin, dependencies: needed },
     ...dependencies(),
   };
   writeFileSync(join(folder, 'package.json'), JSON.stringify(wanted));

@@ -1,0 +1,18 @@
+import { inspect } from 'node:util';
+
+/** What is thrown for a bad argument: it names it, what was expected and what was received. */
+export function wrong(name: string, expected: string, received: unknown): TypeError {
+  return new TypeError(`'${name}' must ${expected}, received ${inspect(received, { depth: 0 })}`);
+}
+
+export function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+/** @throws TypeError when the value is no integer within the bounds. */
+export function integerOf(name: string, value: unknown, min: number, max: number): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
+    throw wrong(name, `be an integer from ${min} to ${max}`, value);
+  }
+  return value;
+}

@@ -1,0 +1,64 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { help } from './cli/help';
+import { Log, redact } from './cli/log';
+import { run } from './cli/run';
+import { readSettings, type Request, type Settings } from './cli/settings';
+import { SettingsError } from './cli/sources';
+import { StatusLine } from './cli/status-line';
+
+const NAME = 'socket.io-proxy2';
+
+/** Resolves with the exit code. */
+async function main(): Promise<number> {
+  // In a list of processes it stands instead of the arguments, in which a password may be.
+  process.title = NAME;
+  let settings: Settings | Request;
+  try {
+    settings = read();
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    fail(error.message);
+    return 2;
+  }
+  if (typeof settings === 'string') {
+    process.stdout.write(settings === 'help' ? help() : `${version()}\n`);
+    return 0;
+  }
+  const status = new StatusLine(process.stdout);
+  // SIGHUP, which a terminal sends that is closed, reloads; but who started it there means to end it.
+  if (process.stdout.isTTY) process.stdout.once('error', () => process.kill(process.pid, 'SIGTERM'));
+  return run(settings, {
+    log: new Log(settings.log, status),
+    status: showsStatus(settings) ? status : undefined,
+    fail,
+    reread,
+  });
+}
+
+/** Lines that are not the log's own would be mixed with it. */
+function showsStatus({ quiet, log }: Settings): boolean {
+  return process.stdout.isTTY && process.env.TERM !== 'dumb' && !quiet && log === 'text' && !process.env.DEBUG;
+}
+
+function read(): Settings | Request {
+  return readSettings(process.argv.slice(2), process.env);
+}
+
+function reread(): Settings {
+  const settings = read();
+  if (typeof settings === 'string') throw new TypeError('a flag has come to the command line');
+  return settings;
+}
+
+function fail(message: string): void {
+  process.stderr.write(`${NAME}: ${redact(message)}\n`);
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(join(__dirname, '../package.json'), 'utf8'));
+  return String(Reflect.get(Object(manifest), 'version'));
+}
+
+void main().then((exitCode) => process.exit(exitCode));

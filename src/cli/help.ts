@@ -1,0 +1,49 @@
+import { FLAGS, type Flag } from './flags';
+
+const WIDTH = 100;
+/** Where the descriptions begin. */
+const COLUMN = 29;
+
+const HEAD = `Usage: socket.io-proxy2 --hosts localhost:3000,localhost:3001 [--redis redis://localhost:6379]
+
+A load balancer for Socket.IO that sends every request of a session to the same host, without
+cookies. Times are in ms, but --key-expiry, which is in seconds. Defaults stand in brackets.
+`;
+
+const FOOT = `
+Each flag can also be set by the environment (--check-interval as SOCKETIO_PROXY_CHECK_INTERVAL)
+and in the file of --config (as checkInterval). A flag beats the environment, which beats the file.
+Give a Redis URL that holds a password in one of these, as a list of processes may show a flag.
+`;
+
+/** The text of `--help`. */
+export function help(): string {
+  const groups = [...new Set(FLAGS.map(({ group }) => group))];
+  const lines = groups.flatMap((group) => [
+    '', `${group}:`, ...FLAGS.filter((flag) => flag.group === group).flatMap(linesOf),
+  ]);
+  return `${HEAD}${lines.join('\n')}\n${FOOT}`;
+}
+
+function linesOf(flag: Flag): string[] {
+  const { name, unit, text, fallback, type, short, choices, negated } = flag;
+  const names = short === undefined ? `--${name}` : `--${name}, -${short}`;
+  if (type === 'boolean') return wrap(negated === undefined ? [names, text] : [`--no-${name}`, negated]);
+  if (choices) {
+    const listed = choices.map((each) => (each === fallback ? `(${each})` : each));
+    return wrap([names, `${text}: ${listed.join(', ')}`]);
+  }
+  return wrap([`${names} <${unit}>`, fallback === undefined ? text : `${text} (${fallback})`]);
+}
+
+/** Lines of at most `WIDTH`, with the description in a column of its own. */
+function wrap([names, text]: readonly [names: string, text: string]): string[] {
+  const words = text.split(' ');
+  const lines = [`  ${names}`.padEnd(COLUMN - 1)];
+  for (const word of words) {
+    const last = lines.at(-1) ?? '';
+    if (last.length + 1 + word.length <= WIDTH) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(`${' '.repeat(COLUMN)}${word}`);
+  }
+  return lines;
+}

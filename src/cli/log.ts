@@ -1,0 +1,61 @@
+import type { StatusLine } from './status-line';
+
+export type Level = 'info' | 'warn' | 'error';
+
+/** What a line of the log tells besides its text: only JSON shows it. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** The log of events, on the standard output: a line each, of text or of JSON. */
+export class Log {
+  readonly #format: 'text' | 'json';
+  readonly #status: StatusLine;
+
+  constructor(format: 'text' | 'json', status: StatusLine) {
+    this.#format = format;
+    this.#status = status;
+  }
+
+  info(event: string, message: string, fields?: Fields): void {
+    this.#write('info', event, message, fields);
+  }
+
+  warn(event: string, message: string, fields?: Fields): void {
+    this.#write('warn', event, message, fields);
+  }
+
+  error(event: string, message: string, fields?: Fields): void {
+    this.#write('error', event, message, fields);
+  }
+
+  #write(level: Level, event: string, message: string, fields: Fields = {}): void {
+    const line = this.#format === 'text'
+      ? `${level === 'info' ? '' : `${level}: `}${message}`
+      : JSON.stringify({ time: new Date().toISOString(), level, event, message, ...fields });
+    this.#status.print(oneLine(redact(line)));
+  }
+}
+
+/** Leaves out what stands before the `@` of a URL. */
+export function redact(text: string): string {
+  // Up to the last one: a password may hold what should have been escaped.
+  return text.replace(/:\/\/[^\s'"]*@/g, '://***@');
+}
+
+/** Where a URL leads, with nothing of it that may be secret. */
+export function placeOf(url: string): string {
+  const { protocol, host, pathname } = new URL(url);
+  return `${protocol}//${host}${pathname === '/' ? '' : pathname}`;
+}
+
+/** What an error says, on one line. Node's error for a name whose addresses all fail has no message of its own. */
+export function describe(error: Error): string {
+  if (error.message !== '') return oneLine(error.message);
+  if (error instanceof AggregateError) {
+    return error.errors.map((each: unknown) => (each instanceof Error ? describe(each) : String(each))).join(', ');
+  }
+  return 'code' in error ? String(error.code) : error.name;
+}
+
+export function oneLine(text: string): string {
+  return text.replaceAll(/\s*[\r\n]+\s*/g, ' ');
+}

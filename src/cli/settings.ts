@@ -1,0 +1,232 @@
+import { X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
+import { inspect } from 'node:util';
+import { resolveOptions, type ProxyOptions, type ResolvedOptions } from '../options';
+import { MemoryStore } from '../session-store';
+import { byName, FLAGS, type Flag } from './flags';
+import { fromCommandLine, fromEnvironment, fromFile, readText, SettingsError, unknown, type Given } from './sources';
+
+/** The library's options, but for those that hold objects. */
+export type Options = Omit<ProxyOptions, 'redisClient' | 'store' | 'server'>;
+
+export interface TlsPair {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** All that the command was given, checked. */
+export interface Settings {
+  readonly options: Options;
+  /** The same with nothing left open. */
+  readonly resolved: ResolvedOptions;
+  readonly bind: string | undefined;
+  readonly port: number;
+  readonly redis: string | undefined;
+  readonly tls: TlsPair | undefined;
+  readonly log: 'text' | 'json';
+  readonly quiet: boolean;
+  /** What each flag has come to; of files, the content. */
+  readonly values: ReadonlyMap<string, unknown>;
+}
+
+/** What asks for no proxy. */
+export type Request = 'help' | 'version';
+
+interface Value {
+  readonly value: unknown;
+  readonly label: string;
+  /** The path, of a file. */
+  readonly path?: string;
+}
+
+/**
+ * A flag beats the environment, which beats the file, which beats the default. Reads files and opens nothing else.
+ *
+ * @throws SettingsError for whatever is wrong, also in a place that another one beats.
+ */
+export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): Settings | Request {
+  const flags = parsed(fromCommandLine(args));
+  for (const request of ['help', 'version'] as const) if (flags.get(request)?.value === true) return request;
+  const environment = parsed(fromEnvironment(env));
+  const config = flags.get('config') ?? environment.get('config');
+  const file = config && parsed(fromFile(String(config.value), config.label));
+  return settingsOf(new Map([...file ?? [], ...environment, ...flags]));
+}
+
+function parsed(source: ReadonlyMap<Flag, Given>): Map<string, Value> {
+  return new Map(Array.from(source, ([flag, given]) => [flag.name, parse(flag, given)]));
+}
+
+function parse(flag: Flag, { value, label }: Given): Value {
+  switch (flag.type) {
+    case 'hosts': return { value: hostsOf(value), label };
+    case 'integer': return { value: integerOf(flag, value, label), label };
+    case 'boolean': return { value: booleanOf(value, label), label };
+    case 'choice': return { value: choiceOf(flag, value, label), label };
+    case 'file': {
+      const path = textOf(flag, value, label);
+      return { value: readText(path, label), label, path };
+    }
+    default: return { value: textOf(flag, value, label), label };
+  }
+}
+
+function wrong(label: string, expected: string, value: unknown): SettingsError {
+  const received = inspect(value, { depth: 0, breakLength: Infinity });
+  return new SettingsError(`${label} must ${expected}, received ${received}`);
+}
+
+function textOf(flag: Flag, value: unknown, label: string): string {
+  if (typeof value === 'string' && (value !== '' || flag.name === 'key-prefix')) return value;
+  throw flag.secret ? new SettingsError(`${label} must be text`) : wrong(label, 'be text', value);
+}
+
+function integerOf({ min = 0, max = 0 }: Flag, value: unknown, label: string): number {
+  const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value;
+  if (typeof number === 'number' && Number.isInteger(number) && number >= min && number <= max) return number;
+  throw wrong(label, `be an integer from ${min} to ${max}`, value);
+}
+
+function booleanOf(value: unknown, label: string): boolean {
+  if (value === true || value === 'true' || value === '1') return true;
+  if (value === false || value === 'false' || value === '0') return false;
+  throw wrong(label, 'be true or false', value);
+}
+
+function choiceOf({ choices = [] }: Flag, value: unknown, label: string): string {
+  if (typeof value === 'string' && choices.includes(value)) return value;
+  const { message } = wrong(label, `be ${choices.join(' or ')}`, value);
+  throw typeof value === 'string' ? unknown(message, value, choices) : new SettingsError(message);
+}
+
+/** `host` or `host=weight`, with commas between them. What a host is, the library tells, as it does of a list's. */
+function hostsOf(value: unknown): unknown {
+  const entries = typeof value === 'string' ? value.split(',').map((entry) => entry.trim()).filter(Boolean) : value;
+  if (!Array.isArray(entries)) return entries;
+  return entries.map((entry: unknown) => {
+    const weighted = typeof entry === 'string' ? /^(.+)=([^=]*)$/.exec(entry) : null;
+    if (!weighted) return entry;
+    const [, host, weight = ''] = weighted;
+    return { host, weight: /^\d+$/.test(weight) ? Number(weight) : weight };
+  });
+}
+
+function settingsOf(values: ReadonlyMap<string, Value>): Settings {
+  const valueOf = (name: string): unknown => values.get(name)?.value ?? fallbackOf(name);
+  const redis = redisOf(values);
+  const options = optionsOf(values);
+  return {
+    options,
+    resolved: resolve(options, values),
+    bind: values.has('bind') ? String(valueOf('bind')) : undefined,
+    port: Number(valueOf('port')),
+    redis,
+    tls: pairOf(values, 'tls-cert', 'tls-key'),
+    log: valueOf('log') === 'json' ? 'json' : 'text',
+    quiet: valueOf('quiet') === true,
+    values: new Map(FLAGS.map(({ name }) => [name, valueOf(name)])),
+  };
+}
+
+function fallbackOf(name: string): unknown {
+  const flag = byName.get(name);
+  return flag?.fallback === undefined ? undefined : parse(flag, { value: flag.fallback, label: '' }).value;
+}
+
+function redisOf(values: ReadonlyMap<string, Value>): string | undefined {
+  const [redis, store] = [values.get('redis'), values.get('store')];
+  if (!redis) {
+    if (store?.value === 'redis') throw new SettingsError(`${store.label}: redis needs a Redis, named by --redis`);
+    return undefined;
+  }
+  if (store?.value === 'memory') throw new SettingsError(`${store.label}: memory excludes ${redis.label}`);
+  const url = String(redis.value);
+  if (isRedisUrl(url)) return url;
+  // Without the URL, in which a password may stand.
+  throw new SettingsError(`${redis.label} must be the URL of one Redis, as in redis://localhost:6379`);
+}
+
+/** What the client of `redis` takes, which is only loaded where there is one. */
+function isRedisUrl(text: string): boolean {
+  try {
+    const { hostname, pathname, username, password } = new URL(text);
+    decodeURIComponent(username + password);
+    return /^rediss?:\/\//i.test(text) && hostname !== '' && /^(?:\/\d*)?$/.test(pathname);
+  } catch {
+    return false;
+  }
+}
+
+function optionsOf(values: ReadonlyMap<string, Value>): Options {
+  const given = FLAGS.flatMap(({ name, option }) => {
+    const value = values.get(name)?.value;
+    return option === undefined || value === undefined ? [] : [[option, value] as const];
+  });
+  const hostTls = Object.fromEntries([['ca', 'host-ca'], ['cert', 'host-cert'], ['key', 'host-key']].flatMap(
+    ([option = '', name = '']) => (values.has(name) ? [[option, values.get(name)?.value]] : []),
+  ));
+  if (values.get('host-insecure')?.value === true) hostTls.rejectUnauthorized = false;
+  // What is in it the library checks, below.
+  return { hosts: [], ...Object.fromEntries(given), hostTls };
+}
+
+/** What only the library knows: what a host is, what a path is, and which options contradict each other. */
+function resolve(options: Options, values: ReadonlyMap<string, Value>): ResolvedOptions {
+  if (!values.has('hosts') && !values.has('discover')) {
+    throw new SettingsError('--hosts is mandatory, as in --hosts localhost:3000,localhost:3001');
+  }
+  pairOf(values, 'host-cert', 'host-key');
+  const ca = values.get('host-ca');
+  if (ca) checkCertificate(String(ca.value), ca.label);
+  try {
+    return resolveOptions({ ...options, store: new MemoryStore() });
+  } catch (error) {
+    throw new SettingsError(inOurWords(messageOf(error), values));
+  }
+}
+
+/** The library's `'hosts[1].weight' must…` as `--hosts (number 2: weight) must…`. */
+function inOurWords(message: string, values: ReadonlyMap<string, Value>): string {
+  const [named, option, index, member] = /^'(\w+)(?:\[(\d+)\](?:\.(\w+))?)?'/.exec(message) ?? [];
+  const flag = FLAGS.find((candidate) => candidate.option === option);
+  if (named === undefined || !flag) return message;
+  const label = values.get(flag.name)?.label ?? `--${flag.name}`;
+  const place = index === undefined ? '' : ` (number ${Number(index) + 1}${member === undefined ? '' : `: ${member}`})`;
+  return label + place + message.slice(named.length);
+}
+
+/** A certificate and its key; `undefined` where neither is given. */
+function pairOf(values: ReadonlyMap<string, Value>, certName: string, keyName: string): TlsPair | undefined {
+  const [cert, key] = [values.get(certName), values.get(keyName)];
+  if (cert && !key) throw new SettingsError(`${cert.label} needs --${keyName} too`);
+  if (key && !cert) throw new SettingsError(`${key.label} needs --${certName} too`);
+  if (cert?.path === undefined || key?.path === undefined) return undefined;
+  const pair = { certFile: cert.path, keyFile: key.path, cert: String(cert.value), key: String(key.value) };
+  return checkedPair(pair, cert.label, key.label);
+}
+
+/** @throws SettingsError when they are no certificate and its key. */
+export function checkedPair(pair: TlsPair, certLabel: string, keyLabel: string): TlsPair {
+  checkCertificate(pair.cert, certLabel);
+  try {
+    createSecureContext({ cert: pair.cert, key: pair.key });
+    return pair;
+  } catch (error) {
+    throw new SettingsError(`${keyLabel} holds no key of the certificate of ${certLabel}: ${messageOf(error)}`);
+  }
+}
+
+/** A secure context takes any text as an authority's certificate, and finds none in it. */
+function checkCertificate(text: string, label: string): void {
+  try {
+    new X509Certificate(text);
+  } catch (error) {
+    throw new SettingsError(`${label} holds no certificate (PEM): ${messageOf(error)}`);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,182 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { types } from 'node:util';
+import createDebug from 'debug';
+import { lookUp, type DnsAnswer, type DnsName } from './dns';
+import type { HealthSource } from './health-checker';
+import { Host } from './host';
+import type { Hosts } from './hosts';
+
+const debug = createDebug('socket.io-proxy:discovery');
+
+/** How soon DNS is asked again at least and at most, whatever the TTL, and at most after failures, in ms. */
+const PAUSES = { least: 1000, most: 60_000, mostAfterFailures: 30_000 };
+
+/** By what part a pause may be longer at random, so that many proxies do not ask at once. */
+const JITTER = 0.1;
+
+export interface DiscoveryOptions {
+  readonly discover: DnsName;
+  /** How long a host that has vanished stays at least, in seconds: another proxy may still bring its sessions here. */
+  readonly keyExpiry: number;
+}
+
+/** A host that has come from DNS. */
+interface Discovered {
+  /** As DNS has it; the host's own changes only with it, and so may be set to another. */
+  weight: number;
+  /** When DNS ceased to name it, by `performance.now()`; `undefined` while it does not. */
+  vanishedAt: number | undefined;
+  /** It drains because it has vanished, and not because somebody else has told it to. */
+  drained: boolean;
+}
+
+/**
+ * Lets hosts follow DNS. One that vanishes drains, and no longer does if it comes back: some servers answer with a few
+ * of many hosts each time. It leaves once it is drained or dead. While DNS fails the last answer stands.
+ */
+export class Discovery {
+  readonly #options: DiscoveryOptions;
+  readonly #hosts: Hosts;
+  readonly #undiscovered: (error: Error) => void;
+  readonly #pauses: typeof PAUSES;
+  readonly #discovered = new Map<string, Discovered>();
+  readonly #stopping = new AbortController();
+  #failures = 0;
+  #askedAt = -Infinity;
+  #asking: Promise<number> | undefined;
+  #first: Promise<void> | undefined;
+
+  /** @param undiscovered is told of a failure, and of the next only after DNS has answered again. */
+  constructor(options: DiscoveryOptions, hosts: Hosts, undiscovered: (error: Error) => void, pauses = PAUSES) {
+    this.#options = options;
+    this.#hosts = hosts;
+    this.#undiscovered = undiscovered;
+    this.#pauses = pauses;
+    hosts.seek = () => this.#seek();
+  }
+
+  /** Begins to ask, unless it has begun, and resolves once DNS has answered or failed: within 5 s. */
+  start(): Promise<void> {
+    this.#first ??= this.#ask().then((delay) => void this.#repeat(delay));
+    return this.#first;
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+  }
+
+  async #repeat(first: number): Promise<void> {
+    const { signal } = this.#stopping;
+    const slept = (ms: number): Promise<boolean> =>
+      sleep(ms * (1 + JITTER * Math.random()), true, { signal, ref: false }).catch(() => false);
+    for (let delay = first; await slept(delay);) delay = await this.#ask();
+  }
+
+  /** Another proxy may have learned of a host already, and opened sessions there: these can't wait for the TTL. */
+  async #seek(): Promise<void> {
+    const mayAsk = this.#failures === 0 && performance.now() - this.#askedAt >= this.#pauses.least;
+    if (this.#asking ?? mayAsk) await this.#ask();
+  }
+
+  /** @returns how long to pause then, in ms. */
+  #ask(): Promise<number> {
+    return this.#asking ??= this.#round().finally(() => {
+      this.#askedAt = performance.now();
+      this.#asking = undefined;
+    });
+  }
+
+  async #round(): Promise<number> {
+    const { signal } = this.#stopping;
+    const { least, most, mostAfterFailures } = this.#pauses;
+    let answer: DnsAnswer;
+    try {
+      answer = await lookUp(this.#options.discover, signal);
+    } catch (error) {
+      if (signal.aborted) return 0;
+      this.#fail(types.isNativeError(error) ? error : new Error(String(error)));
+      return Math.min(mostAfterFailures, least * 2 ** (this.#failures - 1));
+    }
+    if (signal.aborted) return 0;
+    if (this.#failures > 0) debug('DNS answers again');
+    this.#failures = 0;
+    this.#join(answer.hosts);
+    this.#drain(answer.hosts);
+    this.#dismiss();
+    return Math.min(most, Math.max(least, answer.ttl * 1000));
+  }
+
+  #fail(error: Error): void {
+    this.#failures += 1;
+    debug('the hosts stay as they are: %s', error.message);
+    if (this.#failures === 1) this.#undiscovered(error);
+    this.#dismiss();
+  }
+
+  #join(named: DnsAnswer['hosts']): void {
+    for (const [name, weight] of named) {
+      const known = this.#discovered.get(name);
+      if (!this.#hosts.get(name)) this.#add(name, weight);
+      else if (known) this.#update(name, known, weight);
+    }
+  }
+
+  #add(name: string, weight: number): void {
+    const host = new Host(name, weight);
+    const twin = this.#hosts.all.find(({ url }) => url.origin === host.url.origin);
+    if (twin) {
+      debug('%s is a host already, as %s', name, twin.name);
+      return;
+    }
+    debug('%s joins', name);
+    this.#discovered.set(name, { weight, vanishedAt: undefined, drained: false });
+    this.#hosts.add(host);
+  }
+
+  #update(name: string, known: Discovered, weight: number): void {
+    if (known.weight !== weight) this.#hosts.setWeight(name, weight);
+    known.weight = weight;
+    if (known.vanishedAt === undefined) return;
+    debug('%s is back', name);
+    known.vanishedAt = undefined;
+    if (known.drained) this.#hosts.undrain(name);
+    known.drained = false;
+  }
+
+  #drain(named: DnsAnswer['hosts']): void {
+    for (const [name, known] of this.#discovered) {
+      if (named.has(name) || known.vanishedAt !== undefined) continue;
+      debug('%s has vanished', name);
+      known.vanishedAt = performance.now();
+      known.drained = this.#hosts.get(name)?.draining === false;
+      if (known.drained) this.#hosts.drain(name);
+    }
+  }
+
+  #dismiss(): void {
+    const longEnough = performance.now() - this.#options.keyExpiry * 1000;
+    for (const [name, { vanishedAt }] of this.#discovered) {
+      const host = this.#hosts.get(name);
+      if (!host) this.#discovered.delete(name);
+      else if (vanishedAt !== undefined && (host.gone || (host.empty && vanishedAt <= longEnough))) {
+        debug('%s leaves', name);
+        this.#discovered.delete(name);
+        this.#hosts.remove(name);
+      }
+    }
+  }
+}
+
+/** Health that begins with the first answer of DNS, so that it is known of the hosts that this names. */
+export function checkDiscovered(discovery: Discovery, health: HealthSource): HealthSource {
+  return {
+    get ready() {
+      return health.ready;
+    },
+    start: () => discovery.start().then(() => health.start()),
+    stop: () => {
+      discovery.stop();
+      health.stop();
+    },
+  };
+}

@@ -1,0 +1,174 @@
+import { writeFileSync } from 'node:fs';
+import net, { type AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { FLAGS, keyOf, variableOf, type Flag } from '../../src/cli/flags';
+import { onCleanup } from '../support/cleanup';
+import { Command } from '../support/command';
+import { temporaryFolder } from '../support/program';
+import { CERT } from '../support/tls';
+
+const HOSTS = ['--hosts', '127.0.0.1:1'];
+const SECRET = 'Pa55word';
+
+/** A value that is none of the flag's. */
+const BAD: Record<Flag['type'], string> = {
+  hosts: 'no-port', integer: '1.5', boolean: 'perhaps', choice: 'memroy', file: 'no/such/file', text: '',
+};
+const BAD_TEXT: Record<string, string> = {
+  redis: `http://:${SECRET}@localhost`, path: 'no-slash', discover: 'dsn:name:80', config: 'no/such/file',
+};
+
+function badValueOf({ name, type }: Flag): string {
+  return BAD_TEXT[name] ?? BAD[type];
+}
+
+/** Those for which every text is a value. */
+const valued = FLAGS.filter(({ name }) => !['key-prefix', 'bind'].includes(name)).map((flag) => [flag.name, flag] as const);
+
+interface Refused {
+  stderr: string;
+  exitCode: unknown;
+}
+
+async function refused(args: string[], env: NodeJS.ProcessEnv = {}, cwd?: string): Promise<Refused> {
+  const command = new Command(args, { env, ...(cwd === undefined ? {} : { cwd }) });
+  const exitCode = await command.ended();
+  expect(command.output).toBe('');
+  expect(command.errors).toMatch(/^socket\.io-proxy2: [^\n]+\n$/);
+  expect(command.errors).not.toContain(SECRET);
+  return { stderr: command.errors.slice('socket.io-proxy2: '.length, -1), exitCode };
+}
+
+async function refuses(message: string | RegExp, ...given: Parameters<typeof refused>): Promise<void> {
+  const { stderr, exitCode } = await refused(...given);
+  if (typeof message === 'string') expect(stderr).toBe(message);
+  else expect(stderr).toMatch(message);
+  expect(exitCode).toBe(2);
+}
+
+function fileWith(content: unknown): string {
+  const path = join(temporaryFolder('config-'), 'proxy.json');
+  writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+  return path;
+}
+
+describe('a bad value', () => {
+  it.each(valued)('of --%s is named, with its flag, its variable and its key', async (name, flag) => {
+    const value = badValueOf(flag);
+    const others = ['hosts', 'discover'].includes(name) ? [] : HOSTS;
+    const asked = [refuses(new RegExp(`^--${name}\\b`), [...others, `--${name}=${value}`])];
+    // An empty variable is none.
+    const inEnvironment = flag.only !== 'flag' && value !== '';
+    if (inEnvironment) asked.push(refuses(new RegExp(`^${variableOf(flag)}\\b`), others, { [variableOf(flag)]: value }));
+    if (flag.only === undefined) {
+      const path = fileWith({ [keyOf(flag)]: flag.type === 'text' ? 7 : value });
+      asked.push(refuses(new RegExp(`^'${keyOf(flag)}' in ${path}`), [...others, '--config', path]));
+    }
+    await Promise.all(asked);
+  });
+
+  it.each(FLAGS.flatMap(({ name, type, min = 0, max = 0 }) => (type === 'integer' ? [[name, min, max]] as const : [])))(
+    'of --%s is less than %d, or more than %d', async (name, min, max) => {
+      await Promise.all([min - 1, max + 1].map((value) =>
+        refuses(`--${name} must be an integer from ${min} to ${max}, received '${value}'`, [...HOSTS, `--${name}`, String(value)])));
+    },
+  );
+
+  it.each([
+    [['--hosts', '127.0.0.1:1,127.0.0.1:1'], "--hosts (number 2) must name another server than '127.0.0.1:1', received '127.0.0.1:1'"],
+    [[...HOSTS, '--discover', 'dns:name:80'], /^--discover must be left out where 'hosts' is given/],
+    [['--hosts', '127.0.0.1:1=many'], "--hosts (number 1: weight) must be an integer from 0 to 1000, received 'many'"],
+    [[...HOSTS, '--log', 'jsno'], "--log must be text or json, received 'jsno'; did you mean 'json'?"],
+    [[...HOSTS, '--balance', 'robin'], /^--balance must be random or round-robin or least-connections, received 'robin'$/],
+    [[...HOSTS, '--headers-timeout', '5000', '--request-timeout', '4000'], /^--request-timeout must be an integer from 5000 to/],
+    [[...HOSTS, '--store', 'redis'], '--store: redis needs a Redis, named by --redis'],
+    [[...HOSTS, '--store', 'memory', '--redis', `redis://:${SECRET}@localhost`], '--store: memory excludes --redis'],
+    [[...HOSTS, '--redis', `redis://a,redis://:${SECRET}@b`], '--redis must be the URL of one Redis, as in redis://localhost:6379'],
+    [['--hosts', `http://user:${SECRET}@localhost:1`], /received 'http:\/\/\*\*\*@localhost:1'$/],
+  ])('is explained: %j', async (args, message) => {
+    await refuses(message, args);
+  });
+});
+
+describe('what is no flag', () => {
+  it.each([
+    [['--hsots', 'a:1'], "'--hsots' is no flag; did you mean '--hosts'?"],
+    [['--chek-interval=5'], "'--chek-interval' is no flag; did you mean '--check-interval'?"],
+    [['--TLS-CERT', 'a'], "'--TLS-CERT' is no flag; did you mean '--tls-cert'?"],
+    [['--no-hosts'], "'--no-hosts' is no flag; did you mean '--hosts'?"],
+    [['--entirely-unlike-any'], "'--entirely-unlike-any' is no flag; --help lists them"],
+    [['-x'], "'-x' is no flag; --help lists them"],
+    [['127.0.0.1:1'], "'127.0.0.1:1' stands alone: values follow their flag, as in --hosts 127.0.0.1:1"],
+    [[`redis://:${SECRET}@localhost`], /^'redis:\/\/\*\*\*@localhost' stands alone/],
+    [['--hosts'], '--hosts needs a value'],
+    [['--hosts', '--port', '1'], '--hosts needs a value'],
+    [[], '--hosts is mandatory, as in --hosts localhost:3000,localhost:3001'],
+  ])('is named with the nearest one: %j', async (args, message) => {
+    await refuses(message, args);
+  });
+
+  it('is named in the environment', async () => {
+    await refuses(
+      "'SOCKETIO_PROXY_HOST' in the environment names no flag; did you mean 'SOCKETIO_PROXY_HOSTS'?", HOSTS, { SOCKETIO_PROXY_HOST: 'a:1' },
+    );
+  });
+
+  it('is named in the file', async () => {
+    const path = fileWith({ hots: ['a:1'] });
+    await refuses(`'hots' in ${path} names no flag; did you mean 'hosts'?`, ['--config', path]);
+  });
+});
+
+describe('a file', () => {
+  it('that does not exist is named with the one that is meant', async () => {
+    const path = fileWith({});
+    await refuses(`--config: there is no file 'proxi.json'; did you mean 'proxy.json'?`, ['--config', 'proxi.json'], {}, join(path, '..'));
+    await refuses(`--config: there is no file '${path}n'; did you mean '${path}'?`, ['--config', `${path}n`]);
+  });
+
+  it('that holds no JSON is named, with the line and nothing of what it holds', async () => {
+    const path = fileWith(`{\n  "redis": "redis://:${SECRET}@localhost",\n  ${SECRET}\n}`);
+    await refuses(new RegExp(`^${path} holds no JSON`), ['--config', path]);
+  });
+
+  it('that holds no object is named', async () => {
+    const path = fileWith([]);
+    await refuses(`${path} must hold an object, as in {"hosts": ["localhost:3000"]}`, ['--config', path]);
+  });
+
+  it('that cannot be read is named', async () => {
+    const folder = temporaryFolder('config-');
+    await refuses(`--config: '${folder}' cannot be read: EISDIR`, ['--config', folder]);
+  });
+
+  it.each([
+    [['--tls-cert', 'cert.pem'], '--tls-cert needs --tls-key too'],
+    [['--host-key', 'cert.pem'], '--host-key needs --host-cert too'],
+    [['--tls-cert', 'no.pem', '--tls-key', 'cert.pem'], /^--tls-cert holds no certificate \(PEM\): /],
+    [['--tls-cert', 'cert.pem', '--tls-key', 'cert.pem'], /^--tls-key holds no key of the certificate of --tls-cert: /],
+    [['--host-ca', 'no.pem'], /^--host-ca holds no certificate \(PEM\): /],
+  ])('of TLS that is of no use is named: %j', async (args, message) => {
+    const folder = temporaryFolder('tls-');
+    writeFileSync(join(folder, 'cert.pem'), CERT);
+    writeFileSync(join(folder, 'no.pem'), 'no certificate');
+    await refuses(message, [...HOSTS, ...args], {}, folder);
+  });
+});
+
+it('refuses before it connects to anything', async () => {
+  let connections = 0;
+  const server = net.createServer((socket) => {
+    connections += 1;
+    socket.destroy();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onCleanup(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const place = `127.0.0.1:${port}`;
+  // The port is taken, which it would tell instead.
+  const args = ['--hosts', place, '--redis', `redis://${place}`, '--bind', '127.0.0.1', '--port', String(port)];
+  await refuses(/^--key-expiry must/, [...args, '--key-expiry', '0']);
+  expect(connections).toBe(0);
+});

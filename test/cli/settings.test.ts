@@ -1,0 +1,151 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { MemoryStore } from '../../src';
+import { FLAGS, keyOf, variableOf, type Flag } from '../../src/cli/flags';
+import { readSettings, type Settings } from '../../src/cli/settings';
+import { resolveOptions } from '../../src/options';
+import { Command, startCommand } from '../support/command';
+import { ROOT } from '../support/package';
+import { temporaryFolder, versionOf } from '../support/program';
+import { CERT, KEY } from '../support/tls';
+
+const HOSTS = ['--hosts', 'localhost:3000'];
+
+function settingsOf(args: string[], env: NodeJS.ProcessEnv = {}): Settings {
+  const settings = readSettings(args, env);
+  if (typeof settings === 'string') throw new Error(`a request for ${settings}`);
+  return settings;
+}
+
+function fileWith(content: object): string {
+  const path = join(temporaryFolder('config-'), 'proxy.json');
+  writeFileSync(path, JSON.stringify(content));
+  return path;
+}
+
+/** A value that is not the default, as text and as the library is to have it. */
+function otherValueOf({ name, type, fallback, max = 0, choices = [] }: Flag): [text: string, value: unknown] {
+  if (name === 'hosts') return ['a:1,b:2=5', ['a:1', { host: 'b:2', weight: 5 }]];
+  if (name === 'discover') return ['dns:app.example:80', 'dns:app.example:80'];
+  if (type === 'boolean') return [String(fallback !== 'true'), fallback !== 'true'];
+  if (type === 'integer') return [String(max - 1), max - 1];
+  const text = type === 'choice' ? choices.find((choice) => choice !== fallback) ?? '' : '/other/';
+  return [text, text];
+}
+
+const options = FLAGS.flatMap((flag) => (flag.option === undefined ? [] : [[flag.name, flag.option, flag] as const]));
+
+describe('a flag that is an option of the library', () => {
+  it.each(options)('--%s sets %s, also by environment and file', (name, option, flag) => {
+    const [text, value] = otherValueOf(flag);
+    const others = ['hosts', 'discover'].includes(name) ? [] : HOSTS;
+    // A request's whole time is not shorter than its head's.
+    if (name === 'headers-timeout') others.push('--request-timeout', text);
+    const given = [
+      settingsOf([...others, `--${name}=${text}`]),
+      settingsOf(others, { [variableOf(flag)]: text }),
+      settingsOf([...others, '--config', fileWith({ [keyOf(flag)]: value })]),
+    ];
+    for (const settings of given) expect(Reflect.get(settings.options, option)).toEqual(value);
+  });
+
+  it.each(options)('--%s has the default of %s', (name, option, flag) => {
+    const defaults = new Map(Object.entries(resolveOptions({ hosts: ['a:1'], store: new MemoryStore() })));
+    if (flag.fallback === undefined) expect(['hosts', 'discover']).toContain(name);
+    else if (option !== 'keyPrefix') expect(flag.fallback).toBe(String(defaults.get(option)));
+    else expect(flag.fallback).toBe('socket.io#');
+  });
+
+  it.each(options.filter(([, , { type }]) => type === 'integer'))('--%s has the bounds of %s', (_, option, { min = 0, max = 0 }) => {
+    const resolve = (value: number) => () => resolveOptions({
+      hosts: ['a:1'], store: new MemoryStore(), ...(option === 'requestTimeout' ? { headersTimeout: 1 } : {}), [option]: value,
+    });
+    for (const value of [min, max]) expect(resolve(value)).not.toThrow();
+    for (const value of [min - 1, max + 1]) expect(resolve(value)).toThrow(option);
+  });
+
+  it('is every option that can be written as text', () => {
+    const objects = ['store', 'hostTls', 'server'];
+    const resolved = Object.keys(resolveOptions({ hosts: ['a:1'], store: new MemoryStore() }));
+    const expected = [...resolved.filter((name) => !objects.includes(name)), 'keyPrefix'];
+    expect(options.map(([, option]) => option).sort()).toEqual(expected.sort());
+  });
+
+  it('sets hostTls from files', () => {
+    const folder = temporaryFolder('tls-');
+    const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+    writeFileSync(cert, CERT);
+    writeFileSync(key, KEY);
+    const args = ['--host-ca', cert, '--host-cert', cert, '--host-key', key, '--host-insecure'];
+    expect(settingsOf([...HOSTS, ...args]).options.hostTls).toEqual({ ca: CERT, cert: CERT, key: KEY, rejectUnauthorized: false });
+    expect(settingsOf(HOSTS).options.hostTls).toEqual({});
+  });
+});
+
+describe('a switch', () => {
+  it.each([
+    [['--trust-proxy'], true], [['--no-trust-proxy'], false], [['--trust-proxy=false'], false], [['--trust-proxy=1'], true],
+    [['--trust-proxy', '--no-trust-proxy'], false],
+  ])('is taken in each form: %j', (args, value) => {
+    expect(settingsOf([...HOSTS, ...args]).resolved.trustProxy).toBe(value);
+  });
+});
+
+it('takes hosts from several flags, with blanks and a comma at the end', () => {
+  const { hosts } = settingsOf(['--hosts', 'a:1, b:2,', '--hosts', 'c:3']).options;
+  expect(hosts).toEqual(['a:1', 'b:2', 'c:3']);
+});
+
+it('takes a value that looks like a flag after an equals sign', () => {
+  expect(settingsOf([...HOSTS, '--key-prefix=--x']).options.keyPrefix).toBe('--x');
+});
+
+it('leaves alone what is empty, and what Kubernetes sets for a service of its name', () => {
+  const env = {
+    SOCKETIO_PROXY_REDIS: '', SOCKETIO_PROXY_PORT: 'tcp://10.0.0.1:4000', SOCKETIO_PROXY_SERVICE_HOST: '10.0.0.1',
+    SOCKETIO_PROXY_SERVICE_PORT_HTTP: '4000', SOCKETIO_PROXY_PORT_4000_TCP_ADDR: '10.0.0.1', PORT: '',
+  };
+  expect(settingsOf(HOSTS, env)).toMatchObject({ redis: undefined, port: 4000 });
+});
+
+describe('the command', () => {
+  /** How long it drains, which it tells when it ends. */
+  async function drainTimeoutOf(args: string[], env: NodeJS.ProcessEnv): Promise<unknown> {
+    const { command } = await startCommand(['--log', 'json', ...HOSTS, ...args], { env });
+    command.signal('SIGTERM');
+    expect(await command.ended()).toBe(0);
+    return command.events.find(({ event }) => event === 'closing')?.drainTimeout;
+  }
+
+  it('lets a flag beat the environment, and that the file, and that the default', async () => {
+    const config = fileWith({ drainTimeout: 1 });
+    const file = ['--config', config];
+    const env = { SOCKETIO_PROXY_DRAIN_TIMEOUT: '2' };
+    const found = await Promise.all([
+      drainTimeoutOf([], {}), drainTimeoutOf(file, {}), drainTimeoutOf([], { SOCKETIO_PROXY_CONFIG: config }),
+      drainTimeoutOf(file, env), drainTimeoutOf([...file, '--drain-timeout', '3'], env),
+    ]);
+    expect(found).toEqual([10_000, 1, 1, 2, 3]);
+  });
+
+  it.each([
+    [['--port', '0'], { PORT: '70000' }, 'PORT'],
+    [['--port', '0'], { PORT: '1', SOCKETIO_PROXY_PORT: '70000' }, 'SOCKETIO_PROXY_PORT'],
+  ])('reads the port from PORT, which its own variable beats', async (args, env, label) => {
+    const command = new Command([...HOSTS, ...args], { env });
+    expect(await command.ended()).toBe(2);
+    expect(command.errors).toContain(`${label} must be an integer`);
+  });
+
+  it('prints help with every flag, at most 100 columns wide, and its version', async () => {
+    const help = new Command(['--hosts', 'a:1', '--help']);
+    expect(await help.ended()).toBe(0);
+    for (const { name, fallback, type } of FLAGS) {
+      expect(help.output).toMatch(new RegExp(`^  --${type === 'boolean' && fallback === 'true' ? 'no-' : ''}${name}\\b`, 'm'));
+    }
+    expect(Math.max(...help.lines.map(({ length }) => length))).toBeLessThanOrEqual(100);
+    const version = await versionOf(process.execPath, [join(ROOT, 'dist/cli.js'), '-v'], /^(\S+)\n$/);
+    const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+    expect(version).toBe(manifest.version);
+  });
+});

@@ -1,0 +1,161 @@
+import { once } from 'node:events';
+import { Clients, type Connected } from './support/clients';
+import { startHosts, type HostProcess } from './support/hosts';
+import { handshake, pollUrl, request } from './support/http';
+import { startProxy, type ProxyInstance } from './support/proxy';
+import { before, openWebSocket, startSessionHost, startSessionHosts, type SessionHost } from './support/session-host';
+import { until } from './support/until';
+
+const HANDSHAKE = '/socket.io/?EIO=4&transport=polling';
+const REFUSED = { status: 503, body: '{"code":"NO_HOST","message":"No host is up"}' };
+
+/** The hosts that were told to be drained, by and by. */
+function drainedOf(proxy: ProxyInstance): string[] {
+  const told: string[] = [];
+  proxy.on('drained', (host) => told.push(host));
+  return told;
+}
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(() => setImmediate(resolve)));
+
+it('lets Socket.IO sessions go on, has new ones go elsewhere, and tells when the last one has ended', async () => {
+  // Their sessions live for three seconds after their last sign.
+  const [first, second] = await startHosts(2, { pingInterval: 2000, pingTimeout: 1000 }) as [HostProcess, HostProcess];
+  const { proxy, url } = await startProxy({ hosts: [first.name, { host: second.name, weight: 0 }], keyExpiry: 2 });
+  const clients = new Clients();
+  const connect = (): Promise<Connected[]> => Promise.all([
+    clients.connect({ url, transports: ['polling'] }),
+    clients.connect({ url, transports: ['websocket'] }),
+    clients.connect({ url, transports: ['polling', 'websocket'], upgraded: true }),
+  ]);
+  const sessions = await connect();
+  const told = drainedOf(proxy);
+  proxy.drainHost(first.name);
+  proxy.setWeight(second.name, 1);
+  await until('the other is up', () => proxy.hosts[1]?.state === 'up');
+  expect((await connect()).map(({ host }) => host)).toEqual([second.name, second.name, second.name]);
+  for (const { key, host } of sessions) {
+    expect(host).toBe(first.name);
+    await clients.exchange(key, 10_000);
+    expect(await clients.host(key)).toBe(first.name);
+  }
+  expect(proxy.hosts[0]).toMatchObject({ sessions: 3, tunnels: 2 });
+  expect(told).toEqual([]);
+  const drained = once(proxy, 'drained');
+  await Promise.all(sessions.map(({ key }) => clients.close(key)));
+  expect(await drained).toEqual([first.name]);
+  expect(proxy.hosts[0]).toMatchObject({ sessions: 0, tunnels: 0, requests: 0, draining: true });
+});
+
+it('is told at once, yet not before drainHost has returned, of a host that has no session', async () => {
+  const host = await startSessionHost();
+  const { proxy } = await before([host]);
+  const told = drainedOf(proxy);
+  proxy.drainHost(host.name);
+  expect(told).toEqual([]);
+  await nextTurn();
+  expect(told).toEqual([host.name]);
+});
+
+it('is told once, of a host that is drained again and again too, until it is no longer', async () => {
+  const host = await startSessionHost();
+  const { proxy } = await before([host]);
+  const told = drainedOf(proxy);
+  for (let i = 0; i < 3; i += 1) proxy.drainHost(host.name);
+  await nextTurn();
+  proxy.drainHost(host.name);
+  await nextTurn();
+  expect(told).toEqual([host.name]);
+  proxy.undrainHost(host.name);
+  proxy.drainHost(host.name);
+  await nextTurn();
+  expect(told).toEqual([host.name, host.name]);
+});
+
+it('is not told of a host that is drained no more, or removed', async () => {
+  const [first, second] = await startSessionHosts(2) as [SessionHost, SessionHost];
+  const { proxy } = await before([first, second]);
+  const told = drainedOf(proxy);
+  proxy.drainHost(first.name);
+  proxy.undrainHost(first.name);
+  proxy.drainHost(second.name);
+  proxy.removeHost(second.name);
+  await nextTurn();
+  expect(told).toEqual([]);
+});
+
+it('refuses new sessions while all hosts that are up are draining, until one is no longer', async () => {
+  const [first, second] = await startSessionHosts(2) as [SessionHost, SessionHost];
+  const { proxy, url } = await before([first, second]);
+  const sid = await handshake(url);
+  for (const { name } of [first, second]) proxy.drainHost(name);
+  expect(await request(url + HANDSHAKE)).toMatchObject(REFUSED);
+  expect(await request(pollUrl(url, sid), { method: 'POST', body: '2' })).toMatchObject({ status: 200 });
+  proxy.undrainHost(second.name);
+  expect(await handshake(url)).toBe(second.sids.at(-1));
+});
+
+it('sends no handshake to a draining host that could not reach another', async () => {
+  const [dead, draining, third] = await startSessionHosts(3) as [SessionHost, SessionHost, SessionHost];
+  const { proxy, url } = await before([dead, draining, third], { checkInterval: 60_000, balance: 'round-robin' });
+  proxy.drainHost(draining.name);
+  await dead.stop();
+  expect(await handshake(url)).toBe(third.sids[0]);
+  await third.stop();
+  expect(await request(url + HANDSHAKE)).toMatchObject(REFUSED);
+  expect(draining.sids).toEqual([]);
+});
+
+it('waits for a handshake that is under way, and for the session that it opens', async () => {
+  const host = await startSessionHost(100);
+  const { proxy, url } = await before([host], { keyExpiry: 1 });
+  const told = drainedOf(proxy);
+  host.holdsHandshakes = true;
+  const [opening] = [handshake(url), await once(host, 'handshake')];
+  proxy.drainHost(host.name);
+  await nextTurn();
+  host.answer();
+  const sid = await opening;
+  await until('the handshake is over', () => proxy.hosts[0]?.requests === 0);
+  const [poll] = [request(pollUrl(url, sid)), await once(host, 'poll')];
+  // Longer than its binding lives: what waits is not idle.
+  for (const end = Date.now() + 2000; Date.now() < end;) await once(host, 'check');
+  expect(told).toEqual([]);
+  const drained = once(proxy, 'drained');
+  host.answer();
+  await poll;
+  expect(proxy.hosts[0]?.sessions).toBe(1);
+  // The session has ended without a word, as those by polling do.
+  await drained;
+});
+
+it('waits for the last WebSocket', async () => {
+  const host = await startSessionHost();
+  const { proxy, url } = await before([host]);
+  const told = drainedOf(proxy);
+  const sockets = [await openWebSocket(url), await openWebSocket(url)];
+  proxy.drainHost(host.name);
+  sockets[0]?.terminate();
+  await until('one has ended', () => proxy.hosts[0]?.tunnels === 1);
+  await nextTurn();
+  expect(told).toEqual([]);
+  const drained = once(proxy, 'drained');
+  sockets[1]?.terminate();
+  await drained;
+});
+
+it('goes on with health checks, and is told of a host whose sessions are lost with it', async () => {
+  const host = await startSessionHost();
+  const { proxy, url } = await before([host]);
+  await handshake(url);
+  const told = drainedOf(proxy);
+  proxy.drainHost(host.name);
+  const down = once(proxy, 'down');
+  host.health = 503;
+  expect(await down).toEqual([host.name, 'failing']);
+  expect(told).toEqual([]);
+  const drained = once(proxy, 'drained');
+  await host.stop();
+  await drained;
+  expect(proxy.hosts[0]).toMatchObject({ state: 'down', draining: true });
+});

@@ -1,0 +1,154 @@
+import { once } from 'node:events';
+import Proxy, { MemoryStore } from '../src';
+import { onCleanup } from './support/cleanup';
+import { startHost } from './support/hosts';
+import { handshake, pollUrl, request } from './support/http';
+import { startProxy } from './support/proxy';
+import { before, countsOf, openWebSocket, startSessionHost, startSessionHosts, type SessionHost } from './support/session-host';
+import { until } from './support/until';
+
+describe('hosts', () => {
+  it('tells of each host what is known of it', async () => {
+    const host = await startSessionHost();
+    const hosts = [host.name, { host: '127.0.0.1:1', weight: 7 }];
+    const proxy = new Proxy({ store: new MemoryStore(), hosts, checkInterval: 20 });
+    onCleanup(() => proxy.close());
+    const idle = { draining: false, sessions: 0, tunnels: 0, requests: 0 };
+    expect(proxy.hosts).toEqual([
+      { host: host.name, state: 'checking', downReason: undefined, weight: 1, ...idle },
+      { host: '127.0.0.1:1', state: 'checking', downReason: undefined, weight: 7, ...idle },
+    ]);
+    proxy.listen(0, '127.0.0.1');
+    await Promise.all([once(proxy, 'up'), once(proxy, 'down')]);
+    proxy.drainHost(host.name);
+    proxy.setWeight('127.0.0.1:1', 8);
+    expect(proxy.hosts).toEqual([
+      { host: host.name, state: 'up', downReason: undefined, weight: 1, ...idle, draining: true },
+      { host: '127.0.0.1:1', state: 'down', downReason: 'refused', weight: 8, ...idle },
+    ]);
+  });
+
+  it('counts sessions, WebSockets and requests while they last', async () => {
+    const host = await startSessionHost();
+    const { proxy, url } = await before([host]);
+    expect(countsOf(proxy)).toEqual([[0, 0, 0]]);
+    const sid = await handshake(url);
+    await until('the handshake is over', () => proxy.hosts[0]?.requests === 0);
+    expect(countsOf(proxy)).toEqual([[1, 0, 0]]);
+    const held = once(host, 'poll');
+    const poll = request(pollUrl(url, sid));
+    await held;
+    expect(countsOf(proxy)).toEqual([[1, 0, 1]]);
+    const socket = await openWebSocket(url, sid);
+    expect(countsOf(proxy)).toEqual([[1, 1, 1]]);
+    const other = await openWebSocket(url);
+    expect(countsOf(proxy)).toEqual([[2, 2, 1]]);
+    host.answer();
+    await poll;
+    other.terminate();
+    await until('the WebSocket and its session have ended', () => proxy.hosts[0]?.sessions === 1);
+    expect(countsOf(proxy)).toEqual([[1, 1, 0]]);
+    socket.terminate();
+    await until('the other has ended', () => proxy.hosts[0]?.tunnels === 0);
+  });
+
+  it('counts a session by polling until it has expired', async () => {
+    const { proxy, url } = await before([await startSessionHost(100)], { keyExpiry: 1 });
+    const sid = await handshake(url);
+    const end = Date.now() + 1700;
+    while (Date.now() < end) {
+      await request(pollUrl(url, sid), { method: 'POST', body: '2' });
+      expect(proxy.hosts[0]?.sessions).toBe(1);
+    }
+    await until('it has expired', () => proxy.hosts[0]?.sessions === 0);
+  });
+
+  it('counts a session whose WebSocket after an upgrade has ended for a few seconds more, and routes it when it goes on', async () => {
+    const store = new MemoryStore();
+    // Its sessions live for a minute.
+    const { proxy, url } = await before([await startSessionHost()], { store, keyExpiry: 2 });
+    const sid = await handshake(url);
+    const socket = await openWebSocket(url, sid);
+    socket.terminate();
+    await until('the WebSocket has ended', () => proxy.hosts[0]?.tunnels === 0);
+    expect(proxy.hosts[0]?.sessions).toBe(1);
+    await until('the session counts no longer', () => proxy.hosts[0]?.sessions === 0, 10_000);
+    expect(await request(pollUrl(url, sid), { method: 'POST', body: '2' })).toMatchObject({ status: 200 });
+    expect(proxy.hosts[0]?.sessions).toBe(1);
+  });
+
+  it('counts a session whose upgrade has failed for as long as it goes on by polling', async () => {
+    const { proxy, url } = await before([await startSessionHost()], { keyExpiry: 2 });
+    const sid = await handshake(url);
+    (await openWebSocket(url, sid)).terminate();
+    const end = Date.now() + 4500;
+    while (Date.now() < end) {
+      await request(pollUrl(url, sid), { method: 'POST', body: '2' });
+      expect(proxy.hosts[0]?.sessions).toBe(1);
+    }
+  });
+
+  it('forgets a session that was opened by WebSocket when that ends, in the store too', async () => {
+    const store = new MemoryStore();
+    const host = await startSessionHost();
+    const { proxy, url } = await before([host], { store });
+    const socket = await openWebSocket(url);
+    const [sid = ''] = host.sids;
+    expect(await store.find(sid, 1)).toBe(host.name);
+    socket.terminate();
+    await until('the store has forgotten it', async () => await store.find(sid, 1) === undefined);
+    expect(countsOf(proxy)).toEqual([[0, 0, 0]]);
+  });
+
+  it('counts a session that another proxy has opened once it comes here', async () => {
+    const store = new MemoryStore();
+    const host = await startSessionHost();
+    const [first, second] = [await before([host], { store }), await before([host], { store })];
+    const sid = await handshake(first.url);
+    expect(second.proxy.hosts[0]?.sessions).toBe(0);
+    for (let i = 0; i < 2; i += 1) await request(pollUrl(second.url, sid), { method: 'POST', body: '2' });
+    expect(second.proxy.hosts[0]?.sessions).toBe(1);
+  });
+
+  it('counts no more sessions than the proxy remembers, but for those that it holds open', async () => {
+    const { proxy, url } = await before([await startSessionHost()], { cacheSize: 2 });
+    for (let i = 0; i < 5; i += 1) await handshake(url);
+    await until('the handshakes are over', () => proxy.hosts[0]?.requests === 0);
+    expect(countsOf(proxy)).toEqual([[2, 0, 0]]);
+    const sockets = await Promise.all(Array.from({ length: 3 }, () => openWebSocket(url)));
+    expect(countsOf(proxy)).toEqual([[3, 3, 0]]);
+    for (const socket of sockets) socket.terminate();
+    await until('they have ended', () => proxy.hosts[0]?.sessions === 0);
+  });
+
+  it('counts no session of a host that has died', async () => {
+    const host = await startHost();
+    const { proxy, url } = await startProxy({ hosts: [host.name], checkInterval: 20 });
+    for (let i = 0; i < 3; i += 1) await handshake(url);
+    await until('the handshakes are over', () => proxy.hosts[0]?.requests === 0);
+    expect(countsOf(proxy)).toEqual([[3, 0, 0]]);
+    await host.kill();
+    await until('it refuses connections', () => proxy.hosts[0]?.downReason === 'refused');
+    expect(countsOf(proxy)).toEqual([[0, 0, 0]]);
+    const { port } = host;
+    const up = once(proxy, 'up');
+    await startHost({ port });
+    await up;
+    await handshake(url);
+    expect(proxy.hosts[0]?.sessions).toBe(1);
+  });
+
+  it('counts a handshake on the host that it has reached, where it could not reach another', async () => {
+    const [dead, alive] = await startSessionHosts(2) as [SessionHost, SessionHost];
+    const { proxy, url } = await before([dead, alive], { balance: 'round-robin', checkInterval: 60_000 });
+    await dead.stop();
+    alive.holdsHandshakes = true;
+    const [poll] = [handshake(url), await once(alive, 'handshake')];
+    expect(countsOf(proxy)).toEqual([[0, 0, 0], [0, 0, 1]]);
+    alive.answer();
+    await poll;
+    await openWebSocket(url);
+    await until('the handshake is over', () => proxy.hosts[1]?.requests === 0);
+    expect(countsOf(proxy)).toEqual([[0, 0, 0], [2, 1, 0]]);
+  });
+});
