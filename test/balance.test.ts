@@ -1,8 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import { once } from 'node:events';
-import type Proxy from '../src';
+import type { AddressInfo } from 'node:net';
+import Proxy, { MemoryStore } from '../src';
+import type { HealthSource } from '../src/health-checker';
 import { Host } from '../src/host';
 import { Hosts } from '../src/hosts';
+import { onCleanup } from './support/cleanup';
 import { handshake, pollUrl, request } from './support/http';
 import { startProxy, type Started } from './support/proxy';
 import { openWebSocket, startSessionHosts, type SessionHost } from './support/session-host';
@@ -111,6 +114,27 @@ describe('least-connections', () => {
     for (const socket of sockets) socket.terminate();
     await until('they have ended', () => proxy.hosts[0]?.sessions === 2);
     expect(await inTurn(3, url, hosts)).toEqual([0, 0, 0]);
+  });
+
+  it('does not count a handshake on a host that it could not reach', async () => {
+    const [dead, alive] = await startSessionHosts(2) as [SessionHost, SessionHost];
+    const hosts = new Map<string, Host>();
+    const healthSource = (all: Hosts): HealthSource => {
+      for (const host of all.all) {
+        hosts.set(host.name, host);
+        all.report(host, undefined);
+      }
+      return { ready: true, start: () => Promise.resolve(), stop: () => {} };
+    };
+    const options = { store: new MemoryStore(), hosts: [dead.name, alive.name], balance: 'least-connections', drainTimeout: 0 } as const;
+    const proxy = new Proxy(options, { healthSource });
+    onCleanup(() => proxy.close());
+    await once(proxy.listen(0, '127.0.0.1'), 'listening');
+    await dead.stop();
+    // The second one goes there at the latest, where there are the fewest sessions, and then elsewhere.
+    for (let i = 0; i < 2; i += 1) await handshake(`http://127.0.0.1:${(proxy.server.address() as AddressInfo).port}`);
+    expect(hosts.get(dead.name)).toMatchObject({ downReason: 'refused', load: 0, requests: 0 });
+    expect(alive.sids).toHaveLength(2);
   });
 
   it('does not count requests', async () => {

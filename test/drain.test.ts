@@ -129,6 +129,21 @@ it('waits for a handshake that is under way, and for the session that it opens',
   await drained;
 });
 
+it('waits for a request of no session, which may yet open one', async () => {
+  const host = await startSessionHost();
+  const { proxy, url } = await before([host]);
+  const told = drainedOf(proxy);
+  host.holdsHandshakes = true;
+  const [preflight] = [request(url + HANDSHAKE, { method: 'OPTIONS' }), await once(host, 'handshake')];
+  proxy.drainHost(host.name);
+  await nextTurn();
+  expect(told).toEqual([]);
+  const drained = once(proxy, 'drained');
+  host.answer();
+  await preflight;
+  await drained;
+});
+
 it('waits for the last WebSocket', async () => {
   const host = await startSessionHost();
   const { proxy, url } = await before([host]);

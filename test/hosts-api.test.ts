@@ -96,6 +96,16 @@ describe('removeHost', () => {
     expect(await request(url + HANDSHAKE)).toMatchObject({ status: 503, body: '{"code":"NO_HOST","message":"No host is up"}' });
   });
 
+  it('closes the connections to the host that are idle', async () => {
+    const host = await startSessionHost();
+    const { proxy, url } = await before([host], { checkInterval: 60_000 });
+    await handshake(url);
+    await until('one is idle', async () => await host.connections === 1);
+    proxy.removeHost(host.name);
+    // By itself it would be closed after four seconds.
+    await until('none is left', async () => await host.connections === 0, 2000);
+  });
+
   it('lets the host be added again, with the sessions that the store still knows', async () => {
     const host = await startSessionHost();
     const { proxy, url } = await before([host]);
@@ -186,9 +196,16 @@ it('may be told by another part which hosts are up', async () => {
   for (const host of hosts?.all ?? []) hosts?.report(host, host.name === first.name ? 'failing' : undefined);
   source.ready = true;
   isReady();
+  const [removed] = hosts?.all ?? [];
+  const told: string[] = [];
+  for (const event of ['up', 'down'] as const) proxy.on(event, (host: string) => told.push(`${event} ${host}`));
   expect(await opening).toBe(second.sids[0]);
   expect(proxy.hosts.map(({ state, downReason }) => [state, downReason])).toEqual([['down', 'failing'], ['up', undefined]]);
   expect(checks).toBe(0);
+  // It may not have heard yet that a host was removed.
+  proxy.removeHost(first.name);
+  if (removed) hosts?.report(removed, undefined);
+  expect(told).toEqual([]);
   await proxy.close();
   expect(stopped).toBe(true);
 });
