@@ -12,7 +12,8 @@ export function tableOf({ rows, curves, machine, versions, date }) {
   const names = Object.keys(poll).filter((name) => typeof poll[name] === 'object');
   const lines = names.sort((a, b) => poll[a].cpu.median - poll[b].cpu.median).map((name) => {
     const { cpu, rps, p50, p99 } = poll[name];
-    const cells = [range(cpu), count(rps), p50.median.toFixed(1), p99.median.toFixed(1), handshake[name] ? range(handshake[name].cpu) : '–'];
+    const opened = handshake[name] ? range(handshake[name].cpu) : '–';
+    const cells = [range(cpu), count(rps), p50.median.toFixed(1), p99.median.toFixed(1), opened];
     return `| ${[name === US ? `**${name}**` : name, ...cells].join(' | ')} |`;
   });
   const programs = ['node', 'http-proxy', 'HAProxy', 'nginx'].map((name) => `${name} ${versions[name]}`).join(', ');
@@ -31,12 +32,13 @@ function sentences({ rows, curves, websocket }) {
   const points = (id) => curves.find((curve) => curve.id === id).lines[US];
   const at = (id, x) => points(id).find((point) => point.x === x).cpu.median;
   const last = (id) => points(id).at(-1);
-  const held = `A poll while 4,000 other sessions hold one costs ${ratio(at('held', 4000), at('held', 50))} of what it costs with 50.`;
+  const held = `A poll while 4,000 other sessions hold one costs ${ratio(at('held', 4000), at('held', 50))} what it costs with 50.`;
   const { x, bytes, cpu } = last('sessions');
   const sessions = `Each of ${x.toLocaleString('en')} bound sessions takes ${bytes.median.toFixed(0)} bytes, and a poll of any of them ` +
-    `${ratio(cpu.median, points('sessions')[0].cpu.median)} of what it costs with ${points('sessions')[0].x}.`;
-  const message = `A WebSocket message there and back costs ${ratio(websocket[US].cpu.median, websocket['net pipe'].cpu.median)} of what ` +
-    `a bare pipe of \`node:net\` takes; an idle WebSocket holds ${(rows.find(({ id }) => id === 'idle').peers[US].rss.median / 1024).toFixed(0)} KiB.`;
+    `${ratio(cpu.median, points('sessions')[0].cpu.median)} what it costs with ${points('sessions')[0].x}.`;
+  const { rss } = rows.find(({ id }) => id === 'idle').peers[US];
+  const message = `A WebSocket message there and back costs ${ratio(websocket[US].cpu.median, websocket['net pipe'].cpu.median)} ` +
+    `what a bare pipe of \`node:net\` takes; an idle WebSocket holds ${(rss.median / 1024).toFixed(0)} KiB.`;
   const { median } = rows.find(({ id }) => id === 'frame').peers['http-proxy'].cpu;
   const frame = `http-proxy's frame is ${median.toFixed(2)} µs of a poll.`;
   return [held, sessions, message, frame];

@@ -36,7 +36,8 @@ async function told(proxy: ProxyProcess, event: string, host: string): Promise<v
   }
 }
 
-const discovering = (name: string, options: Partial<ProxyOptions> = {}): ProxyOptions => ({ discover: name, checkInterval: 100, ...options });
+const discovering = (name: string, options: Partial<ProxyOptions> = {}): ProxyOptions =>
+  ({ discover: name, checkInterval: 100, ...options });
 
 it('lets real sessions go on while their host drains, and the host leave when they are over', async () => {
   const { pods, discover } = await startPods(2, SHORT);
@@ -180,7 +181,7 @@ it('finds hosts by SRV records, and binds sessions to their names', async () => 
 it.each([['silent', 'silence'], ['answering', addresses(['127.0.0.1'])]] as const)(
   'leaves nothing that keeps the process once it is closed, with DNS %s', async (_, found) => {
     const { discover } = await startPods(1);
-    const server = await new DnsServer({ [NAME]: found as 'silence' }).start();
+    const server = await new DnsServer({ [NAME]: found }).start();
     const asked = server.asked();
     const proxy = await startDiscovering(server, { discover });
     await asked;

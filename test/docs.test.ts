@@ -67,9 +67,11 @@ function linksOf(file: string): [name: string, file: string, link: string][] {
 }
 
 const documents = [join(ROOT, 'README.md'), ...readdirSync(DOCS).filter((name) => name.endsWith('.md')).map((name) => join(DOCS, name))];
+const examples = readdirSync(join(ROOT, 'examples'), { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('README.md') && !name.includes('node_modules')).map((name) => join(ROOT, 'examples', name));
 
 describe('links', () => {
-  it.each(documents.flatMap(linksOf))('lead somewhere: %s', (_, file, link) => {
+  it.each([...documents, ...examples].flatMap(linksOf))('lead somewhere: %s', (_, file, link) => {
     const [path = '', anchor] = link.split('#');
     const target = path === '' ? file : join(dirname(file), path);
     expect(existsSync(target)).toBe(true);

@@ -100,7 +100,7 @@ describe('the mandatory options', () => {
     'redisclient', 'host', 'checkinterval', 'timeout', '', 'toString', '__proto__',
   ])('refuses the option %j', (name) => {
     const options = Object.defineProperty({ store, hosts }, name, { value: 1, enumerable: true });
-    expect(messageOf(options)).toMatch(`'${name}' is not an option; expected redisClient, store, hosts, path, `);
+    expect(messageOf(options)).toMatch(`'${name}' is not an option; expected redisClient, store, hosts, discover, path, `);
   });
 });
 

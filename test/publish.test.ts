@@ -72,7 +72,7 @@ describe('the packed files', () => {
 
 it('says in package.json what tools and users ask for', () => {
   expect(manifest).toMatchObject({
-    name: 'socket.io-proxy2', license: 'MIT', type: 'commonjs', sideEffects: false, engines: { node: '>=20.18.1' },
+    name: 'socket.io-proxy2', license: 'MIT', type: 'commonjs', sideEffects: false, engines: { node: '>=20.19.4' },
   });
   expect(manifest.description).toMatch(/^A cookieless sticky load balancer for Socket\.IO/);
   expect(manifest.keywords).toContain('socket.io');

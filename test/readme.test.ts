@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import ts from 'typescript';
+import { parse as parseYaml } from 'yaml';
 import Proxy, { MemoryStore } from '../src';
 import { refusals } from '../src/errors';
 import { storeTests } from '../src/store-tests';
@@ -120,7 +121,7 @@ describe('tables', () => {
 
   it('has every debug scope', () => {
     const scopes = files.flatMap((file) => /createDebug\('([^']+)'\)/.exec(read('src', `${file}.ts`))?.[1] ?? []);
-    expect(tableOf('Scope').map(([scope]) => code(scope)).sort()).toEqual(scopes.sort());
+    expect(tableOf('Scope').map(([scope]) => code(scope)).sort()).toEqual([...new Set(scopes)].sort());
   });
 });
 
@@ -304,9 +305,16 @@ describe('snippets', () => {
     expect(problems).toEqual([]);
   });
 
+  it('names a headless service by which hosts are discovered', () => {
+    const [[, { text }] = ['', { text: '' }]] = snippetsOf('yaml');
+    const { metadata, spec } = parseYaml(text) as { metadata: { name: string }; spec: { clusterIP: string; ports: { port: number }[] } };
+    expect(spec.clusterIP).toBe('None');
+    expect(readme).toContain(`'dns:${metadata.name}.default.svc.cluster.local:${String(spec.ports[0]?.port)}'`);
+  });
+
   it('are all of a kind that is run, compiled or checked', () => {
     // Those of balancers are run by the tests in test/in-front/, those of the command by test/cli/readme.test.ts.
-    const kinds = /^(?:[jt]s|nginx|haproxy|json)$/;
+    const kinds = /^(?:[jt]s|nginx|haproxy|json|yaml)$/;
     expect(snippets.filter(({ language, text }) => language === 'sh' ? !/^(?:npm |npx |DEBUG=)/.test(text) : !kinds.test(language)))
       .toEqual([]);
   });

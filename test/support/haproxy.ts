@@ -29,7 +29,7 @@ export async function startHaproxy(ports: readonly number[], { idleTimeout }: Ba
   };
   return {
     name: 'HAProxy',
-    version: await versionOf('haproxy', ['-v'], /version (\S+)/),
+    version: await versionOf('haproxy', ['-v'], /version ([\d.]+)/),
     port,
     url: `http://127.0.0.1:${port}`,
     drain: (proxy) => set(proxy, 'state drain'),
