@@ -41,6 +41,7 @@ export class Member {
     this.#start = start;
     // What is sent to one that has just died fails.
     worker.on('error', () => {});
+    const closeLastConnection = followConnections(worker);
     this.ended = once(worker, 'exit').then(([code, signal]: (number | string | null)[]) => ({
       pid: worker.process.pid,
       lived: performance.now() - since,
@@ -52,7 +53,10 @@ export class Member {
         callOff();
         resolve(address);
       };
-      void this.ended.then(() => settle(undefined));
+      void this.ended.then(() => {
+        if (!this.closing) closeLastConnection();
+        settle(undefined);
+      });
       worker.on('message', (message: ToPrimary) => {
         this.#take(message, settle);
         take(message);
@@ -89,4 +93,26 @@ export class Member {
     else if (message.type === 'store') this.storeError = message.error;
     else if (message.type === 'load') this.load = message.hosts;
   }
+}
+
+/**
+ * Node hands a worker one connection at a time, and waits with closing its own end until the worker has taken it. If
+ * that dies before, the client would wait for ever.
+ *
+ * @returns a function that closes the last one's own end, which does nothing where it is closed.
+ */
+function followConnections({ process: child }: Worker): () => void {
+  let last: unknown;
+  const send: unknown = Reflect.get(child, 'send');
+  if (typeof send !== 'function') return () => {};
+  Object.defineProperty(child, 'send', {
+    value: (...args: unknown[]): unknown => {
+      last = args[1] ?? last;
+      return Reflect.apply(send, child, args);
+    },
+  });
+  return () => {
+    const close: unknown = Reflect.get(Object(last), 'close');
+    if (typeof close === 'function') Reflect.apply(close, last, []);
+  };
 }

@@ -1,5 +1,6 @@
 import cluster from 'node:cluster';
 import { subscribe } from 'node:diagnostics_channel';
+import { Server as NetServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { resolveOptions } from '../options';
 import { MemoryStore } from '../session-store';
@@ -20,6 +21,8 @@ class Worker {
   #requests = 0;
   #lastLoad = '';
   #closing = false;
+  /** It comes to listen, or cannot: Node fails where a server is closed meanwhile. */
+  #settled: Promise<unknown> = Promise.resolve();
 
   take(message: ToWorker): void {
     switch (message.type) {
@@ -34,6 +37,7 @@ class Worker {
   async close(replaced: boolean): Promise<void> {
     if (this.#closing) return;
     this.#closing = true;
+    await Promise.race([this.#settled, lost]);
     if (replaced) await this.#retire();
     await this.#instance?.close();
     process.exit(0);
@@ -49,6 +53,9 @@ class Worker {
     if (this.#closing) return;
     this.#tellOf(instance, settings);
     this.#tellLoad(instance);
+    this.#settled = new Promise<void>((resolve) => {
+      instance.proxy.once('listening', resolve).once('error', () => resolve());
+    });
     const { port, bind: host } = settings;
     instance.proxy.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
       const address = instance.server.address();
@@ -91,8 +98,8 @@ class Worker {
       // Its client goes to another worker with the next request.
       if (typeof response === 'object' && response !== null) Reflect.set(response, 'shouldKeepAlive', false);
     });
-    server.close();
-    server.closeIdleConnections();
+    // Not by its own `close`, which ends idle connections too, on which a request may be under way.
+    NetServer.prototype.close.call(server);
     await sleep(LAST_HANDSHAKES);
   }
 }
@@ -111,6 +118,8 @@ function tell(message: ToPrimary): void {
 process.title = 'socket.io-proxy2 worker';
 // A terminal, and some that run services, send these to every process: the primary says what is to be done.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {});
+/** The primary is gone. */
+const lost = new Promise((resolve) => process.once('disconnect', resolve));
 const worker = new Worker();
 process.on('message', (message: ToWorker) => worker.take(message));
 cluster.worker?.once('disconnect', () => {
