@@ -1,9 +1,11 @@
 #!/usr/bin/env node
+import cluster from 'node:cluster';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { help } from './cli/help';
 import { Log, redact } from './cli/log';
-import { run } from './cli/run';
+import { runWorkers } from './cli/primary';
+import { run, type Context } from './cli/run';
 import { readSettings, type Request, type Settings } from './cli/settings';
 import { SettingsError } from './cli/sources';
 import { StatusLine } from './cli/status-line';
@@ -29,12 +31,16 @@ async function main(): Promise<number> {
   const status = new StatusLine(process.stdout);
   // SIGHUP, which a terminal sends that is closed, reloads; but who started it there means to end it.
   if (process.stdout.isTTY) process.stdout.once('error', () => process.kill(process.pid, 'SIGTERM'));
-  return run(settings, {
+  const context: Context = {
     log: new Log(settings.log, status),
     status: showsStatus(settings) ? status : undefined,
     fail,
     reread,
-  });
+  };
+  if (settings.workers === 1) return run(settings, context);
+  if (cluster.isPrimary) return runWorkers(settings, context);
+  fail('--workers must be 1 in a worker of a cluster, such as one of PM2');
+  return 2;
 }
 
 /** Lines that are not the log's own would be mixed with it. */

@@ -55,7 +55,7 @@ export interface ProxyEvents {
 
 /** What parts a proxy is made of, for programs that run several as one. @internal */
 export interface ProxyInternals {
-  /** Makes what tells the proxy which hosts are up, in the place of health checks of its own. */
+  /** Makes what tells the proxy which hosts there are and are up, in the place of health checks and DNS of its own. */
   healthSource?: (hosts: Hosts, options: ResolvedOptions) => HealthSource;
 }
 
@@ -92,8 +92,8 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     const resolved = this.#options = resolveOptions(options);
     this.#hosts = new Hosts(resolved.hosts, resolved);
     this.#bindings = new Bindings(resolved.store, this.#hosts, resolved);
-    const health = internals.healthSource?.(this.#hosts, resolved) ?? new HealthChecker(this.#hosts, resolved);
-    this.#health = this.#discovering(health);
+    this.#health = internals.healthSource?.(this.#hosts, resolved) ??
+      this.#discovering(new HealthChecker(this.#hosts, resolved));
     this.#router = new Router(resolved, this.#hosts, this.#bindings);
     this.#forwarder = new Forwarder(resolved, this.#hosts, this.#bindings, (session) => this.emit('session', session));
     this.server = resolved.server ?? createServer(resolved);

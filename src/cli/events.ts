@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import type { Proxy } from '../proxy';
 import type { Instance } from './instance';
 import { describe, placeOf, type Log } from './log';
 import type { Settings } from './settings';
@@ -11,7 +12,23 @@ export function logEvents(instance: Instance, settings: Settings, log: Log): voi
     log.info('store', 'no --redis is given: bindings are in the memory of this process, and sessions end with it',
       { store: 'memory' });
   }
-  onReady(instance, () => logReady(instance, settings, degraded, log));
+  onReady(instance, () => {
+    const address = instance.server.address();
+    // It may have been closed meanwhile.
+    if (address !== null && typeof address !== 'string') logReady(proxy, address, settings, degraded, log);
+  });
+  logHosts(proxy, log);
+  proxy.on('degraded', (error) => {
+    degraded = true;
+    logDegraded(describe(error), log);
+  });
+  proxy.on('recovered', () => {
+    degraded = false;
+    logRecovered(log);
+  });
+}
+
+export function logHosts(proxy: Proxy, log: Log): void {
   proxy.on('up', (host) => log.info('up', `${host} is up`, { host }));
   proxy.on('down', (host, reason) => log.warn('down', `${host} is down: ${reason}`, { host, reason }));
   proxy.on('added', (host) => log.info('added', `${host} is added`, { host }));
@@ -20,14 +37,14 @@ export function logEvents(instance: Instance, settings: Settings, log: Log): voi
   proxy.on('undiscovered', (error) => {
     log.warn('undiscovered', `hosts stay as they are: ${describe(error)}`, { error: describe(error) });
   });
-  proxy.on('degraded', (error) => {
-    degraded = true;
-    log.warn('degraded', `the store fails: ${describe(error)}`, { error: describe(error) });
-  });
-  proxy.on('recovered', () => {
-    degraded = false;
-    log.info('recovered', 'the store works again');
-  });
+}
+
+export function logDegraded(error: string, log: Log): void {
+  log.warn('degraded', `the store fails: ${error}`, { error });
+}
+
+export function logRecovered(log: Log): void {
+  log.info('recovered', 'the store works again');
 }
 
 /** Calls `ready` once, when each host's first check is over. */
@@ -42,10 +59,8 @@ function onReady({ proxy }: Instance, ready: () => void): void {
   proxy.on('up', look).on('down', look).on('undiscovered', look);
 }
 
-function logReady({ proxy, server }: Instance, { redis, tls }: Settings, degraded: boolean, log: Log): void {
-  const address = server.address();
-  // It may have been closed meanwhile.
-  if (address === null || typeof address === 'string') return;
+export function logReady(proxy: Proxy, address: AddressInfo, settings: Settings, degraded: boolean, log: Log): void {
+  const { redis, tls } = settings;
   const url = urlOf(address, tls !== undefined);
   const up = proxy.hosts.filter(({ state }) => state === 'up').length;
   const hosts = proxy.hosts.length;

@@ -17,6 +17,8 @@ export interface Flag {
   readonly fallback?: string;
   readonly min?: number;
   readonly max?: number;
+  /** The word that stands for as many as there are processors. */
+  readonly perProcessor?: string;
   readonly choices?: readonly string[];
   /** What it does in the form `--no-…`, where that is the one to be given. */
   readonly negated?: string;
@@ -112,6 +114,8 @@ export const FLAGS: readonly Flag[] = [
       { ...yes("Sends a host the client's Host"), option: 'changeOrigin' }],
   ]),
   ...group('Command', [
+    ['workers', 'How many processes serve; more than one need Redis',
+      { ...count(1, 1024, 1, 'n or max'), perProcessor: 'max' }],
     ['config', 'A JSON file with any of these, named as in checkInterval',
       { type: 'text', unit: 'file', only: 'flag and environment' }],
     ['log', 'How the log is written', choice(['text', 'json'], 'text')],

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import { inspect } from 'node:util';
 import { resolveOptions, type ProxyOptions, type ResolvedOptions } from '../options';
@@ -23,6 +24,8 @@ export interface Settings {
   readonly resolved: ResolvedOptions;
   readonly bind: string | undefined;
   readonly port: number;
+  /** How many processes serve. */
+  readonly workers: number;
   readonly redis: string | undefined;
   readonly tls: TlsPair | undefined;
   readonly log: 'text' | 'json';
@@ -83,10 +86,11 @@ function textOf(flag: Flag, value: unknown, label: string): string {
   throw flag.secret ? new SettingsError(`${label} must be text`) : wrong(label, 'be text', value);
 }
 
-function integerOf({ min = 0, max = 0 }: Flag, value: unknown, label: string): number {
+function integerOf({ min = 0, max = 0, perProcessor }: Flag, value: unknown, label: string): number {
+  if (value !== undefined && value === perProcessor) return Math.min(max, availableParallelism());
   const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value;
   if (typeof number === 'number' && Number.isInteger(number) && number >= min && number <= max) return number;
-  throw wrong(label, `be an integer from ${min} to ${max}`, value);
+  throw wrong(label, `be an integer from ${min} to ${max}${perProcessor ? ` or ${perProcessor}` : ''}`, value);
 }
 
 function booleanOf(value: unknown, label: string): boolean {
@@ -122,12 +126,21 @@ function settingsOf(values: ReadonlyMap<string, Value>): Settings {
     resolved: resolve(options, values),
     bind: values.has('bind') ? String(valueOf('bind')) : undefined,
     port: Number(valueOf('port')),
+    workers: workersOf(values, redis),
     redis,
     tls: pairOf(values, 'tls-cert', 'tls-key'),
     log: valueOf('log') === 'json' ? 'json' : 'text',
     quiet: valueOf('quiet') === true,
     values: new Map(FLAGS.map(({ name }) => [name, valueOf(name)])),
   };
+}
+
+function workersOf(values: ReadonlyMap<string, Value>, redis: string | undefined): number {
+  const given = values.get('workers');
+  const workers = Number(given?.value ?? 1);
+  if (workers === 1 || redis !== undefined) return workers;
+  const reason = 'as in memory each would know only the sessions of its own';
+  throw new SettingsError(`${given?.label}: ${workers} workers need --redis, ${reason}`);
 }
 
 function fallbackOf(name: string): unknown {

@@ -8,9 +8,11 @@ export interface SignalHandlers {
   readonly drain: (signal: NodeJS.Signals) => void;
   /** Called at each SIGHUP. */
   readonly reload: () => void;
+  /** Called at each SIGUSR2. */
+  readonly restart: () => void;
 }
 
-export function onSignals({ drain, reload }: SignalHandlers): void {
+export function onSignals({ drain, reload, restart }: SignalHandlers): void {
   let first: { signal: NodeJS.Signals; at: number } | undefined;
   const onEnd = (signal: NodeJS.Signals): void => {
     if (!first) {
@@ -23,5 +25,8 @@ export function onSignals({ drain, reload }: SignalHandlers): void {
   process.on('SIGTERM', onEnd).on('SIGINT', onEnd);
   process.on('SIGHUP', () => {
     if (!first) reload();
+  });
+  process.on('SIGUSR2', () => {
+    if (!first) restart();
   });
 }

@@ -68,10 +68,12 @@ describe('a bad value', () => {
     await Promise.all(asked);
   });
 
-  it.each(FLAGS.flatMap(({ name, type, min = 0, max = 0 }) => (type === 'integer' ? [[name, min, max]] as const : [])))(
-    'of --%s is less than %d, or more than %d', async (name, min, max) => {
+  it.each(FLAGS.flatMap(({ name, type, min = 0, max = 0, perProcessor: word }) =>
+    (type === 'integer' ? [[name, min, max, word === undefined ? '' : ` or ${word}`]] as const : [])))(
+    'of --%s is less than %d, or more than %d', async (name, min, max, word) => {
       await Promise.all([min - 1, max + 1].map((value) =>
-        refuses(`--${name} must be an integer from ${min} to ${max}, received '${value}'`, [...HOSTS, `--${name}`, String(value)])));
+        refuses(`--${name} must be an integer from ${min} to ${max}${word}, received '${value}'`,
+          [...HOSTS, `--${name}`, String(value)])));
     },
   );
 

@@ -4,6 +4,7 @@ import { onCleanup } from '../support/cleanup';
 import { CLI, cleanEnv, startCommand } from '../support/command';
 import { startHost } from '../support/hosts';
 import { handshake } from '../support/http';
+import { sharedRedisUrl, uniqueKeyPrefix } from '../support/redis';
 import { until } from '../support/until';
 
 /** Runs a command on a terminal of its own, whose bytes pass through; `script` would need one itself. */
@@ -59,6 +60,19 @@ describe('on a terminal', () => {
     expect(await terminal.ended).toEqual([0, null]);
     expect(terminal.screen.filter((line) => STATUS.test(line))).toEqual([]);
     expect(terminal.screen.slice(-2)).toEqual(['closed', '']);
+  });
+
+  it('shows the sums over several workers, which Ctrl+C drains', async () => {
+    const host = await startHost();
+    const args = ['--hosts', `${host.name},127.0.0.1:1`, '--redis', sharedRedisUrl(), '--key-prefix', uniqueKeyPrefix()];
+    const terminal = new Terminal([...args, '--workers', '2']);
+    const url = (await terminal.shows(/listening on (http:\S+\d):/))?.[1] ?? '';
+    await Promise.all([handshake(url), handshake(url), handshake(url)]);
+    await terminal.shows(/1\/2 hosts up · 3 sessions · \d+ requests\/s/);
+    await terminal.shows(/[1-9]\d* requests\/s/);
+    terminal.type('\x03');
+    expect(await terminal.ended).toEqual([0, null]);
+    expect(terminal.screen.slice(-3)).toEqual(['SIGINT: draining for up to 10000 ms', 'closed', '']);
   });
 
   it('drains and ends when the terminal is closed', async () => {

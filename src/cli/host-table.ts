@@ -1,0 +1,75 @@
+import { checkDiscovered, Discovery } from '../discovery';
+import { HealthChecker, type HealthSource } from '../health-checker';
+import type { DownReason, HostStatus } from '../host';
+import type { Hosts } from '../hosts';
+import type { ResolvedOptions } from '../options';
+import { Proxy } from '../proxy';
+import { MemoryStore } from '../session-store';
+import type { HostEntry, HostLoad } from './messages';
+import type { Settings } from './settings';
+
+/** The hosts of all workers: checked and discovered here, while what is under way on them is in the workers. */
+export class HostTable {
+  /** It never listens: its hosts are meant, and what it tells of them. */
+  readonly proxy: Proxy;
+  readonly #hosts: Hosts;
+  readonly #health: HealthSource;
+
+  constructor({ options }: Settings) {
+    let parts: { hosts: Hosts; health: HealthSource } | undefined;
+    const healthSource = (hosts: Hosts, resolved: ResolvedOptions): HealthSource => {
+      const health = this.#discovering(hosts, new HealthChecker(hosts, resolved), resolved);
+      parts = { hosts, health };
+      return health;
+    };
+    this.proxy = new Proxy({ ...options, store: new MemoryStore() }, { healthSource });
+    if (!parts) throw new Error('a proxy has taken no health source');
+    this.#hosts = parts.hosts;
+    this.#health = parts.health;
+  }
+
+  /** Resolves after the first round: within `checkTimeout`, and 5 s more where DNS is silent. */
+  start(): Promise<void> {
+    return this.#health.start();
+  }
+
+  stop(): void {
+    this.#health.stop();
+  }
+
+  get entries(): HostEntry[] {
+    return this.proxy.hosts.map(({ host, state, downReason, draining, weight }) =>
+      ({ host, state, downReason, draining, weight }));
+  }
+
+  /** Takes in that a worker could not reach a host; the next checks tell whether others can. */
+  unreached(name: string, reason: DownReason): void {
+    const host = this.#hosts.get(name);
+    const code = reason === 'refused' ? 'ECONNREFUSED' : 'EHOSTUNREACH';
+    if (host?.up) this.#hosts.unreached(host, Object.assign(new Error(code), { code }), 0);
+  }
+
+  /** Takes in what is under way in all workers. */
+  count(loads: readonly HostLoad[]): void {
+    for (const host of this.#hosts.all) {
+      const own = loads.filter(({ host: name }) => name === host.name);
+      const sum = (count: keyof Pick<HostStatus, 'sessions' | 'tunnels' | 'requests'>): number =>
+        own.reduce((total, load) => total + load[count], 0);
+      host.sessions = sum('sessions');
+      host.tunnels = sum('tunnels');
+      host.requests = sum('requests');
+      this.#hosts.settle(host);
+    }
+  }
+
+  /** Takes in that hosts have answered a worker, and so are at most busy. */
+  answered(load: readonly HostLoad[]): void {
+    for (const { host, answered } of load) if (answered) this.#hosts.get(host)?.answered();
+  }
+
+  #discovering(hosts: Hosts, health: HealthSource, { discover, keyExpiry }: ResolvedOptions): HealthSource {
+    if (!discover) return health;
+    const undiscovered = (error: Error): void => void this.proxy.emit('undiscovered', error);
+    return checkDiscovered(new Discovery({ discover, keyExpiry }, hosts, undiscovered), health);
+  }
+}

@@ -1,0 +1,43 @@
+import type { AddressInfo } from 'node:net';
+import type { DownReason, HostStatus } from '../host';
+import type { Settings, TlsPair } from './settings';
+
+/** What a worker has to know of a host. */
+export type HostEntry = Pick<HostStatus, 'host' | 'state' | 'downReason' | 'draining' | 'weight'>;
+
+/** What is under way on a host in one worker. */
+export interface HostLoad extends Pick<HostStatus, 'host' | 'sessions' | 'tunnels' | 'requests'> {
+  /** It has answered a request since this was last told. */
+  readonly answered: boolean;
+}
+
+/** Settings as they go from one process to another. */
+export type PlainSettings = Omit<Settings, 'resolved'>;
+
+/** What the primary tells a worker. */
+export type ToWorker =
+  | { readonly type: 'start'; readonly settings: PlainSettings; readonly hosts: readonly HostEntry[] }
+  /** All hosts, as they are from now on. */
+  | { readonly type: 'hosts'; readonly hosts: readonly HostEntry[] }
+  | { readonly type: 'tls'; readonly pair: TlsPair }
+  /** Ends when it is drained. `replaced`: others go on, so nothing need be refused. */
+  | { readonly type: 'close'; readonly replaced: boolean };
+
+/** What a worker tells the primary. */
+export type ToPrimary =
+  /** It listens for what the primary tells. */
+  | { readonly type: 'here' }
+  | { readonly type: 'listening'; readonly address: AddressInfo }
+  /** It cannot listen, and ends. */
+  | { readonly type: 'failed'; readonly reason: string }
+  /** Its server has failed, and goes on. */
+  | { readonly type: 'error'; readonly error: string }
+  /** Its store fails, with this error, or works again. */
+  | { readonly type: 'store'; readonly error: string | undefined }
+  /** It could make no connection to a host, and has marked it down. */
+  | { readonly type: 'unreached'; readonly host: string; readonly reason: DownReason }
+  /** `requests`: that have come since this was last told. */
+  | { readonly type: 'load'; readonly hosts: readonly HostLoad[]; readonly requests: number };
+
+/** How often a worker tells its load, in ms. */
+export const LOAD_INTERVAL = 250;

@@ -1,0 +1,159 @@
+import type { AddressInfo } from 'node:net';
+import { logDegraded, logHosts, logReady, logRecovered } from './events';
+import { HostTable } from './host-table';
+import { LOAD_INTERVAL, type PlainSettings, type ToPrimary, type ToWorker } from './messages';
+import { Reload } from './reload';
+import type { Context } from './run';
+import type { Settings, TlsPair } from './settings';
+import { onSignals } from './signals';
+import { showStatus } from './status';
+import { Workers } from './workers';
+
+/** Runs several workers until a signal ends them, and resolves with the exit code. */
+export function runWorkers(settings: Settings, context: Context): Promise<number> {
+  return new Primary(settings, context).run();
+}
+
+/** Checks the hosts, keeps the workers, and writes the log for all of them. */
+class Primary {
+  readonly #settings: Settings;
+  readonly #context: Context;
+  readonly #table: HostTable;
+  readonly #workers: Workers;
+  readonly #reload: Reload;
+  #tls: TlsPair | undefined;
+  #lastHosts = '';
+  #degraded = false;
+  #requests = 0;
+  #closing = false;
+
+  constructor(settings: Settings, context: Context) {
+    this.#settings = settings;
+    this.#context = context;
+    this.#tls = settings.tls;
+    this.#table = new HostTable(settings);
+    this.#workers = new Workers({
+      count: settings.workers,
+      drainTimeout: settings.resolved.drainTimeout,
+      log: context.log,
+      start: () => this.#start(),
+      take: (message) => this.#take(message),
+      gone: () => this.#count(),
+    });
+    const setTls = (pair: TlsPair): void => this.#workers.tell({ type: 'tls', pair: this.#tls = pair });
+    this.#reload = new Reload({ proxy: this.#table.proxy, setTls }, settings, context.log);
+  }
+
+  async run(): Promise<number> {
+    const { log } = this.#context;
+    const { proxy } = this.#table;
+    logHosts(proxy, log);
+    for (const event of ['up', 'down', 'added', 'removed'] as const) proxy.on(event, () => this.#tellHosts());
+    const closed = this.#onSignals();
+    await this.#table.start();
+    // Discovery drains without an event.
+    setInterval(() => this.#tellHosts(), LOAD_INTERVAL).unref();
+    return Promise.race([closed, this.#serve(closed)]);
+  }
+
+  /** Resolves with the exit code. */
+  async #serve(closed: Promise<number>): Promise<number> {
+    const { log, fail, status } = this.#context;
+    let address: AddressInfo;
+    try {
+      address = await this.#workers.start();
+    } catch (error) {
+      fail(error instanceof Error ? error.message : String(error));
+      await this.#close();
+      return 1;
+    }
+    logReady(this.#table.proxy, address, this.#settings, this.#degraded, log);
+    if (status) showStatus(status, this.#watched);
+    return closed;
+  }
+
+  /** Resolves with the exit code. */
+  #onSignals(): Promise<number> {
+    const { log, status, reread } = this.#context;
+    return new Promise((resolve) => {
+      onSignals({
+        reload: () => {
+          this.#reload.apply(reread);
+          this.#tellHosts();
+        },
+        restart: () => void this.#workers.roll(),
+        drain: (signal) => {
+          const { drainTimeout } = this.#settings.resolved;
+          log.info('closing', `${signal}: draining for up to ${drainTimeout} ms`, { signal, drainTimeout });
+          void this.#close().then(() => {
+            status?.stop();
+            log.info('closed', 'closed');
+            resolve(0);
+          });
+        },
+      });
+    });
+  }
+
+  async #close(): Promise<void> {
+    this.#closing = true;
+    this.#reload.stop();
+    await this.#workers.close();
+    this.#table.stop();
+  }
+
+  #start(): ToWorker {
+    // An object of the class `Host` would arrive as another.
+    const settings: PlainSettings & { resolved?: unknown } = { ...this.#settings, tls: this.#tls };
+    delete settings.resolved;
+    return { type: 'start', settings, hosts: this.#table.entries };
+  }
+
+  #take(message: ToPrimary): void {
+    const { log } = this.#context;
+    if (message.type === 'unreached') this.#table.unreached(message.host, message.reason);
+    else if (message.type === 'store') this.#tellStore();
+    else if (message.type === 'error') {
+      log.error('error', `the server of a worker has failed: ${message.error}`, { error: message.error });
+    } else if (message.type === 'load') {
+      this.#requests += message.requests;
+      this.#table.answered(message.hosts);
+      this.#count();
+    }
+  }
+
+  #count(): void {
+    this.#table.count(Array.from(this.#workers.members, ({ load }) => load).flat());
+    this.#tellStore();
+  }
+
+  /** The store fails while it does in any worker. */
+  #tellStore(): void {
+    const error = Array.from(this.#workers.members).find(({ storeError }) => storeError !== undefined)?.storeError;
+    if (this.#degraded === (error !== undefined) || this.#closing) return;
+    this.#degraded = error !== undefined;
+    if (error !== undefined) logDegraded(error, this.#context.log);
+    else logRecovered(this.#context.log);
+  }
+
+  #tellHosts(): void {
+    const hosts = this.#table.entries;
+    const text = JSON.stringify(hosts);
+    if (text === this.#lastHosts) return;
+    this.#lastHosts = text;
+    this.#workers.tell({ type: 'hosts', hosts });
+  }
+
+  get #watched(): { hosts: HostTable['proxy']['hosts']; requests: number } {
+    const requests = (): number => this.#requests;
+    const { proxy } = this.#table;
+    return {
+      get hosts() {
+        return proxy.hosts;
+      },
+      get requests() {
+        return requests();
+      },
+    };
+  }
+}

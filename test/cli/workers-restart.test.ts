@@ -1,0 +1,180 @@
+import http from 'node:http';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { onCleanup } from '../support/cleanup';
+import { startHosts } from '../support/hosts';
+import { handshake, pollUrl, request } from '../support/http';
+import { startSessionHost, startSessionHosts, type SessionHost } from '../support/session-host';
+import { until } from '../support/until';
+import { isAlive, startWorkers } from '../support/workers';
+
+/** Clients that never rest: each request that fails is kept. */
+class Load {
+  requests = 0;
+  readonly failures: string[] = [];
+  readonly #running: Promise<unknown>[] = [];
+  #stopped = false;
+
+  /** Repeats what a client does, until the end. */
+  run(client: () => Promise<{ status: number; body: string }>): this {
+    this.#running.push(this.#repeat(client));
+    return this;
+  }
+
+  async end(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#running);
+  }
+
+  async #repeat(client: () => Promise<{ status: number; body: string }>): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        const { status, body } = await client();
+        if (status !== 200) this.failures.push(`${status} ${body}`);
+      } catch (error) {
+        this.failures.push(String(error));
+      }
+      this.requests += 1;
+    }
+  }
+}
+
+/** Answers the polls that a host holds, again and again. */
+function answering(host: SessionHost): void {
+  const timer = setInterval(() => host.answer(), 50);
+  onCleanup(() => clearInterval(timer));
+}
+
+/** New sessions, polls that are held and posts, on connections of their own and on one that is kept. */
+function startLoad(url: string, sids: readonly string[]): Load {
+  const load = new Load();
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  onCleanup(() => agent.destroy());
+  const handshakeUrl = `${url}/socket.io/?EIO=4&transport=polling`;
+  load.run(() => request(handshakeUrl)).run(() => request(handshakeUrl));
+  for (const sid of sids) {
+    load.run(() => request(pollUrl(url, sid)));
+    load.run(() => request(pollUrl(url, sid), { method: 'POST', body: '4' }));
+  }
+  return load.run(() => request(pollUrl(url, sids[0] ?? ''), { agent, method: 'POST', body: '4' }));
+}
+
+async function pidOfNext(command: { seen: (name: string, count?: number) => Promise<Record<string, unknown>[]> }, count: number):
+Promise<number> {
+  return Number((await command.seen('worker-started', count)).at(-1)?.pid);
+}
+
+describe('a worker that is killed', () => {
+  it('is replaced, and its sessions go on through the other', async () => {
+    const hosts = await startSessionHosts(2);
+    hosts.forEach(answering);
+    const { command, url } = await startWorkers(hosts.map(({ name }) => name));
+    const sids = await Promise.all([0, 1, 2, 3].map(() => handshake(url)));
+    const [victim = NaN, other = NaN] = command.workers;
+    process.kill(victim, 'SIGKILL');
+    expect(await command.seen('worker-died')).toMatchObject([{ pid: victim, reason: 'SIGKILL', delay: 0 }]);
+    // Till the next is there, all requests come to the other.
+    for (const sid of sids) expect((await request(pollUrl(url, sid), { method: 'POST', body: '4' })).body).toBe('ok');
+    const started = await pidOfNext(command, 1);
+    expect(command.workers.sort()).toEqual([other, started].sort());
+    const load = startLoad(url, sids);
+    await Promise.race(hosts.map((host) => once(host, 'poll')));
+    await load.end();
+    expect(load.failures).toEqual([]);
+  });
+
+  it('fails no request but those that it was serving', async () => {
+    const hosts = await startSessionHosts(2);
+    hosts.forEach(answering);
+    const { command, url } = await startWorkers(hosts.map(({ name }) => name));
+    const sids = await Promise.all([0, 1, 2, 3].map(() => handshake(url)));
+    const load = startLoad(url, sids);
+    process.kill(command.workers[0] ?? NaN, 'SIGKILL');
+    await command.seen('worker-started');
+    await load.end();
+    // As many as there are clients, each of which has one request under way.
+    expect(load.failures.length).toBeLessThanOrEqual(2 + 2 * sids.length + 1);
+    expect(load.failures.filter((failure) => !/ECONNRESET|socket hang up/.test(failure))).toEqual([]);
+    const after = startLoad(url, sids);
+    await Promise.race(hosts.map((host) => once(host, 'poll')));
+    await after.end();
+    expect(after.failures).toEqual([]);
+  });
+
+  it('leaves no client waiting whose connection it had not taken yet', async () => {
+    const host = await startSessionHost();
+    const { command, url } = await startWorkers([host.name]);
+    const [victim = NaN] = command.workers;
+    process.kill(victim, 'SIGSTOP');
+    const outcomes = [0, 1, 2, 3].map(() => handshake(url).then(() => 'ok', String));
+    // The frozen one is given a single connection, and the other one the rest.
+    await until('the others are answered', () => host.sids.length === 3);
+    process.kill(victim, 'SIGKILL');
+    const [failed, ...others] = (await Promise.all(outcomes)).sort();
+    expect(failed).toMatch(/ECONNRESET|socket hang up/);
+    expect(others).toEqual(['ok', 'ok', 'ok']);
+  });
+
+  it('waits longer each time while it keeps dying', async () => {
+    const host = await startSessionHost();
+    const { command } = await startWorkers([host.name]);
+    let [victim = NaN] = command.workers;
+    for (let deaths = 1; deaths <= 3; deaths += 1) {
+      const since = performance.now();
+      process.kill(victim, 'SIGKILL');
+      victim = await pidOfNext(command, deaths);
+      const delay = Number(command.eventsOf('worker-died').at(-1)?.delay);
+      expect(performance.now() - since).toBeGreaterThanOrEqual(delay - 1);
+    }
+    expect(command.eventsOf('worker-died').map(({ delay }) => delay)).toEqual([0, 500, 1000]);
+    // The other one has a count of its own.
+    process.kill(command.workers.find((pid) => pid !== victim) ?? NaN, 'SIGKILL');
+    expect((await command.seen('worker-died', 4)).at(-1)).toMatchObject({ delay: 0 });
+  });
+});
+
+describe('SIGUSR2', () => {
+  it('replaces every worker, and fails no request meanwhile', async () => {
+    const hosts = await startSessionHosts(2);
+    hosts.forEach(answering);
+    const { command, url } = await startWorkers(hosts.map(({ name }) => name));
+    const before = command.workers;
+    const sids = await Promise.all([0, 1, 2, 3].map(() => handshake(url)));
+    const load = startLoad(url, sids);
+    command.signal('SIGUSR2');
+    await command.seen('restarted');
+    await load.end();
+    expect(load.failures).toEqual([]);
+    expect(load.requests).toBeGreaterThan(100);
+    expect(before.filter(isAlive)).toEqual([]);
+    expect(command.workers).toHaveLength(2);
+    expect(command.events.map(({ event }) => event)).toEqual(['up', 'up', 'listening', 'restarting', 'restarted']);
+  });
+
+  it('has as many workers serve all the time, and one more at most', async () => {
+    const [host] = await startHosts(1);
+    const { command } = await startWorkers([host?.name ?? '']);
+    const counts = new Set<number>();
+    command.signal('SIGUSR2');
+    while (command.eventsOf('restarted').length === 0) {
+      counts.add(command.workers.length);
+      await sleep(5);
+    }
+    expect([...counts].filter((count) => count !== 2 && count !== 3)).toEqual([]);
+  });
+
+  it('is told to wait while workers are being restarted, and ends nothing where there is one', async () => {
+    const host = await startSessionHost();
+    const { command } = await startWorkers([host.name]);
+    command.signal('SIGUSR2');
+    await command.seen('restarting');
+    command.signal('SIGUSR2');
+    await command.seen('restart-failed');
+    await command.seen('restarted');
+    const { command: single, url } = await startWorkers([host.name], ['--workers', '1']);
+    single.signal('SIGUSR2');
+    expect(await single.seen('restart-failed')).toHaveLength(1);
+    await handshake(url);
+    expect(single.workers).toEqual([]);
+  });
+});
