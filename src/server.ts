@@ -1,7 +1,7 @@
 import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
-import { refusals, refuse, refuseUpgrade } from './errors';
+import { refusals, refuse, refuseUpgrade, type Refusal } from './errors';
 import type { ResolvedOptions } from './options';
 
 /** What a server's events are handed to. */
@@ -12,6 +12,8 @@ export interface ServerHandlers {
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
   listening(): void;
   error(error: Error): void;
+  /** What nobody takes was refused. */
+  refused(refusal: Refusal): void;
 }
 
 /**
@@ -27,14 +29,16 @@ export function takeOver(server: Server | HttpsServer, handlers: ServerHandlers)
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
     if (handlers.owns(req.url ?? '')) handlers.request(req, res);
     else if (!callAll(requestListeners, server, [req, res]) && server.listenerCount('request') === 1) {
-      refuse(req, res, refusals.badRequest);
+      refuse(req, res, refusals.badPath);
+      handlers.refused(refusals.badPath);
     }
   };
   const onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
     if (handlers.owns(req.url ?? '')) handlers.upgrade(req, socket, head);
     else if (!callAll(upgradeListeners, server, [req, socket, head]) && server.listenerCount('upgrade') === 1) {
       socket.on('error', () => {});
-      refuseUpgrade(req, socket, refusals.badRequest);
+      refuseUpgrade(req, socket, refusals.badPath);
+      handlers.refused(refusals.badPath);
     }
   };
   const onListening = (): void => handlers.listening();

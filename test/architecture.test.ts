@@ -9,10 +9,12 @@ const ORDER = [
   'cli', 'cli/help', 'cli/primary', 'cli/run', 'cli/workers', 'cli/member', 'cli/restarts', 'cli/signals', 'cli/reload',
   'cli/status', 'cli/worker', 'cli/events', 'cli/host-table', 'cli/told-hosts', 'cli/host-changes', 'cli/instance', 'cli/tls',
   'cli/log', 'cli/status-line', 'cli/messages', 'cli/settings', 'cli/sources', 'cli/flags', 'cli/nearest',
-  'index', 'store-tests', 'store-clauses', 'store-bench', 'proxy', 'server', 'router', 'forwarder', 'tunnel',
-  'exchange', 'route', 'connections', 'connection', 'request-body', 'response-parser', 'headers', 'sniffer',
-  'discovery', 'health-checker', 'bindings', 'store-guard', 'options', 'host-options', 'dns', 'hosts', 'balance', 'host',
-  'redis-store', 'redis-clients', 'session-store', 'errors', 'checks', 'agenda', 'bag', 'deadline',
+  'index', 'store-tests', 'store-clauses', 'store-bench', 'proxy', 'server', 'operations', 'moves', 'sessions', 'pipelines',
+  'router', 'proxy-events', 'forwarder', 'tunnel', 'exchange', 'route', 'connections', 'connection', 'traffic', 'request-body',
+  'response-parser', 'headers', 'sniffer',
+  'discovery', 'health-checker', 'operator', 'bindings',
+  'binding', 'store-guard', 'options', 'proxy-options', 'host-options', 'dns', 'hosts', 'balance', 'host',
+  'redis-store', 'redis-clients', 'session-store', 'totals', 'histogram', 'errors', 'checks', 'agenda', 'bag', 'deadline',
 ];
 
 const MAX_LINES = 300;

@@ -1,4 +1,4 @@
-import type { ProxyOptions } from '../options';
+import type { ProxyOptions } from '../proxy-options';
 
 /** What a flag's text means. `file`: a path, whose content is the value. */
 export type FlagType = 'hosts' | 'text' | 'integer' | 'boolean' | 'choice' | 'file';
