@@ -23,7 +23,10 @@ describe('hosts', () => {
     proxy.drainHost(host.name);
     proxy.setWeight('127.0.0.1:1', 8);
     expect(proxy.hosts).toEqual([
-      { host: host.name, state: 'up', downReason: undefined, weight: 1, ...idle, draining: true, drain: { movesIn: undefined, movesPerSecond: 5 } },
+      {
+        host: host.name, state: 'up', downReason: undefined, weight: 1, ...idle,
+        draining: true, drain: { movesIn: undefined, movesPerSecond: 5 },
+      },
       { host: '127.0.0.1:1', state: 'down', downReason: 'refused', weight: 8, ...idle },
     ]);
   });
