@@ -10,6 +10,7 @@ import type { Totals } from './totals';
 export class OwnProcess implements Operated {
   readonly sessions: Sessions;
   readonly workers = 1;
+  readonly readiness = { ready: true } as const;
   readonly #hosts: Hosts;
   readonly #bindings: Bindings;
   readonly #forwarder: Forwarder;
