@@ -1,12 +1,15 @@
 import { EventEmitter } from 'node:events';
 import createDebug from 'debug';
 import { LRUCache } from 'lru-cache';
-import { Agenda, type Scheduled } from './agenda';
-import { Bag, type Bagged } from './bag';
+import { Agenda } from './agenda';
+import { Bag } from './bag';
+import { copyOf, createBinding, expiryOf, isExpired, type Binding } from './binding';
+import type { Absence } from './errors';
 import type { Host } from './host';
 import type { Hosts } from './hosts';
 import { StoreGuard } from './store-guard';
-import type { SessionStore } from './session-store';
+import type { SessionStore, StoredBinding } from './session-store';
+import { createTotals, type Totals } from './totals';
 
 const debug = createDebug('socket.io-proxy:bindings');
 
@@ -23,22 +26,8 @@ const MAX_EXPIRING = 5000;
  */
 const ENDED_LIFE = 3000;
 
-/** The pair sid → host, as this proxy knows it. */
-export interface Binding extends Bagged, Scheduled {
-  readonly sid: string;
-  readonly host: Host;
-  /** How long the store keeps it after it was stored, in seconds. */
-  readonly ttl: number;
-  /** When it was last used, and stored (or 0): ms since the epoch. */
-  usedAt: number;
-  storedAt: number;
-  /** How many requests and WebSockets of the session are open. */
-  holds: number;
-  /** It can be found here. One that cannot may still be held. */
-  cached: boolean;
-  /** The host's era in which it was counted as one of its sessions. */
-  era: number;
-}
+/** Of how many sids that have no session any more it is remembered why. */
+const MAX_ABSENT = 10_000;
 
 export interface BindingsOptions {
   readonly keyExpiry: number;
@@ -63,15 +52,19 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   readonly #cache: LRUCache<string, Binding>;
   readonly #held = new Bag<Binding>();
   readonly #expiries = new Agenda<Binding>();
+  readonly #absent = new LRUCache<string, Absence>({ max: MAX_ABSENT });
+  readonly #totals: Totals;
   #sweeping: NodeJS.Timeout | undefined;
   #rewriting = false;
 
-  constructor(store: SessionStore, hosts: Hosts, { keyExpiry, cacheSize, storeTimeout }: BindingsOptions) {
+  constructor(store: SessionStore, hosts: Hosts, options: BindingsOptions, totals = createTotals()) {
     super();
+    const { keyExpiry, cacheSize, storeTimeout } = options;
+    this.#totals = totals;
     this.#hosts = hosts;
     this.#keyExpiry = keyExpiry;
     this.#cache = new LRUCache({ max: cacheSize, dispose: (binding) => this.#dropped(binding) });
-    this.#guard = new StoreGuard(store, storeTimeout);
+    this.#guard = new StoreGuard(store, storeTimeout, totals.store);
     this.#guard.on('degraded', (error) => this.emit('degraded', error));
     this.#guard.on('recovered', () => this.emit('recovered'));
     this.#guard.on('ready', () => void this.#rewrite());
@@ -111,10 +104,13 @@ export class Bindings extends EventEmitter<BindingsEvents> {
    */
   find(sid: string): Binding | Promise<Binding | undefined> {
     const binding = this.#cache.get(sid);
-    if (binding === undefined) return this.#lookUp(sid);
     const now = Date.now();
-    // Another proxy may have used the session since: the store knows.
-    if (isExpired(binding, now)) return this.#lookUp(sid);
+    // One that has expired here may have been used by another proxy since: the store knows.
+    if (binding === undefined || isExpired(binding, now)) {
+      this.#totals.cache.misses += 1;
+      return this.#lookUp(sid);
+    }
+    this.#totals.cache.hits += 1;
     binding.usedAt = now;
     // Its host has refused connections in the meantime, and yet it is used.
     if (binding.era !== binding.host.era) this.#count(binding);
@@ -122,8 +118,30 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     return binding;
   }
 
+  /** Why a sid that `find` has not found has no session, as far as is known. */
+  absence(sid: string): Absence {
+    return this.#absent.get(sid) ?? 'never_seen';
+  }
+
+  /** What is known of a sid, which does not count as a use of it. Rejects when the store can't be asked. */
+  async inspect(sid: string): Promise<Binding | StoredBinding | undefined> {
+    return this.#known(sid) ?? this.#guard.inspect(sid);
+  }
+
+  /** It is neither forgotten nor expired. */
+  has(binding: Binding): boolean {
+    return this.#held.has(binding) || this.#known(binding.sid) === binding;
+  }
+
+  /** All that are known here, those twice that are held; some may have expired. */
+  *all(): Generator<Binding> {
+    yield* this.#held.items;
+    yield* this.#cache.values();
+  }
+
   /** Forgets a sid here at once, and in the store soon. */
-  unbind(sid: string): void {
+  unbind(sid: string, absence: Absence): void {
+    this.#absent.set(sid, absence);
     const binding = this.#cache.get(sid);
     if (binding) {
       this.#cache.delete(sid);
@@ -170,21 +188,26 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     const name = await this.#guard.find(sid, this.#keyExpiry);
     if (name !== undefined && !this.#hosts.get(name)) await this.#hosts.seek();
     // A binding made here in the meantime knows more than the store's answer.
-    const known = this.#cache.get(sid);
-    if (known && !isExpired(known, Date.now())) return known;
+    const known = this.#known(sid);
+    if (known) return known;
     const host = name === undefined ? undefined : this.#hosts.get(name);
     if (host) return this.#remember(copyOf(sid), host, this.#keyExpiry);
     // Never trusted as an address: who can write to the store could make the proxy send requests anywhere.
-    if (name !== undefined) debug('%s is bound to %s, which is no host', sid, name);
+    if (name !== undefined) {
+      debug('%s is bound to %s, which is no host', sid, name);
+      this.#absent.set(copyOf(sid), 'host_gone');
+    }
     this.#cache.delete(sid);
     return undefined;
   }
 
+  #known(sid: string): Binding | undefined {
+    const binding = this.#cache.get(sid);
+    return binding && !isExpired(binding, Date.now()) ? binding : undefined;
+  }
+
   #remember(sid: string, host: Host, ttl: number): Binding {
-    const now = Date.now();
-    const binding: Binding = {
-      sid, host, ttl, usedAt: now, storedAt: now, holds: 0, place: -1, due: -1, cached: true, era: host.era,
-    };
+    const binding = createBinding(sid, host, ttl);
     this.#cache.set(sid, binding);
     this.#count(binding);
     this.#expiries.set(binding, expiryOf(binding));
@@ -245,9 +268,13 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     const now = Date.now();
     const due = this.#expiries.take(now, MAX_EXPIRING);
     for (const binding of due) {
-      if (isExpired(binding, now)) this.#cache.delete(binding.sid);
-      // It was used in the meantime. While it is held it is as if it were used now.
-      else this.#expiries.set(binding, binding.holds > 0 ? now + binding.ttl * 1000 : expiryOf(binding));
+      if (isExpired(binding, now)) {
+        this.#absent.set(binding.sid, binding.host.removed ? 'host_gone' : 'expired');
+        this.#cache.delete(binding.sid);
+      } else {
+        // It was used in the meantime. While it is held it is as if it were used now.
+        this.#expiries.set(binding, binding.holds > 0 ? now + binding.ttl * 1000 : expiryOf(binding));
+      }
     }
     if (due.length === MAX_EXPIRING) setImmediate(() => this.#expire());
   }
@@ -256,7 +283,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   async #rewrite(): Promise<void> {
     if (this.#rewriting) return;
     this.#rewriting = true;
-    const all = [...new Set([...this.#held.items, ...this.#cache.values()])];
+    const all = [...new Set(this.all())];
     for (let i = 0; i < all.length && !this.#guard.degraded; i += BATCH) {
       const now = Date.now();
       const alive = all.slice(i, i + BATCH).filter((binding) => !isExpired(binding, now));
@@ -264,17 +291,4 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     }
     this.#rewriting = false;
   }
-}
-
-/** A part of a string keeps the whole of it in memory: here, a request's URL. */
-function copyOf(text: string): string {
-  return Buffer.from(text).toString();
-}
-
-function expiryOf({ usedAt, ttl }: Binding): number {
-  return usedAt + ttl * 1000;
-}
-
-function isExpired(binding: Binding, now: number): boolean {
-  return binding.host.removed || (binding.holds === 0 && now > expiryOf(binding));
 }

@@ -16,3 +16,11 @@ export function integerOf(name: string, value: unknown, min: number, max: number
   }
   return value;
 }
+
+/** @throws TypeError when the value is no number within the bounds. */
+export function numberOf(name: string, value: unknown, min: number, max: number): number {
+  if (typeof value !== 'number' || !(value >= min && value <= max)) {
+    throw wrong(name, `be a number from ${min} to ${max}`, value);
+  }
+  return value;
+}

@@ -6,6 +6,7 @@ import type { Host } from './host';
 import type { ResolvedOptions } from './options';
 import { RequestBody } from './request-body';
 import { ResponseParser, type ResponseListener } from './response-parser';
+import { Traffic } from './traffic';
 
 export type ConnectionOptions = Pick<ResolvedOptions, 'connectTimeout' | 'hostTimeout' | 'hostTls' | 'maxHeaderSize'>;
 
@@ -59,6 +60,7 @@ export class Connection implements ResponseListener {
   readonly #options: ConnectionOptions;
   readonly #parser: ResponseParser;
   #socket: Socket | undefined;
+  #traffic: Traffic | undefined;
   #isConnected = false;
   #request: HostRequest | undefined;
   #body: RequestBody | undefined;
@@ -91,6 +93,11 @@ export class Connection implements ResponseListener {
     // A host has all its time again: it could send nothing meanwhile.
     this.#socket?.setTimeout(this.#options.hostTimeout);
     this.#socket?.resume();
+  }
+
+  /** Counts what it has carried so far. */
+  count(): void {
+    this.#traffic?.count();
   }
 
   /** Ends it and what it carries, of which the handler hears nothing more. */
@@ -129,6 +136,7 @@ export class Connection implements ResponseListener {
   #connect(): void {
     const { connectTimeout, hostTimeout } = this.#options;
     const socket = this.#socket = this.#open();
+    this.#traffic = new Traffic(socket, this.#owner.host.totals);
     const callOff = startDeadline(connectTimeout, () => {
       const error = new Error(`no connection to ${this.#owner.host.name} within ${connectTimeout} ms`);
       socket.destroy(Object.assign(error, { code: 'ETIMEDOUT' }));
@@ -225,6 +233,8 @@ export class Connection implements ResponseListener {
     this.#parser.stop();
     this.#body?.stop();
     this.#body = undefined;
+    this.#traffic?.count();
+    this.#traffic = undefined;
     this.#socket?.destroy();
     this.#owner.forget(this, byHost);
   }

@@ -71,6 +71,10 @@ class HostConnections implements ConnectionOwner {
     if (idle && byHost) this.#safeIdle = Math.min(this.#safeIdle, (performance.now() - idle.since) / 2);
   }
 
+  count(): void {
+    for (const connection of this.#all) connection.count();
+  }
+
   destroy(): void {
     clearInterval(this.#sweeping);
     for (const connection of this.#all) connection.destroy();
@@ -107,6 +111,11 @@ export class Connections {
     let connections = this.#hosts.get(host);
     if (!connections) this.#hosts.set(host, connections = new HostConnections(host, this.#options));
     return connections.acquire();
+  }
+
+  /** Counts what they have carried so far. */
+  count(): void {
+    for (const connections of this.#hosts.values()) connections.count();
   }
 
   /** Ends the connections to a host. */

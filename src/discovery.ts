@@ -5,6 +5,7 @@ import { lookUp, type DnsAnswer, type DnsName } from './dns';
 import type { HealthSource } from './health-checker';
 import { Host } from './host';
 import type { Hosts } from './hosts';
+import type { ResolvedOptions } from './options';
 
 const debug = createDebug('socket.io-proxy:discovery');
 
@@ -167,8 +168,15 @@ export class Discovery {
   }
 }
 
-/** Health that begins with the first answer of DNS, so that it is known of the hosts that this names. */
-export function checkDiscovered(discovery: Discovery, health: HealthSource): HealthSource {
+/**
+ * Health that begins with the first answer of DNS, so that it is known of the hosts that this names; as it was where
+ * there is nothing to discover.
+ */
+export function discovering(
+  health: HealthSource, hosts: Hosts, { discover, keyExpiry }: ResolvedOptions, undiscovered: (error: Error) => void,
+): HealthSource {
+  if (!discover) return health;
+  const discovery = new Discovery({ discover, keyExpiry }, hosts, undiscovered);
   return {
     get ready() {
       return health.ready;

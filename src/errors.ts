@@ -32,23 +32,51 @@ export interface Refusal {
   readonly status: number;
   readonly code: ErrorCode;
   readonly message: string;
+  /** Why, for those who operate the proxy: what the client is told does not say. */
+  readonly cause: string;
   /** Ends the client's connection: what follows on it is not to be trusted, or not to be served. */
   readonly close: boolean;
 }
 
-const refusal = (status: number, code: ErrorCode, message: string, close = false): Refusal =>
-  ({ status, code, message, close });
+const refusal = (status: number, code: ErrorCode, cause: string, message: string, close = false): Refusal =>
+  ({ status, code, cause, message, close });
+
+const sessionUnknown = (cause: Absence | 'malformed'): Refusal =>
+  refusal(400, ErrorCode.SESSION_UNKNOWN, cause, 'Session ID unknown');
+const badRequest = (cause: string): Refusal => refusal(400, ErrorCode.BAD_REQUEST, cause, 'Bad request');
+const hostFailed = (cause: string): Refusal =>
+  refusal(502, ErrorCode.HOST_FAILED, cause, 'The host failed before it answered');
+
+/** Why a sid has no session, as far as is known. */
+export type Absence =
+  /** This proxy has never seen it, and the store does not know it. */
+  | 'never_seen'
+  | 'expired'
+  /** Its WebSocket has ended, or it was moved. */
+  | 'ended'
+  /** Its host is down, or is none of the hosts any more. */
+  | 'host_gone';
 
 export const refusals = {
-  sessionUnknown: refusal(400, ErrorCode.SESSION_UNKNOWN, 'Session ID unknown'),
-  badRequest: refusal(400, ErrorCode.BAD_REQUEST, 'Bad request'),
-  badBody: refusal(400, ErrorCode.BAD_REQUEST, 'Bad request: this method or encoding may not carry a body', true),
-  hostFailed: refusal(502, ErrorCode.HOST_FAILED, 'The host failed before it answered'),
-  noHost: refusal(503, ErrorCode.NO_HOST, 'No host is up'),
-  closing: refusal(503, ErrorCode.CLOSING, 'The proxy is closing', true),
-  storeFailed: refusal(503, ErrorCode.STORE_FAILED, 'The session store cannot be asked'),
-  hostTimeout: refusal(504, ErrorCode.HOST_TIMEOUT, 'The host did not answer in time'),
-} as const;
+  never_seen: sessionUnknown('never_seen'),
+  expired: sessionUnknown('expired'),
+  ended: sessionUnknown('ended'),
+  host_gone: sessionUnknown('host_gone'),
+  malformedSid: sessionUnknown('malformed'),
+  badPath: badRequest('path'),
+  badTarget: badRequest('target'),
+  twoHosts: badRequest('host_header'),
+  badUpgrade: badRequest('upgrade'),
+  badBody: refusal(
+    400, ErrorCode.BAD_REQUEST, 'body', 'Bad request: this method or encoding may not carry a body', true,
+  ),
+  hostUnreached: hostFailed('unreached'),
+  hostFailed: hostFailed('failed'),
+  noHost: refusal(503, ErrorCode.NO_HOST, 'no_host', 'No host is up'),
+  closing: refusal(503, ErrorCode.CLOSING, 'closing', 'The proxy is closing', true),
+  storeFailed: refusal(503, ErrorCode.STORE_FAILED, 'store', 'The session store cannot be asked'),
+  hostTimeout: refusal(504, ErrorCode.HOST_TIMEOUT, 'timeout', 'The host did not answer in time'),
+} as const satisfies Record<Absence, Refusal> & Record<string, Refusal>;
 
 /** How soon a refused client may come again (`Retry-After`, RFC 9110 §10.2.3), in seconds. */
 const RETRY_AFTER = '1';

@@ -4,6 +4,8 @@ import { refusals, refuse, type Refusal } from './errors';
 import { headerOf, requestHeaders, responseHeaders } from './headers';
 import type { Route } from './route';
 import { mayOpenByPolling, MAX_HANDSHAKE_SIZE, openPacketOf, type OpenPacket } from './sniffer';
+import { observe } from './histogram';
+import { countResponse } from './totals';
 
 /** The largest request body, in bytes, that is gathered and sent in one write: no host waits for a slow client. */
 const MAX_GATHERED_BODY = 16_384;
@@ -20,6 +22,8 @@ export interface ExchangeContext {
   reroute(exchange: Exchange, error: Error): Refusal | undefined;
   /** Binds the session that a handshake has opened; a refusal when it may not go on. */
   opened(exchange: Exchange, packet: OpenPacket): Promise<Refusal | undefined>;
+  /** Hears of a refusal. */
+  refused(refusal: Refusal): void;
   /** Hears once that the exchange is over, however it ended. */
   ended(exchange: Exchange): void;
 }
@@ -41,11 +45,15 @@ export class Exchange implements ResponseHandler {
   readonly route: Route;
   place = -1;
   readonly req: IncomingMessage;
+  /** A host answers it when it has something to say. */
+  readonly isPoll: boolean;
   readonly #res: ServerResponse;
   readonly #context: ExchangeContext;
   #connection: Connection | undefined;
   #body: Buffer | IncomingMessage | undefined;
   #held: Held | undefined;
+  /** By `performance.now()`; 0 where it does not tell how fast the host is. */
+  #sentAt = 0;
   /** Some of the response's body has been written, and its head with it. */
   #hasBody = false;
 
@@ -54,6 +62,7 @@ export class Exchange implements ResponseHandler {
     this.#res = res;
     this.route = route;
     this.#context = context;
+    this.isPoll = route.binding !== undefined && req.method === 'GET';
   }
 
   start(): void {
@@ -78,7 +87,10 @@ export class Exchange implements ResponseHandler {
   }
 
   onHead(status: number, message: string, raw: string[]): void {
-    this.route.host.answered();
+    const { host } = this.route;
+    host.answered();
+    countResponse(host.totals, status);
+    if (this.#sentAt > 0) observe(host.totals.latency, (performance.now() - this.#sentAt) / 1000);
     const headers = responseHeaders(raw);
     if (this.#context.closing) headers.push('Connection', 'close');
     if (status === 200 && this.#isHandshake() && !exceeds(headerOf(headers, 'content-length'))) {
@@ -129,6 +141,8 @@ export class Exchange implements ResponseHandler {
   #dispatch(): void {
     const { method = 'GET', url = '/' } = this.req;
     const headers = requestHeaders(this.req, this.route.host, this.#context);
+    // A poll is held, and the time of a body that streams is its client's.
+    if (!this.isPoll && this.#body !== this.req) this.#sentAt = performance.now();
     this.#connection = this.#context.acquire(this.route);
     this.#connection.send({ method, path: url, headers, body: this.#body }, this);
   }
@@ -177,6 +191,7 @@ export class Exchange implements ResponseHandler {
   }
 
   #refuse(refusal: Refusal): void {
+    this.#context.refused(refusal);
     refuse(this.req, this.#res, refusal);
   }
 

@@ -3,7 +3,8 @@ import type { Duplex } from 'node:stream';
 import createDebug from 'debug';
 import httpProxy from 'http-proxy';
 import { Bag } from './bag';
-import type { Binding, Bindings } from './bindings';
+import type { Binding } from './binding';
+import type { Bindings } from './bindings';
 import type { Connection } from './connection';
 import { Connections } from './connections';
 import { refusals, type Refusal } from './errors';
@@ -11,6 +12,7 @@ import { Exchange, type ExchangeContext } from './exchange';
 import type { Host } from './host';
 import type { Hosts } from './hosts';
 import type { ResolvedOptions } from './options';
+import { countRefusal, type Totals } from './totals';
 import { reroute, type Route } from './route';
 import type { OpenPacket } from './sniffer';
 import { Tunnel, type TunnelContext } from './tunnel';
@@ -54,6 +56,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
   readonly options: ResolvedOptions;
   readonly #hosts: Hosts;
   readonly #bindings: Bindings;
+  readonly #totals: Totals;
   readonly #onSession: (session: Session) => void;
   readonly #connections: Connections;
   readonly #frame: Frame;
@@ -61,8 +64,11 @@ export class Forwarder implements ExchangeContext, TunnelContext {
   #closing = false;
   #onIdle: (() => void) | undefined;
 
-  constructor(options: ResolvedOptions, hosts: Hosts, bindings: Bindings, onSession: (session: Session) => void) {
+  constructor(
+    options: ResolvedOptions, hosts: Hosts, bindings: Bindings, totals: Totals, onSession: (session: Session) => void,
+  ) {
     this.options = options;
+    this.#totals = totals;
     this.#hosts = hosts;
     this.#bindings = bindings;
     this.#onSession = onSession;
@@ -89,16 +95,17 @@ export class Forwarder implements ExchangeContext, TunnelContext {
 
   /** Forwards a request. */
   web(req: IncomingMessage, res: ServerResponse, route: Route): void {
-    this.#begin(route);
-    route.host.requests += 1;
-    this.#frame.web(req, res, () => this.#run(new Exchange(req, res, route, this)));
+    const exchange = new Exchange(req, res, route, this);
+    this.#begin(exchange);
+    this.#frame.web(req, res, () => this.#run(exchange));
   }
 
   /** Forwards an upgrade to WebSocket; `head` is what the client sent after the request's head. */
-  ws(req: IncomingMessage, socket: Duplex, head: Buffer, route: Route): void {
-    this.#begin(route);
-    route.host.tunnels += 1;
-    this.#frame.ws(req, socket, head, () => this.#run(new Tunnel(req, socket, head, route, this)));
+  ws(req: IncomingMessage, socket: Duplex, head: Buffer, route: Route): Tunnel {
+    const tunnel = new Tunnel(req, socket, head, route, this);
+    this.#begin(tunnel);
+    this.#frame.ws(req, socket, head, () => this.#run(tunnel));
+    return tunnel;
   }
 
   acquire(route: Route): Connection {
@@ -124,7 +131,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
   async opened(exchange: Exchange, { sid, lifetime }: OpenPacket): Promise<Refusal | undefined> {
     const binding = await this.#bindings.bind(sid, exchange.route.host, lifetime);
     if (binding.storedAt === 0 && this.options.onStoreFailure === 'refuse') {
-      this.#bindings.unbind(sid);
+      this.#bindings.unbind(sid, 'ended');
       return refusals.storeFailed;
     }
     this.#bound(exchange, binding, 'polling');
@@ -135,6 +142,21 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     void this.#bindings.bind(sid, tunnel.route.host, lifetime).then((binding) => {
       this.#bound(tunnel, binding, 'websocket');
     });
+  }
+
+  refused(refusal: Refusal): void {
+    countRefusal(this.#totals, refusal);
+  }
+
+  /** The requests and WebSockets of a session that are under way. */
+  of(binding: Binding): (Exchange | Tunnel)[] {
+    return this.#active.items.filter(({ route }) => route.binding === binding);
+  }
+
+  /** Counts what is open has carried so far: what has ended is counted already. */
+  count(): void {
+    for (const active of this.#active.items) if (active instanceof Tunnel) active.count();
+    this.#connections.count();
   }
 
   ended(work: Exchange | Tunnel): void {
@@ -172,9 +194,11 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     this.#connections.destroy();
   }
 
-  #begin({ host, binding }: Route): void {
+  #begin(work: Exchange | Tunnel): void {
+    const { host, binding } = work.route;
     if (binding) this.#bindings.hold(binding);
     else host.opening += 1;
+    count(work, host, 1);
   }
 
   #run(work: Exchange | Tunnel): void {
@@ -186,19 +210,20 @@ export class Forwarder implements ExchangeContext, TunnelContext {
   #bound(work: Exchange | Tunnel, binding: Binding, transport: Transport): void {
     const { sid, host } = binding;
     debug('%s opened on %s by %s', sid, host.name, transport);
+    host.totals.handshakes[transport] += 1;
     if (this.#active.has(work)) {
       host.opening -= 1;
       work.route.binding = binding;
       this.#bindings.hold(binding);
     } else if (transport === 'websocket') {
-      this.#bindings.unbind(sid);
+      this.#bindings.unbind(sid, 'ended');
     }
     this.#onSession({ sid, host: host.name, transport });
   }
 
   /** A WebSocket has ended, and with it the session that it has opened, which no other transport can carry on. */
   #leave(tunnel: Tunnel, binding: Binding): void {
-    if (tunnel.hasOpened) this.#bindings.unbind(binding.sid);
+    if (tunnel.hasOpened) this.#bindings.unbind(binding.sid, 'ended');
     else this.#bindings.fade(binding);
   }
 
@@ -212,8 +237,12 @@ export class Forwarder implements ExchangeContext, TunnelContext {
 }
 
 function count(work: Exchange | Tunnel, host: Host, change: 1 | -1): void {
-  if (work instanceof Tunnel) host.tunnels += change;
-  else host.requests += change;
+  if (work instanceof Tunnel) {
+    host.tunnels += change;
+  } else {
+    host.requests += change;
+    if (work.isPoll) host.polls += change;
+  }
 }
 
 function createFrame(): Frame {

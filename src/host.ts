@@ -1,3 +1,5 @@
+import { createHostTotals, type HostTotals } from './totals';
+
 /** Why a host is down. */
 export type DownReason =
   /** It refuses connections: nothing listens there any more, and its sessions are lost. */
@@ -27,6 +29,8 @@ export interface HostStatus {
   readonly tunnels: number;
   /** How many HTTP requests are under way, held polls among them. */
   readonly requests: number;
+  /** How many of these are polls: GET requests of a session, which a host answers when it has something to say. */
+  readonly polls: number;
 }
 
 /** How long a silent host's sessions may live on: Engine.IO's default `pingTimeout`, after which they end anyway. */
@@ -51,6 +55,9 @@ export class Host {
   sessions = 0;
   tunnels = 0;
   requests = 0;
+  polls = 0;
+  /** What it has done so far. */
+  readonly totals: HostTotals = createHostTotals();
   /** How many of the requests and tunnels may still open a session. */
   opening = 0;
   /** How often its sessions were lost at once: one that was counted in an earlier era is no longer. */
@@ -119,9 +126,9 @@ export class Host {
   }
 
   get status(): HostStatus {
-    const { name: host, downReason, draining, weight, sessions, tunnels, requests } = this;
+    const { name: host, downReason, draining, weight, sessions, tunnels, requests, polls } = this;
     const state = this.unknown ? 'checking' : this.up ? 'up' : 'down';
-    return { host, state, downReason, draining, weight, sessions, tunnels, requests };
+    return { host, state, downReason, draining, weight, sessions, tunnels, requests, polls };
   }
 
   /** Takes in that it has answered a request. */

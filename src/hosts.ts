@@ -30,6 +30,8 @@ export interface HostsEvents {
   down: [host: Host, reason: DownReason];
   added: [host: Host];
   removed: [host: Host];
+  draining: [host: Host];
+  undrained: [host: Host];
   /** A host that is draining is empty: told once each time that it is drained. */
   drained: [host: Host];
 }
@@ -47,6 +49,9 @@ export class Hosts extends EventEmitter<HostsEvents> {
   /** Those that were added after something was known of others, and so are to start slowly. */
   readonly #late = new WeakSet<Host>();
   #areKnown = false;
+  /** Gives new sessions to the emptiest host, unless the balance is a function of the user's. */
+  levelling = false;
+  readonly #level = createBalance('least-connections');
   /** Looks for hosts that are not known yet, where they can be discovered. Never rejects. */
   seek: () => Promise<void> = () => Promise.resolve();
 
@@ -66,6 +71,13 @@ export class Hosts extends EventEmitter<HostsEvents> {
     return this.#byName.get(name);
   }
 
+  /** @throws Error when there is no such host. */
+  named(name: string): Host {
+    const host = this.#byName.get(name);
+    if (!host) throw new Error(`'${name}' is none of the hosts`);
+    return host;
+  }
+
   /** @throws TypeError when it is one of them already, by this name or another. */
   add(host: Host): void {
     const twin = this.#all.find(({ url }) => url.origin === host.url.origin);
@@ -78,7 +90,7 @@ export class Hosts extends EventEmitter<HostsEvents> {
 
   /** @throws Error when there is no such host; so do the others that take a name. */
   remove(name: string): void {
-    const host = this.#named(name);
+    const host = this.named(name);
     host.removed = true;
     this.#draining.delete(host);
     this.#all = this.#all.filter((other) => other !== host);
@@ -88,21 +100,24 @@ export class Hosts extends EventEmitter<HostsEvents> {
 
   /** Lets it have no new session, and tells when the last one that it has is over. */
   drain(name: string): void {
-    const host = this.#named(name);
+    const host = this.named(name);
     if (host.draining) return;
     host.draining = true;
     this.#draining.add(host);
+    this.emit('draining', host);
     this.settle(host);
   }
 
   undrain(name: string): void {
-    const host = this.#named(name);
+    const host = this.named(name);
+    if (!host.draining) return;
     host.draining = false;
     this.#draining.delete(host);
+    this.emit('undrained', host);
   }
 
   setWeight(name: string, weight: number): void {
-    this.#named(name).weight = weight;
+    this.named(name).weight = weight;
   }
 
   /** Takes in that something of a host that is draining has ended. */
@@ -121,7 +136,9 @@ export class Hosts extends EventEmitter<HostsEvents> {
 
   /** The host of a new session, of those that were not tried yet; `undefined` when there is none. */
   pick(request: IncomingMessage, tried?: ReadonlySet<Host>): Host | undefined {
-    return this.#choose(this.#all.filter((host) => host.open && !tried?.has(host)), request);
+    const open = this.#all.filter((host) => host.open && !tried?.has(host));
+    const choose = this.levelling && typeof this.#options.balance === 'string' ? this.#level : this.#choose;
+    return choose(open, request);
   }
 
   /** Takes in what a health check found: `undefined` when the host is well. */
@@ -154,12 +171,6 @@ export class Hosts extends EventEmitter<HostsEvents> {
     this.#countsOf(host).successes = 0;
     this.#mark(host, reason);
     return true;
-  }
-
-  #named(name: string): Host {
-    const host = this.#byName.get(name);
-    if (!host) throw new Error(`'${name}' is none of the hosts`);
-    return host;
   }
 
   #countsOf(host: Host): Counts {

@@ -1,14 +1,21 @@
 import { ErrorCode as codes } from './errors';
+import type { AccessEntry as Entry } from './access';
 import type { Balance as BalanceOption, BalanceFunction as Balancer } from './balance';
-import type { ErrorCode as Code } from './errors';
+import type { Absence as NoSession, ErrorCode as Code } from './errors';
 import type { Session as OpenedSession, Transport as SessionTransport } from './forwarder';
 import type { DownReason as Reason, HostStatus as Status } from './host';
 import type { HostOptions as HostEntry } from './host-options';
-import type { HostTls as Tls, ProxyOptions as Options } from './options';
-import { Proxy as ProxyClass, type ProxyEvents as Events } from './proxy';
+import type {
+  DrainOptions as Drain, DrainStatus as Drains, EndOutcome as Outcome, HostReport as Report,
+  RebalanceOptions as Rebalance, RebalanceStatus as Rebalances, SessionReport as SessionInfo,
+} from './operator';
+import { Proxy as ProxyClass } from './proxy';
+import type { ProxyEvents as Events } from './proxy-events';
+import type { HostTls as Tls, ProxyOptions as Options } from './proxy-options';
 import { RedisStore as Redis, type RedisClient as Client } from './redis-store';
 import {
   MemoryStore as Memory, type MemoryStoreOptions as MemoryOptions, type SessionStore as Store,
+  type StoredBinding as Stored,
 } from './session-store';
 
 /** The class, with the other public names on it: `require('socket.io-proxy2')` is the class itself. */
@@ -24,6 +31,15 @@ type Proxy = ProxyClass;
 // A namespace is how types hang on what `export =` exports.
 // eslint-disable-next-line @typescript-eslint/no-namespace
 declare namespace Proxy {
+  export type AccessEntry = Entry;
+  export type Absence = NoSession;
+  export type DrainOptions = Drain;
+  export type DrainStatus = Drains;
+  export type EndOutcome = Outcome;
+  export type HostReport = Report;
+  export type RebalanceOptions = Rebalance;
+  export type RebalanceStatus = Rebalances;
+  export type SessionReport = SessionInfo;
   export type Proxy = ProxyClass;
   export type MemoryStore = Memory;
   export type RedisStore = Redis;
@@ -40,6 +56,7 @@ declare namespace Proxy {
   export type RedisClient = Client;
   export type Session = OpenedSession;
   export type SessionStore = Store;
+  export type StoredBinding = Stored;
   export type Transport = SessionTransport;
 }
 

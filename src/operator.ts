@@ -1,10 +1,9 @@
+import type { Absence } from './errors';
 import type { HostStatus } from './host';
 import type { Totals } from './totals';
 
 /** A host as those see it who operate the proxy. */
 export interface HostReport extends HostStatus {
-  /** Polls under way: GET requests of a session. */
-  readonly polls: number;
   /** How it drains; `undefined` while it does not. */
   readonly drain: DrainStatus | undefined;
 }
@@ -23,13 +22,13 @@ export interface DrainOptions {
    * Without it they may stay for as long as they live. @default undefined
    */
   deadline?: number;
-  /** How many of them are moved a second, about evenly. Over 0, up to 10000. @default 5 */
+  /** How many of them are moved a second, about evenly. From 0.001 to 10000. @default 5 */
   movesPerSecond?: number;
 }
 
 /** How `rebalance` moves sessions. */
 export interface RebalanceOptions {
-  /** How many sessions are moved a minute, about evenly. Over 0, up to 600000. @default 60 */
+  /** How many sessions are moved a minute, about evenly. From 0.01 to 600000. @default 60 */
   perMinute?: number;
 }
 
@@ -49,7 +48,7 @@ export interface SessionReport {
   readonly sid: string;
   readonly host: string;
   readonly from: 'cache' | 'store';
-  /** What carries it here at the moment, or did last; `undefined` where none did. */
+  /** What carries it here at the moment; `undefined` where nothing does. */
   readonly transport: 'polling' | 'websocket' | undefined;
   /** For how long it has been known here, in seconds; `undefined` where it is not. */
   readonly age: number | undefined;
@@ -59,11 +58,18 @@ export interface SessionReport {
   readonly open: number | undefined;
 }
 
-/** Why no session has a sid, as far as is known. */
-export type Absence = 'never_seen' | 'expired' | 'ended' | 'host_gone';
-
 /** What became of ending a session. `elsewhere`: its WebSocket goes through another proxy, which alone can end it. */
 export type EndOutcome = 'ended' | 'elsewhere' | Absence;
+
+/** The sessions, of one process or of all workers. */
+export interface SessionSource {
+  /** Rejects when the store has to be asked and can't be. */
+  find(sid: string): Promise<SessionReport | Absence>;
+  /** Rejects when the store or the host has to be asked and can't be. */
+  end(sid: string): Promise<EndOutcome>;
+  /** Ends up to `count` sessions of a host, and resolves with their sids. Never rejects. */
+  endSome(host: string, count: number): Promise<readonly string[]>;
+}
 
 /** Whether the proxy is to be sent new sessions, and why not. */
 export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string };
@@ -89,6 +95,13 @@ export interface Change {
   readonly message: string;
 }
 
+/** What `prom-client` knows of a process that serves, as JSON. */
+export interface ProcessMetrics {
+  /** Its number, from 1; `primary` for the process that keeps workers. */
+  readonly worker: string;
+  readonly metrics: readonly object[];
+}
+
 /** What the admin server lets people see and do, of one process or of all workers. */
 export interface Operator {
   readonly hosts: readonly HostReport[];
@@ -96,7 +109,7 @@ export interface Operator {
   /** What has been counted. Resolves within 2 s, without the workers that have not answered by then. */
   totals(): Promise<Totals>;
   /** What `prom-client` knows of each process that serves: its own name, and its metrics as JSON. */
-  processMetrics(): Promise<readonly { readonly worker: string; readonly metrics: readonly object[] }[]>;
+  processMetrics(): Promise<readonly ProcessMetrics[]>;
   /** Calls `listener` at each change until the returned function is called. */
   onChange(listener: (change: Change) => void): () => void;
 

@@ -1,62 +1,37 @@
 import { EventEmitter } from 'node:events';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { ListenOptions } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import createDebug from 'debug';
 import { Bindings } from './bindings';
-import { isObject, wrong } from './checks';
-import { checkDiscovered, Discovery } from './discovery';
-import { refusals, refuse, refuseUpgrade, type Refusal } from './errors';
+import { discovering } from './discovery';
+import type { Absence } from './errors';
 import { Forwarder, type Session } from './forwarder';
 import { HealthChecker, type HealthSource } from './health-checker';
-import type { DownReason, HostStatus } from './host';
-import { hostOf, weightOf, type HostOptions } from './host-options';
+import type { HostOptions } from './host-options';
 import { Hosts } from './hosts';
-import { resolveOptions, type ProxyOptions, type ResolvedOptions } from './options';
-import type { Route } from './route';
+import { Operations, type Operated } from './operations';
+import type {
+  DrainOptions, EndOutcome, HostReport, Operator, RebalanceOptions, RebalanceStatus, SessionReport,
+} from './operator';
+import { resolveOptions, type ResolvedOptions } from './options';
+import { OwnProcess } from './own-process';
+import { Pipelines } from './pipelines';
+import type { ProxyEvents } from './proxy-events';
+import type { ProxyOptions } from './proxy-options';
 import { Router } from './router';
 import { closeServer, createServer, takeOver } from './server';
+import { createTotals } from './totals';
 
 const debug = createDebug('socket.io-proxy:proxy');
-
-/** Events of {@link Proxy}, and what their listeners are given. */
-export interface ProxyEvents {
-  /** The server listens. */
-  listening: [];
-  /** The server has failed, for instance with `EADDRINUSE`. */
-  error: [error: Error];
-  /** A host is up, after it was down or for the first time. */
-  up: [host: string];
-  /**
-   * A host is down: no new session goes there. `refused`: nothing listens there. `unreachable`: no connection to it can
-   * be made. `silent`: it takes connections and does not answer. `failing`: it answers health checks with a status from
-   * 500, or cuts them.
-   */
-  down: [host: string, reason: DownReason];
-  /** A host was added, by `addHost()` or from DNS. It is up once its first health check is over, if that is good. */
-  added: [host: string];
-  /** A host was removed, by `removeHost()`, or as DNS no longer names it. */
-  removed: [host: string];
-  /** A host that is draining has no session, request or WebSocket left, as far as this proxy knows. */
-  drained: [host: string];
-  /** DNS has failed, or does not know the name in `discover`: the hosts stay as they are until it does again. */
-  undiscovered: [error: Error];
-  /** A session was opened through this proxy, and is bound. */
-  session: [session: Session];
-  /** The session store has failed: this proxy goes on with what it knows. */
-  degraded: [error: Error];
-  /** The session store works again. */
-  recovered: [];
-  /** `close()` is done. */
-  close: [];
-}
 
 /** What parts a proxy is made of, for programs that run several as one. @internal */
 export interface ProxyInternals {
   /** Makes what tells the proxy which hosts there are and are up, in the place of health checks and DNS of its own. */
   healthSource?: (hosts: Hosts, options: ResolvedOptions) => HealthSource;
+  /** What is seen and done by those who operate it, where that is not this process alone. */
+  operated?: Operated;
 }
 
 /**
@@ -73,8 +48,8 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   readonly #hosts: Hosts;
   readonly #bindings: Bindings;
   readonly #health: HealthSource;
-  readonly #router: Router;
   readonly #forwarder: Forwarder;
+  readonly #operations: Operations;
   readonly #release: () => void;
   #started = false;
   #closing: Promise<void> | undefined;
@@ -91,16 +66,30 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     super();
     const resolved = this.#options = resolveOptions(options);
     this.#hosts = new Hosts(resolved.hosts, resolved);
-    this.#bindings = new Bindings(resolved.store, this.#hosts, resolved);
+    const totals = createTotals();
+    this.#bindings = new Bindings(resolved.store, this.#hosts, resolved, totals);
+    const undiscovered = (error: Error): void => void this.emit('undiscovered', error);
     this.#health = internals.healthSource?.(this.#hosts, resolved) ??
-      this.#discovering(new HealthChecker(this.#hosts, resolved));
-    this.#router = new Router(resolved, this.#hosts, this.#bindings);
-    this.#forwarder = new Forwarder(resolved, this.#hosts, this.#bindings, (session) => this.emit('session', session));
+      discovering(new HealthChecker(this.#hosts, resolved), this.#hosts, resolved, undiscovered);
+    const router = new Router(resolved, this.#hosts, this.#bindings);
+    const onSession = (session: Session): void => void this.emit('session', session);
+    this.#forwarder = new Forwarder(resolved, this.#hosts, this.#bindings, totals, onSession);
+    const operated = internals.operated ??
+      new OwnProcess(resolved, this.#hosts, this.#bindings, this.#forwarder, totals);
+    this.#operations = new Operations(this.#hosts, operated, resolved, this, () => this.#health.ready);
+    const pipelines = new Pipelines({
+      health: this.#health,
+      router,
+      forwarder: this.#forwarder,
+      trustProxy: resolved.trustProxy,
+      isClosing: () => this.#closing !== undefined,
+      access: () => (this.listenerCount('access') > 0 ? (entry) => this.emit('access', entry) : undefined),
+    });
     this.server = resolved.server ?? createServer(resolved);
     this.#release = takeOver(this.server, {
-      owns: (url) => this.#router.owns(url),
-      request: (req, res) => this.#onRequest(req, res),
-      upgrade: (req, socket, head) => this.#onUpgrade(req, socket, head),
+      owns: (url) => router.owns(url),
+      request: (req, res) => pipelines.request(req, res),
+      upgrade: (req, socket, head) => pipelines.upgrade(req, socket, head),
       listening: () => this.#start(),
       error: (error) => this.#onServerError(error),
     });
@@ -109,8 +98,8 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   }
 
   /** The hosts as they are at the moment, in the order in which they were given and added. */
-  get hosts(): readonly HostStatus[] {
-    return this.#hosts.all.map(({ status }) => status);
+  get hosts(): readonly HostReport[] {
+    return this.#operations.hosts;
   }
 
   /**
@@ -122,8 +111,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
    * from 0 to 1000.
    */
   addHost(host: string, options: Omit<HostOptions, 'host'> = {}): void {
-    if (!isObject(options)) throw wrong('options', 'be an object', options);
-    this.#hosts.add(hostOf('host', host, weightOf('weight', options.weight ?? 1)));
+    this.#operations.addHost(host, options);
   }
 
   /**
@@ -133,17 +121,21 @@ export class Proxy extends EventEmitter<ProxyEvents> {
    * @throws Error when it is none of the hosts.
    */
   removeHost(host: string): void {
-    this.#hosts.remove(host);
+    this.#operations.removeHost(host);
   }
 
   /**
    * Gives a host no new session, and lets those that it has go on. The event `drained` tells when none is left; where
-   * there is none it comes at once. A host that is draining already is left as it is.
+   * there is none it comes at once.
    *
-   * @throws Error when it is none of the hosts.
+   * With a `deadline` the sessions that are left by then are moved, a few a second: each is ended, and its client comes
+   * back on another host by itself. This proxy moves those that it knows of. A host that is draining already is given
+   * the deadline, and without one left as it is.
+   *
+   * @throws Error when it is none of the hosts, and TypeError when an option is out of its bounds.
    */
-  drainHost(host: string): void {
-    this.#hosts.drain(host);
+  drainHost(host: string, options: DrainOptions = {}): void {
+    this.#operations.drainHost(host, options);
   }
 
   /**
@@ -152,7 +144,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
    * @throws Error when it is none of the hosts.
    */
   undrainHost(host: string): void {
-    this.#hosts.undrain(host);
+    this.#operations.undrainHost(host);
   }
 
   /**
@@ -161,7 +153,46 @@ export class Proxy extends EventEmitter<ProxyEvents> {
    * @throws TypeError when the weight is no integer from 0 to 1000, and Error when the host is none of the hosts.
    */
   setWeight(host: string, weight: number): void {
-    this.#hosts.setWeight(host, weightOf('weight', weight));
+    this.#operations.setWeight(host, weight);
+  }
+
+  /**
+   * Moves sessions from the fullest hosts to the others, until each that is open to new ones has its share of them, by
+   * its weight, within 10 % (or one session). Each is ended, and its client comes back by itself. Meanwhile the
+   * emptiest host gets the new sessions, unless `balance` is a function. The events `rebalancing` and `rebalanced` tell
+   * when it begins and ends.
+   *
+   * @throws Error when one is under way, and TypeError when `perMinute` is out of its bounds.
+   */
+  rebalance(options: RebalanceOptions = {}): void {
+    this.#operations.rebalance(options);
+  }
+
+  /** Stops a rebalance, if one is under way. */
+  stopRebalance(): void {
+    this.#operations.stopRebalance();
+  }
+
+  /** How the last rebalance stands, and how far from their shares the hosts are. */
+  get rebalanceStatus(): RebalanceStatus {
+    return this.#operations.summary.rebalance;
+  }
+
+  /**
+   * Where a session goes, and how that is known; or why no session has the sid. Rejects when the session store can't be
+   * asked.
+   */
+  findSession(sid: string): Promise<SessionReport | Absence> {
+    return this.#operations.findSession(sid);
+  }
+
+  /**
+   * Ends a session: its host is told as if the client had closed it, and the client makes a new handshake by itself.
+   * `elsewhere`: its WebSocket goes through another proxy, which alone can end it. Rejects when the session store or
+   * the host can't be asked.
+   */
+  endSession(sid: string): Promise<EndOutcome> {
+    return this.#operations.endSession(sid);
   }
 
   /**
@@ -195,6 +226,11 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     return this.#closing;
   }
 
+  /** What an admin server lets people see and do. @internal */
+  get operator(): Operator {
+    return this.#operations;
+  }
+
   #start(): void {
     if (this.#started || this.#closing) return;
     this.#started = true;
@@ -202,13 +238,6 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     this.#bindings.start();
     void this.#health.start();
     this.emit('listening');
-  }
-
-  #discovering(health: HealthSource): HealthSource {
-    const { discover, keyExpiry } = this.#options;
-    if (!discover) return health;
-    const undiscovered = (error: Error): void => void this.emit('undiscovered', error);
-    return checkDiscovered(new Discovery({ discover, keyExpiry }, this.#hosts, undiscovered), health);
   }
 
   /** As a server's own, an error that nobody listens for is thrown; listeners of the server's are enough. */
@@ -225,7 +254,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
       debug('%s is down: %s', name, reason);
       this.emit('down', name, reason);
     });
-    for (const event of ['added', 'removed', 'drained'] as const) {
+    for (const event of ['added', 'removed', 'draining', 'undrained', 'drained'] as const) {
       this.#hosts.on(event, ({ name }) => {
         debug('%s is %s', name, event);
         this.emit(event, name);
@@ -235,52 +264,9 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     this.#bindings.on('recovered', () => this.emit('recovered'));
   }
 
-  #onRequest(req: IncomingMessage, res: ServerResponse): void {
-    if (!res.socket) {
-      // Pipelined: its turn comes when the response before it has left. Begun earlier, it would not be told of the
-      // end of its connection, and what follows a refused body would be believed.
-      res.once('socket', () => this.#onRequest(req, res));
-      return;
-    }
-    this.#routed(req, (outcome) => {
-      if ('status' in outcome) refuse(req, res, outcome);
-      else if (!res.destroyed) this.#forwarder.web(req, res, outcome);
-    });
-  }
-
-  #onUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
-    // Without a listener a reset connection would end the process.
-    socket.on('error', () => {});
-    const isWebSocket = req.method === 'GET' && req.headers.upgrade?.toLowerCase() === 'websocket';
-    if (!isWebSocket) {
-      refuseUpgrade(req, socket, refusals.badRequest);
-      return;
-    }
-    this.#routed(req, (outcome) => {
-      if ('status' in outcome) refuseUpgrade(req, socket, outcome);
-      else if (!socket.destroyed) this.#forwarder.ws(req, socket, head, outcome);
-    });
-  }
-
-  /** Requests and upgrades share one way to a route, which takes a turn only where something has to be waited for. */
-  #routed(req: IncomingMessage, then: (outcome: Route | Refusal) => void): void {
-    if (!this.#health.ready) {
-      // The first round tells which hosts are up; it takes `checkTimeout` at most, and 5 s more where DNS is silent.
-      void this.#health.start().then(() => this.#routed(req, then));
-      return;
-    }
-    const outcome = this.#router.route(req);
-    if (outcome instanceof Promise) void outcome.then((late) => then(this.#admitted(late)));
-    else then(this.#admitted(outcome));
-  }
-
-  #admitted(outcome: Route | Refusal): Route | Refusal {
-    const isHandshake = !('status' in outcome) && outcome.binding === undefined;
-    return this.#closing && isHandshake ? refusals.closing : outcome;
-  }
-
   async #close(): Promise<void> {
     debug('closing');
+    this.#operations.close();
     const own = this.#options.server === undefined;
     const closed = own ? closeServer(this.server) : undefined;
     await this.#forwarder.drain();

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { connectionOf, type RedisClient, type RedisConnection } from './redis-clients';
-import type { SessionStore } from './session-store';
+import type { SessionStore, StoredBinding } from './session-store';
 
 export type { RedisClient };
 
@@ -51,6 +51,13 @@ export class RedisStore implements SessionStore {
   async unbind(sid: string): Promise<void> {
     if (this.#opening) await this.#opening;
     await this.#client.del(this.#keyPrefix + sid);
+  }
+
+  async inspect(sid: string): Promise<StoredBinding | undefined> {
+    if (this.#opening) await this.#opening;
+    const [value, remaining] = await this.#client.read(this.#keyPrefix + sid);
+    const host = textOf(value);
+    return host === undefined ? undefined : { host, expiresIn: Number(remaining) };
   }
 
   watch(failed: (error: Error) => void, ready: () => void): void {

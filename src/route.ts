@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import type { Binding, Bindings } from './bindings';
+import type { Binding } from './binding';
+import type { Bindings } from './bindings';
 import { refusals, type Refusal } from './errors';
 import type { Host } from './host';
 import type { Hosts } from './hosts';
@@ -36,14 +37,14 @@ export function reroute(
   const isDown = hosts.unreached(host, error, connectTimeout);
   if (binding) {
     // Not every failure to connect means that the session is lost.
-    if (!isDown) return refusals.hostFailed;
-    bindings.unbind(binding.sid);
-    return refusals.sessionUnknown;
+    if (!isDown) return refusals.hostUnreached;
+    bindings.unbind(binding.sid, 'host_gone');
+    return refusals.host_gone;
   }
   const tried = route.tried ??= new Set();
   tried.add(host);
   const next = hosts.pick(req, tried);
-  if (!next) return hosts.open ? refusals.hostFailed : refusals.noHost;
+  if (!next) return hosts.open ? refusals.hostUnreached : refusals.noHost;
   route.host = next;
   return undefined;
 }

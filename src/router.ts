@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import type { Binding, Bindings } from './bindings';
+import type { Binding } from './binding';
+import type { Bindings } from './bindings';
 import { refusals, type Refusal } from './errors';
 import type { Hosts } from './hosts';
 import type { ResolvedOptions } from './options';
@@ -42,14 +43,15 @@ export class Router {
   /** Where the request goes, or why it does not. A promise only where the store has to be asked; it never rejects. */
   route(req: IncomingMessage): Route | Refusal | Promise<Route | Refusal> {
     const url = req.url ?? '';
-    if (!this.owns(url) || NO_TARGET.test(url)) return refusals.badRequest;
-    if (namesTwoHosts(req)) return refusals.badRequest;
+    if (!this.owns(url)) return refusals.badPath;
+    if (NO_TARGET.test(url)) return refusals.badTarget;
+    if (namesTwoHosts(req)) return refusals.twoHosts;
     if (hasBadBody(req)) return refusals.badBody;
     const sid = sidOf(url);
     if (sid === undefined) return this.#handshake(req, req.method === 'GET' && mayOpenByPolling(url));
-    if (sid === '') return refusals.sessionUnknown;
+    if (sid === '') return refusals.malformedSid;
     const binding = this.#bindings.find(sid);
-    return binding instanceof Promise ? this.#lookUp(binding) : this.#follow(binding);
+    return binding instanceof Promise ? this.#lookUp(sid, binding) : this.#follow(binding);
   }
 
   #handshake(req: IncomingMessage, byPolling: boolean): Route | Refusal {
@@ -59,10 +61,10 @@ export class Router {
     return host ? { host, binding: undefined, tried: undefined } : refusals.noHost;
   }
 
-  async #lookUp(looking: Promise<Binding | undefined>): Promise<Route | Refusal> {
+  async #lookUp(sid: string, looking: Promise<Binding | undefined>): Promise<Route | Refusal> {
     try {
       const binding = await looking;
-      return binding ? this.#follow(binding) : refusals.sessionUnknown;
+      return binding ? this.#follow(binding) : refusals[this.#bindings.absence(sid)];
     } catch {
       return refusals.storeFailed;
     }
@@ -71,8 +73,8 @@ export class Router {
   #follow(binding: Binding): Route | Refusal {
     const { host } = binding;
     if (host.gone) {
-      this.#bindings.unbind(binding.sid);
-      return refusals.sessionUnknown;
+      this.#bindings.unbind(binding.sid, 'host_gone');
+      return refusals.host_gone;
     }
     return { host, binding, tried: undefined };
   }

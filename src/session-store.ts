@@ -1,5 +1,12 @@
 import { LRUCache } from 'lru-cache';
 
+/** What a store tells of a binding. */
+export interface StoredBinding {
+  readonly host: string;
+  /** When it expires unless it is renewed, in seconds from now; `undefined` where the store can't tell. */
+  readonly expiresIn: number | undefined;
+}
+
 /** Where bindings live. Every proxy that shares a store routes every session. */
 export interface SessionStore {
   /**
@@ -19,6 +26,11 @@ export interface SessionStore {
   find(sid: string, ttl: number): Promise<string | undefined>;
   /** Forgets the sid, if it is known. */
   unbind(sid: string): Promise<void>;
+  /**
+   * The binding as it is, its expiry left alone, for those who operate the proxy; `undefined` when unknown or expired.
+   * Where it is missing, `find` is asked.
+   */
+  inspect?(sid: string): Promise<StoredBinding | undefined>;
   /**
    * Tells of the store's own state, where it has one: `failed` when it becomes unable to serve, `ready` when it can
    * serve again (its contents may be gone by then). Called once,
@@ -74,5 +86,11 @@ export class MemoryStore implements SessionStore {
   unbind(sid: string): Promise<void> {
     this.#sessions.delete(sid);
     return Promise.resolve();
+  }
+
+  inspect(sid: string): Promise<StoredBinding | undefined> {
+    const host = this.#sessions.peek(sid);
+    const expiresIn = this.#sessions.getRemainingTTL(sid) / 1000;
+    return Promise.resolve(host === undefined ? undefined : { host, expiresIn });
   }
 }

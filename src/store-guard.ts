@@ -2,7 +2,9 @@ import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import createDebug from 'debug';
 import { startDeadline } from './deadline';
-import type { SessionStore } from './session-store';
+import { observe, type HistogramTotals } from './histogram';
+import type { SessionStore, StoredBinding } from './session-store';
+import { createTotals, type Totals } from './totals';
 
 const debug = createDebug('socket.io-proxy:store');
 
@@ -37,6 +39,7 @@ export class StoreError extends Error {
 export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   readonly #store: SessionStore;
   readonly #timeout: number;
+  readonly #totals: Totals['store'];
   readonly #closing = new AbortController();
   #started = false;
   /** It is opened, or being opened: not again, before that has failed. */
@@ -49,8 +52,10 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   /** Ends the pause before the next attempt to reach the store. */
   #wake: () => void = () => {};
 
-  constructor(store: SessionStore, timeout: number) {
+  /** @param totals where calls and failures are counted. */
+  constructor(store: SessionStore, timeout: number, totals = createTotals().store) {
     super();
+    this.#totals = totals;
     this.#store = store;
     this.#timeout = timeout;
     // From now on, as an error that nobody listens for would end the process.
@@ -92,7 +97,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   async find(sid: string, ttl: number): Promise<string | undefined> {
     if (this.#silent) throw new StoreError('the session store does not answer');
     try {
-      return await this.#within(() => this.#store.find(sid, ttl), this.#timeout * READ_SHARE);
+      return await this.#within(() => this.#store.find(sid, ttl), this.#timeout * READ_SHARE, this.#totals.find);
     } catch (error) {
       this.#silent = true;
       this.#fail(toError(error));
@@ -100,15 +105,25 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     }
   }
 
+  /** What the store holds, left as it is where it can tell without. Rejects as `find` does. */
+  async inspect(sid: string): Promise<StoredBinding | undefined> {
+    if (this.#silent) throw new StoreError('the session store does not answer');
+    return this.#within(async () => {
+      if (this.#store.inspect) return this.#store.inspect(sid);
+      const host = await this.#store.find(sid, 1);
+      return host === undefined ? undefined : { host, expiresIn: undefined };
+    });
+  }
+
   /** Whether the binding was stored. Never rejects. */
   async bind(sid: string, host: string, ttl: number): Promise<boolean> {
     if (this.#degraded) return false;
-    return this.#write(() => this.#store.bind(sid, host, ttl));
+    return this.#write(() => this.#store.bind(sid, host, ttl), this.#totals.bind);
   }
 
   /** Forgets a sid where the store can be asked. Never rejects. */
   async unbind(sid: string): Promise<void> {
-    if (!this.#degraded) await this.#write(() => this.#store.unbind(sid));
+    if (!this.#degraded) await this.#write(() => this.#store.unbind(sid), this.#totals.unbind);
   }
 
   async close(): Promise<void> {
@@ -117,9 +132,9 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     await closed.catch((error: unknown) => debug('close: %s', toError(error).message));
   }
 
-  async #write(write: () => Promise<void>): Promise<boolean> {
+  async #write(write: () => Promise<void>, histogram: HistogramTotals): Promise<boolean> {
     try {
-      await this.#within(write);
+      await this.#within(write, this.#timeout, histogram);
       return true;
     } catch (error) {
       if (error instanceof StoreError) this.#silent = true;
@@ -129,9 +144,10 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   }
 
   /** Rejects when the store has not answered within the deadline; what it answers then is of no interest. */
-  async #within<T>(ask: () => Promise<T>, ms = this.#timeout): Promise<T> {
+  async #within<T>(ask: () => Promise<T>, ms = this.#timeout, histogram?: HistogramTotals): Promise<T> {
     if (this.#late >= MAX_LATE) throw new StoreError(`the session store has ${MAX_LATE} calls left to answer`);
     let callOff = (): void => {};
+    const since = performance.now();
     const answer = ask();
     const late = new Promise<never>((_, reject) => {
       callOff = startDeadline(ms, () => {
@@ -145,10 +161,12 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
       return await Promise.race([answer, late]);
     } finally {
       callOff();
+      if (histogram) observe(histogram, (performance.now() - since) / 1000);
     }
   }
 
   #fail(error: Error): void {
+    this.#totals.failures += 1;
     if (this.#degraded || this.#closing.signal.aborted) return;
     this.#degraded = true;
     debug('degraded: %s', error.message);

@@ -9,6 +9,8 @@ import type { Host } from './host';
 import type { ResolvedOptions } from './options';
 import type { Route } from './route';
 import { MAX_HANDSHAKE_SIZE, openPacketOfFrame, type OpenPacket } from './sniffer';
+import { countResponse } from './totals';
+import { Traffic } from './traffic';
 
 /** How long one side may stay open after the other has ended, in ms: what is under way has arrived by then. */
 const HALF_OPEN_TIMEOUT = 10_000;
@@ -23,6 +25,8 @@ export interface TunnelContext {
   reroute(tunnel: Tunnel, error: Error): Refusal | undefined;
   /** Hears of the session that a handshake over this WebSocket has opened. */
   openedByWebSocket(tunnel: Tunnel, packet: OpenPacket): void;
+  /** Hears of a refusal. */
+  refused(refusal: Refusal): void;
   /** Hears once that the tunnel is over, however it ended. */
   ended(tunnel: Tunnel): void;
 }
@@ -37,8 +41,10 @@ export class Tunnel {
   readonly #context: TunnelContext;
   #request: ClientRequest | undefined;
   #hostSocket: Socket | undefined;
+  #traffic: Traffic | undefined;
   #lingering: NodeJS.Timeout | undefined;
   #hasOpened = false;
+  #status: number | undefined;
 
   constructor(req: IncomingMessage, socket: Duplex, head: Buffer, route: Route, context: TunnelContext) {
     this.req = req;
@@ -53,10 +59,21 @@ export class Tunnel {
     return this.#hasOpened;
   }
 
+  /** What the client was answered; `undefined` until it is. */
+  get status(): number | undefined {
+    return this.#status;
+  }
+
+  /** The host has accepted it. */
+  get isJoined(): boolean {
+    return this.#hostSocket !== undefined;
+  }
+
   start(): void {
     this.#socket.once('close', () => {
       clearTimeout(this.#lingering);
       this.#request?.destroy();
+      this.count();
       this.#hostSocket?.destroy();
       this.#context.ended(this);
     });
@@ -75,6 +92,27 @@ export class Tunnel {
   /** Ends it now. */
   destroy(): void {
     this.#socket.destroy();
+  }
+
+  /**
+   * Ends it as if the client had gone: the host hears no more of it, and what the host has sent by then still reaches
+   * the client, before its connection ends too.
+   */
+  leave(): void {
+    const hostSocket = this.#hostSocket;
+    if (!hostSocket) {
+      this.destroy();
+      return;
+    }
+    this.#socket.unpipe(hostSocket);
+    this.#socket.resume();
+    hostSocket.end();
+    this.#linger();
+  }
+
+  /** Counts what it has carried so far. */
+  count(): void {
+    this.#traffic?.count();
   }
 
   #connect(): void {
@@ -98,12 +136,12 @@ export class Tunnel {
     request.once('close', () => callOff());
     request.once('upgrade', (response, socket, head) => {
       callOff();
-      this.route.host.answered();
+      this.#answered(101);
       this.#join(response, socket, head);
     });
     request.once('response', (response) => {
       callOff();
-      this.route.host.answered();
+      this.#answered(response.statusCode ?? 502);
       this.#relay(response);
     });
     request.on('error', (error) => {
@@ -114,6 +152,13 @@ export class Tunnel {
     request.end();
   }
 
+  #answered(status: number): void {
+    const { host } = this.route;
+    this.#status = status;
+    host.answered();
+    countResponse(host.totals, status);
+  }
+
   #goElsewhere(error: Error): void {
     const refusal = this.#context.reroute(this, error);
     if (refusal) this.#refuse(refusal);
@@ -121,6 +166,8 @@ export class Tunnel {
   }
 
   #refuse(refusal: Refusal): void {
+    this.#status = refusal.status;
+    this.#context.refused(refusal);
     refuseUpgrade(this.req, this.#socket, refusal);
   }
 
@@ -136,6 +183,9 @@ export class Tunnel {
   #join(response: IncomingMessage, hostSocket: Socket, hostHead: Buffer): void {
     const socket = this.#socket;
     this.#hostSocket = hostSocket;
+    const { host: { totals }, binding } = this.route;
+    this.#traffic = new Traffic(hostSocket, totals);
+    if (binding) totals.upgrades += 1;
     hostSocket.setTimeout(0).setNoDelay(true).setKeepAlive(true, 30_000);
     hostSocket.on('error', () => socket.destroy());
     hostSocket.once('end', () => this.#linger());
@@ -150,7 +200,7 @@ export class Tunnel {
     }
     // Before the first listener for data: to a flowing socket it would be given at once, and so miss the client.
     if (hostHead.length > 0) hostSocket.unshift(hostHead);
-    if (!this.route.binding) this.#sniff(hostSocket);
+    if (!binding) this.#sniff(hostSocket);
     // What the client sent after its head, before it heard that it may.
     if (this.#head.length > 0) socket.unshift(this.#head);
     socket.write(head('101 Switching Protocols', [

@@ -13,7 +13,7 @@ describe('hosts', () => {
     const hosts = [host.name, { host: '127.0.0.1:1', weight: 7 }];
     const proxy = new Proxy({ store: new MemoryStore(), hosts, checkInterval: 20 });
     onCleanup(() => proxy.close());
-    const idle = { draining: false, sessions: 0, tunnels: 0, requests: 0 };
+    const idle = { draining: false, sessions: 0, tunnels: 0, requests: 0, polls: 0, drain: undefined };
     expect(proxy.hosts).toEqual([
       { host: host.name, state: 'checking', downReason: undefined, weight: 1, ...idle },
       { host: '127.0.0.1:1', state: 'checking', downReason: undefined, weight: 7, ...idle },
@@ -23,7 +23,10 @@ describe('hosts', () => {
     proxy.drainHost(host.name);
     proxy.setWeight('127.0.0.1:1', 8);
     expect(proxy.hosts).toEqual([
-      { host: host.name, state: 'up', downReason: undefined, weight: 1, ...idle, draining: true },
+      {
+        host: host.name, state: 'up', downReason: undefined, weight: 1, ...idle,
+        draining: true, drain: { movesIn: undefined, movesPerSecond: 5 },
+      },
       { host: '127.0.0.1:1', state: 'down', downReason: 'refused', weight: 8, ...idle },
     ]);
   });

@@ -10,7 +10,8 @@ import { text } from 'node:stream/consumers';
 import { createClient } from 'redis';
 import ts from 'typescript';
 import { MemoryStore, Proxy } from '../src';
-import { resolveOptions, type ProxyOptions } from '../src/options';
+import { resolveOptions } from '../src/options';
+import type { ProxyOptions } from '../src/proxy-options';
 import { onCleanup } from './support/cleanup';
 import { openClient } from './support/redis';
 
@@ -33,7 +34,7 @@ const withOption = (name: string, value: unknown): string => messageOf({ store, 
 
 /** What the doc comments of ProxyOptions give as `@default`. */
 function documentedDefaults(): [name: string, value: string][] {
-  const file = join(ROOT, 'src', 'options.ts');
+  const file = join(ROOT, 'src', 'proxy-options.ts');
   const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true);
   const interfaces = source.statements.filter(ts.isInterfaceDeclaration);
   const members = interfaces.find(({ name }) => name.text === 'ProxyOptions')?.members ?? [];

@@ -7,12 +7,17 @@
  * @module
  */
 // As plain exports, since TypeDoc cannot follow the namespace that src/index.ts exports with `export =`.
-export { Proxy, type ProxyEvents } from '../../src/proxy';
-export type { HostTls, ProxyOptions } from '../../src/options';
+export { Proxy } from '../../src/proxy';
+export type { ProxyEvents } from '../../src/proxy-events';
+export type { HostTls, ProxyOptions } from '../../src/proxy-options';
+export type {
+  DrainOptions, DrainStatus, EndOutcome, HostReport, RebalanceOptions, RebalanceStatus, SessionReport,
+} from '../../src/operator';
+export type { AccessEntry } from '../../src/access';
 export type { Session, Transport } from '../../src/forwarder';
 export type { Balance, BalanceFunction } from '../../src/balance';
 export type { DownReason, HostStatus } from '../../src/host';
 export type { HostOptions } from '../../src/host-options';
-export { ErrorCode } from '../../src/errors';
-export { MemoryStore, type MemoryStoreOptions, type SessionStore } from '../../src/session-store';
+export { ErrorCode, type Absence } from '../../src/errors';
+export { MemoryStore, type MemoryStoreOptions, type SessionStore, type StoredBinding } from '../../src/session-store';
 export { RedisStore, type RedisClient } from '../../src/redis-store';

@@ -1,4 +1,4 @@
-import { checkDiscovered, Discovery } from '../discovery';
+import { discovering } from '../discovery';
 import { HealthChecker, type HealthSource } from '../health-checker';
 import type { DownReason, HostStatus } from '../host';
 import type { Hosts } from '../hosts';
@@ -18,7 +18,8 @@ export class HostTable {
   constructor({ options }: Settings) {
     let parts: { hosts: Hosts; health: HealthSource } | undefined;
     const healthSource = (hosts: Hosts, resolved: ResolvedOptions): HealthSource => {
-      const health = this.#discovering(hosts, new HealthChecker(hosts, resolved), resolved);
+      const undiscovered = (error: Error): void => void this.proxy.emit('undiscovered', error);
+      const health = discovering(new HealthChecker(hosts, resolved), hosts, resolved, undiscovered);
       parts = { hosts, health };
       return health;
     };
@@ -65,11 +66,5 @@ export class HostTable {
   /** Takes in that hosts have answered a worker, and so are at most busy. */
   answered(load: readonly HostLoad[]): void {
     for (const { host, answered } of load) if (answered) this.#hosts.get(host)?.answered();
-  }
-
-  #discovering(hosts: Hosts, health: HealthSource, { discover, keyExpiry }: ResolvedOptions): HealthSource {
-    if (!discover) return health;
-    const undiscovered = (error: Error): void => void this.proxy.emit('undiscovered', error);
-    return checkDiscovered(new Discovery({ discover, keyExpiry }, hosts, undiscovered), health);
   }
 }

@@ -2,9 +2,10 @@ import type { Server, ServerOptions } from 'node:http';
 import https, { type Server as HttpsServer } from 'node:https';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Proxy, type ProxyInternals } from '../proxy';
-import type { RedisClient } from '../redis-store';
 import { MemoryStore } from '../session-store';
-import type { Settings, TlsPair } from './settings';
+import { AccessLog } from './access-log';
+import type { Log } from './log';
+import type { Options, Settings, TlsPair } from './settings';
 
 /** What the library refuses beside a server. */
 const LIMITS = new Set(['maxHeaderSize', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout']);
@@ -13,25 +14,27 @@ const LIMITS = new Set(['maxHeaderSize', 'headersTimeout', 'requestTimeout', 'ke
 export class Instance {
   readonly proxy: Proxy;
   readonly #tlsServer: HttpsServer | undefined;
+  readonly #accessLog: AccessLog | undefined;
 
-  private constructor(settings: Settings, redisClient: RedisClient | undefined, internals: ProxyInternals) {
-    const { options, tls } = settings;
-    const store = redisClient ? { redisClient } : { store: new MemoryStore() };
-    if (!tls) {
-      this.proxy = new Proxy({ ...options, ...store }, internals);
-      return;
-    }
-    const server = this.#tlsServer = createTlsServer(settings, tls);
-    const others = Object.fromEntries(Object.entries(options).filter(([name]) => !LIMITS.has(name)));
-    this.proxy = new Proxy({ ...others, ...store, server }, internals);
+  private constructor(proxy: Proxy, tlsServer: HttpsServer | undefined, accessLog: AccessLog | undefined) {
+    this.proxy = proxy;
+    this.#tlsServer = tlsServer;
+    this.#accessLog = accessLog;
+    if (accessLog) proxy.on('access', accessLog.write);
   }
 
-  /** Opens nothing. */
-  static async create(settings: Settings, internals: ProxyInternals = {}): Promise<Instance> {
+  /** Opens nothing but the access log. */
+  static async create(
+    settings: Settings, log: Pick<Log, 'warn'>, internals: ProxyInternals = {},
+  ): Promise<Instance> {
+    const { options, tls, redis: url, accessLog } = settings;
     // Loading it takes longer than all else, and a proxy on the memory store needs none.
-    const { redis: url } = settings;
-    const client = url === undefined ? undefined : (await import('redis')).createClient({ url });
-    return new Instance(settings, client, internals);
+    const redisClient = url === undefined ? undefined : (await import('redis')).createClient({ url });
+    const store = redisClient ? { redisClient } : { store: new MemoryStore() };
+    const tlsServer = tls && createTlsServer(settings, tls);
+    const own = tlsServer ? { ...withoutLimits(options), server: tlsServer } : options;
+    const proxy = new Proxy({ ...own, ...store }, internals);
+    return new Instance(proxy, tlsServer, accessLog && new AccessLog(accessLog, log));
   }
 
   get server(): Server | HttpsServer {
@@ -43,6 +46,11 @@ export class Instance {
     this.#tlsServer?.setSecureContext({ cert, key });
   }
 
+  /** The file of the access log may have been moved away. */
+  reopenLog(): void {
+    this.#accessLog?.reopen();
+  }
+
   /** Refuses new sessions at once, and resolves when all is closed: within `drainTimeout` and a moment. */
   async close(): Promise<void> {
     // The library leaves a server that it was given open.
@@ -52,7 +60,13 @@ export class Instance {
     // The last answers have been written by then, but not all of them have left.
     await nextTurn();
     this.#tlsServer?.closeAllConnections();
+    this.#accessLog?.close();
   }
+}
+
+/** A server that was given has its own. */
+function withoutLimits(options: Options): Options {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => !LIMITS.has(name)));
 }
 
 /** With the limits that the library sets on a server that it makes itself. */

@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import type { DownReason, HostStatus } from '../host';
+import type { Fields } from './log';
 import type { Settings, TlsPair } from './settings';
 
 /** What a worker has to know of a host. */
@@ -20,6 +21,8 @@ export type ToWorker =
   /** All hosts, as they are from now on. */
   | { readonly type: 'hosts'; readonly hosts: readonly HostEntry[] }
   | { readonly type: 'tls'; readonly pair: TlsPair }
+  /** The access log's file may have been moved away. */
+  | { readonly type: 'reopen' }
   /** Ends when it is drained. `replaced`: others go on, so nothing need be refused. */
   | { readonly type: 'close'; readonly replaced: boolean };
 
@@ -32,6 +35,8 @@ export type ToPrimary =
   | { readonly type: 'failed'; readonly reason: string }
   /** Its server has failed, and goes on. */
   | { readonly type: 'error'; readonly error: string }
+  /** A line for the log. */
+  | { readonly type: 'warn'; readonly event: string; readonly message: string; readonly fields: Fields | undefined }
   /** Its store fails, with this error, or works again. */
   | { readonly type: 'store'; readonly error: string | undefined }
   /** It could make no connection to a host, and has marked it down. */

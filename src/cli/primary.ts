@@ -79,6 +79,7 @@ class Primary {
       onSignals({
         reload: () => {
           this.#reload.apply(reread);
+          this.#workers.tell({ type: 'reopen' });
           this.#tellHosts();
         },
         restart: () => void this.#workers.roll(),
@@ -113,6 +114,7 @@ class Primary {
     const { log } = this.#context;
     if (message.type === 'unreached') this.#table.unreached(message.host, message.reason);
     else if (message.type === 'store') this.#tellStore();
+    else if (message.type === 'warn') log.warn(message.event, message.message, message.fields);
     else if (message.type === 'error') {
       log.error('error', `the server of a worker has failed: ${message.error}`, { error: message.error });
     } else if (message.type === 'load') {

@@ -6,7 +6,7 @@ import { resolveOptions } from '../options';
 import { MemoryStore } from '../session-store';
 import { listeningError } from './events';
 import { Instance } from './instance';
-import { describe } from './log';
+import { describe, type Log } from './log';
 import { LOAD_INTERVAL, type HostEntry, type PlainSettings, type ToPrimary, type ToWorker } from './messages';
 import type { Settings } from './settings';
 import { ToldHosts } from './told-hosts';
@@ -29,6 +29,7 @@ class Worker {
       case 'start': return void this.#start(message.settings, message.hosts);
       case 'hosts': return this.#hosts?.apply(message.hosts);
       case 'tls': return this.#instance?.setTls(message.pair);
+      case 'reopen': return this.#instance?.reopenLog();
       default: return void this.close(message.replaced);
     }
   }
@@ -47,7 +48,7 @@ class Worker {
     const settings = settingsOf(plain);
     const unreached = (host: string, reason: 'refused' | 'unreachable' | 'silent' | 'failing'): void =>
       tell({ type: 'unreached', host, reason });
-    const instance = this.#instance = await Instance.create(settings, {
+    const instance = this.#instance = await Instance.create(settings, log, {
       healthSource: (hosts) => this.#hosts = new ToldHosts(hosts, entries, unreached),
     });
     if (this.#closing) return;
@@ -103,6 +104,11 @@ class Worker {
     await sleep(LAST_HANDSHAKES);
   }
 }
+
+/** The primary writes what it has to say. */
+const log: Pick<Log, 'warn'> = {
+  warn: (event, message, fields) => tell({ type: 'warn', event, message, fields }),
+};
 
 /** The primary applies thresholds, knows the hosts, and asks DNS. */
 function settingsOf(plain: PlainSettings): Settings {

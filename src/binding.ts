@@ -1,0 +1,45 @@
+import type { Scheduled } from './agenda';
+import type { Bagged } from './bag';
+import type { Host } from './host';
+
+/** The pair sid → host, as this proxy knows it. */
+export interface Binding extends Bagged, Scheduled {
+  readonly sid: string;
+  readonly host: Host;
+  /** How long the store keeps it after it was stored, in seconds. */
+  readonly ttl: number;
+  /** Since when it is known here: ms since the epoch. */
+  readonly since: number;
+  /** When it was last used, and stored (or 0): ms since the epoch. */
+  usedAt: number;
+  storedAt: number;
+  /** How many requests and WebSockets of the session are open. */
+  holds: number;
+  /** It can be found here. One that cannot may still be held. */
+  cached: boolean;
+  /** The host's era in which it was counted as one of its sessions. */
+  era: number;
+}
+
+/** One that was just bound, or found. */
+export function createBinding(sid: string, host: Host, ttl: number): Binding {
+  const now = Date.now();
+  return {
+    sid, host, ttl, since: now, usedAt: now, storedAt: now, holds: 0, place: -1, due: -1, cached: true, era: host.era,
+  };
+}
+
+/** When a binding that is not held expires: ms since the epoch. */
+export function expiryOf({ usedAt, ttl }: Binding): number {
+  return usedAt + ttl * 1000;
+}
+
+/** It lives no longer: neither is it held, nor was it used lately; or its host is gone from the list. */
+export function isExpired(binding: Binding, now: number): boolean {
+  return binding.host.removed || (binding.holds === 0 && now > expiryOf(binding));
+}
+
+/** A part of a string keeps the whole of it in memory: here, a request's URL. */
+export function copyOf(text: string): string {
+  return Buffer.from(text).toString();
+}

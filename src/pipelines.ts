@@ -1,0 +1,98 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { watchRequest, watchUpgrade, type AccessEntry, type AccessOutcome } from './access';
+import { refusals, refuse, refuseUpgrade, type Refusal } from './errors';
+import type { Forwarder } from './forwarder';
+import type { HealthSource } from './health-checker';
+import type { Route } from './route';
+import type { Router } from './router';
+import type { Tunnel } from './tunnel';
+
+/** What requests and upgrades pass through. */
+export interface PipelineParts {
+  readonly health: HealthSource;
+  readonly router: Router;
+  readonly forwarder: Forwarder;
+  readonly trustProxy: boolean;
+  /** Who is to be told of each request that is over, if anyone is. */
+  access(): ((entry: AccessEntry) => void) | undefined;
+  /** No new session is to be opened. */
+  isClosing(): boolean;
+}
+
+/** The ways of a request and of an upgrade: the same to a route, and then apart. */
+export class Pipelines {
+  readonly #parts: PipelineParts;
+
+  constructor(parts: PipelineParts) {
+    this.#parts = parts;
+  }
+
+  request(req: IncomingMessage, res: ServerResponse): void {
+    const { forwarder, trustProxy } = this.#parts;
+    if (!res.socket) {
+      // Pipelined: its turn comes when the response before it has left. Begun earlier, it would not be told of the
+      // end of its connection, and what follows a refused body would be believed.
+      res.once('socket', () => this.request(req, res));
+      return;
+    }
+    let route: Route | undefined;
+    const tell = this.#parts.access();
+    if (tell) watchRequest(req, res, trustProxy, () => ({ ...placeOf(route), status: undefined }), tell);
+    this.#routed(req, (outcome) => {
+      if ('status' in outcome) {
+        forwarder.refused(outcome);
+        refuse(req, res, outcome);
+        return;
+      }
+      route = outcome;
+      if (!res.destroyed) forwarder.web(req, res, outcome);
+    });
+  }
+
+  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { forwarder, trustProxy } = this.#parts;
+    // Without a listener a reset connection would end the process.
+    socket.on('error', () => {});
+    let refused: Refusal | undefined;
+    let tunnel: Tunnel | undefined;
+    const tell = this.#parts.access();
+    const outcome = (): AccessOutcome => ({ ...placeOf(tunnel?.route), status: refused?.status ?? tunnel?.status });
+    if (tell) watchUpgrade(req, socket, trustProxy, outcome, tell);
+    const refuseWith = (refusal: Refusal): void => {
+      refused = refusal;
+      forwarder.refused(refusal);
+      refuseUpgrade(req, socket, refusal);
+    };
+    if (req.method !== 'GET' || req.headers.upgrade?.toLowerCase() !== 'websocket') {
+      refuseWith(refusals.badUpgrade);
+      return;
+    }
+    this.#routed(req, (found) => {
+      if ('status' in found) refuseWith(found);
+      else if (!socket.destroyed) tunnel = forwarder.ws(req, socket, head, found);
+    });
+  }
+
+  /** Takes a turn only where something has to be waited for. */
+  #routed(req: IncomingMessage, then: (outcome: Route | Refusal) => void): void {
+    const { health, router } = this.#parts;
+    if (!health.ready) {
+      // The first round tells which hosts are up; it takes `checkTimeout` at most, and 5 s more where DNS is silent.
+      void health.start().then(() => this.#routed(req, then));
+      return;
+    }
+    const outcome = router.route(req);
+    if (outcome instanceof Promise) void outcome.then((late) => then(this.#admitted(late)));
+    else then(this.#admitted(outcome));
+  }
+
+  #admitted(outcome: Route | Refusal): Route | Refusal {
+    const isHandshake = !('status' in outcome) && outcome.binding === undefined;
+    return isHandshake && this.#parts.isClosing() ? refusals.closing : outcome;
+  }
+}
+
+function placeOf(route: Route | undefined): Pick<AccessOutcome, 'host' | 'sid'> {
+  return { host: route?.host.name, sid: route?.binding?.sid };
+}

@@ -1,0 +1,147 @@
+import type { Server as HttpServer } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
+import type { SecureContextOptions } from 'node:tls';
+import type { Balance } from './balance';
+import type { HostOptions } from './host-options';
+import type { RedisClient } from './redis-store';
+import type { SessionStore } from './session-store';
+
+/**
+ * Options of {@link Proxy}. Times are in ms, but `keyExpiry`, which is in seconds. Numbers are integers, up to
+ * 2147483647 where no other most is named. Only `undefined` means unset.
+ */
+export interface ProxyOptions {
+  /**
+   * The Redis client that holds the bindings: of the package `redis` (version 2 or later; single, Cluster or Sentinel)
+   * or `ioredis` (version 5 or later; `Redis` or `Cluster`). One that is not open yet is opened when the proxy starts
+   * to listen, and closed by `close()`; one that is open, or opens itself, stays the caller's. Its `error` events are
+   * listened to from now on, and become `degraded`. Mandatory, unless `store` is given.
+   */
+  redisClient?: RedisClient;
+  /** A store of bindings other than Redis, such as `new MemoryStore()`. Excludes `redisClient`. */
+  store?: SessionStore;
+  /**
+   * The Socket.IO servers: `host:port`, `[IPv6]:port`, `http://host[:port]` or `https://host[:port]`, or objects with
+   * such a `host` and its `weight`. Mandatory, unless `discover` is given.
+   */
+  hosts?: readonly (string | HostOptions)[];
+  /**
+   * A name in DNS that the hosts follow: `dns:NAME:PORT`, where each address of the name is a host, or `dns+srv:NAME`,
+   * where SRV records name the hosts. Excludes `hosts`. @default undefined
+   */
+  discover?: string;
+  /**
+   * The path to capture; with or without the slash at its end. It begins with a slash, and holds no space, `?`, `#` or
+   * `%`. @default '/socket.io/'
+   */
+  path?: string;
+  /** Pause between two health checks of a host. From 1. @default 2000 */
+  checkInterval?: number;
+  /** How long a health check may take before it has failed. From 1. @default 1000 */
+  checkTimeout?: number;
+  /**
+   * How many health checks in a row must fail before a host is down. A refused connection is enough. From 1 to 1000.
+   * @default 1
+   */
+  unhealthyAfter?: number;
+  /** How many health checks in a row must succeed before a host that was down is up. From 1 to 1000. @default 1 */
+  healthyAfter?: number;
+  /**
+   * How the host of a new session is chosen, in proportion to the weights of the hosts that are up. `'random'`;
+   * `'round-robin'`: in turn; `'least-connections'`: the one with the fewest sessions and WebSockets, as far as this
+   * proxy knows them; or a function that is given the hosts and the handshake, and returns the name of one of them.
+   * @default 'random'
+   */
+  balance?: Balance;
+  /**
+   * For how long the weight of a host that has come up grows, from a tenth to the whole: not of those that the first
+   * health checks find up. From 0.
+   * @default 0
+   */
+  slowStart?: number;
+  /** The prefix of the keys in Redis: a binding's key is `<keyPrefix><sid>`. @default 'socket.io#' */
+  keyPrefix?: string;
+  /**
+   * How long a binding lives in the store after its last use, in seconds. From 1. A session whose handshake says that
+   * it lives longer (`pingInterval` + `pingTimeout`) is kept for longer. @default 60
+   */
+  keyExpiry?: number;
+  /**
+   * The most bindings that this proxy remembers itself; the one that was used longest ago goes first. From 1 to
+   * 10000000. @default 100000
+   */
+  cacheSize?: number;
+  /** How long the session store may take to answer. From 1. @default 1000 */
+  storeTimeout?: number;
+  /**
+   * What becomes of new sessions that need the store while it fails. `'local'`: they are bound in this proxy alone,
+   * and stored once the store is back; enough with one proxy, or where a client's requests keep to one. `'refuse'`:
+   * a handshake by polling is answered with 503, so that no session is opened that another proxy could not route.
+   * @default 'local'
+   */
+  onStoreFailure?: 'local' | 'refuse';
+  /**
+   * How long a connection to a host may take to be made. From 1. The default leaves room for one lost packet, which is
+   * sent again after a second.
+   * @default 2000
+   */
+  connectTimeout?: number;
+  /**
+   * How long a host may be silent on a request before it is answered with 504. Longer than the servers'
+   * `pingInterval`, since a poll may be held for as long. From 1. @default 120000
+   */
+  hostTimeout?: number;
+  /** How long `close()` waits for requests and WebSockets to end by themselves. From 0. @default 10000 */
+  drainTimeout?: number;
+  /** Adds `X-Forwarded-For`, `-Proto`, `-Host` and `-Port` to what a host receives. @default true */
+  xfwd?: boolean;
+  /**
+   * Believes what comes in `X-Forwarded-*`, `Forwarded` and `X-Real-IP`: for a proxy that can only be reached through
+   * a load balancer which sets them. The chain in `X-Forwarded-For` is then kept and the load balancer's address added
+   * to it, and what else has come is left as it is. Otherwise none of these headers of a client reaches a host, also
+   * with `xfwd: false`.
+   * @default false
+   */
+  trustProxy?: boolean;
+  /** Sends a host its own name in `Host`, rather than the client's. @default true */
+  changeOrigin?: boolean;
+  /**
+   * TLS options for `https://` hosts: `ca`, `cert`, `key`, `passphrase`, `ciphers`, `minVersion`,
+   * `rejectUnauthorized`. @default {}
+   */
+  hostTls?: HostTls;
+  /**
+   * An `http` or `https` server of the caller's: its requests on other paths stay the caller's. Without it the proxy
+   * makes one. Excludes `maxHeaderSize`, `headersTimeout`, `requestTimeout` and `keepAliveTimeout`. @default undefined
+   */
+  server?: HttpServer | HttpsServer;
+  /** The largest request head, in bytes, of the proxy's own server (431 beyond). From 1024. @default 16384 */
+  maxHeaderSize?: number;
+  /**
+   * How long a client of the proxy's own server may take to send a request's head (408 beyond). From 1.
+   * @default 20000
+   */
+  headersTimeout?: number;
+  /**
+   * How long a client of the proxy's own server may take to send a whole request (408 beyond). Not less than
+   * `headersTimeout`, also where it is left out. @default 120000
+   */
+  requestTimeout?: number;
+  /**
+   * How long the proxy's own server keeps an idle connection. Longer than the load balancer's in front of it, which
+   * is often 60 s, so that it is never the proxy that closes a connection under a request. From 1. @default 75000
+   */
+  keepAliveTimeout?: number;
+  /**
+   * Moves sessions from the fullest hosts to the others at that rate, as `rebalance()` does, whenever a host has come
+   * up or gets new sessions again. `perMinute`: from 0.01 to 600000. @default undefined
+   */
+  rebalance?: { perMinute: number };
+}
+
+/** TLS options towards `https://` hosts: these of Node's `tls.createSecureContext()`, and one more. */
+export interface HostTls
+  extends Pick<SecureContextOptions, 'ca' | 'cert' | 'key' | 'passphrase' | 'ciphers' | 'minVersion'> {
+  /** Refuses a host whose certificate is not trusted. @default true */
+  rejectUnauthorized?: boolean;
+}
