@@ -11,6 +11,7 @@ import { Events } from './events';
 import { Guard } from './guard';
 import type { ResolvedAdminOptions } from './options';
 import { Problem } from './problem';
+import { ownProcessMetrics } from './process-metrics';
 import { OPEN, ROUTES, type Handler, type Methods, type Reply } from './routes';
 
 const debug = createDebug('socket.io-proxy:admin');
@@ -44,6 +45,8 @@ export class AdminServer {
     this.#events = new Events(operator);
     this.#server = http.createServer(LIMITS, (req, res) => void this.#answer(req, res));
     this.#server.maxConnections = MAX_CONNECTIONS;
+    // The lag of the event loop is measured from the first time that it is asked for.
+    void ownProcessMetrics();
   }
 
   /** Rejects when it cannot listen. */
