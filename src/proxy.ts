@@ -88,7 +88,8 @@ export class Proxy extends EventEmitter<ProxyEvents> {
       isClosing: () => this.#closing !== undefined,
       access: () => (this.listenerCount('access') > 0 ? (entry) => this.emit('access', entry) : undefined),
     });
-    this.#admin = resolved.admin && createAdminServer(this.#operations, resolved.admin);
+    this.#admin = resolved.admin &&
+      createAdminServer(this.#operations, resolved.admin, (address) => this.emit('operated', address));
     this.server = resolved.server ?? createServer(resolved);
     this.#release = takeOver(this.server, {
       owns: (url) => router.owns(url),
@@ -236,8 +237,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
    * @internal
    */
   async operate(): Promise<void> {
-    const address = await this.#admin?.listen();
-    if (address) this.emit('operated', address);
+    await this.#admin?.listen();
   }
 
   /** Is as one that is closing, to those who operate it. @internal */

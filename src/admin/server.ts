@@ -31,6 +31,8 @@ const HEADERS = {
 /** The admin server: what can be seen and done while the proxy runs, over HTTP. */
 export class AdminServer {
   readonly #options: ResolvedAdminOptions;
+  readonly #onListening: (address: AddressInfo) => void;
+  #listening: Promise<void> | undefined;
   readonly #operator: Operator;
   readonly #server: Server;
   readonly #guard: Guard;
@@ -38,8 +40,9 @@ export class AdminServer {
   readonly #assets: ReadonlyMap<string, Asset> = readAssets();
   readonly #description = readDescription();
 
-  constructor(operator: Operator, options: ResolvedAdminOptions) {
+  constructor(operator: Operator, options: ResolvedAdminOptions, listening: (address: AddressInfo) => void) {
     this.#operator = operator;
+    this.#onListening = listening;
     this.#options = options;
     this.#guard = new Guard(options.token, options.allowedHosts);
     this.#events = new Events(operator);
@@ -49,15 +52,19 @@ export class AdminServer {
     void ownProcessMetrics();
   }
 
-  /** Rejects when it cannot listen. */
-  async listen(): Promise<AddressInfo> {
+  /** Rejects when it cannot listen. A second call joins the first. */
+  listen(): Promise<void> {
+    return this.#listening ??= this.#listen();
+  }
+
+  async #listen(): Promise<void> {
     const { port, bind } = this.#options;
     this.#server.listen(port, bind);
     await once(this.#server, 'listening');
     const address = this.#server.address();
     if (!isObject(address)) throw new Error('the admin server has no address');
     debug('listening on %o', address);
-    return address;
+    this.#onListening(address);
   }
 
   async close(): Promise<void> {
