@@ -12,7 +12,7 @@ const ORDER = [
   'index', 'store-tests', 'store-clauses', 'store-bench', 'proxy', 'server', 'operations', 'moves', 'sessions', 'pipelines',
   'router', 'proxy-events', 'forwarder', 'tunnel', 'exchange', 'route', 'connections', 'connection', 'traffic', 'request-body',
   'response-parser', 'headers', 'sniffer',
-  'discovery', 'health-checker', 'operator', 'bindings',
+  'discovery', 'leaving', 'health-checker', 'operator', 'bindings',
   'binding', 'store-guard', 'options', 'proxy-options', 'host-options', 'dns', 'hosts', 'balance', 'host',
   'redis-store', 'redis-clients', 'session-store', 'totals', 'histogram', 'errors', 'checks', 'agenda', 'bag', 'deadline',
 ];

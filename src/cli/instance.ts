@@ -1,6 +1,10 @@
 import type { Server, ServerOptions } from 'node:http';
 import https, { type Server as HttpsServer } from 'node:https';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { discovering } from '../discovery';
+import { HealthChecker, type HealthSource } from '../health-checker';
+import type { Hosts } from '../hosts';
+import type { ResolvedOptions } from '../options';
 import { Proxy, type ProxyInternals } from '../proxy';
 import type { RedisClient } from '../redis-store';
 import { MemoryStore } from '../session-store';

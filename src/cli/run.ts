@@ -22,8 +22,8 @@ export interface Context {
 /** Runs one proxy until a signal ends it, and resolves with the exit code. */
 export async function run(settings: Settings, { log, status, fail, reread }: Context): Promise<number> {
   const instance = await Instance.create(settings);
-  const { proxy } = instance;
-  const reload = new Reload({ proxy, setTls: (pair) => instance.setTls(pair) }, settings, log);
+  const { proxy, hosts } = instance;
+  const reload = new Reload({ proxy, hosts, setTls: (pair) => instance.setTls(pair) }, settings, log);
   return new Promise((resolve) => {
     let listening = false;
     proxy.on('error', (error) => {
