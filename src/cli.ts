@@ -44,8 +44,9 @@ async function main(): Promise<number> {
 }
 
 /** Lines that are not the log's own would be mixed with it. */
-function showsStatus({ quiet, log }: Settings): boolean {
-  return process.stdout.isTTY && process.env.TERM !== 'dumb' && !quiet && log === 'text' && !process.env.DEBUG;
+function showsStatus({ quiet, log, accessLog }: Settings): boolean {
+  const isOwn = log === 'text' && !process.env.DEBUG && (!accessLog || accessLog.file !== undefined);
+  return process.stdout.isTTY && process.env.TERM !== 'dumb' && !quiet && isOwn;
 }
 
 function read(): Settings | Request {

@@ -101,10 +101,11 @@ export class Forwarder implements ExchangeContext, TunnelContext {
   }
 
   /** Forwards an upgrade to WebSocket; `head` is what the client sent after the request's head. */
-  ws(req: IncomingMessage, socket: Duplex, head: Buffer, route: Route): void {
+  ws(req: IncomingMessage, socket: Duplex, head: Buffer, route: Route): Tunnel {
     const tunnel = new Tunnel(req, socket, head, route, this);
     this.#begin(tunnel);
     this.#frame.ws(req, socket, head, () => this.#run(tunnel));
+    return tunnel;
   }
 
   acquire(route: Route): Connection {

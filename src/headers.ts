@@ -96,6 +96,14 @@ function pushForwarded(headers: string[], { headers: came, socket }: IncomingMes
   headers.push('x-forwarded-port', (trustProxy && textOf(came['x-forwarded-port'])) || portOf(host, proto));
 }
 
+/** The client's address: what the proxy itself sees or, of a load balancer that it trusts, what that has seen. */
+export function clientOf({ headers, socket }: IncomingMessage, trustProxy: boolean): string {
+  // Of a chain the last one is what the load balancer itself has seen; the others are hearsay.
+  const seen = trustProxy ? textOf(headers['x-forwarded-for']).split(',').at(-1)?.trim() : '';
+  const address = seen === undefined || seen === '' ? plainAddress(socket.remoteAddress) : seen;
+  return address === '' ? 'unix:' : address;
+}
+
 /** An IPv4 client of a server that listens on IPv6 too is known by its IPv4 address. */
 function plainAddress(address = ''): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;

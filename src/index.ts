@@ -1,4 +1,5 @@
 import { ErrorCode as codes } from './errors';
+import type { AccessEntry as Entry } from './access';
 import type { Balance as BalanceOption, BalanceFunction as Balancer } from './balance';
 import type { Absence as NoSession, ErrorCode as Code } from './errors';
 import type { Session as OpenedSession, Transport as SessionTransport } from './forwarder';
@@ -30,6 +31,7 @@ type Proxy = ProxyClass;
 // A namespace is how types hang on what `export =` exports.
 // eslint-disable-next-line @typescript-eslint/no-namespace
 declare namespace Proxy {
+  export type AccessEntry = Entry;
   export type Absence = NoSession;
   export type DrainOptions = Drain;
   export type DrainStatus = Drains;

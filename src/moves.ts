@@ -131,7 +131,7 @@ export class Moves extends EventEmitter<MovesEvents> {
     const returning = this.#recent.reduce((sum, { count }) => sum + count, 0);
     const { fullest } = this.#balance(returning);
     if (!fullest) return;
-    const count = await this.#sessions.endSome(fullest.name, 1);
+    const { length: count } = await this.#sessions.endSome(fullest.name, 1);
     this.#moved += count;
     if (count > 0) this.#recent.push({ count, at: now });
   }

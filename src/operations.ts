@@ -17,6 +17,8 @@ export interface Operated {
   /** How many processes serve. */
   readonly workers: number;
   readonly storeFails: boolean;
+  /** Whether what is operated can serve, apart from its hosts. */
+  readonly readiness: Readiness;
   totals(): Promise<Totals>;
   processMetrics(): Promise<readonly ProcessMetrics[]>;
 }
@@ -128,6 +130,7 @@ export class Operations implements Operator {
 
   /** The proxy is closing: nothing is moved any more. */
   close(): void {
+    if (this.#isClosing) return;
     this.#isClosing = true;
     this.#moves.stop();
     this.#events.emit('closing');
@@ -135,6 +138,7 @@ export class Operations implements Operator {
 
   get #readiness(): Readiness {
     if (this.#isClosing) return { ready: false, reason: 'the proxy is closing' };
+    if (!this.#operated.readiness.ready) return this.#operated.readiness;
     if (!this.#isChecked()) return { ready: false, reason: 'the first health checks are not over' };
     if (this.#hosts.open) return { ready: true };
     const isUp = this.#hosts.all.some(({ up }) => up);

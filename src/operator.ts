@@ -67,8 +67,8 @@ export interface SessionSource {
   find(sid: string): Promise<SessionReport | Absence>;
   /** Rejects when the store or the host has to be asked and can't be. */
   end(sid: string): Promise<EndOutcome>;
-  /** Ends up to `count` sessions of a host, and resolves with how many. Never rejects. */
-  endSome(host: string, count: number): Promise<number>;
+  /** Ends up to `count` sessions of a host, and resolves with their sids. Never rejects. */
+  endSome(host: string, count: number): Promise<readonly string[]>;
 }
 
 /** Whether the proxy is to be sent new sessions, and why not. */

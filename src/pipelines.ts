@@ -1,16 +1,21 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { watchRequest, watchUpgrade, type AccessEntry, type AccessOutcome } from './access';
 import { refusals, refuse, refuseUpgrade, type Refusal } from './errors';
 import type { Forwarder } from './forwarder';
 import type { HealthSource } from './health-checker';
 import type { Route } from './route';
 import type { Router } from './router';
+import type { Tunnel } from './tunnel';
 
 /** What requests and upgrades pass through. */
 export interface PipelineParts {
   readonly health: HealthSource;
   readonly router: Router;
   readonly forwarder: Forwarder;
+  readonly trustProxy: boolean;
+  /** Who is to be told of each request that is over, if anyone is. */
+  access(): ((entry: AccessEntry) => void) | undefined;
   /** No new session is to be opened. */
   isClosing(): boolean;
 }
@@ -24,38 +29,48 @@ export class Pipelines {
   }
 
   request(req: IncomingMessage, res: ServerResponse): void {
-    const { forwarder } = this.#parts;
+    const { forwarder, trustProxy } = this.#parts;
     if (!res.socket) {
       // Pipelined: its turn comes when the response before it has left. Begun earlier, it would not be told of the
       // end of its connection, and what follows a refused body would be believed.
       res.once('socket', () => this.request(req, res));
       return;
     }
+    let route: Route | undefined;
+    const tell = this.#parts.access();
+    if (tell) watchRequest(req, res, trustProxy, () => ({ ...placeOf(route), status: undefined }), tell);
     this.#routed(req, (outcome) => {
       if ('status' in outcome) {
         forwarder.refused(outcome);
         refuse(req, res, outcome);
-      } else if (!res.destroyed) {
-        forwarder.web(req, res, outcome);
+        return;
       }
+      route = outcome;
+      if (!res.destroyed) forwarder.web(req, res, outcome);
     });
   }
 
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const { forwarder } = this.#parts;
+    const { forwarder, trustProxy } = this.#parts;
     // Without a listener a reset connection would end the process.
     socket.on('error', () => {});
-    const refused = (refusal: Refusal): void => {
+    let refused: Refusal | undefined;
+    let tunnel: Tunnel | undefined;
+    const tell = this.#parts.access();
+    const outcome = (): AccessOutcome => ({ ...placeOf(tunnel?.route), status: refused?.status ?? tunnel?.status });
+    if (tell) watchUpgrade(req, socket, trustProxy, outcome, tell);
+    const refuseWith = (refusal: Refusal): void => {
+      refused = refusal;
       forwarder.refused(refusal);
       refuseUpgrade(req, socket, refusal);
     };
     if (req.method !== 'GET' || req.headers.upgrade?.toLowerCase() !== 'websocket') {
-      refused(refusals.badUpgrade);
+      refuseWith(refusals.badUpgrade);
       return;
     }
-    this.#routed(req, (outcome) => {
-      if ('status' in outcome) refused(outcome);
-      else if (!socket.destroyed) forwarder.ws(req, socket, head, outcome);
+    this.#routed(req, (found) => {
+      if ('status' in found) refuseWith(found);
+      else if (!socket.destroyed) tunnel = forwarder.ws(req, socket, head, found);
     });
   }
 
@@ -76,4 +91,8 @@ export class Pipelines {
     const isHandshake = !('status' in outcome) && outcome.binding === undefined;
     return isHandshake && this.#parts.isClosing() ? refusals.closing : outcome;
   }
+}
+
+function placeOf(route: Route | undefined): Pick<AccessOutcome, 'host' | 'sid'> {
+  return { host: route?.host.name, sid: route?.binding?.sid };
 }

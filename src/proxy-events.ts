@@ -1,3 +1,4 @@
+import type { AccessEntry } from './access';
 import type { Session } from './forwarder';
 import type { DownReason } from './host';
 
@@ -33,6 +34,8 @@ export interface ProxyEvents {
   undiscovered: [error: Error];
   /** A session was opened through this proxy, and is bound. */
   session: [session: Session];
+  /** A request or a WebSocket is over: for an access log. It costs nothing while nobody listens for it. */
+  access: [entry: AccessEntry];
   /** The session store has failed: this proxy goes on with what it knows. */
   degraded: [error: Error];
   /** The session store works again. */

@@ -16,13 +16,13 @@ import type {
   DrainOptions, EndOutcome, HostReport, Operator, RebalanceOptions, RebalanceStatus, SessionReport,
 } from './operator';
 import { resolveOptions, type ResolvedOptions } from './options';
+import { OwnProcess } from './own-process';
 import { Pipelines } from './pipelines';
 import type { ProxyEvents } from './proxy-events';
 import type { ProxyOptions } from './proxy-options';
 import { Router } from './router';
 import { closeServer, createServer, takeOver } from './server';
-import { Sessions } from './sessions';
-import { countRefusal, createTotals, type Totals } from './totals';
+import { createTotals } from './totals';
 
 const debug = createDebug('socket.io-proxy:proxy');
 
@@ -49,7 +49,6 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   readonly #bindings: Bindings;
   readonly #health: HealthSource;
   readonly #forwarder: Forwarder;
-  readonly #totals = createTotals();
   readonly #operations: Operations;
   readonly #release: () => void;
   #started = false;
@@ -67,18 +66,24 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     super();
     const resolved = this.#options = resolveOptions(options);
     this.#hosts = new Hosts(resolved.hosts, resolved);
-    this.#bindings = new Bindings(resolved.store, this.#hosts, resolved, this.#totals);
+    const totals = createTotals();
+    this.#bindings = new Bindings(resolved.store, this.#hosts, resolved, totals);
     const undiscovered = (error: Error): void => void this.emit('undiscovered', error);
     this.#health = internals.healthSource?.(this.#hosts, resolved) ??
       discovering(new HealthChecker(this.#hosts, resolved), this.#hosts, resolved, undiscovered);
     const router = new Router(resolved, this.#hosts, this.#bindings);
     const onSession = (session: Session): void => void this.emit('session', session);
-    this.#forwarder = new Forwarder(resolved, this.#hosts, this.#bindings, this.#totals, onSession);
-    this.#operations = new Operations(
-      this.#hosts, internals.operated ?? this.#operated, resolved, this, () => this.#health.ready,
-    );
+    this.#forwarder = new Forwarder(resolved, this.#hosts, this.#bindings, totals, onSession);
+    const operated = internals.operated ??
+      new OwnProcess(resolved, this.#hosts, this.#bindings, this.#forwarder, totals);
+    this.#operations = new Operations(this.#hosts, operated, resolved, this, () => this.#health.ready);
     const pipelines = new Pipelines({
-      health: this.#health, router, forwarder: this.#forwarder, isClosing: () => this.#closing !== undefined,
+      health: this.#health,
+      router,
+      forwarder: this.#forwarder,
+      trustProxy: resolved.trustProxy,
+      isClosing: () => this.#closing !== undefined,
+      access: () => (this.listenerCount('access') > 0 ? (entry) => this.emit('access', entry) : undefined),
     });
     this.server = resolved.server ?? createServer(resolved);
     this.#release = takeOver(this.server, {
@@ -87,7 +92,6 @@ export class Proxy extends EventEmitter<ProxyEvents> {
       upgrade: (req, socket, head) => pipelines.upgrade(req, socket, head),
       listening: () => this.#start(),
       error: (error) => this.#onServerError(error),
-      refused: (refusal) => countRefusal(this.#totals, refusal),
     });
     this.#relayEvents();
     if (this.server.listening) this.#start();
@@ -225,24 +229,6 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   /** What an admin server lets people see and do. @internal */
   get operator(): Operator {
     return this.#operations;
-  }
-
-  get #operated(): Operated {
-    const [hosts, bindings, forwarder] = [this.#hosts, this.#bindings, this.#forwarder];
-    return {
-      sessions: new Sessions(this.#options, hosts, bindings, forwarder),
-      workers: 1,
-      get storeFails() {
-        return bindings.degraded;
-      },
-      totals: () => Promise.resolve(this.#counted()),
-      processMetrics: () => Promise.resolve([]),
-    };
-  }
-
-  #counted(): Totals {
-    this.#forwarder.count();
-    return { ...this.#totals, hosts: Object.fromEntries(this.#hosts.all.map(({ name, totals }) => [name, totals])) };
   }
 
   #start(): void {

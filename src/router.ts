@@ -43,7 +43,8 @@ export class Router {
   /** Where the request goes, or why it does not. A promise only where the store has to be asked; it never rejects. */
   route(req: IncomingMessage): Route | Refusal | Promise<Route | Refusal> {
     const url = req.url ?? '';
-    if (!this.owns(url) || NO_TARGET.test(url)) return refusals.badTarget;
+    if (!this.owns(url)) return refusals.badPath;
+    if (NO_TARGET.test(url)) return refusals.badTarget;
     if (namesTwoHosts(req)) return refusals.twoHosts;
     if (hasBadBody(req)) return refusals.badBody;
     const sid = sidOf(url);

@@ -1,45 +1,35 @@
 import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
-import { refusals, refuse, refuseUpgrade, type Refusal } from './errors';
 import type { ResolvedOptions } from './options';
 
 /** What a server's events are handed to. */
 export interface ServerHandlers {
-  /** Whether a request with this URL is the proxy's. */
+  /** Whether a request with this URL is the proxy's. It is given what nobody else takes too. */
   owns(url: string): boolean;
   request(req: IncomingMessage, res: ServerResponse): void;
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
   listening(): void;
   error(error: Error): void;
-  /** What nobody takes was refused. */
-  refused(refusal: Refusal): void;
 }
 
 /**
  * Puts the proxy before the listeners that a server has for `request` and `upgrade`: they keep what is not the
- * proxy's, and what nobody else takes is refused.
+ * proxy's, and what nobody else takes is given to it too, to be refused.
  *
  * @returns a function that puts them back.
  */
 export function takeOver(server: Server | HttpsServer, handlers: ServerHandlers): () => void {
   const requestListeners = server.listeners('request');
   const upgradeListeners = server.listeners('upgrade');
+  const isOurs = (req: IncomingMessage, others: readonly unknown[], event: string, args: unknown[]): boolean =>
+    handlers.owns(req.url ?? '') || (!callAll(others, server, args) && server.listenerCount(event) === 1);
 
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
-    if (handlers.owns(req.url ?? '')) handlers.request(req, res);
-    else if (!callAll(requestListeners, server, [req, res]) && server.listenerCount('request') === 1) {
-      refuse(req, res, refusals.badPath);
-      handlers.refused(refusals.badPath);
-    }
+    if (isOurs(req, requestListeners, 'request', [req, res])) handlers.request(req, res);
   };
   const onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    if (handlers.owns(req.url ?? '')) handlers.upgrade(req, socket, head);
-    else if (!callAll(upgradeListeners, server, [req, socket, head]) && server.listenerCount('upgrade') === 1) {
-      socket.on('error', () => {});
-      refuseUpgrade(req, socket, refusals.badPath);
-      handlers.refused(refusals.badPath);
-    }
+    if (isOurs(req, upgradeListeners, 'upgrade', [req, socket, head])) handlers.upgrade(req, socket, head);
   };
   const onListening = (): void => handlers.listening();
   const onError = (error: Error): void => handlers.error(error);

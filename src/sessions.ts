@@ -55,16 +55,21 @@ export class Sessions implements SessionSource {
     return 'ended';
   }
 
-  async endSome(host: string, count: number): Promise<number> {
+  async endSome(host: string, count: number): Promise<string[]> {
     const known = this.#hosts.get(host);
-    if (!known) return 0;
+    if (!known) return [];
     const taken = this.#take(known, count);
     for (const binding of taken) this.#ending.add(binding);
     const outcomes = await Promise.all(taken.map((binding) => this.#end(binding).catch(() => 'failed')));
     for (const binding of taken) this.#ending.delete(binding);
-    const ended = outcomes.filter((outcome) => outcome === 'ended').length;
-    known.totals.moved += ended;
-    return ended;
+    const ended = taken.filter((_, at) => outcomes[at] === 'ended');
+    known.totals.moved += ended.length;
+    return ended.map(({ sid }) => sid);
+  }
+
+  /** Forgets a session that another process has ended. */
+  forget(sid: string): void {
+    this.#bindings.unbind(sid, 'ended');
   }
 
   async #end(binding: Binding): Promise<EndOutcome> {

@@ -31,7 +31,8 @@ export function sidOf(url: string): string | undefined {
   return sids.length > 1 || sid.length > MAX_SID_LENGTH ? '' : sid;
 }
 
-function queryOf(url: string): URLSearchParams {
+/** The query of a URL, whatever it holds. */
+export function queryOf(url: string): URLSearchParams {
   // The "&" keeps a second "?" from being taken for the one before a query.
   return new URLSearchParams(`&${url.slice(url.indexOf('?') + 1)}`);
 }

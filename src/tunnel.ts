@@ -44,6 +44,7 @@ export class Tunnel {
   #traffic: Traffic | undefined;
   #lingering: NodeJS.Timeout | undefined;
   #hasOpened = false;
+  #status: number | undefined;
 
   constructor(req: IncomingMessage, socket: Duplex, head: Buffer, route: Route, context: TunnelContext) {
     this.req = req;
@@ -56,6 +57,11 @@ export class Tunnel {
   /** A handshake over this WebSocket has opened a session. */
   get hasOpened(): boolean {
     return this.#hasOpened;
+  }
+
+  /** What the client was answered; `undefined` until it is. */
+  get status(): number | undefined {
+    return this.#status;
   }
 
   /** The host has accepted it. */
@@ -148,6 +154,7 @@ export class Tunnel {
 
   #answered(status: number): void {
     const { host } = this.route;
+    this.#status = status;
     host.answered();
     countResponse(host.totals, status);
   }
@@ -159,6 +166,7 @@ export class Tunnel {
   }
 
   #refuse(refusal: Refusal): void {
+    this.#status = refusal.status;
     this.#context.refused(refusal);
     refuseUpgrade(this.req, this.#socket, refusal);
   }

@@ -13,6 +13,7 @@ export type { HostTls, ProxyOptions } from '../../src/proxy-options';
 export type {
   DrainOptions, DrainStatus, EndOutcome, HostReport, RebalanceOptions, RebalanceStatus, SessionReport,
 } from '../../src/operator';
+export type { AccessEntry } from '../../src/access';
 export type { Session, Transport } from '../../src/forwarder';
 export type { Balance, BalanceFunction } from '../../src/balance';
 export type { DownReason, HostStatus } from '../../src/host';

@@ -119,6 +119,8 @@ export const FLAGS: readonly Flag[] = [
     ['config', 'A JSON file with any of these, named as in checkInterval',
       { type: 'text', unit: 'file', only: 'flag and environment' }],
     ['log', 'How the log is written', choice(['text', 'json'], 'text')],
+    ['access-log', 'Writes a line for each request that is over', choice(['json', 'common'])],
+    ['access-log-file', 'The file that these lines are added to; the standard output without it', text('file')],
     ['quiet', 'No status line on a terminal', no],
     ['help', 'Prints this', { ...no, only: 'flag', short: 'h' }],
     ['version', 'Prints the version', { ...no, only: 'flag', short: 'v' }],

@@ -27,7 +27,8 @@ export class HostChanges {
   /** Adds what is new, and lets what has vanished leave. */
   apply(before: readonly Host[], after: readonly Host[]): Changed {
     const vanished = before.filter((host) => !twinOf(host, after));
-    const draining = vanished.filter((host) => this.#try(() => this.#leaving.drop(this.#nameOf(host))));
+    const names = vanished.map((host) => this.#nameOf(host));
+    const draining = names.filter((name) => this.#try(() => this.#leaving.drop(name)));
     const added = after.filter((host) => {
       const old = twinOf(host, before);
       if (!old) return this.#try(() => this.#add(host));
@@ -35,7 +36,7 @@ export class HostChanges {
       return false;
     });
     this.#tellOfSpelling(after);
-    return { added: added.map(({ name }) => name), draining: draining.map(({ name }) => name) };
+    return { added: added.map((host) => this.#nameOf(host)), draining };
   }
 
   stop(): void {

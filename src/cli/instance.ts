@@ -6,9 +6,10 @@ import { HealthChecker, type HealthSource } from '../health-checker';
 import type { Hosts } from '../hosts';
 import type { ResolvedOptions } from '../options';
 import { Proxy, type ProxyInternals } from '../proxy';
-import type { RedisClient } from '../redis-store';
 import { MemoryStore } from '../session-store';
-import type { Settings, TlsPair } from './settings';
+import { AccessLog } from './access-log';
+import type { Log } from './log';
+import type { Options, Settings, TlsPair } from './settings';
 
 /** What the library refuses beside a server. */
 const LIMITS = new Set(['maxHeaderSize', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout']);
@@ -16,26 +17,41 @@ const LIMITS = new Set(['maxHeaderSize', 'headersTimeout', 'requestTimeout', 'ke
 /** One proxy as the command runs it: its store, and its server where that speaks TLS. */
 export class Instance {
   readonly proxy: Proxy;
+  /** Those of the proxy. */
+  readonly hosts: Hosts;
   readonly #tlsServer: HttpsServer | undefined;
+  readonly #accessLog: AccessLog | undefined;
 
-  private constructor(settings: Settings, redisClient: RedisClient | undefined, internals: ProxyInternals) {
-    const { options, tls } = settings;
-    const store = redisClient ? { redisClient } : { store: new MemoryStore() };
-    if (!tls) {
-      this.proxy = new Proxy({ ...options, ...store }, internals);
-      return;
-    }
-    const server = this.#tlsServer = createTlsServer(settings, tls);
-    const others = Object.fromEntries(Object.entries(options).filter(([name]) => !LIMITS.has(name)));
-    this.proxy = new Proxy({ ...others, ...store, server }, internals);
+  private constructor(
+    proxy: Proxy, hosts: Hosts, tlsServer: HttpsServer | undefined, accessLog: AccessLog | undefined,
+  ) {
+    this.proxy = proxy;
+    this.hosts = hosts;
+    this.#tlsServer = tlsServer;
+    this.#accessLog = accessLog;
+    if (accessLog) proxy.on('access', accessLog.write);
   }
 
-  /** Opens nothing. */
-  static async create(settings: Settings, internals: ProxyInternals = {}): Promise<Instance> {
+  /** Opens nothing but the access log. */
+  static async create(
+    settings: Settings, log: Pick<Log, 'warn'>, internals: ProxyInternals = {},
+  ): Promise<Instance> {
+    const { options, tls, redis: url, accessLog } = settings;
     // Loading it takes longer than all else, and a proxy on the memory store needs none.
-    const { redis: url } = settings;
-    const client = url === undefined ? undefined : (await import('redis')).createClient({ url });
-    return new Instance(settings, client, internals);
+    const redisClient = url === undefined ? undefined : (await import('redis')).createClient({ url });
+    const store = redisClient ? { redisClient } : { store: new MemoryStore() };
+    const tlsServer = tls && createTlsServer(settings, tls);
+    const own = tlsServer ? { ...withoutLimits(options), server: tlsServer } : options;
+    let parts: { hosts: Hosts } | undefined;
+    const healthSource = (hosts: Hosts, resolved: ResolvedOptions): HealthSource => {
+      parts = { hosts };
+      const undiscovered = (error: Error): void => void proxy.emit('undiscovered', error);
+      return internals.healthSource?.(hosts, resolved) ??
+        discovering(new HealthChecker(hosts, resolved), hosts, resolved, undiscovered);
+    };
+    const proxy = new Proxy({ ...own, ...store }, { ...internals, healthSource });
+    if (!parts) throw new Error('a proxy has taken no health source');
+    return new Instance(proxy, parts.hosts, tlsServer, accessLog && new AccessLog(accessLog, log));
   }
 
   get server(): Server | HttpsServer {
@@ -47,6 +63,11 @@ export class Instance {
     this.#tlsServer?.setSecureContext({ cert, key });
   }
 
+  /** The file of the access log may have been moved away. */
+  reopenLog(): void {
+    this.#accessLog?.reopen();
+  }
+
   /** Refuses new sessions at once, and resolves when all is closed: within `drainTimeout` and a moment. */
   async close(): Promise<void> {
     // The library leaves a server that it was given open.
@@ -56,7 +77,13 @@ export class Instance {
     // The last answers have been written by then, but not all of them have left.
     await nextTurn();
     this.#tlsServer?.closeAllConnections();
+    this.#accessLog?.close();
   }
+}
+
+/** A server that was given has its own. */
+function withoutLimits(options: Options): Options {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => !LIMITS.has(name)));
 }
 
 /** With the limits that the library sets on a server that it makes itself. */

@@ -21,7 +21,7 @@ export interface Context {
 
 /** Runs one proxy until a signal ends it, and resolves with the exit code. */
 export async function run(settings: Settings, { log, status, fail, reread }: Context): Promise<number> {
-  const instance = await Instance.create(settings);
+  const instance = await Instance.create(settings, log);
   const { proxy, hosts } = instance;
   const reload = new Reload({ proxy, hosts, setTls: (pair) => instance.setTls(pair) }, settings, log);
   return new Promise((resolve) => {
@@ -36,7 +36,10 @@ export async function run(settings: Settings, { log, status, fail, reread }: Con
     });
     logEvents(instance, settings, log);
     onSignals({
-      reload: () => reload.apply(reread),
+      reload: () => {
+        reload.apply(reread);
+        instance.reopenLog();
+      },
       restart: () => {
         const error = 'there is one worker, and none that goes on meanwhile';
         log.warn('restart-failed', `no worker is restarted: ${error}`, { error });

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { closeSync, openSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import { inspect } from 'node:util';
@@ -18,6 +19,13 @@ export interface TlsPair {
   readonly key: string;
 }
 
+/** How the access log is written, and where. */
+export interface AccessLogOptions {
+  readonly format: 'json' | 'common';
+  /** Is added to; the standard output where there is none. */
+  readonly file: string | undefined;
+}
+
 /** All that the command was given, checked. */
 export interface Settings {
   readonly options: Options;
@@ -30,6 +38,7 @@ export interface Settings {
   readonly redis: string | undefined;
   readonly tls: TlsPair | undefined;
   readonly log: 'text' | 'json';
+  readonly accessLog: AccessLogOptions | undefined;
   readonly quiet: boolean;
   /** What each flag has come to; of files, the content. */
   readonly values: ReadonlyMap<string, unknown>;
@@ -131,9 +140,28 @@ function settingsOf(values: ReadonlyMap<string, Value>): Settings {
     redis,
     tls: pairOf(values, 'tls-cert', 'tls-key'),
     log: valueOf('log') === 'json' ? 'json' : 'text',
+    accessLog: accessLogOf(values),
     quiet: valueOf('quiet') === true,
     values: new Map(FLAGS.map(({ name }) => [name, valueOf(name)])),
   };
+}
+
+function accessLogOf(values: ReadonlyMap<string, Value>): AccessLogOptions | undefined {
+  const [format, file] = [values.get('access-log'), values.get('access-log-file')];
+  if (!format) {
+    if (file) throw new SettingsError(`${file.label} needs --access-log too`);
+    return undefined;
+  }
+  if (file) checkAppendable(String(file.value), file.label);
+  return { format: format.value === 'json' ? 'json' : 'common', file: file && String(file.value) };
+}
+
+function checkAppendable(path: string, label: string): void {
+  try {
+    closeSync(openSync(path, 'a'));
+  } catch (error) {
+    throw new SettingsError(`${label} can not be written: ${messageOf(error)}`);
+  }
 }
 
 function workersOf(values: ReadonlyMap<string, Value>, redis: string | undefined): number {

@@ -1,0 +1,89 @@
+import { isIP } from 'node:net';
+import { SonicBoom } from 'sonic-boom';
+import type { AccessEntry } from '../access';
+import { describe, type Log } from './log';
+import type { AccessLogOptions } from './settings';
+
+/** How many bytes may wait to be written; what comes beyond is left out rather than held in memory. */
+const MAX_WAITING = 8 * 1024 * 1024;
+
+/** The largest write, in bytes: what processes write to one pipe is not mixed up to this size (`PIPE_BUF`). */
+const MAX_WRITE = 4096;
+
+/** How long a line may wait for others to be written with it, in ms. */
+const FLUSH_INTERVAL = 250;
+
+/** How often it is told that lines were left out, in ms. */
+const DROP_INTERVAL = 60_000;
+
+/** The access log: a line for each request that is over. */
+export class AccessLog {
+  readonly write: (entry: AccessEntry) => void;
+  readonly #output: SonicBoom;
+  readonly #file: string | undefined;
+  readonly #log: Pick<Log, 'warn'>;
+  #dropped = 0;
+  #toldAt = -Infinity;
+
+  /** @throws Error when the file cannot be opened. */
+  constructor({ format, file }: AccessLogOptions, log: Pick<Log, 'warn'>) {
+    this.#file = file;
+    this.#log = log;
+    const output = this.#output = new SonicBoom({
+      ...(file === undefined ? { fd: 1 } : { dest: file }),
+      minLength: MAX_WRITE / 2, maxWrite: MAX_WRITE, maxLength: MAX_WAITING, periodicFlush: FLUSH_INTERVAL, sync: false,
+    });
+    output.on('error', (error: Error) => this.#fail(describe(error)));
+    output.on('drop', () => this.#drop());
+    const toLine = format === 'json' ? jsonLine : commonLine;
+    this.write = (entry) => output.write(toLine(entry));
+  }
+
+  /** Opens the file anew: the one that was open may have been moved away. */
+  reopen(): void {
+    if (this.#file !== undefined) this.#output.reopen();
+  }
+
+  /** Writes what waits. */
+  close(): void {
+    this.#output.flushSync();
+  }
+
+  #drop(): void {
+    this.#dropped += 1;
+    this.#fail(`${this.#dropped} lines were left out, as they came faster than they could be written`);
+  }
+
+  #fail(error: string): void {
+    if (performance.now() - this.#toldAt < DROP_INTERVAL) return;
+    this.#toldAt = performance.now();
+    this.#log.warn('access-log-failed', `the access log: ${error}`, { error });
+  }
+}
+
+function jsonLine({ time, duration, ...rest }: AccessEntry): string {
+  return `${JSON.stringify({ time: time.toISOString(), ...rest, duration: Math.round(duration * 1000) / 1000 })}\n`;
+}
+
+/** The Common Log Format: of the client neither identity nor user are known. */
+function commonLine({ time, client, method, url, httpVersion, status, bytes }: AccessEntry): string {
+  const request = quoted(`${method} ${url} HTTP/${httpVersion}`);
+  return `${isIP(client) === 0 ? '-' : client} - - [${commonTime(time)}] "${request}" ${status} ${bytes}\n`;
+}
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/** `10/Oct/2000:13:55:36 +0000` */
+function commonTime(time: Date): string {
+  const [date = '', clock = ''] = time.toISOString().split(/[T.]/);
+  const [year = '', month = '', day = ''] = date.split('-');
+  return `${day}/${MONTHS[Number(month) - 1] ?? ''}/${year}:${clock} +0000`;
+}
+
+/** What would end the field, or the line, or speak to a terminal. */
+function quoted(text: string): string {
+  return text.replace(/["\\]|[^\x20-\x7e]/g, (character) => {
+    if (character === '"' || character === '\\') return `\\${character}`;
+    return Array.from(Buffer.from(character), (byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('');
+  });
+}

@@ -1,0 +1,40 @@
+import type { Bindings } from './bindings';
+import type { Forwarder } from './forwarder';
+import type { Hosts } from './hosts';
+import type { Operated } from './operations';
+import type { ProcessMetrics } from './operator';
+import { Sessions, type SessionsOptions } from './sessions';
+import type { Totals } from './totals';
+
+/** What is operated where this process serves alone. */
+export class OwnProcess implements Operated {
+  readonly sessions: Sessions;
+  readonly workers = 1;
+  readonly readiness = { ready: true } as const;
+  readonly #hosts: Hosts;
+  readonly #bindings: Bindings;
+  readonly #forwarder: Forwarder;
+  readonly #totals: Totals;
+
+  constructor(options: SessionsOptions, hosts: Hosts, bindings: Bindings, forwarder: Forwarder, totals: Totals) {
+    this.#hosts = hosts;
+    this.#bindings = bindings;
+    this.#forwarder = forwarder;
+    this.#totals = totals;
+    this.sessions = new Sessions(options, hosts, bindings, forwarder);
+  }
+
+  get storeFails(): boolean {
+    return this.#bindings.degraded;
+  }
+
+  totals(): Promise<Totals> {
+    this.#forwarder.count();
+    const hosts = Object.fromEntries(this.#hosts.all.map(({ name, totals }) => [name, totals]));
+    return Promise.resolve({ ...this.#totals, hosts });
+  }
+
+  processMetrics(): Promise<readonly ProcessMetrics[]> {
+    return Promise.resolve([]);
+  }
+}

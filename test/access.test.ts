@@ -1,0 +1,90 @@
+import { once } from 'node:events';
+import http from 'node:http';
+import type Proxy from '../src';
+import { handshake, pollUrl, request } from './support/http';
+import { before, openWebSocket, startSessionHost } from './support/session-host';
+
+type AccessEntry = Proxy.AccessEntry;
+
+async function entry(proxy: Proxy.Proxy): Promise<AccessEntry> {
+  const [found] = await once(proxy, 'access') as [AccessEntry];
+  return found;
+}
+
+it('tells of a handshake with the session that it has opened, and of a poll with its session', async () => {
+  const host = await startSessionHost();
+  const { proxy, url } = await before([host]);
+  let told = entry(proxy);
+  const sid = await handshake(url);
+  expect(await told).toEqual({
+    time: expect.any(Date) as Date, client: '127.0.0.1', method: 'GET', url: '/socket.io/?EIO=4&transport=polling', httpVersion: '1.1',
+    status: 200, bytes: expect.any(Number) as number, duration: expect.any(Number) as number, host: host.name, sid: sid.slice(0, 6),
+  });
+  told = entry(proxy);
+  const polled = once(host, 'poll');
+  const poll = request(`${pollUrl(url, sid)}&t=abc&token=secret`);
+  await polled;
+  host.answer();
+  const { body, rawHeaders } = await poll;
+  const head = `HTTP/1.1 200 OK\r\n${rawHeaders.map((text, i) => (i % 2 === 0 ? `${text}: ` : `${text}\r\n`)).join('')}\r\n`;
+  const polledEntry = await told;
+  expect(polledEntry).toMatchObject({
+    url: `/socket.io/?EIO=4&transport=polling&t=abc&sid=${sid.slice(0, 6)}`, host: host.name, sid: sid.slice(0, 6),
+    bytes: head.length + body.length,
+  });
+});
+
+it('tells of a WebSocket when it is over, with all that was sent', async () => {
+  const host = await startSessionHost();
+  const { proxy, url } = await before([host]);
+  const told = entry(proxy);
+  const socket = await openWebSocket(url);
+  const began = performance.now();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  socket.close();
+  const { status, sid, host: name, bytes, duration } = await told;
+  expect({ status, sid, host: name }).toEqual({ status: 101, sid: host.sids[0]?.slice(0, 6), host: host.name });
+  expect(bytes).toBeGreaterThan(100);
+  expect(duration).toBeGreaterThan(50);
+  expect(duration).toBeLessThan(performance.now() - began + 1000);
+});
+
+it.each([
+  ['a sid that is unknown', '/socket.io/?EIO=4&transport=polling&sid=nobody-knows-it', { status: 400, sid: 'nobody' }],
+  ['another path, without its query', '/other?password=secret', { status: 400, url: '/other', sid: undefined }],
+  ['a sid that stands there twice', '/socket.io/?sid=a&sid=b', { status: 400, sid: undefined, url: '/socket.io/' }],
+])('tells of a refusal: %s', async (_, path, expected) => {
+  const { proxy, url } = await before([await startSessionHost()]);
+  const told = entry(proxy);
+  await request(url + path);
+  expect(await told).toMatchObject({ host: undefined, ...expected });
+});
+
+it('tells of an upgrade that is refused', async () => {
+  const { proxy, url } = await before([await startSessionHost()]);
+  const told = entry(proxy);
+  await openWebSocket(url, 'unknown').catch(() => {});
+  expect(await told).toMatchObject({ status: 400, host: undefined, sid: 'unknow' });
+});
+
+it('tells 499 of a client that has gone before it was answered', async () => {
+  const host = await startSessionHost();
+  const { proxy, url } = await before([host]);
+  const sid = await handshake(url);
+  const told = entry(proxy);
+  const polled = once(host, 'poll');
+  const req = http.get(pollUrl(url, sid)).on('error', () => {});
+  await polled;
+  req.destroy();
+  expect(await told).toMatchObject({ status: 499, host: host.name, bytes: 0 });
+});
+
+it.each([
+  [false, '127.0.0.1'],
+  [true, '192.0.2.2'],
+])('names, with trustProxy %s, %s as the client of a load balancer', async (trustProxy, client) => {
+  const { proxy, url } = await before([await startSessionHost()], { trustProxy });
+  const told = entry(proxy);
+  await request(`${url}/socket.io/?EIO=4&transport=polling`, { headers: { 'X-Forwarded-For': '192.0.2.1, 192.0.2.2' } });
+  expect(await told).toMatchObject({ client });
+});
