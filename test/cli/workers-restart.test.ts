@@ -5,7 +5,8 @@ import { onCleanup } from '../support/cleanup';
 import { startHosts } from '../support/hosts';
 import { handshake, pollUrl, request } from '../support/http';
 import { isAlive } from '../support/processes';
-import { startSessionHost, startSessionHosts, type SessionHost } from '../support/session-host';
+import { openClient, uniqueKeyPrefix } from '../support/redis';
+import { openWebSocket, startSessionHost, startSessionHosts, type SessionHost } from '../support/session-host';
 import { until } from '../support/until';
 import { startWorkers } from '../support/workers';
 
@@ -193,7 +194,7 @@ describe('SIGUSR2', () => {
     while (asked.size < kept.length) {
       await until('an old worker is the one more', () => command.workers.length === 3);
       // As long as its client says nothing, the old one waits.
-      await expect(until('one has ended', () => command.workers.length === 2, 1000)).rejects.toThrow('not within');
+      await expect(until('one has ended', () => command.workers.length === 2, 700)).rejects.toThrow('not within');
       for (const connection of kept) {
         if (asked.has(connection)) continue;
         const { status, closes } = await connection.ask();
@@ -206,24 +207,37 @@ describe('SIGUSR2', () => {
     for (const connection of kept) expect(connection.opened).toBe(1);
   });
 
-  it('waits for a connection that idles no longer than the drain timeout', async () => {
+  it('ends what is left when the drain timeout has passed', async () => {
     const host = await startSessionHost();
-    const { command, url } = await startWorkers([host.name], ['--drain-timeout', '300']);
+    const keyPrefix = uniqueKeyPrefix();
+    const { command, url } = await startWorkers([host.name], ['--drain-timeout', '300', '--key-prefix', keyPrefix]);
     const kept = [0, 1].map(() => keptConnection(`${url}/socket.io/?EIO=4&transport=polling`));
     for (const connection of kept) await connection.ask();
+    const sockets = [await openWebSocket(url), await openWebSocket(url)];
+    const client = await openClient();
+    const bound = (sid: string | undefined): Promise<string | null> => client.get(`${keyPrefix}${sid}`);
+    const sids = host.sids.slice(-2);
+    expect(await Promise.all(sids.map(bound))).toEqual([host.name, host.name]);
+    const closed = sockets.map((socket) => once(socket, 'close'));
     command.signal('SIGUSR2');
     await command.seen('restarted');
+    await Promise.all(closed);
+    // A worker that was killed would leave them.
+    expect(await Promise.all(sids.map(bound))).toEqual([null, null]);
     for (const connection of kept) expect((await connection.ask()).status).toBe(200);
   });
 
   it('is followed by SIGTERM at any time, which ends all', async () => {
     const host = await startSessionHost();
     const { command, url } = await startWorkers([host.name], ['--drain-timeout', '60000']);
-    const kept = [0, 1].map(() => keptConnection(`${url}/socket.io/?EIO=4&transport=polling`));
+    // Two for each worker.
+    const kept = [0, 1, 2, 3].map(() => keptConnection(`${url}/socket.io/?EIO=4&transport=polling`));
     for (const connection of kept) await connection.ask();
     command.signal('SIGUSR2');
-    await until('an old worker is the one more', () => command.workers.length === 3);
+    await until('a worker lets go of its connections', async () => (await Promise.all(kept.slice(2).map(({ ask }) => ask())))
+      .some(({ closes }) => closes));
     const { workers } = command;
+    expect(workers).toHaveLength(3);
     command.signal('SIGTERM');
     expect(await command.ended()).toBe(0);
     expect(workers.filter(isAlive)).toEqual([]);
