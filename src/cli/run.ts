@@ -23,7 +23,7 @@ export interface Context {
 /** Runs one proxy until a signal ends it, and resolves with the exit code. */
 export async function run(settings: Settings, { log, status, fail, reread }: Context): Promise<number> {
   const instance = await Instance.create(settings, log);
-  const { proxy } = instance;
+  const { proxy, hosts } = instance;
   logAdmin(proxy, log);
   try {
     await proxy.operate();
@@ -31,7 +31,7 @@ export async function run(settings: Settings, { log, status, fail, reread }: Con
     fail(adminError(toError(error), settings));
     return 1;
   }
-  const reload = new Reload({ proxy, setTls: (pair) => instance.setTls(pair) }, settings, log);
+  const reload = new Reload({ proxy, hosts, setTls: (pair) => instance.setTls(pair) }, settings, log);
   return new Promise((resolve) => {
     let listening = false;
     proxy.on('error', (error) => {
