@@ -13,7 +13,7 @@ import { Forwarder, type Session } from './forwarder';
 import { HealthChecker, type HealthSource } from './health-checker';
 import type { HostOptions } from './host-options';
 import { Hosts } from './hosts';
-import { Operations, type Operated } from './operations';
+import { Operations } from './operations';
 import type {
   DrainOptions, EndOutcome, HostReport, RebalanceOptions, RebalanceStatus, SessionReport,
 } from './operator';
@@ -21,20 +21,13 @@ import { resolveOptions, type ResolvedOptions } from './options';
 import { OwnProcess } from './own-process';
 import { Pipelines } from './pipelines';
 import type { ProxyEvents } from './proxy-events';
+import type { ProxyInternals } from './proxy-internals';
 import type { ProxyOptions } from './proxy-options';
 import { Router } from './router';
 import { closeServer, createServer, takeOver } from './server';
 import { createTotals } from './totals';
 
 const debug = createDebug('socket.io-proxy:proxy');
-
-/** What parts a proxy is made of, for programs that run several as one. @internal */
-export interface ProxyInternals {
-  /** Makes what tells the proxy which hosts there are and are up, in the place of health checks and DNS of its own. */
-  healthSource?: (hosts: Hosts, options: ResolvedOptions) => HealthSource;
-  /** What is seen and done by those who operate it, where that is not this process alone. */
-  operated?: Operated;
-}
 
 /**
  * A proxy in front of several Socket.IO servers that sends every request of a session to the same one, without
@@ -77,9 +70,9 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     const router = new Router(resolved, this.#hosts, this.#bindings);
     const onSession = (session: Session): void => void this.emit('session', session);
     this.#forwarder = new Forwarder(resolved, this.#hosts, this.#bindings, totals, onSession);
-    const operated = internals.operated ??
-      new OwnProcess(resolved, this.#hosts, this.#bindings, this.#forwarder, totals);
-    this.#operations = new Operations(this.#hosts, operated, resolved, this, () => this.#health.ready);
+    const own = new OwnProcess(resolved, this.#hosts, this.#bindings, this.#forwarder, totals);
+    internals.own?.(own);
+    this.#operations = new Operations(this.#hosts, internals.operated ?? own, resolved, this, () => this.#health.ready);
     const pipelines = new Pipelines({
       health: this.#health,
       router,

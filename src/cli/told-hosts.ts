@@ -45,7 +45,7 @@ export class ToldHosts implements HealthSource {
     for (const { resolve } of this.#sought.values()) resolve();
   }
 
-  apply({ entries, version, undiscovered }: HostList): void {
+  apply({ entries, version, undiscovered, levelling }: HostList): void {
     this.#applying = true;
     try {
       const names = new Set(entries.map(({ host }) => host));
@@ -55,6 +55,7 @@ export class ToldHosts implements HealthSource {
       this.#applying = false;
     }
     this.#hosts.undiscovered = undiscovered;
+    this.#hosts.levelling = levelling;
     this.version = version;
   }
 
@@ -66,8 +67,8 @@ export class ToldHosts implements HealthSource {
   /** What is under way on each. */
   get load(): HostLoad[] {
     return this.#hosts.all.map((host) => {
-      const { name, sessions, tunnels, requests } = host;
-      return { host: name, sessions, tunnels, requests, answered: host.hasAnsweredWithin(LOAD_INTERVAL) };
+      const { name, sessions, tunnels, requests, polls } = host;
+      return { host: name, sessions, tunnels, requests, polls, answered: host.hasAnsweredWithin(LOAD_INTERVAL) };
     });
   }
 
