@@ -5,6 +5,7 @@ import type { ListenOptions } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import createDebug from 'debug';
 import { createAdminServer, type AdminServer } from './admin/lazy';
+import { Admission } from './admission';
 import { Bindings } from './bindings';
 import { toError } from './checks';
 import { discovering } from './discovery';
@@ -43,6 +44,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   readonly #hosts: Hosts;
   readonly #bindings: Bindings;
   readonly #health: HealthSource;
+  readonly #admission: Admission;
   readonly #forwarder: Forwarder;
   readonly #operations: Operations;
   readonly #admin: AdminServer | undefined;
@@ -67,10 +69,11 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     const undiscovered = (error: Error): void => void this.emit('undiscovered', error);
     this.#health = internals.healthSource?.(this.#hosts, resolved) ??
       discovering(new HealthChecker(this.#hosts, resolved), this.#hosts, resolved, undiscovered);
-    const router = new Router(resolved, this.#hosts, this.#bindings);
+    this.#admission = new Admission(resolved);
+    const router = new Router(resolved, this.#hosts, this.#bindings, this.#admission);
     const onSession = (session: Session): void => void this.emit('session', session);
     this.#forwarder = new Forwarder(resolved, this.#hosts, this.#bindings, totals, onSession);
-    const own = new OwnProcess(resolved, this.#hosts, this.#bindings, this.#forwarder, totals);
+    const own = new OwnProcess(resolved, this.#hosts, this.#bindings, this.#forwarder, this.#admission, totals);
     internals.own?.(own);
     this.#operations = new Operations(this.#hosts, internals.operated ?? own, resolved, this, () => this.#health.ready);
     const pipelines = new Pipelines({
@@ -275,6 +278,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   async #close(): Promise<void> {
     debug('closing');
     this.#operations.close();
+    this.#admission.stop();
     const own = this.#options.server === undefined;
     const closed = own ? closeServer(this.server) : undefined;
     await this.#forwarder.drain();

@@ -142,6 +142,11 @@ function settingsOf(plain: PlainSettings): Settings {
   const options = { ...plain.options, unhealthyAfter: 1, healthyAfter: 1 };
   delete options.admin;
   delete options.rebalance;
+  const { workers } = plain;
+  const { maxHandshakesPerSecond: rate, maxQueuedHandshakes: queued } = options;
+  // The limits are the command's.
+  if (rate !== undefined) options.maxHandshakesPerSecond = rate / workers;
+  if (queued !== undefined) options.maxQueuedHandshakes = Math.ceil(queued / workers);
   return { ...plain, options, resolved: resolveOptions({ ...options, store: new MemoryStore() }) };
 }
 
