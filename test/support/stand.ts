@@ -1,0 +1,40 @@
+import type { Proxy } from '../../src';
+import { startAdmin } from '../admin/scratch-admin';
+import { onCleanup } from './cleanup';
+import type { Clients, ClientOptions, Connected } from './clients';
+import { startHosts, type HostProcess } from './hosts';
+import { startProxy } from './proxy';
+import { until } from './until';
+
+/** A proxy with hosts that are up, and its admin server. */
+export interface Stand {
+  hosts: HostProcess[];
+  /** As they stand in `hosts`. */
+  names: string[];
+  proxy: Proxy;
+  /** Where clients connect to. */
+  url: string;
+  /** Where the dashboard is. */
+  admin: string;
+}
+
+/** Sessions are spread evenly, in turns. */
+export async function startStand(count: number, token?: string): Promise<Stand> {
+  const hosts = await startHosts(count);
+  const names = hosts.map(({ name }) => name);
+  const { proxy, url } = await startProxy({ hosts: names, checkInterval: 100, balance: 'round-robin' });
+  await until('all hosts are up', () => proxy.hosts.every(({ state }) => state === 'up'));
+  return { hosts, names, proxy, url, admin: await startAdmin(proxy, token) };
+}
+
+/** Connects clients that come back by themselves, until the test is over. */
+export function connect(
+  clients: Clients, { url }: Stand, count: number, options: Partial<ClientOptions> = {},
+): Promise<Connected[]> {
+  const one = async (): Promise<Connected> => {
+    const connected = await clients.connect({ url, reconnection: true, reconnectionDelay: 10, ...options });
+    onCleanup(() => clients.close(connected.key));
+    return connected;
+  };
+  return Promise.all(Array.from({ length: count }, one));
+}
