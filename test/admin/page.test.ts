@@ -9,10 +9,9 @@ import { Relay } from '../support/relay';
 import { connect, startStand } from '../support/stand';
 import { until } from '../support/until';
 
-/** With SCREENSHOTS=1 the charts are given a minute to fill, and the picture in docs/ is replaced. */
+/** With SCREENSHOTS=1 the charts are given time to fill, in ms, and the picture in docs/ is replaced. */
 const SCREENSHOTS = process.env.SCREENSHOTS === '1';
-const TRAFFIC = SCREENSHOTS ? 58_000 : 0;
-
+const FILL = SCREENSHOTS ? 27_000 : 0;
 const PICTURE = join(__dirname, '../../docs/dashboard.png');
 
 const TOKEN = 'a-token-of-sixteen-or-more';
@@ -86,13 +85,37 @@ it('shows hosts, their sessions and what passes, in numbers and in charts', asyn
   }
   await until('each host has a line', async () => (await pixels(dashboard.page, 1, '--host-0')) > 0 &&
     (await pixels(dashboard.page, 1, '--host-1')) > 0 && (await pixels(dashboard.page, 1, '--host-2')) > 0);
-  await dashboard.page.waitForTimeout(TRAFFIC);
-  const picture = await dashboard.page.screenshot();
-  expect(picture.length).toBeGreaterThan(20_000);
+  await stop();
+  expectCleanliness(dashboard, stand.admin);
+});
+
+it('shows at a glance which hosts serve, leave and fail', async () => {
+  const stand = await startStand(4);
+  const { proxy, names: [first = '', , leaving = '', failing = ''] } = stand;
+  proxy.setWeight(first, 2);
+  const websockets = await connect(clients, stand, 30, { transports: ['websocket'] });
+  const polls = await connect(clients, stand, 10, { transports: ['polling'] });
+  const stop = exchange(polls.filter(({ host }) => host !== failing).slice(0, 4));
+  const dashboard = await Dashboard.open(browser, stand.admin);
+  const { page } = dashboard;
+  await dashboard.is('Live');
+  await page.waitForTimeout(FILL);
+  await stand.hosts[3]?.kill();
+  await dashboard.cell(failing, 'Health', /^Down/);
+  proxy.drainHost(leaving, { deadline: 300_000 });
+  expect(await dashboard.cell(leaving, 'State', /^Draining/)).toMatch(/^Drainingmoves in (?:5:00|4:5\d)$/);
+  await dashboard.cell(first, 'Share / due', / 67 %$/);
+  await page.getByLabel('sid').fill(websockets.find(({ host }) => host === first)?.sid ?? '');
+  await page.keyboard.press('Enter');
+  await page.getByText(`It goes to ${first}.`).waitFor();
+  await page.waitForTimeout(FILL);
+  await page.getByLabel('sid').blur();
+  await page.evaluate('scrollTo(0, 0)');
+  const picture = await page.screenshot();
   if (SCREENSHOTS) writeFileSync(PICTURE, picture);
   await stop();
   expectCleanliness(dashboard, stand.admin);
-}, TRAFFIC + 30_000);
+}, 2 * FILL + 30_000);
 
 it('tells where a session goes and ends it, whereupon its client makes a new one', async () => {
   const stand = await startStand(2);
