@@ -64,7 +64,10 @@ export class Router {
   async #lookUp(sid: string, looking: Promise<Binding | undefined>): Promise<Route | Refusal> {
     try {
       const binding = await looking;
-      return binding ? this.#follow(binding) : refusals[this.#bindings.absence(sid)];
+      if (binding) return this.#follow(binding);
+      const absence = this.#bindings.absence(sid);
+      // It may be one of those that DNS will name.
+      return absence === 'host_gone' && this.#hosts.undiscovered ? refusals.noHost : refusals[absence];
     } catch {
       return refusals.storeFailed;
     }
