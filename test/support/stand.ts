@@ -1,9 +1,9 @@
-import type { Proxy } from '../../src';
-import { startAdmin } from '../admin/scratch-admin';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { MemoryStore, Proxy } from '../../src';
 import { onCleanup } from './cleanup';
 import type { Clients, ClientOptions, Connected } from './clients';
 import { startHosts, type HostProcess } from './hosts';
-import { startProxy } from './proxy';
 import { until } from './until';
 
 /** A proxy with hosts that are up, and its admin server. */
@@ -22,9 +22,17 @@ export interface Stand {
 export async function startStand(count: number, token?: string): Promise<Stand> {
   const hosts = await startHosts(count);
   const names = hosts.map(({ name }) => name);
-  const { proxy, url } = await startProxy({ hosts: names, checkInterval: 100, balance: 'round-robin' });
+  const proxy = new Proxy({
+    hosts: names, checkInterval: 100, balance: 'round-robin', drainTimeout: 0, store: new MemoryStore(),
+    admin: { port: 0, ...(token === undefined ? {} : { token }) },
+  });
+  onCleanup(() => proxy.close());
+  const ready = Promise.all([once(proxy, 'operated') as Promise<[AddressInfo]>, once(proxy, 'listening')]);
+  proxy.listen(0, '127.0.0.1');
+  const [[operated]] = await ready;
   await until('all hosts are up', () => proxy.hosts.every(({ state }) => state === 'up'));
-  return { hosts, names, proxy, url, admin: await startAdmin(proxy, token) };
+  const { port } = proxy.server.address() as AddressInfo;
+  return { hosts, names, proxy, url: `http://127.0.0.1:${port}`, admin: `http://127.0.0.1:${operated.port}` };
 }
 
 /** Connects clients that come back by themselves, until the test is over. */
