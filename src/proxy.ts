@@ -236,9 +236,9 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     await this.#admin?.listen();
   }
 
-  /** Is as one that is closing, to those who operate it. @internal */
-  retire(): void {
-    this.#operations.close();
+  /** What those see and do who operate it. @internal */
+  get operations(): Operations {
+    return this.#operations;
   }
 
   #start(): void {

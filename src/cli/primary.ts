@@ -121,7 +121,7 @@ class Primary {
 
   async #close(): Promise<void> {
     this.#closing = true;
-    this.#table.proxy.retire();
+    this.#table.proxy.operations.close();
     this.#reload.stop();
     await this.#workers.close();
     await this.#table.stop();
