@@ -1,0 +1,88 @@
+import { BlockList, isIP, isIPv6 } from 'node:net';
+import { integerOf, isObject, wrong } from '../checks';
+
+/** Where the admin server listens, and who may use it. */
+export interface AdminOptions {
+  /** From 0, for any that is free, to 65535. */
+  port: number;
+  /**
+   * An IP address, or `localhost`. One that other machines can reach needs a `token`. @default '127.0.0.1'
+   */
+  bind?: string;
+  /**
+   * What `Authorization: Bearer` has to name, in all but the page itself and the health checks: at least 16 visible
+   * ASCII characters. @default undefined
+   */
+  token?: string;
+  /**
+   * The names, beside `localhost`, by which browsers may reach it: without a port. Any IP address is allowed.
+   * @default []
+   */
+  allowedHosts?: readonly string[];
+}
+
+/** The same with nothing left open. */
+export interface ResolvedAdminOptions {
+  readonly port: number;
+  readonly bind: string;
+  readonly token: string | undefined;
+  readonly allowedHosts: readonly string[];
+}
+
+const NAMES = ['port', 'bind', 'token', 'allowedHosts'] satisfies (keyof AdminOptions)[];
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+
+/** @throws TypeError that names the option, what was expected and what was received. */
+export function adminOptionsOf(value: unknown): ResolvedAdminOptions {
+  if (!isObject(value)) throw wrong('admin', 'be an object', value);
+  for (const key of Object.keys(value)) {
+    if (!NAMES.some((name) => name === key)) {
+      throw new TypeError(`'admin.${key}' is not an option; expected ${NAMES.join(', ')}`);
+    }
+  }
+  const given: Partial<Record<keyof AdminOptions, unknown>> = value;
+  const bind = bindOf(given.bind);
+  const token = tokenOf(given.token);
+  if (token === undefined && !isLoopback(bind)) {
+    throw new TypeError(`'admin.token' is mandatory where 'admin.bind' is an address that others can reach: '${bind}'`);
+  }
+  return {
+    port: integerOf('admin.port', given.port, 0, 65_535),
+    bind,
+    token,
+    allowedHosts: allowedHostsOf(given.allowedHosts),
+  };
+}
+
+function bindOf(bind: unknown = '127.0.0.1'): string {
+  if (typeof bind !== 'string' || (bind !== 'localhost' && isIP(bind) === 0)) {
+    throw wrong('admin.bind', "be an IP address or 'localhost'", bind);
+  }
+  return bind;
+}
+
+function isLoopback(bind: string): boolean {
+  return bind === 'localhost' || loopback.check(bind, isIPv6(bind) ? 'ipv6' : 'ipv4');
+}
+
+function tokenOf(token: unknown): string | undefined {
+  if (token === undefined) return undefined;
+  if (typeof token !== 'string' || !/^[!-~]{16,}$/.test(token)) {
+    // What was received is a secret, if a poor one.
+    throw new TypeError("'admin.token' must be a string of at least 16 visible ASCII characters");
+  }
+  return token;
+}
+
+function allowedHostsOf(names: unknown = []): readonly string[] {
+  if (!Array.isArray(names)) throw wrong('admin.allowedHosts', 'be an array', names);
+  return Array.from(names, (name: unknown, index) => {
+    if (typeof name !== 'string' || !/^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/i.test(name)) {
+      throw wrong(`admin.allowedHosts[${index}]`, 'be the name of a machine, without a port', name);
+    }
+    return name.toLowerCase();
+  });
+}

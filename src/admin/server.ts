@@ -1,0 +1,174 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import createDebug from 'debug';
+import { startDeadline } from '../deadline';
+import type { Operator } from '../operator';
+import { MAX_SID_LENGTH } from '../sniffer';
+import { Guard } from './guard';
+import { HostRoutes } from './host-routes';
+import { metricsReply } from './metrics';
+import { adminOptionsOf, type AdminOptions, type ResolvedAdminOptions } from './options';
+import { Problem } from './problems';
+import { jsonReply, malformedReply, problemReply, send, type Reply } from './reply';
+import { handlerOf, Routes, type Asked, type Found, type Handler } from './routes';
+import { SessionRoutes } from './session-routes';
+import { readinessOf } from './snapshot';
+import { StaticFiles } from './static-files';
+import { Streams } from './streams';
+
+const debug = createDebug('socket.io-proxy:admin');
+
+const LIMITS = {
+  maxHeaderSize: 16_384,
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  connectionsCheckingInterval: 5000,
+  // Checked by the guard, whose answer says what is wrong.
+  requireHostHeader: false,
+};
+
+const MAX_CONNECTIONS = 100;
+
+/** How long `close()` waits for answers that are under way, in ms. */
+const CLOSE_TIMEOUT = 1000;
+
+/** Lets those see and do who operate the proxy: JSON, metrics, events, and a page. `openapi.json` describes it. */
+export class AdminServer {
+  readonly #options: ResolvedAdminOptions;
+  readonly #guard: Guard;
+  readonly #streams: Streams;
+  readonly #routes: Routes;
+  readonly #server: Server;
+  #closing: Promise<void> | undefined;
+
+  /** @throws TypeError that names the option, what was expected and what was received. */
+  constructor(operator: Operator, { version, ...options }: AdminOptions & { readonly version: string }) {
+    this.#options = adminOptionsOf(options);
+    this.#guard = new Guard(this.#options);
+    this.#streams = new Streams(operator, version);
+    this.#routes = routesOf(operator, version, this.#streams);
+    this.#server = http.createServer(LIMITS, (req, res) => void this.#onRequest(req, res));
+    this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+      if (socket.writable && error.code !== 'ECONNRESET') socket.end(malformedReply(error.code));
+      else socket.destroy();
+    });
+  }
+
+  /** Rejects with the server's error where it can't. */
+  async listen(): Promise<AddressInfo> {
+    const { port, bind } = this.#options;
+    this.#server.listen(port, bind);
+    await once(this.#server, 'listening');
+    this.#server.on('error', (error) => debug('the admin server has failed: %o', error));
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('the admin server does not listen on a port');
+    return address;
+  }
+
+  /** Ends streams, lets answers that are under way leave, and ends what is left. A second call joins the first. */
+  close(): Promise<void> {
+    this.#closing ??= new Promise((resolve) => {
+      const callOff = startDeadline(CLOSE_TIMEOUT, () => this.#server.closeAllConnections());
+      this.#server.close(() => {
+        callOff();
+        resolve();
+      });
+      this.#streams.close();
+      this.#server.closeIdleConnections();
+    });
+    return this.#closing;
+  }
+
+  async #onRequest(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    try {
+      const reply = await this.#answer(req, res);
+      if (reply) send(req, res, reply);
+    } catch (error) {
+      if (error instanceof Problem) {
+        send(req, res, problemReply(error));
+        return;
+      }
+      // Also when the client goes away in the middle of its request, and nobody is left to be answered.
+      debug('%s %s has failed: %o', req.method, req.url, error);
+      send(req, res, problemReply(new Problem('INTERNAL', 'the request could not be answered')));
+    }
+  }
+
+  #answer(req: IncomingMessage, res: ServerResponse): ReturnType<Handler> {
+    const [, path = '', search = ''] = /^(\/[^?#]*)(?:\?([^#]*))?/.exec(req.url ?? '') ?? [];
+    this.#guard.checkOrigin(req, path);
+    const found: Found | undefined = this.#routes.find(path);
+    if (found?.route.isPublic !== true) this.#guard.checkToken(req);
+    if (!found) throw new Problem('NOT_FOUND', 'there is nothing here');
+    const { route, params } = found;
+    return handlerOf(route, req.method ?? '')({ req, res, path, params, query: new URLSearchParams(search) });
+  }
+}
+
+function routesOf(operator: Operator, version: string, streams: Streams): Routes {
+  const hosts = new HostRoutes(operator, version);
+  const sessions = new SessionRoutes(operator);
+  const files = new StaticFiles();
+  const description: Reply = {
+    status: 200,
+    headers: { 'Content-Type': 'application/json' },
+    body: readFileSync(join(__dirname, 'openapi.json')),
+  };
+  const file: Handler = ({ req, path }) => files.reply(req, path);
+  return new Routes([
+    { path: '/', isPublic: true, methods: { GET: file } },
+    { path: '/page/{file}', isPublic: true, methods: { GET: file } },
+    { path: '/uplot/{file}', isPublic: true, methods: { GET: file } },
+    { path: '/healthz', isPublic: true, methods: { GET: () => jsonReply(200, { status: 'ok' }) } },
+    { path: '/readyz', isPublic: true, methods: { GET: () => readyReply(operator) } },
+    { path: '/metrics', methods: { GET: () => metricsReply(operator, version) } },
+    { path: '/openapi.json', methods: { GET: () => description } },
+    { path: '/api/hosts', methods: { GET: () => hosts.list(), POST: (asked) => hosts.add(asked) } },
+    {
+      path: '/api/hosts/{host}',
+      methods: {
+        GET: (asked) => hosts.get(asked),
+        PATCH: (asked) => hosts.change(asked),
+        DELETE: (asked) => hosts.remove(asked),
+      },
+    },
+    {
+      path: '/api/sessions/{sid}',
+      methods: {
+        GET: (asked) => sessions.get(withSid(asked)), DELETE: (asked) => sessions.end(withSid(asked)),
+      },
+    },
+    {
+      path: '/api/rebalance',
+      methods: {
+        GET: () => sessions.getRebalance(),
+        POST: (asked) => sessions.startRebalance(asked),
+        DELETE: () => sessions.stopRebalance(),
+      },
+    },
+    { path: '/api/events', methods: { GET: (asked) => eventsReply(streams, asked) } },
+  ]);
+}
+
+function readyReply(operator: Operator): Reply {
+  const { readiness } = operator.summary;
+  return jsonReply(readiness.ready ? 200 : 503, readinessOf(readiness));
+}
+
+async function eventsReply(streams: Streams, { req, res }: Asked): Promise<Reply | undefined> {
+  if (req.method === 'HEAD') return { status: 200, headers: { 'Content-Type': 'text/event-stream' } };
+  const { 'last-event-id': lastId } = req.headers;
+  await streams.open(res, typeof lastId === 'string' ? lastId : undefined);
+  return undefined;
+}
+
+/** @throws Problem where no session can have it: the proxy refuses such a sid unasked. */
+function withSid(asked: Asked): Asked {
+  const [sid = ''] = asked.params;
+  if (sid.length > MAX_SID_LENGTH) throw new Problem('NEVER_SEEN', `a sid has at most ${MAX_SID_LENGTH} characters`);
+  return asked;
+}
