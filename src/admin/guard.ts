@@ -20,7 +20,7 @@ export class Guard {
     const [host = ''] = hosts;
     // A name that is not ours may be somebody's who has made it point here: its pages would be of our origin.
     if (hosts.length !== 1 || !this.#isOurs(host)) {
-      throw new Problem('HOST_REFUSED', "the Host header names neither an address, nor 'localhost', nor an allowed host");
+      throw new Problem('HOST_REFUSED', "'Host' must be an address, 'localhost', or one of the allowed names");
     }
     if (!origins.every((origin) => isOriginOf(origin, host))) {
       throw new Problem('ORIGIN_REFUSED', 'the request comes from another origin');

@@ -13,15 +13,13 @@ const MAX_DELAY = 2 ** 31 - 1;
 /** What is seen of the hosts, and done to them. */
 export class HostRoutes {
   readonly #operator: Operator;
-  readonly #version: string;
 
-  constructor(operator: Operator, version: string) {
+  constructor(operator: Operator) {
     this.#operator = operator;
-    this.#version = version;
   }
 
   async list(): Promise<Reply> {
-    return jsonReply(200, snapshotOf(this.#operator, this.#version, await this.#operator.totals()));
+    return jsonReply(200, snapshotOf(this.#operator, await this.#operator.totals()));
   }
 
   get({ params: [name = ''] }: Asked): Promise<Reply> {
@@ -29,7 +27,7 @@ export class HostRoutes {
   }
 
   async add({ req }: Asked): Promise<Reply> {
-    const { host, weight = 1 } = await readObject(req, ['host', 'weight']) ?? {};
+    const { host, weight = 1 } = await readObject(req, ['host', 'weight']);
     const added = valid(() => hostOf('host', host, weightOf('weight', weight)));
     const { origin } = added.url;
     const twin = this.#operator.hosts.find((report) => new Host(report.host).url.origin === origin);
@@ -40,7 +38,7 @@ export class HostRoutes {
 
   async change({ req, params: [name = ''] }: Asked): Promise<Reply> {
     this.#named(name);
-    const body = await readObject(req, ['state', 'weight', 'deadline', 'movesPerSecond']) ?? {};
+    const body = await readObject(req, ['state', 'weight', 'deadline', 'movesPerSecond']);
     const { state, weight } = body;
     if (state === undefined && weight === undefined) throw new Problem('INVALID', "'state' or 'weight' is expected");
     if (state !== undefined && state !== 'active' && state !== 'draining') {
@@ -79,14 +77,21 @@ export class HostRoutes {
   }
 }
 
-function drainOf(body: Readonly<Partial<Record<'deadline' | 'movesPerSecond', unknown>>>, state: unknown): DrainOptions {
+function drainOf(body: Readonly<Partial<Record<keyof DrainOptions, unknown>>>, state: unknown): DrainOptions {
   const { deadline, movesPerSecond } = body;
-  if (deadline !== undefined && state !== 'draining') throw new Problem('INVALID', "'deadline' needs the state 'draining'");
-  if (movesPerSecond !== undefined && deadline === undefined) throw new Problem('INVALID', "'movesPerSecond' needs a 'deadline'");
-  return valid(() => ({
-    ...(deadline === undefined ? {} : { deadline: integerOf('deadline', deadline, 0, MAX_DELAY) }),
-    ...(movesPerSecond === undefined ? {} : { movesPerSecond: numberOf('movesPerSecond', movesPerSecond, 0.001, 10_000) }),
-  }));
+  if (deadline !== undefined && state !== 'draining') {
+    throw new Problem('INVALID', "'deadline' needs the state 'draining'");
+  }
+  if (movesPerSecond !== undefined && deadline === undefined) {
+    throw new Problem('INVALID', "'movesPerSecond' needs a 'deadline'");
+  }
+  const options: DrainOptions = {};
+  valid(() => {
+    if (deadline !== undefined) options.deadline = integerOf('deadline', deadline, 0, MAX_DELAY);
+    if (movesPerSecond === undefined) return;
+    options.movesPerSecond = numberOf('movesPerSecond', movesPerSecond, 0.001, 10_000);
+  });
+  return options;
 }
 
 function forceOf(query: URLSearchParams): boolean {

@@ -1,88 +1,138 @@
-import { AggregatorRegistry, type PrometheusContentType, Registry } from 'prom-client';
-import type { HostReport, Operator, Summary } from '../operator';
+import { AggregatorRegistry, type PrometheusContentType } from 'prom-client';
+import { isObject } from '../checks';
+import { BOUNDS, type HistogramTotals } from '../histogram';
+import type { HostReport, Operator, ProcessMetrics, Summary } from '../operator';
 import { createHostTotals, type HostTotals, type Totals } from '../totals';
-import { counter, gauge, histogram, labelled, type Labels, type Metric } from './metric-values';
-import type { Reply } from './reply';
+import { version } from '../version';
 
-/** All metrics, in the text format of Prometheus. Of what is a session's there is nothing but numbers. */
-export async function metricsReply(operator: Operator, version: string): Promise<Reply> {
+type Labels = Readonly<Record<string, string>>;
+
+interface Value {
+  readonly labels: Labels;
+  readonly value: number;
+  readonly metricName?: string;
+}
+
+/** A metric as `prom-client` passes it from one process to another. */
+interface Metric {
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  /** Nothing is summed up here: each value stays as it is. */
+  readonly aggregator: 'first';
+  readonly values: readonly Value[];
+}
+
+const PREFIX = 'socketio_proxy_';
+
+export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+/** All metrics, in the text format of Prometheus. */
+export async function metricsText(operator: Operator): Promise<string> {
   const [totals, processes] = await Promise.all([operator.totals(), operator.processMetrics()]);
   const own = [
-    ...proxyMetrics(operator.summary, version, totals),
-    ...hostStates(operator.hosts),
-    ...hostTotals(operator.hosts, totals),
+    ...hostMetrics(operator.hosts, totals),
+    ...proxyMetrics(operator.summary, totals),
+    ...storeMetrics(totals),
   ];
-  const all = AggregatorRegistry.aggregate<PrometheusContentType>([own, ...processes.map(labelled)]);
-  return {
-    status: 200, headers: { 'Content-Type': Registry.PROMETHEUS_CONTENT_TYPE }, body: await all.metrics(),
-  };
+  const registry = AggregatorRegistry.aggregate<PrometheusContentType>([own, ...processes.map(labelled)]);
+  return registry.metrics();
 }
 
-function proxyMetrics(summary: Summary, version: string, totals: Totals): Metric[] {
-  const { workers, storeFails, readiness, rebalance, since } = summary;
-  const { bind, find, unbind, failures } = totals.store;
+function hostMetrics(hosts: readonly HostReport[], { hosts: totals }: Totals): Metric[] {
+  const each = (name: string, help: string, type: Metric['type'], value: (host: HostReport) => number): Metric =>
+    metric(name, help, type, hosts.map((host) => ({ labels: { host: host.host }, value: value(host) })));
+  const of = ({ host }: HostReport): HostTotals => totals[host] ?? createHostTotals();
+  const by = (name: string, help: string, label: string, pick: (totals: HostTotals) => object): Metric =>
+    metric(name, help, 'counter', hosts.flatMap((host) => Object.entries(pick(of(host)) as Record<string, number>)
+      .map(([key, value]) => ({ labels: { host: host.host, [label]: key }, value }))));
   return [
-    gauge('socketio_proxy_build_info', 'Always 1, with the version as a label.', [[{ version }, 1]]),
-    gauge('socketio_proxy_start_time_seconds', 'When the proxy was made, since the epoch.', [[{}, since / 1000]]),
-    gauge('socketio_proxy_workers', 'Processes that serve.', [[{}, workers]]),
-    gauge('socketio_proxy_ready', '1 where the proxy is to be sent new sessions.', [[{}, Number(readiness.ready)]]),
-    counter('socketio_proxy_refusals_total', 'Requests that the proxy has refused itself.', refusals(totals)),
-    gauge('socketio_proxy_queued_handshakes', 'Handshakes that wait for their turn.', [[{}, totals.queued]]),
-    counter('socketio_proxy_cache_hits_total', 'Bindings that were known here.', [[{}, totals.cache.hits]]),
-    counter('socketio_proxy_cache_misses_total', 'Bindings that were not.', [[{}, totals.cache.misses]]),
-    gauge('socketio_proxy_store_up', '1 while the session store works.', [[{}, Number(!storeFails)]]),
-    counter('socketio_proxy_store_failures_total', 'Calls of the session store that failed.', [[{}, failures]]),
-    histogram('socketio_proxy_store_latency_seconds', 'How long the session store took.', [
-      [{ call: 'bind' }, bind], [{ call: 'find' }, find], [{ call: 'unbind' }, unbind],
-    ]),
-    gauge('socketio_proxy_rebalance_running', '1 while sessions are moved to even the hosts out.', [
-      [{}, Number(rebalance.running)],
-    ]),
-    gauge('socketio_proxy_sessions_spread_ratio', 'By what part the fullest host exceeds its share of sessions.', [
-      [{}, rebalance.spread],
-    ]),
+    each('host_up', 'Whether the host is up.', 'gauge', ({ state }) => (state === 'up' ? 1 : 0)),
+    each('host_draining', 'Whether the host drains.', 'gauge', ({ draining }) => (draining ? 1 : 0)),
+    each('host_weight', 'Its share of new sessions.', 'gauge', ({ weight }) => weight),
+    each('sessions', 'Sessions that are known to be on the host.', 'gauge', ({ sessions }) => sessions),
+    each('tunnels', 'WebSockets that are open, or being opened.', 'gauge', ({ tunnels }) => tunnels),
+    each('requests_in_flight', 'HTTP requests under way, held polls among them.', 'gauge', ({ requests }) => requests),
+    each('polls_held', 'Polls under way.', 'gauge', ({ polls }) => polls),
+    by('responses_total', 'Responses of the host, by class of status.', 'status', ({ responses }) => responses),
+    by('handshakes_total', 'Sessions that were opened on the host.', 'transport', ({ handshakes }) => handshakes),
+    each('upgrades_total', 'WebSockets accepted for known sessions.', 'counter', (host) => of(host).upgrades),
+    each('moved_sessions_total', 'Sessions that were moved away.', 'counter', (host) => of(host).moved),
+    each('sent_bytes_total', 'Bytes sent to the host.', 'counter', (host) => of(host).sentBytes),
+    each('received_bytes_total', 'Bytes received from the host.', 'counter', (host) => of(host).receivedBytes),
+    histogram('host_response_seconds', 'Time until the host has answered a handshake or a POST, which it never holds.',
+      hosts.map((host) => [{ host: host.host }, of(host).latency])),
   ];
 }
 
-function refusals({ refusals: counts }: Totals): [Labels, number][] {
-  return Object.entries(counts).map(([key, count]) => {
-    const [code = '', cause = ''] = key.split(' ');
-    return [{ code, cause }, count];
+function proxyMetrics(summary: Summary, { cache, refusals, queued }: Totals): Metric[] {
+  const { since, workers, storeFails, readiness, rebalance } = summary;
+  const one = (name: string, help: string, type: Metric['type'], value: number, labels: Labels = {}): Metric =>
+    metric(name, help, type, [{ labels, value }]);
+  return [
+    one('build_info', 'The version that runs.', 'gauge', 1, { version }),
+    one('start_time_seconds', 'When the proxy was made: seconds since the epoch.', 'gauge', since / 1000),
+    one('ready', 'Whether it is to be sent new sessions.', 'gauge', readiness.ready ? 1 : 0),
+    one('workers', 'Processes that serve.', 'gauge', workers),
+    one('store_up', 'Whether the session store can be used.', 'gauge', storeFails ? 0 : 1),
+    one('cache_hits_total', 'Sids that were known here.', 'counter', cache.hits),
+    one('cache_misses_total', 'Sids that the session store was asked for.', 'counter', cache.misses),
+    one('rebalance_running', 'Whether sessions are moved to even the hosts out.', 'gauge', rebalance.running ? 1 : 0),
+    one('sessions_spread_ratio', 'By what part the fullest host exceeds its share.', 'gauge', rebalance.spread),
+    one('handshakes_queued', 'Handshakes that wait for their turn.', 'gauge', queued),
+    metric('refusals_total', 'Requests that the proxy has refused, by its code and the cause.', 'counter',
+      Object.entries(refusals).map(([key, value]) => {
+        const [code = '', cause = ''] = key.split(' ');
+        return { labels: { code, cause }, value };
+      })),
+  ];
+}
+
+function storeMetrics({ store: { failures, ...calls } }: Totals): Metric[] {
+  return [
+    metric('store_failures_total', 'Calls of the session store that have failed.', 'counter',
+      [{ labels: {}, value: failures }]),
+    histogram('store_call_seconds', 'How long the session store has taken to answer, or to fail.',
+      Object.entries(calls).map(([call, totals]) => [{ call }, totals])),
+  ];
+}
+
+function metric(name: string, help: string, type: Metric['type'], values: readonly Value[]): Metric {
+  return { name: PREFIX + name, help, type, aggregator: 'first', values };
+}
+
+function histogram(name: string, help: string, each: readonly (readonly [Labels, HistogramTotals])[]): Metric {
+  const full = PREFIX + name;
+  return metric(name, help, 'histogram', each.flatMap(([labels, { buckets, sum }]) => {
+    let count = 0;
+    const cumulative = buckets.map((inBucket, at): Value => {
+      count += inBucket;
+      return { labels: { le: String(BOUNDS[at] ?? '+Inf'), ...labels }, value: count, metricName: `${full}_bucket` };
+    });
+    return [
+      ...cumulative,
+      { labels, value: sum, metricName: `${full}_sum` },
+      { labels, value: count, metricName: `${full}_count` },
+    ];
+  }));
+}
+
+/** Says of each value which process it is of, so that none is taken for another's. */
+function labelled({ worker, metrics }: ProcessMetrics): object[] {
+  return metrics.map((metric) => {
+    const values: unknown = Reflect.get(metric, 'values');
+    const known = Array.isArray(values) ? values.filter(isObject) : [];
+    return {
+      ...metric,
+      aggregator: 'first',
+      // What is no number, such as the mean of nothing, becomes null on its way from one process to another.
+      values: known.filter((value) => Number.isFinite(Reflect.get(value, 'value'))).map((value) => ({
+        ...value, labels: { ...objectOf(Reflect.get(value, 'labels')), worker },
+      })),
+    };
   });
 }
 
-function hostStates(hosts: readonly HostReport[]): Metric[] {
-  const of = (name: string, help: string, value: (report: HostReport) => number): Metric =>
-    gauge(`socketio_proxy_${name}`, help, hosts.map((report) => [{ host: report.host }, value(report)]));
-  return [
-    of('host_up', '1 while the host is up.', ({ state }) => Number(state === 'up')),
-    of('host_draining', '1 while it gets no new session, and keeps those that it has.', ({ draining }) => Number(draining)),
-    of('host_weight', 'Its share of new sessions, next to those of the others.', ({ weight }) => weight),
-    of('sessions', 'Sessions that the proxy knows to be there.', ({ sessions }) => sessions),
-    of('tunnels', 'WebSockets that are open, or being opened.', ({ tunnels }) => tunnels),
-    of('requests_in_flight', 'HTTP requests under way, held polls among them.', ({ requests }) => requests),
-    of('polls_held', 'Polls under way: GET requests of a session.', ({ polls }) => polls),
-  ];
-}
-
-function hostTotals(hosts: readonly HostReport[], totals: Totals): Metric[] {
-  const known = hosts.map(({ host }) => [host, totals.hosts[host] ?? createHostTotals()] as const);
-  const of = (name: string, help: string, value: (totals: HostTotals) => number): Metric =>
-    counter(`socketio_proxy_${name}_total`, help, known.map(([host, each]) => [{ host }, value(each)]));
-  return [
-    counter('socketio_proxy_requests_total', 'Responses of the host, by the first digit of their status.',
-      known.flatMap(([host, { responses }]) => split(host, 'status', responses))),
-    counter('socketio_proxy_handshakes_total', 'Sessions that were opened on the host.',
-      known.flatMap(([host, { handshakes }]) => split(host, 'transport', handshakes))),
-    of('upgrades', 'WebSockets that it has accepted for sessions that were there.', ({ upgrades }) => upgrades),
-    of('moved_sessions', 'Sessions that were ended by a drain, a rebalance or by hand.', ({ moved }) => moved),
-    of('sent_bytes', 'Bytes that were sent to it.', ({ sentBytes }) => sentBytes),
-    of('received_bytes', 'Bytes that have come from it.', ({ receivedBytes }) => receivedBytes),
-    histogram('socketio_proxy_host_latency_seconds', 'How long it took until it answered a handshake or a POST.',
-      known.map(([host, { latency }]) => [{ host }, latency])),
-  ];
-}
-
-function split(host: string, label: string, counts: Readonly<Record<string, number>>): [Labels, number][] {
-  return Object.entries(counts).map(([value, count]) => [{ host, [label]: value }, count]);
+function objectOf(value: unknown): object {
+  return isObject(value) ? value : {};
 }

@@ -10,8 +10,9 @@ export interface AdminOptions {
    */
   bind?: string;
   /**
-   * What `Authorization: Bearer` has to name, in all but the page itself and the health checks: at least 16 visible
-   * ASCII characters. @default undefined
+   * What requests have to bring along, as in `Authorization: Bearer <token>`, but for the page itself and the health
+   * checks: at least 16 visible ASCII characters. Without it anyone can see and do everything who reaches the address.
+   * @default undefined
    */
   token?: string;
   /**
@@ -36,7 +37,8 @@ loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 
 /** @throws TypeError that names the option, what was expected and what was received. */
-export function adminOptionsOf(value: unknown): ResolvedAdminOptions {
+export function adminOptionsOf(value: unknown): ResolvedAdminOptions | undefined {
+  if (value === undefined) return undefined;
   if (!isObject(value)) throw wrong('admin', 'be an object', value);
   for (const key of Object.keys(value)) {
     if (!NAMES.some((name) => name === key)) {

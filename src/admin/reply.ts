@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { startDeadline } from '../deadline';
-import { Problem } from './problems';
+import type { Problem } from './problems';
 
 /** An answer. */
 export interface Reply {

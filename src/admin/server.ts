@@ -9,9 +9,10 @@ import type { Operator } from '../operator';
 import { MAX_SID_LENGTH } from '../sniffer';
 import { Guard } from './guard';
 import { HostRoutes } from './host-routes';
-import { metricsReply } from './metrics';
-import { adminOptionsOf, type AdminOptions, type ResolvedAdminOptions } from './options';
+import { CONTENT_TYPE, metricsText } from './metrics';
+import type { ResolvedAdminOptions } from './options';
 import { Problem } from './problems';
+import { ownProcessMetrics } from './process-metrics';
 import { jsonReply, malformedReply, problemReply, send, type Reply } from './reply';
 import { handlerOf, Routes, type Asked, type Found, type Handler } from './routes';
 import { SessionRoutes } from './session-routes';
@@ -44,18 +45,19 @@ export class AdminServer {
   readonly #server: Server;
   #closing: Promise<void> | undefined;
 
-  /** @throws TypeError that names the option, what was expected and what was received. */
-  constructor(operator: Operator, { version, ...options }: AdminOptions & { readonly version: string }) {
-    this.#options = adminOptionsOf(options);
-    this.#guard = new Guard(this.#options);
-    this.#streams = new Streams(operator, version);
-    this.#routes = routesOf(operator, version, this.#streams);
+  constructor(operator: Operator, options: ResolvedAdminOptions) {
+    this.#options = options;
+    this.#guard = new Guard(options);
+    this.#streams = new Streams(operator);
+    this.#routes = routesOf(operator, this.#streams);
     this.#server = http.createServer(LIMITS, (req, res) => void this.#onRequest(req, res));
     this.#server.maxConnections = MAX_CONNECTIONS;
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       if (socket.writable && error.code !== 'ECONNRESET') socket.end(malformedReply(error.code));
       else socket.destroy();
     });
+    // The lag of the event loop is measured from the first time that it is asked for.
+    void ownProcessMetrics();
   }
 
   /** Rejects with the server's error where it can't. */
@@ -109,8 +111,8 @@ export class AdminServer {
   }
 }
 
-function routesOf(operator: Operator, version: string, streams: Streams): Routes {
-  const hosts = new HostRoutes(operator, version);
+function routesOf(operator: Operator, streams: Streams): Routes {
+  const hosts = new HostRoutes(operator);
   const sessions = new SessionRoutes(operator);
   const files = new StaticFiles();
   const description: Reply = {
@@ -125,7 +127,7 @@ function routesOf(operator: Operator, version: string, streams: Streams): Routes
     { path: '/uplot/{file}', isPublic: true, methods: { GET: file } },
     { path: '/healthz', isPublic: true, methods: { GET: () => jsonReply(200, { status: 'ok' }) } },
     { path: '/readyz', isPublic: true, methods: { GET: () => readyReply(operator) } },
-    { path: '/metrics', methods: { GET: () => metricsReply(operator, version) } },
+    { path: '/metrics', methods: { GET: () => metricsReply(operator) } },
     { path: '/openapi.json', methods: { GET: () => description } },
     { path: '/api/hosts', methods: { GET: () => hosts.list(), POST: (asked) => hosts.add(asked) } },
     {
@@ -157,6 +159,10 @@ function routesOf(operator: Operator, version: string, streams: Streams): Routes
 function readyReply(operator: Operator): Reply {
   const { readiness } = operator.summary;
   return jsonReply(readiness.ready ? 200 : 503, readinessOf(readiness));
+}
+
+async function metricsReply(operator: Operator): Promise<Reply> {
+  return { status: 200, headers: { 'Content-Type': CONTENT_TYPE }, body: await metricsText(operator) };
 }
 
 async function eventsReply(streams: Streams, { req, res }: Asked): Promise<Reply | undefined> {

@@ -42,7 +42,7 @@ export class SessionRoutes {
   }
 
   async startRebalance({ req }: Asked): Promise<Reply> {
-    const { perMinute } = await readObject(req, ['perMinute']) ?? {};
+    const { perMinute } = await readObject(req, ['perMinute']);
     const options = perMinute === undefined ? {} :
       valid(() => ({ perMinute: numberOf('perMinute', perMinute, 0.01, 600_000) }));
     if (this.#rebalance.running) throw new Problem('REBALANCE_RUNNING', 'a rebalance is under way');
@@ -61,7 +61,8 @@ export class SessionRoutes {
 }
 
 function absent(absence: Absence): Problem {
-  return new Problem(...ABSENCES[absence]);
+  const [code, message] = ABSENCES[absence];
+  return new Problem(code, message);
 }
 
 /** @throws Problem where the store or the host cannot be asked. */

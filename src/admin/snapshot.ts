@@ -1,6 +1,7 @@
 import { countOf } from '../histogram';
 import type { HostReport, Operator, Readiness, Summary } from '../operator';
 import { createHostTotals, type HostTotals, type Totals } from '../totals';
+import { version } from '../version';
 
 /** The hosts and all the rest that is seen at a glance, as JSON. */
 export interface Snapshot {
@@ -9,10 +10,10 @@ export interface Snapshot {
 }
 
 /** @param previous the totals of an earlier snapshot: the latency is of what was answered since. */
-export function snapshotOf(operator: Operator, version: string, totals: Totals, previous?: Totals): Snapshot {
+export function snapshotOf(operator: Operator, totals: Totals, previous?: Totals): Snapshot {
   return {
     hosts: operator.hosts.map((report) => hostOf(report, totals.hosts[report.host], previous?.hosts[report.host])),
-    summary: summaryOf(operator.summary, version, totals),
+    summary: summaryOf(operator.summary, totals),
   };
 }
 
@@ -45,7 +46,7 @@ export function readinessOf(readiness: Readiness): { readonly ready: boolean; re
 }
 
 function summaryOf(
-  { since, workers, storeFails, readiness, rebalance }: Summary, version: string, { queued, refusals }: Totals,
+  { since, workers, storeFails, readiness, rebalance }: Summary, { queued, refusals }: Totals,
 ): Snapshot['summary'] {
   return {
     version,

@@ -24,7 +24,6 @@ const INTERVAL = 1000;
 /** What happens, as server-sent events: changes as they come, and the hosts each second. */
 export class Streams {
   readonly #operator: Operator;
-  readonly #version: string;
   readonly #open = new Set<ServerResponse>();
   readonly #changes: { readonly number: number; readonly event: string }[] = [];
   /** Numbers begin anew with each process, so what a reader has seen of another is not taken for ours. */
@@ -37,13 +36,12 @@ export class Streams {
   #previous: Totals | undefined;
   #closed = false;
 
-  constructor(operator: Operator, version: string) {
+  constructor(operator: Operator) {
     this.#operator = operator;
-    this.#version = version;
     this.#unsubscribe = operator.onChange((change) => this.#onChange(change));
   }
 
-  /** Answers with a stream that begins after what was seen. @throws Problem when there are too many, or it is too late. */
+  /** Answers with a stream that begins after what was seen. @throws Problem when there are too many, or it is late. */
   async open(res: ServerResponse, lastId: string | undefined): Promise<void> {
     this.#admit();
     const hosts = await this.#snapshot();
@@ -84,9 +82,9 @@ export class Streams {
     return epoch === this.#epoch ? Number(number) : 0;
   }
 
-  #onChange({ time, type, host = null, message }: Change): void {
+  #onChange({ time, type, host, message }: Change): void {
     this.#count += 1;
-    const data = JSON.stringify({ time, type, host, message });
+    const data = JSON.stringify({ time, type, host: host ?? null, message });
     const event = `id: ${this.#epoch}-${this.#count}\nevent: change\ndata: ${data}\n\n`;
     this.#changes.push({ number: this.#count, event });
     if (this.#changes.length > KEPT) this.#changes.shift();
@@ -116,7 +114,7 @@ export class Streams {
   async #snapshot(round?: AbortSignal): Promise<string> {
     // The totals may be what goes on being counted: what is kept is a copy.
     const totals = structuredClone(await this.#operator.totals());
-    const snapshot = snapshotOf(this.#operator, this.#version, totals, this.#previous);
+    const snapshot = snapshotOf(this.#operator, totals, this.#previous);
     if (round?.aborted === false) this.#previous = totals;
     return `event: hosts\ndata: ${JSON.stringify(snapshot)}\n\n`;
   }
