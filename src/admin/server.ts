@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import createDebug from 'debug';
 import { startDeadline } from '../deadline';
 import type { Operator } from '../operator';
+import { closeServer } from '../server';
 import { MAX_SID_LENGTH } from '../sniffer';
 import { Guard } from './guard';
 import { HostRoutes } from './host-routes';
@@ -43,6 +44,7 @@ export class AdminServer {
   readonly #streams: Streams;
   readonly #routes: Routes;
   readonly #server: Server;
+  #settled: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
   constructor(operator: Operator, options: ResolvedAdminOptions) {
@@ -61,7 +63,19 @@ export class AdminServer {
   }
 
   /** Rejects with the server's error where it can't. */
-  async listen(): Promise<AddressInfo> {
+  listen(): Promise<AddressInfo> {
+    const listening = this.#listen();
+    this.#settled = listening.then(() => {}, () => {});
+    return listening;
+  }
+
+  /** Ends streams, lets answers that are under way leave, and ends what is left. A second call joins the first. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #listen(): Promise<AddressInfo> {
     const { port, bind } = this.#options;
     this.#server.listen(port, bind);
     await once(this.#server, 'listening');
@@ -71,18 +85,13 @@ export class AdminServer {
     return address;
   }
 
-  /** Ends streams, lets answers that are under way leave, and ends what is left. A second call joins the first. */
-  close(): Promise<void> {
-    this.#closing ??= new Promise((resolve) => {
-      const callOff = startDeadline(CLOSE_TIMEOUT, () => this.#server.closeAllConnections());
-      this.#server.close(() => {
-        callOff();
-        resolve();
-      });
-      this.#streams.close();
-      this.#server.closeIdleConnections();
-    });
-    return this.#closing;
+  async #close(): Promise<void> {
+    this.#streams.close();
+    // One that looks its address up comes to listen even where it is closed meanwhile.
+    await this.#settled;
+    const callOff = startDeadline(CLOSE_TIMEOUT, () => this.#server.closeAllConnections());
+    await closeServer(this.#server);
+    callOff();
   }
 
   async #onRequest(req: IncomingMessage, res: ServerResponse): Promise<void> {
