@@ -24,3 +24,8 @@ export function numberOf(name: string, value: unknown, min: number, max: number)
   }
   return value;
 }
+
+/** Whatever was thrown, as an error. */
+export function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

@@ -1,7 +1,5 @@
 #!/usr/bin/env node
 import cluster from 'node:cluster';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { help } from './cli/help';
 import { Log, redact } from './cli/log';
 import { runWorkers } from './cli/primary';
@@ -9,6 +7,7 @@ import { run, type Context } from './cli/run';
 import { readSettings, type Request, type Settings } from './cli/settings';
 import { SettingsError } from './cli/sources';
 import { StatusLine } from './cli/status-line';
+import { version } from './version';
 
 const NAME = 'socket.io-proxy2';
 
@@ -25,7 +24,7 @@ async function main(): Promise<number> {
     return 2;
   }
   if (typeof settings === 'string') {
-    process.stdout.write(settings === 'help' ? help() : `${version()}\n`);
+    process.stdout.write(settings === 'help' ? help() : `${version}\n`);
     return 0;
   }
   const status = new StatusLine(process.stdout);
@@ -61,11 +60,6 @@ function reread(): Settings {
 
 function fail(message: string): void {
   process.stderr.write(`${NAME}: ${redact(message)}\n`);
-}
-
-function version(): string {
-  const manifest: unknown = JSON.parse(readFileSync(join(__dirname, '../package.json'), 'utf8'));
-  return String(Reflect.get(Object(manifest), 'version'));
 }
 
 void main().then((exitCode) => process.exit(exitCode));

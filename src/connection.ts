@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import net, { type Socket } from 'node:net';
 import tls from 'node:tls';
+import { toError } from './checks';
 import { startDeadline } from './deadline';
 import type { Host } from './host';
 import type { ResolvedOptions } from './options';
@@ -238,8 +239,4 @@ export class Connection implements ResponseListener {
     this.#socket?.destroy();
     this.#owner.forget(this, byHost);
   }
-}
-
-function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }

@@ -1,5 +1,6 @@
 import { ErrorCode as codes } from './errors';
 import type { AccessEntry as Entry } from './access';
+import type { AdminOptions as Admin } from './admin/options';
 import type { Balance as BalanceOption, BalanceFunction as Balancer } from './balance';
 import type { Absence as NoSession, ErrorCode as Code } from './errors';
 import type { Session as OpenedSession, Transport as SessionTransport } from './forwarder';
@@ -32,6 +33,7 @@ type Proxy = ProxyClass;
 // eslint-disable-next-line @typescript-eslint/no-namespace
 declare namespace Proxy {
   export type AccessEntry = Entry;
+  export type AdminOptions = Admin;
   export type Absence = NoSession;
   export type DrainOptions = Drain;
   export type DrainStatus = Drains;

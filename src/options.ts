@@ -1,5 +1,6 @@
 import { Server as HttpServer } from 'node:http';
 import { Server as HttpsServer } from 'node:https';
+import { adminOptionsOf, type ResolvedAdminOptions } from './admin/options';
 import type { Balance } from './balance';
 import { integerOf, isObject, numberOf, wrong } from './checks';
 import type { DnsName } from './dns';
@@ -38,6 +39,7 @@ export interface ResolvedOptions {
   readonly requestTimeout: number;
   readonly keepAliveTimeout: number;
   readonly rebalance: { readonly perMinute: number } | undefined;
+  readonly admin: ResolvedAdminOptions | undefined;
 }
 
 /** The longest that a timer of Node can wait, in ms. */
@@ -50,7 +52,7 @@ const NAMES = new Set<string>([
   'redisClient', 'store', 'hosts', 'discover', 'path', 'checkInterval', 'checkTimeout', 'unhealthyAfter',
   'healthyAfter', 'balance', 'slowStart', 'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout', 'onStoreFailure',
   'connectTimeout', 'hostTimeout', 'drainTimeout', 'xfwd', 'trustProxy', 'changeOrigin', 'hostTls', 'server',
-  'rebalance', ...SERVER_OPTIONS,
+  'rebalance', 'admin', ...SERVER_OPTIONS,
 ] satisfies (keyof ProxyOptions)[]);
 
 /** @throws TypeError that names the option, what was expected and what was received. */
@@ -91,6 +93,7 @@ export function resolveOptions(options: ProxyOptions): ResolvedOptions {
     requestTimeout: integer(options, 'requestTimeout', Math.max(120_000, headersTimeout), headersTimeout, MAX_DELAY),
     keepAliveTimeout: integer(options, 'keepAliveTimeout', 75_000, 1, MAX_DELAY),
     rebalance: rebalanceOf(options.rebalance),
+    admin: adminOptionsOf(options.admin),
   };
 }
 

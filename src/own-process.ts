@@ -1,3 +1,4 @@
+import { ownProcessMetrics } from './admin/lazy';
 import type { Bindings } from './bindings';
 import type { Forwarder } from './forwarder';
 import type { Hosts } from './hosts';
@@ -34,7 +35,7 @@ export class OwnProcess implements Operated {
     return Promise.resolve({ ...this.#totals, hosts });
   }
 
-  processMetrics(): Promise<readonly ProcessMetrics[]> {
-    return Promise.resolve([]);
+  async processMetrics(): Promise<readonly ProcessMetrics[]> {
+    return [{ worker: '1', metrics: await ownProcessMetrics() }];
   }
 }

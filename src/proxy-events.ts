@@ -1,3 +1,4 @@
+import type { AddressInfo } from 'node:net';
 import type { AccessEntry } from './access';
 import type { Session } from './forwarder';
 import type { DownReason } from './host';
@@ -40,6 +41,8 @@ export interface ProxyEvents {
   degraded: [error: Error];
   /** The session store works again. */
   recovered: [];
+  /** The admin server listens. */
+  operated: [address: AddressInfo];
   /** `close()` has begun. */
   closing: [];
   /** `close()` is done. */

@@ -1,6 +1,7 @@
 import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
+import type { AdminOptions } from './admin/options';
 import type { Balance } from './balance';
 import type { HostOptions } from './host-options';
 import type { RedisClient } from './redis-store';
@@ -137,6 +138,11 @@ export interface ProxyOptions {
    * up or gets new sessions again. `perMinute`: from 0.01 to 600000. @default undefined
    */
   rebalance?: { perMinute: number };
+  /**
+   * An admin server: metrics, a JSON API and a dashboard, from `listen()` to the end of `close()`. It listens on
+   * 127.0.0.1 unless `bind` says otherwise. When it cannot listen, the event `error` tells. @default undefined
+   */
+  admin?: AdminOptions;
 }
 
 /** TLS options towards `https://` hosts: these of Node's `tls.createSecureContext()`, and one more. */

@@ -4,7 +4,9 @@ import type { Server as HttpsServer } from 'node:https';
 import type { ListenOptions } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import createDebug from 'debug';
+import { createAdminServer, type AdminServer } from './admin/lazy';
 import { Bindings } from './bindings';
+import { toError } from './checks';
 import { discovering } from './discovery';
 import type { Absence } from './errors';
 import { Forwarder, type Session } from './forwarder';
@@ -13,7 +15,7 @@ import type { HostOptions } from './host-options';
 import { Hosts } from './hosts';
 import { Operations, type Operated } from './operations';
 import type {
-  DrainOptions, EndOutcome, HostReport, Operator, RebalanceOptions, RebalanceStatus, SessionReport,
+  DrainOptions, EndOutcome, HostReport, RebalanceOptions, RebalanceStatus, SessionReport,
 } from './operator';
 import { resolveOptions, type ResolvedOptions } from './options';
 import { OwnProcess } from './own-process';
@@ -50,6 +52,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   readonly #health: HealthSource;
   readonly #forwarder: Forwarder;
   readonly #operations: Operations;
+  readonly #admin: AdminServer | undefined;
   readonly #release: () => void;
   #started = false;
   #closing: Promise<void> | undefined;
@@ -85,6 +88,8 @@ export class Proxy extends EventEmitter<ProxyEvents> {
       isClosing: () => this.#closing !== undefined,
       access: () => (this.listenerCount('access') > 0 ? (entry) => this.emit('access', entry) : undefined),
     });
+    this.#admin = resolved.admin &&
+      createAdminServer(this.#operations, resolved.admin, (address) => this.emit('operated', address));
     this.server = resolved.server ?? createServer(resolved);
     this.#release = takeOver(this.server, {
       owns: (url) => router.owns(url),
@@ -226,9 +231,18 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     return this.#closing;
   }
 
-  /** What an admin server lets people see and do. @internal */
-  get operator(): Operator {
-    return this.#operations;
+  /**
+   * Lets the admin server listen, where there is one: a proxy that listens does so by itself.
+   *
+   * @internal
+   */
+  async operate(): Promise<void> {
+    await this.#admin?.listen();
+  }
+
+  /** Is as one that is closing, to those who operate it. @internal */
+  retire(): void {
+    this.#operations.close();
   }
 
   #start(): void {
@@ -237,6 +251,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     debug('listening on %o, hosts %o', this.server.address(), this.#options.hosts.map(({ name }) => name));
     this.#bindings.start();
     void this.#health.start();
+    void this.operate().catch((error: unknown) => this.emit('error', toError(error)));
     this.emit('listening');
   }
 
@@ -277,6 +292,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     this.#release();
     this.#health.stop();
     await this.#bindings.close();
+    await this.#admin?.close();
     debug('closed');
     this.emit('close');
   }

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import createDebug from 'debug';
+import { toError } from './checks';
 import { startDeadline } from './deadline';
 import { observe, type HistogramTotals } from './histogram';
 import type { SessionStore, StoredBinding } from './session-store';
@@ -217,8 +218,4 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     this.emit('recovered');
     this.emit('ready');
   }
-}
-
-function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }

@@ -14,6 +14,7 @@ export type {
   DrainOptions, DrainStatus, EndOutcome, HostReport, RebalanceOptions, RebalanceStatus, SessionReport,
 } from '../../src/operator';
 export type { AccessEntry } from '../../src/access';
+export type { AdminOptions } from '../../src/admin/options';
 export type { Session, Transport } from '../../src/forwarder';
 export type { Balance, BalanceFunction } from '../../src/balance';
 export type { DownReason, HostStatus } from '../../src/host';

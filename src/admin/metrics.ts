@@ -1,0 +1,124 @@
+import { AggregatorRegistry, type PrometheusContentType } from 'prom-client';
+import { BOUNDS, type HistogramTotals } from '../histogram';
+import type { HostReport, Operator, ProcessMetrics, Summary } from '../operator';
+import { createHostTotals, type HostTotals, type Totals } from '../totals';
+import { version } from '../version';
+
+type Labels = Readonly<Record<string, string>>;
+
+interface Value {
+  readonly labels: Labels;
+  readonly value: number;
+  readonly metricName?: string;
+}
+
+/** A metric as `prom-client` passes it from one process to another. */
+interface Metric {
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly aggregator: 'sum';
+  readonly values: readonly Value[];
+}
+
+const PREFIX = 'socketio_proxy_';
+
+export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+/** All metrics, in the text format of Prometheus. */
+export async function metricsText(operator: Operator): Promise<string> {
+  const [totals, processes] = await Promise.all([operator.totals(), operator.processMetrics()]);
+  const own = [
+    ...hostMetrics(operator.hosts, totals),
+    ...proxyMetrics(operator.summary, totals),
+    ...storeMetrics(totals),
+  ];
+  const registry = AggregatorRegistry.aggregate<PrometheusContentType>([own, ...processes.map(labelled)]);
+  return registry.metrics();
+}
+
+function hostMetrics(hosts: readonly HostReport[], { hosts: totals }: Totals): Metric[] {
+  const each = (name: string, help: string, type: Metric['type'], value: (host: HostReport) => number): Metric =>
+    metric(name, help, type, hosts.map((host) => ({ labels: { host: host.host }, value: value(host) })));
+  const of = ({ host }: HostReport): HostTotals => totals[host] ?? createHostTotals();
+  const by = (name: string, help: string, label: string, pick: (totals: HostTotals) => object): Metric =>
+    metric(name, help, 'counter', hosts.flatMap((host) => Object.entries(pick(of(host)) as Record<string, number>)
+      .map(([key, value]) => ({ labels: { host: host.host, [label]: key }, value }))));
+  return [
+    each('host_up', 'Whether the host is up.', 'gauge', ({ state }) => (state === 'up' ? 1 : 0)),
+    each('host_draining', 'Whether the host drains.', 'gauge', ({ draining }) => (draining ? 1 : 0)),
+    each('host_weight', 'Its share of new sessions.', 'gauge', ({ weight }) => weight),
+    each('sessions', 'Sessions that are known to be on the host.', 'gauge', ({ sessions }) => sessions),
+    each('tunnels', 'WebSockets that are open, or being opened.', 'gauge', ({ tunnels }) => tunnels),
+    each('requests_in_flight', 'HTTP requests under way, held polls among them.', 'gauge', ({ requests }) => requests),
+    each('polls_held', 'Polls under way.', 'gauge', ({ polls }) => polls),
+    by('responses_total', 'Responses of the host, by class of status.', 'status', ({ responses }) => responses),
+    by('handshakes_total', 'Sessions that were opened on the host.', 'transport', ({ handshakes }) => handshakes),
+    each('upgrades_total', 'WebSockets accepted for known sessions.', 'counter', (host) => of(host).upgrades),
+    each('moved_sessions_total', 'Sessions that were moved away.', 'counter', (host) => of(host).moved),
+    each('sent_bytes_total', 'Bytes sent to the host.', 'counter', (host) => of(host).sentBytes),
+    each('received_bytes_total', 'Bytes received from the host.', 'counter', (host) => of(host).receivedBytes),
+    histogram('host_response_seconds', 'Time until the host has answered a handshake or a POST, which it never holds.',
+      hosts.map((host) => [{ host: host.host }, of(host).latency])),
+  ];
+}
+
+function proxyMetrics(summary: Summary, { cache, refusals, queued }: Totals): Metric[] {
+  const { since, workers, storeFails, readiness } = summary;
+  const one = (name: string, help: string, type: Metric['type'], value: number, labels: Labels = {}): Metric =>
+    metric(name, help, type, [{ labels, value }]);
+  return [
+    one('info', 'The version that runs.', 'gauge', 1, { version }),
+    one('start_time_seconds', 'When the proxy was made: seconds since the epoch.', 'gauge', since / 1000),
+    one('ready', 'Whether it is to be sent new sessions.', 'gauge', readiness.ready ? 1 : 0),
+    one('workers', 'Processes that serve.', 'gauge', workers),
+    one('store_up', 'Whether the session store can be used.', 'gauge', storeFails ? 0 : 1),
+    one('cache_hits_total', 'Sids that were known here.', 'counter', cache.hits),
+    one('cache_misses_total', 'Sids that the session store was asked for.', 'counter', cache.misses),
+    one('handshakes_queued', 'Handshakes that wait for their turn.', 'gauge', queued),
+    metric('refusals_total', 'Requests that the proxy has refused, by its code and the cause.', 'counter',
+      Object.entries(refusals).map(([key, value]) => {
+        const [code = '', cause = ''] = key.split(' ');
+        return { labels: { code, cause }, value };
+      })),
+  ];
+}
+
+function storeMetrics({ store: { failures, ...calls } }: Totals): Metric[] {
+  return [
+    metric('store_failures_total', 'Calls of the session store that have failed.', 'counter',
+      [{ labels: {}, value: failures }]),
+    histogram('store_call_seconds', 'How long the session store has taken to answer, or to fail.',
+      Object.entries(calls).map(([call, totals]) => [{ call }, totals])),
+  ];
+}
+
+function metric(name: string, help: string, type: Metric['type'], values: readonly Value[]): Metric {
+  return { name: PREFIX + name, help, type, aggregator: 'sum', values };
+}
+
+function histogram(name: string, help: string, each: readonly (readonly [Labels, HistogramTotals])[]): Metric {
+  const full = PREFIX + name;
+  return metric(name, help, 'histogram', each.flatMap(([labels, { buckets, sum }]) => {
+    let count = 0;
+    const cumulative = buckets.map((inBucket, at): Value => {
+      count += inBucket;
+      return { labels: { le: String(BOUNDS[at] ?? '+Inf'), ...labels }, value: count, metricName: `${full}_bucket` };
+    });
+    return [
+      ...cumulative,
+      { labels, value: sum, metricName: `${full}_sum` },
+      { labels, value: count, metricName: `${full}_count` },
+    ];
+  }));
+}
+
+/** Says of each value which process it is of, so that none is added to another's. */
+function labelled({ worker, metrics }: ProcessMetrics): object[] {
+  return metrics.map((each) => ({
+    ...each,
+    aggregator: 'sum',
+    values: (Reflect.get(each, 'values') as readonly Value[])
+      .map((value) => ({ ...value, labels: { ...value.labels, worker } })),
+  }));
+}

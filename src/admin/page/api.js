@@ -1,0 +1,62 @@
+import { token } from './token.js';
+
+const TIMEOUT = 10_000;
+
+/** What the server has answered instead of what was asked for; status 0 where it has not answered. */
+export class Problem extends Error {
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+let onUnauthorized = () => {};
+
+/** Calls `listener` whenever a request gets 401. */
+export function whenUnauthorized(listener) {
+  onUnauthorized = listener;
+}
+
+/** Resolves with a response whose status is 2xx. @throws Problem */
+export async function send(path, { headers, ...options } = {}) {
+  const kept = token();
+  let response;
+  try {
+    response = await fetch(path, {
+      ...options,
+      headers: { ...headers, ...(kept === '' ? {} : { Authorization: `Bearer ${kept}` }) },
+      cache: 'no-store',
+      redirect: 'error',
+    });
+  } catch (error) {
+    throw new Problem(0, error.name === 'TimeoutError' ? 'TIMEOUT' : 'UNREACHABLE', reasonOf(error));
+  }
+  if (response.ok) return response;
+  if (response.status === 401) onUnauthorized();
+  throw await problemOf(response);
+}
+
+/** Resolves with the body of the answer; undefined where it has none. @throws Problem */
+export async function call(method, path, body) {
+  const json = body === undefined ? {} : { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } };
+  const response = await send(path, { method, signal: AbortSignal.timeout(TIMEOUT), ...json });
+  return response.status === 204 ? undefined : response.json();
+}
+
+export const hostPath = (host) => `/api/hosts/${encodeURIComponent(host)}`;
+
+export const sessionPath = (sid) => `/api/sessions/${encodeURIComponent(sid)}`;
+
+function reasonOf(error) {
+  return error.name === 'TimeoutError' ? `no answer within ${TIMEOUT / 1000} s` : 'the admin server cannot be reached';
+}
+
+async function problemOf(response) {
+  try {
+    const { code, message } = await response.json();
+    return new Problem(response.status, String(code), String(message));
+  } catch {
+    return new Problem(response.status, 'UNKNOWN', `the server has answered ${response.status}`);
+  }
+}
