@@ -2,6 +2,7 @@ import { discovering } from '../discovery';
 import { HealthChecker, type HealthSource } from '../health-checker';
 import type { DownReason, HostStatus } from '../host';
 import type { Hosts } from '../hosts';
+import type { Operated } from '../operations';
 import type { ResolvedOptions } from '../options';
 import { Proxy } from '../proxy';
 import { MemoryStore } from '../session-store';
@@ -17,7 +18,7 @@ export class HostTable {
   #version = 0;
   #lastList = '';
 
-  constructor({ options }: Settings) {
+  constructor({ options }: Settings, operated: Operated) {
     let parts: { hosts: Hosts; health: HealthSource } | undefined;
     const healthSource = (hosts: Hosts, resolved: ResolvedOptions): HealthSource => {
       const undiscovered = (error: Error): void => void this.proxy.emit('undiscovered', error);
@@ -25,7 +26,7 @@ export class HostTable {
       parts = { hosts, health };
       return health;
     };
-    this.proxy = new Proxy({ ...options, store: new MemoryStore() }, { healthSource });
+    this.proxy = new Proxy({ ...options, store: new MemoryStore() }, { healthSource, operated });
     if (!parts) throw new Error('a proxy has taken no health source');
     this.hosts = parts.hosts;
     this.#health = parts.health;
@@ -40,19 +41,20 @@ export class HostTable {
     return this.#health.start();
   }
 
-  stop(): void {
-    this.#health.stop();
+  /** Ends what checks and shows them. */
+  stop(): Promise<void> {
+    return this.proxy.close();
   }
 
   /** As it is now: one of a higher version where anything has changed. */
   get list(): HostList {
-    const { undiscovered } = this.hosts;
+    const { undiscovered, levelling } = this.hosts;
     const entries = this.proxy.hosts.map(({ host, state, downReason, draining, weight }): HostEntry =>
       ({ host, state, downReason, draining, weight }));
-    const text = JSON.stringify([undiscovered, entries]);
+    const text = JSON.stringify([undiscovered, levelling, entries]);
     if (text !== this.#lastList) this.#version += 1;
     this.#lastList = text;
-    return { entries, version: this.#version, undiscovered };
+    return { entries, version: this.#version, undiscovered, levelling };
   }
 
   /** Takes in that a worker could not reach a host; the next checks tell whether others can. */
@@ -71,11 +73,12 @@ export class HostTable {
     const isCertain = version >= this.list.version;
     for (const host of this.hosts.all) {
       const own = loads.filter(({ host: name }) => name === host.name);
-      const sum = (count: keyof Pick<HostStatus, 'sessions' | 'tunnels' | 'requests'>): number =>
+      const sum = (count: keyof Pick<HostStatus, 'sessions' | 'tunnels' | 'requests' | 'polls'>): number =>
         own.reduce((total, load) => total + load[count], 0);
       host.sessions = sum('sessions');
       host.tunnels = sum('tunnels');
       host.requests = sum('requests');
+      host.polls = sum('polls');
       if (isCertain) host.uncertain = false;
       this.hosts.settle(host);
     }

@@ -2,7 +2,11 @@ import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { startDeadline } from '../deadline';
+import type { Asked } from './all-workers';
 import type { HostLoad, ToPrimary, ToWorker } from './messages';
+import {
+  ANSWER_TIMEOUT, QUICK_ANSWER_TIMEOUT, type Answer, type Question, type Questions, type Topic,
+} from './questions';
 
 /** How long a worker may take until it listens, in ms. */
 const START_TIMEOUT = 30_000;
@@ -20,7 +24,8 @@ export interface Ending {
 }
 
 /** One worker process, as the primary sees it. */
-export class Member {
+export class Member implements Asked {
+  readonly number: number;
   /** Resolves when it listens, and with `undefined` when it ends before. */
   readonly listening: Promise<AddressInfo | undefined>;
   readonly ended: Promise<Ending>;
@@ -37,12 +42,15 @@ export class Member {
   closing = false;
   readonly #worker: Worker;
   readonly #start: () => Start;
+  readonly #asked = new Map<number, (answer: unknown) => void>();
+  #questions = 0;
 
   /**
    * @param start what it is to be told first.
    * @param take is given whatever it tells.
    */
-  constructor(start: () => Start, take: (message: ToPrimary, member: Member) => void) {
+  constructor(number: number, start: () => Start, take: (message: ToPrimary, member: Member) => void) {
+    this.number = number;
     const since = performance.now();
     const worker = this.#worker = cluster.fork();
     this.#start = start;
@@ -61,6 +69,7 @@ export class Member {
         resolve(address);
       };
       void this.ended.then(() => {
+        for (const answer of this.#asked.values()) answer(undefined);
         closeLastConnection();
         settle(undefined);
       });
@@ -77,6 +86,30 @@ export class Member {
 
   tell(message: ToWorker): void {
     if (this.#worker.isConnected()) this.#worker.send(message, undefined, () => {});
+  }
+
+  get serves(): boolean {
+    return this.address !== undefined;
+  }
+
+  sessionsOn(name: string): number {
+    return this.load.find(({ host }) => host === name)?.sessions ?? 0;
+  }
+
+  ask<T extends Topic>(about: T, question: Questions[T]['question']): Promise<Answer<T> | undefined> {
+    const id = this.#questions += 1;
+    return new Promise((resolve) => {
+      const settle = (answer: unknown): void => {
+        callOff();
+        this.#asked.delete(id);
+        // A worker answers what it was asked.
+        resolve(answer as Answer<T> | undefined);
+      };
+      const isQuick = about === 'totals' || about === 'metrics';
+      const callOff = startDeadline(isQuick ? QUICK_ANSWER_TIMEOUT : ANSWER_TIMEOUT, () => settle(undefined));
+      this.#asked.set(id, settle);
+      this.tell({ type: 'ask', id, question: { about, ...question } as Question });
+    });
   }
 
   /** Drains it, and resolves when it has ended: at the latest some seconds after `drainTimeout`. */
@@ -100,6 +133,7 @@ export class Member {
     else if (message.type === 'retiring') this.tell({ type: 'retired' });
     else if (message.type === 'failed') this.failure = message.reason;
     else if (message.type === 'store') this.storeError = message.error;
+    else if (message.type === 'answer') this.#asked.get(message.id)?.(message.answer);
     else if (message.type === 'load') [this.load, this.version] = [message.hosts, message.version];
   }
 

@@ -1,6 +1,8 @@
 import type { AddressInfo } from 'node:net';
 import type { DownReason, HostStatus } from '../host';
+import type { Totals } from '../totals';
 import type { Fields } from './log';
+import type { Question } from './questions';
 import type { Settings, TlsPair } from './settings';
 
 /** What a worker has to know of a host. */
@@ -13,10 +15,12 @@ export interface HostList {
   readonly version: number;
   /** They follow DNS, which has not answered yet. */
   readonly undiscovered: boolean;
+  /** New sessions go to the emptiest. */
+  readonly levelling: boolean;
 }
 
 /** What is under way on a host in one worker. */
-export interface HostLoad extends Pick<HostStatus, 'host' | 'sessions' | 'tunnels' | 'requests'> {
+export interface HostLoad extends Pick<HostStatus, 'host' | 'sessions' | 'tunnels' | 'requests' | 'polls'> {
   /** It has answered a request since this was last told. */
   readonly answered: boolean;
 }
@@ -31,6 +35,7 @@ export type ToWorker =
   /** It was looked for, and is one of the hosts where it was found. */
   | { readonly type: 'sought'; readonly host: string }
   | { readonly type: 'tls'; readonly pair: TlsPair }
+  | { readonly type: 'ask'; readonly id: number; readonly question: Question }
   /** The access log's file may have been moved away. */
   | { readonly type: 'reopen' }
   /** Ends when it is drained. `replaced`: others go on, so nothing need be refused. */
@@ -59,6 +64,10 @@ export type ToPrimary =
   | {
     readonly type: 'load'; readonly hosts: readonly HostLoad[]; readonly version: number; readonly requests: number;
   }
+  /** `undefined`: it can't tell. */
+  | { readonly type: 'answer'; readonly id: number; readonly answer: unknown }
+  /** It ends, and this is what it has counted. */
+  | { readonly type: 'totals'; readonly totals: Totals }
   /** It takes no more connections. */
   | { readonly type: 'retiring' };
 

@@ -1,5 +1,8 @@
 import type { AddressInfo } from 'node:net';
-import { logDegraded, logHosts, logReady, logRecovered } from './events';
+import { ownProcessMetrics } from '../admin/lazy';
+import { toError } from '../checks';
+import { AllWorkers } from './all-workers';
+import { adminError, logAdmin, logDegraded, logHosts, logReady, logRecovered } from './events';
 import { HostTable } from './host-table';
 import type { Member, Start } from './member';
 import { LOAD_INTERVAL, type PlainSettings, type ToPrimary } from './messages';
@@ -19,6 +22,7 @@ export function runWorkers(settings: Settings, context: Context): Promise<number
 class Primary {
   readonly #settings: Settings;
   readonly #context: Context;
+  readonly #all: AllWorkers;
   readonly #table: HostTable;
   readonly #workers: Workers;
   readonly #reload: Reload;
@@ -32,7 +36,12 @@ class Primary {
     this.#settings = settings;
     this.#context = context;
     this.#tls = settings.tls;
-    this.#table = new HostTable(settings);
+    this.#all = new AllWorkers(
+      () => Array.from(this.#workers.members),
+      () => this.#degraded,
+      async () => [{ worker: 'primary', metrics: await ownProcessMetrics() }],
+    );
+    this.#table = new HostTable(settings, this.#all);
     this.#workers = new Workers({
       count: settings.workers,
       drainTimeout: settings.resolved.drainTimeout,
@@ -40,7 +49,10 @@ class Primary {
       port: settings.port,
       start: (port) => this.#start(port),
       take: (message, member) => this.#take(message, member),
-      gone: () => this.#count(),
+      gone: (member) => {
+        this.#all.gone(member);
+        this.#count();
+      },
     });
     const setTls = (pair: TlsPair): void => this.#workers.tell({ type: 'tls', pair: this.#tls = pair });
     this.#reload = new Reload({ proxy: this.#table.proxy, hosts: this.#table.hosts, setTls }, settings, context.log);
@@ -52,6 +64,13 @@ class Primary {
     logHosts(proxy, log);
     for (const event of ['up', 'down', 'added', 'removed', 'draining', 'undrained'] as const) {
       proxy.on(event, () => this.#tellHosts());
+    }
+    logAdmin(proxy, log);
+    try {
+      await proxy.operate();
+    } catch (error) {
+      this.#context.fail(adminError(toError(error), this.#settings));
+      return 1;
     }
     const closed = this.#onSignals();
     await this.#table.start();
@@ -102,9 +121,10 @@ class Primary {
 
   async #close(): Promise<void> {
     this.#closing = true;
+    this.#table.proxy.operations.close();
     this.#reload.stop();
     await this.#workers.close();
-    this.#table.stop();
+    await this.#table.stop();
   }
 
   #start(port: number): Start {
@@ -119,6 +139,7 @@ class Primary {
     if (message.type === 'unreached') this.#table.unreached(message.host, message.reason);
     else if (message.type === 'store') this.#tellStore();
     else if (message.type === 'seek') void this.#seek(message.host, member);
+    else if (message.type === 'totals') this.#all.counted(member, message.totals);
     else if (message.type === 'warn') log.warn(message.event, message.message, message.fields);
     else if (message.type === 'error') {
       log.error('error', `the server of a worker has failed: ${message.error}`, { error: message.error });
@@ -141,8 +162,13 @@ class Primary {
     const error = Array.from(this.#workers.members).find(({ storeError }) => storeError !== undefined)?.storeError;
     if (this.#degraded === (error !== undefined) || this.#closing) return;
     this.#degraded = error !== undefined;
-    if (error !== undefined) logDegraded(error, this.#context.log);
-    else logRecovered(this.#context.log);
+    if (error !== undefined) {
+      logDegraded(error, this.#context.log);
+      this.#table.proxy.emit('degraded', new Error(error));
+    } else {
+      logRecovered(this.#context.log);
+      this.#table.proxy.emit('recovered');
+    }
   }
 
   #tellHosts(): void {

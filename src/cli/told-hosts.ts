@@ -46,7 +46,7 @@ export class ToldHosts implements HealthSource {
     for (const { resolve } of this.#sought.values()) resolve();
   }
 
-  apply({ entries, version, undiscovered }: HostList): void {
+  apply({ entries, version, undiscovered, levelling }: HostList): void {
     this.#applying = true;
     try {
       this.#named = new Set(entries.map(({ host }) => host));
@@ -56,6 +56,7 @@ export class ToldHosts implements HealthSource {
       this.#applying = false;
     }
     this.#hosts.undiscovered = undiscovered;
+    this.#hosts.levelling = levelling;
     this.version = version;
   }
 
@@ -67,8 +68,8 @@ export class ToldHosts implements HealthSource {
   /** What is under way on each. */
   get load(): HostLoad[] {
     return this.#hosts.all.map((host) => {
-      const { name, sessions, tunnels, requests } = host;
-      return { host: name, sessions, tunnels, requests, answered: host.hasAnsweredWithin(LOAD_INTERVAL) };
+      const { name, sessions, tunnels, requests, polls } = host;
+      return { host: name, sessions, tunnels, requests, polls, answered: host.hasAnsweredWithin(LOAD_INTERVAL) };
     });
   }
 

@@ -1,19 +1,23 @@
 import cluster from 'node:cluster';
 import { subscribe } from 'node:diagnostics_channel';
 import { resolveOptions } from '../options';
+import type { OwnProcess } from '../own-process';
 import { MemoryStore } from '../session-store';
 import { listeningError } from './events';
 import { Instance } from './instance';
 import { describe, type Log } from './log';
 import { LOAD_INTERVAL, type HostList, type PlainSettings, type ToPrimary, type ToWorker } from './messages';
+import type { Question } from './questions';
 import { Retirement } from './retirement';
 import type { Settings } from './settings';
 import { ToldHosts } from './told-hosts';
+import { answerTo } from './worker-answers';
 
 /** One proxy in a process of its own, which does what the primary tells it and writes nothing. */
 class Worker {
   #instance: Instance | undefined;
   #hosts: ToldHosts | undefined;
+  #own: OwnProcess | undefined;
   #retirement: Retirement | undefined;
   #onRetired = (): void => {};
   #drainTimeout = 0;
@@ -33,6 +37,7 @@ class Worker {
     else if (message.type === 'hosts') this.#follow(message.hosts);
     else if (message.type === 'sought') this.#hosts?.sought(message.host);
     else if (message.type === 'tls') this.#instance?.setTls(message.pair);
+    else if (message.type === 'ask') void this.#answer(message.id, message.question);
     else if (message.type === 'reopen') this.#instance?.reopenLog();
     else if (message.type === 'retired') this.#onRetired();
     else this.close(message.replaced);
@@ -50,12 +55,19 @@ class Worker {
     await Promise.race([this.#settled, lost]);
     if (replaced) await Promise.race([this.#retire(), this.#draining]);
     await this.#instance?.close();
+    if (this.#own) await told({ type: 'totals', totals: await this.#own.totals() });
     process.exit(0);
+  }
+
+  async #answer(id: number, question: Question): Promise<void> {
+    const answer = this.#own && await answerTo(question, this.#own).catch(() => undefined);
+    tell({ type: 'answer', id, answer });
   }
 
   async #start(plain: PlainSettings, list: HostList): Promise<void> {
     const settings = settingsOf(plain);
     const instance = this.#instance = await Instance.create(settings, log, {
+      own: (own) => this.#own = own,
       healthSource: (hosts) => this.#hosts = new ToldHosts(hosts, list, {
         unreached: (host, reason) => tell({ type: 'unreached', host, reason }),
         seek: (host) => tell({ type: 'seek', host }),
@@ -64,6 +76,8 @@ class Worker {
     if (this.#closing) return;
     this.#drainTimeout = settings.resolved.drainTimeout;
     this.#retirement = new Retirement(instance.server);
+    // The lag of the event loop is measured from the first time that it is asked for.
+    if (plain.options.admin) void this.#own?.processMetrics();
     this.#tellOf(instance, settings);
     subscribe('http.server.request.start', (message) => {
       if (Reflect.get(Object(message), 'server') === instance.server) this.#requests += 1;
@@ -123,15 +137,29 @@ const log: Pick<Log, 'warn'> = {
   warn: (event, message, fields) => tell({ type: 'warn', event, message, fields }),
 };
 
-/** The primary applies thresholds, knows the hosts, and asks DNS. */
+/** The primary applies thresholds, knows the hosts, asks DNS, and is operated. */
 function settingsOf(plain: PlainSettings): Settings {
   const options = { ...plain.options, unhealthyAfter: 1, healthyAfter: 1 };
+  delete options.admin;
+  delete options.rebalance;
+  const { workers } = plain;
+  const { maxHandshakesPerSecond: rate, maxQueuedHandshakes: queued } = options;
+  // The limits are the command's.
+  if (rate !== undefined) options.maxHandshakesPerSecond = rate / workers;
+  if (queued !== undefined) options.maxQueuedHandshakes = Math.ceil(queued / workers);
   return { ...plain, options, resolved: resolveOptions({ ...options, store: new MemoryStore() }) };
 }
 
 function tell(message: ToPrimary): void {
-  // Where the primary is gone nobody need be told.
-  if (process.connected) process.send?.(message, undefined, undefined, () => {});
+  void told(message);
+}
+
+/** Resolves when it has left. Where the primary is gone nobody need be told. */
+function told(message: ToPrimary): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.connected) process.send?.(message, undefined, undefined, () => resolve());
+    else resolve();
+  });
 }
 
 process.title = 'socket.io-proxy2 worker';

@@ -28,7 +28,7 @@ export interface WorkersOptions {
   /** Is given whatever a worker tells. */
   readonly take: (message: ToPrimary, member: Member) => void;
   /** Is called when a worker is gone. */
-  readonly gone: () => void;
+  readonly gone: (member: Member) => void;
 }
 
 /** As many workers as there are to be: those that die are started again, and all can be replaced one by one. */
@@ -110,7 +110,7 @@ export class Workers {
 
   #spawn(slot: Slot, place: 'current' | 'next'): Member {
     const { start, take } = this.#options;
-    const member = slot[place] = new Member(() => start(this.#port), take);
+    const member = slot[place] = new Member(this.#slots.indexOf(slot) + 1, () => start(this.#port), take);
     this.#members.add(member);
     void member.listening.then((address) => this.#onListening(slot, member, address));
     void member.ended.then((ending) => this.#onEnded(slot, member, ending));
@@ -122,7 +122,7 @@ export class Workers {
     if (slot.current === member) slot.current = undefined;
     // Should any port have done, clients know this one by now.
     if (this.#address && !Array.from(this.#members).some(({ address }) => address)) this.#port = this.#address.port;
-    this.#options.gone();
+    this.#options.gone(member);
     // One that was closed was to end, and one that was to replace another is waited for.
     const isMissed = !member.closing && slot.next !== member && !this.#closing;
     if (!isMissed || (!this.#started && member.failure !== undefined)) return;
