@@ -11,7 +11,7 @@ let version = 0;
 
 function listOf(...entries: HostEntry[]): HostList {
   version += 1;
-  return { entries, version, undiscovered: false };
+  return { entries, version, undiscovered: false, levelling: false };
 }
 
 const leaving: HostEntry = { host: HOST, state: 'up', downReason: undefined, draining: true, weight: 1 };
