@@ -186,7 +186,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
 
   async #lookUp(sid: string): Promise<Binding | undefined> {
     const name = await this.#guard.find(sid, this.#keyExpiry);
-    if (name !== undefined && !this.#hosts.get(name)) await this.#hosts.seek();
+    if (name !== undefined && !this.#hosts.get(name)) await this.#hosts.seek(name);
     // A binding made here in the meantime knows more than the store's answer.
     const known = this.#known(sid);
     if (known) return known;

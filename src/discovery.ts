@@ -5,6 +5,7 @@ import { lookUp, type DnsAnswer, type DnsName } from './dns';
 import type { HealthSource } from './health-checker';
 import { Host } from './host';
 import type { Hosts } from './hosts';
+import { Leaving } from './leaving';
 import type { ResolvedOptions } from './options';
 
 const debug = createDebug('socket.io-proxy:discovery');
@@ -17,7 +18,7 @@ const JITTER = 0.1;
 
 export interface DiscoveryOptions {
   readonly discover: DnsName;
-  /** How long a host that has vanished stays at least, in seconds: another proxy may still bring its sessions here. */
+  /** How long a host that has vanished stays at least, unless it is dead, in seconds. */
   readonly keyExpiry: number;
 }
 
@@ -25,19 +26,18 @@ export interface DiscoveryOptions {
 interface Discovered {
   /** As DNS has it; the host's own changes only with it, and so may be set to another. */
   weight: number;
-  /** When DNS ceased to name it, by `performance.now()`; `undefined` while it does not. */
-  vanishedAt: number | undefined;
-  /** It drains because it has vanished, and not because somebody else has told it to. */
-  drained: boolean;
+  /** DNS names it no longer. */
+  vanished: boolean;
 }
 
 /**
- * Lets hosts follow DNS. One that vanishes drains, and no longer does if it comes back: some servers answer with a few
- * of many hosts each time. It leaves once it is drained or dead. While DNS fails the last answer stands.
+ * Lets hosts follow DNS. One that vanishes is to leave, unless it comes back before it has: some servers answer with a
+ * few of many hosts each time. While DNS fails the last answer stands.
  */
 export class Discovery {
   readonly #options: DiscoveryOptions;
   readonly #hosts: Hosts;
+  readonly #leaving: Leaving;
   readonly #undiscovered: (error: Error) => void;
   readonly #pauses: typeof PAUSES;
   readonly #discovered = new Map<string, Discovered>();
@@ -53,7 +53,9 @@ export class Discovery {
     this.#hosts = hosts;
     this.#undiscovered = undiscovered;
     this.#pauses = pauses;
+    hosts.undiscovered = true;
     hosts.seek = () => this.#seek();
+    this.#leaving = new Leaving(hosts, options.keyExpiry);
   }
 
   /** Begins to ask, unless it has begun, and resolves once DNS has answered or failed: within 5 s. */
@@ -64,6 +66,7 @@ export class Discovery {
 
   stop(): void {
     this.#stopping.abort();
+    this.#leaving.stop();
   }
 
   async #repeat(first: number): Promise<void> {
@@ -102,8 +105,8 @@ export class Discovery {
     if (this.#failures > 0) debug('DNS answers again');
     this.#failures = 0;
     this.#join(answer.hosts);
-    this.#drain(answer.hosts);
-    this.#dismiss();
+    this.#drop(answer.hosts);
+    this.#hosts.undiscovered = false;
     return Math.min(most, Math.max(least, answer.ttl * 1000));
   }
 
@@ -111,7 +114,6 @@ export class Discovery {
     this.#failures += 1;
     debug('the hosts stay as they are: %s', error.message);
     if (this.#failures === 1) this.#undiscovered(error);
-    this.#dismiss();
   }
 
   #join(named: DnsAnswer['hosts']): void {
@@ -119,6 +121,8 @@ export class Discovery {
       const known = this.#discovered.get(name);
       if (!this.#hosts.get(name)) this.#add(name, weight);
       else if (known) this.#update(name, known, weight);
+      // It had left, and was taken back for another proxy's sessions.
+      else if (this.#leaving.restore(name)) this.#discovered.set(name, { weight, vanished: false });
     }
   }
 
@@ -130,39 +134,27 @@ export class Discovery {
       return;
     }
     debug('%s joins', name);
-    this.#discovered.set(name, { weight, vanishedAt: undefined, drained: false });
+    this.#discovered.set(name, { weight, vanished: false });
     this.#hosts.add(host);
   }
 
   #update(name: string, known: Discovered, weight: number): void {
     if (known.weight !== weight) this.#hosts.setWeight(name, weight);
     known.weight = weight;
-    if (known.vanishedAt === undefined) return;
+    if (!known.vanished) return;
     debug('%s is back', name);
-    known.vanishedAt = undefined;
-    if (known.drained) this.#hosts.undrain(name);
-    known.drained = false;
+    known.vanished = false;
+    this.#leaving.restore(name);
   }
 
-  #drain(named: DnsAnswer['hosts']): void {
+  #drop(named: DnsAnswer['hosts']): void {
     for (const [name, known] of this.#discovered) {
-      if (named.has(name) || known.vanishedAt !== undefined) continue;
-      debug('%s has vanished', name);
-      known.vanishedAt = performance.now();
-      known.drained = this.#hosts.get(name)?.draining === false;
-      if (known.drained) this.#hosts.drain(name);
-    }
-  }
-
-  #dismiss(): void {
-    const longEnough = performance.now() - this.#options.keyExpiry * 1000;
-    for (const [name, { vanishedAt }] of this.#discovered) {
-      const host = this.#hosts.get(name);
-      if (!host) this.#discovered.delete(name);
-      else if (vanishedAt !== undefined && (host.gone || (host.empty && vanishedAt <= longEnough))) {
-        debug('%s leaves', name);
+      if (!this.#hosts.get(name)) {
         this.#discovered.delete(name);
-        this.#hosts.remove(name);
+      } else if (!named.has(name) && !known.vanished) {
+        debug('%s has vanished', name);
+        known.vanished = true;
+        this.#leaving.drop(name);
       }
     }
   }

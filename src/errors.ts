@@ -20,6 +20,8 @@ export const ErrorCode = {
   CLOSING: 'CLOSING',
   /** 503: this proxy does not know the sid, and the session store cannot be asked. */
   STORE_FAILED: 'STORE_FAILED',
+  /** 503: more handshakes have come than `maxHandshakesPerSecond` lets through, and than may wait. */
+  TOO_MANY_HANDSHAKES: 'TOO_MANY_HANDSHAKES',
   /** 504: the host did not answer within `hostTimeout`. */
   HOST_TIMEOUT: 'HOST_TIMEOUT',
 } as const;
@@ -36,6 +38,8 @@ export interface Refusal {
   readonly cause: string;
   /** Ends the client's connection: what follows on it is not to be trusted, or not to be served. */
   readonly close: boolean;
+  /** How soon the client may come again, in seconds, where a second is too soon. */
+  readonly retryAfter?: number;
 }
 
 const refusal = (status: number, code: ErrorCode, cause: string, message: string, close = false): Refusal =>
@@ -75,11 +79,12 @@ export const refusals = {
   noHost: refusal(503, ErrorCode.NO_HOST, 'no_host', 'No host is up'),
   closing: refusal(503, ErrorCode.CLOSING, 'closing', 'The proxy is closing', true),
   storeFailed: refusal(503, ErrorCode.STORE_FAILED, 'store', 'The session store cannot be asked'),
+  tooManyHandshakes: refusal(503, ErrorCode.TOO_MANY_HANDSHAKES, 'rate', 'Too many handshakes'),
   hostTimeout: refusal(504, ErrorCode.HOST_TIMEOUT, 'timeout', 'The host did not answer in time'),
 } as const satisfies Record<Absence, Refusal> & Record<string, Refusal>;
 
-/** How soon a refused client may come again (`Retry-After`, RFC 9110 §10.2.3), in seconds. */
-const RETRY_AFTER = '1';
+/** How soon a client that was refused with 503 may come again (`Retry-After`, RFC 9110 §10.2.3), in seconds. */
+const RETRY_AFTER = 1;
 
 /** Answers a request. Does nothing where the client has gone, or the response has begun. */
 export function refuse(req: IncomingMessage, res: ServerResponse, reason: Refusal): void {
@@ -105,9 +110,9 @@ function bodyOf({ code, message }: Refusal): string {
   return JSON.stringify({ code, message });
 }
 
-function headersOf(req: IncomingMessage, { status }: Refusal, body: string): string[] {
+function headersOf(req: IncomingMessage, { status, retryAfter = RETRY_AFTER }: Refusal, body: string): string[] {
   const headers = ['Content-Type', 'application/json', 'Content-Length', String(Buffer.byteLength(body))];
-  if (status === 503) headers.push('Retry-After', RETRY_AFTER);
+  if (status === 503) headers.push('Retry-After', String(retryAfter));
   // Without these a browser hides the answer from the client, which then cannot tell why it failed.
   const { origin } = req.headers;
   if (origin !== undefined) {

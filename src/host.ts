@@ -58,6 +58,8 @@ export class Host {
   polls = 0;
   /** What it has done so far. */
   readonly totals: HostTotals = createHostTotals();
+  /** What is there is counted elsewhere, and not known at the moment: it may not be empty. */
+  uncertain = false;
   /** How many of the requests and tunnels may still open a session. */
   opening = 0;
   /** How often its sessions were lost at once: one that was counted in an earlier era is no longer. */
@@ -107,7 +109,7 @@ export class Host {
 
   /** No session is there, and nothing that may open one. */
   get empty(): boolean {
-    return this.sessions === 0 && this.tunnels === 0 && this.requests === 0;
+    return this.sessions === 0 && this.tunnels === 0 && this.requests === 0 && !this.uncertain;
   }
 
   /** What its weight is worth at the moment: less during a slow start. */

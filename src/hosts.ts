@@ -52,8 +52,10 @@ export class Hosts extends EventEmitter<HostsEvents> {
   /** Gives new sessions to the emptiest host, unless the balance is a function of the user's. */
   levelling = false;
   readonly #level = createBalance('least-connections');
-  /** Looks for hosts that are not known yet, where they can be discovered. Never rejects. */
-  seek: () => Promise<void> = () => Promise.resolve();
+  /** Hosts are to be discovered, and were not yet: of a name that is none of them nothing can be said. */
+  undiscovered = false;
+  /** Looks for a host that a session is bound to and that is not known, where it can be found. Never rejects. */
+  seek: (name: string) => Promise<void> = () => Promise.resolve();
 
   constructor(hosts: readonly Host[], options: HostsOptions) {
     super();

@@ -38,6 +38,9 @@ export interface ResolvedOptions {
   readonly headersTimeout: number;
   readonly requestTimeout: number;
   readonly keepAliveTimeout: number;
+  readonly maxHandshakesPerSecond: number | undefined;
+  readonly maxQueuedHandshakes: number;
+  readonly handshakeQueueTimeout: number;
   readonly rebalance: { readonly perMinute: number } | undefined;
   readonly admin: ResolvedAdminOptions | undefined;
 }
@@ -52,7 +55,8 @@ const NAMES = new Set<string>([
   'redisClient', 'store', 'hosts', 'discover', 'path', 'checkInterval', 'checkTimeout', 'unhealthyAfter',
   'healthyAfter', 'balance', 'slowStart', 'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout', 'onStoreFailure',
   'connectTimeout', 'hostTimeout', 'drainTimeout', 'xfwd', 'trustProxy', 'changeOrigin', 'hostTls', 'server',
-  'rebalance', 'admin', ...SERVER_OPTIONS,
+  'maxHandshakesPerSecond', 'maxQueuedHandshakes', 'handshakeQueueTimeout', 'rebalance', 'admin',
+  ...SERVER_OPTIONS,
 ] satisfies (keyof ProxyOptions)[]);
 
 /** @throws TypeError that names the option, what was expected and what was received. */
@@ -92,6 +96,10 @@ export function resolveOptions(options: ProxyOptions): ResolvedOptions {
     headersTimeout,
     requestTimeout: integer(options, 'requestTimeout', Math.max(120_000, headersTimeout), headersTimeout, MAX_DELAY),
     keepAliveTimeout: integer(options, 'keepAliveTimeout', 75_000, 1, MAX_DELAY),
+    maxHandshakesPerSecond: options.maxHandshakesPerSecond === undefined ? undefined
+      : numberOf('maxHandshakesPerSecond', options.maxHandshakesPerSecond, 0.001, 100_000),
+    maxQueuedHandshakes: integer(options, 'maxQueuedHandshakes', 1000, 0, 1_000_000),
+    handshakeQueueTimeout: integer(options, 'handshakeQueueTimeout', 5000, 1, MAX_DELAY),
     rebalance: rebalanceOf(options.rebalance),
     admin: adminOptionsOf(options.admin),
   };

@@ -1,4 +1,5 @@
 import { ownProcessMetrics } from './admin/lazy';
+import type { Admission } from './admission';
 import type { Bindings } from './bindings';
 import type { Forwarder } from './forwarder';
 import type { Hosts } from './hosts';
@@ -16,8 +17,13 @@ export class OwnProcess implements Operated {
   readonly #bindings: Bindings;
   readonly #forwarder: Forwarder;
   readonly #totals: Totals;
+  readonly #admission: Admission;
 
-  constructor(options: SessionsOptions, hosts: Hosts, bindings: Bindings, forwarder: Forwarder, totals: Totals) {
+  constructor(
+    options: SessionsOptions, hosts: Hosts, bindings: Bindings, forwarder: Forwarder, admission: Admission,
+    totals: Totals,
+  ) {
+    this.#admission = admission;
     this.#hosts = hosts;
     this.#bindings = bindings;
     this.#forwarder = forwarder;
@@ -32,7 +38,7 @@ export class OwnProcess implements Operated {
   totals(): Promise<Totals> {
     this.#forwarder.count();
     const hosts = Object.fromEntries(this.#hosts.all.map(({ name, totals }) => [name, totals]));
-    return Promise.resolve({ ...this.#totals, hosts });
+    return Promise.resolve({ ...this.#totals, queued: this.#admission.queued, hosts });
   }
 
   async processMetrics(): Promise<readonly ProcessMetrics[]> {

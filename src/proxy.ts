@@ -5,6 +5,7 @@ import type { ListenOptions } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import createDebug from 'debug';
 import { createAdminServer, type AdminServer } from './admin/lazy';
+import { Admission } from './admission';
 import { Bindings } from './bindings';
 import { toError } from './checks';
 import { discovering } from './discovery';
@@ -13,7 +14,7 @@ import { Forwarder, type Session } from './forwarder';
 import { HealthChecker, type HealthSource } from './health-checker';
 import type { HostOptions } from './host-options';
 import { Hosts } from './hosts';
-import { Operations, type Operated } from './operations';
+import { Operations } from './operations';
 import type {
   DrainOptions, EndOutcome, HostReport, RebalanceOptions, RebalanceStatus, SessionReport,
 } from './operator';
@@ -21,20 +22,13 @@ import { resolveOptions, type ResolvedOptions } from './options';
 import { OwnProcess } from './own-process';
 import { Pipelines } from './pipelines';
 import type { ProxyEvents } from './proxy-events';
+import type { ProxyInternals } from './proxy-internals';
 import type { ProxyOptions } from './proxy-options';
 import { Router } from './router';
 import { closeServer, createServer, takeOver } from './server';
 import { createTotals } from './totals';
 
 const debug = createDebug('socket.io-proxy:proxy');
-
-/** What parts a proxy is made of, for programs that run several as one. @internal */
-export interface ProxyInternals {
-  /** Makes what tells the proxy which hosts there are and are up, in the place of health checks and DNS of its own. */
-  healthSource?: (hosts: Hosts, options: ResolvedOptions) => HealthSource;
-  /** What is seen and done by those who operate it, where that is not this process alone. */
-  operated?: Operated;
-}
 
 /**
  * A proxy in front of several Socket.IO servers that sends every request of a session to the same one, without
@@ -50,6 +44,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   readonly #hosts: Hosts;
   readonly #bindings: Bindings;
   readonly #health: HealthSource;
+  readonly #admission: Admission;
   readonly #forwarder: Forwarder;
   readonly #operations: Operations;
   readonly #admin: AdminServer | undefined;
@@ -74,12 +69,13 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     const undiscovered = (error: Error): void => void this.emit('undiscovered', error);
     this.#health = internals.healthSource?.(this.#hosts, resolved) ??
       discovering(new HealthChecker(this.#hosts, resolved), this.#hosts, resolved, undiscovered);
-    const router = new Router(resolved, this.#hosts, this.#bindings);
+    this.#admission = new Admission(resolved);
+    const router = new Router(resolved, this.#hosts, this.#bindings, this.#admission);
     const onSession = (session: Session): void => void this.emit('session', session);
     this.#forwarder = new Forwarder(resolved, this.#hosts, this.#bindings, totals, onSession);
-    const operated = internals.operated ??
-      new OwnProcess(resolved, this.#hosts, this.#bindings, this.#forwarder, totals);
-    this.#operations = new Operations(this.#hosts, operated, resolved, this, () => this.#health.ready);
+    const own = new OwnProcess(resolved, this.#hosts, this.#bindings, this.#forwarder, this.#admission, totals);
+    internals.own?.(own);
+    this.#operations = new Operations(this.#hosts, internals.operated ?? own, resolved, this, () => this.#health.ready);
     const pipelines = new Pipelines({
       health: this.#health,
       router,
@@ -88,7 +84,8 @@ export class Proxy extends EventEmitter<ProxyEvents> {
       isClosing: () => this.#closing !== undefined,
       access: () => (this.listenerCount('access') > 0 ? (entry) => this.emit('access', entry) : undefined),
     });
-    this.#admin = resolved.admin && createAdminServer(this.#operations, resolved.admin);
+    this.#admin = resolved.admin &&
+      createAdminServer(this.#operations, resolved.admin, (address) => this.emit('operated', address));
     this.server = resolved.server ?? createServer(resolved);
     this.#release = takeOver(this.server, {
       owns: (url) => router.owns(url),
@@ -236,13 +233,12 @@ export class Proxy extends EventEmitter<ProxyEvents> {
    * @internal
    */
   async operate(): Promise<void> {
-    const address = await this.#admin?.listen();
-    if (address) this.emit('operated', address);
+    await this.#admin?.listen();
   }
 
-  /** Is as one that is closing, to those who operate it. @internal */
-  retire(): void {
-    this.#operations.close();
+  /** What those see and do who operate it. @internal */
+  get operations(): Operations {
+    return this.#operations;
   }
 
   #start(): void {
@@ -282,6 +278,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   async #close(): Promise<void> {
     debug('closing');
     this.#operations.close();
+    this.#admission.stop();
     const own = this.#options.server === undefined;
     const closed = own ? closeServer(this.server) : undefined;
     await this.#forwarder.drain();

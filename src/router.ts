@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Admission } from './admission';
 import type { Binding } from './binding';
 import type { Bindings } from './bindings';
 import { refusals, type Refusal } from './errors';
@@ -24,12 +25,15 @@ export class Router {
   readonly #refusesUnstored: boolean;
   readonly #hosts: Hosts;
   readonly #bindings: Bindings;
+  /** `undefined` where every handshake may go on. */
+  readonly #admission: Admission | undefined;
 
-  constructor({ path, onStoreFailure }: RouterOptions, hosts: Hosts, bindings: Bindings) {
+  constructor({ path, onStoreFailure }: RouterOptions, hosts: Hosts, bindings: Bindings, admission: Admission) {
     this.#path = path;
     this.#refusesUnstored = onStoreFailure === 'refuse';
     this.#hosts = hosts;
     this.#bindings = bindings;
+    this.#admission = admission.isLimited ? admission : undefined;
   }
 
   /** The request is on `path`: with its last slash or, as Engine.IO's `addTrailingSlash: false` has it, without. */
@@ -54,7 +58,16 @@ export class Router {
     return binding instanceof Promise ? this.#lookUp(sid, binding) : this.#follow(binding);
   }
 
-  #handshake(req: IncomingMessage, byPolling: boolean): Route | Refusal {
+  #handshake(req: IncomingMessage, byPolling: boolean): Route | Refusal | Promise<Route | Refusal> {
+    // A preflight opens no session, and where no host is there is nothing to wait for.
+    const admission = req.method === 'GET' && this.#hosts.open ? this.#admission : undefined;
+    const admitted = admission?.admit(req);
+    if (admitted instanceof Promise) return admitted.then((refusal) => refusal ?? this.#pick(req, byPolling));
+    return admitted ?? this.#pick(req, byPolling);
+  }
+
+  /** Hosts change while a handshake waits. */
+  #pick(req: IncomingMessage, byPolling: boolean): Route | Refusal {
     // A session that is opened by WebSocket needs no store: its requests are over with the handshake.
     if (byPolling && this.#refusesUnstored && this.#bindings.degraded) return refusals.storeFailed;
     const host = this.#hosts.pick(req);
@@ -64,7 +77,10 @@ export class Router {
   async #lookUp(sid: string, looking: Promise<Binding | undefined>): Promise<Route | Refusal> {
     try {
       const binding = await looking;
-      return binding ? this.#follow(binding) : refusals[this.#bindings.absence(sid)];
+      if (binding) return this.#follow(binding);
+      const absence = this.#bindings.absence(sid);
+      // It may be one of those that DNS will name.
+      return absence === 'host_gone' && this.#hosts.undiscovered ? refusals.noHost : refusals[absence];
     } catch {
       return refusals.storeFailed;
     }

@@ -244,10 +244,10 @@ it('asks at once where a host is looked for, though the TTL is not over, but not
   const { server, hosts, discovery } = await discover(addresses(['127.0.0.1'], 60), { pauses });
   await discovery.start();
   server.zone = { [NAME]: addresses(['127.0.0.1', '127.0.0.2'], 60) };
-  await hosts.seek();
+  await hosts.seek('127.0.0.2:3000');
   expect(namesOf(hosts)).toEqual(['127.0.0.1:3000']);
   await until('a host more', async () => {
-    await Promise.all([hosts.seek(), hosts.seek()]);
+    await Promise.all([hosts.seek('127.0.0.2:3000'), hosts.seek('127.0.0.2:3000')]);
     return hosts.all.length === 2;
   });
   expect(server.queries).toHaveLength(2);
@@ -262,7 +262,7 @@ it('does not ask sooner for a host that is looked for while DNS fails', async ()
   // The next comes after 1600 ms.
   const { at } = server.queries[3] ?? { at: NaN };
   await until('a pause', () => performance.now() - at > 250);
-  await hosts.seek();
+  await hosts.seek('127.0.0.2:3000');
   expect(server.queries).toHaveLength(4);
 });
 

@@ -1,5 +1,6 @@
 /* eslint-disable @typescript-eslint/no-require-imports --
    Most proxies need none of this, and loading it takes as long as all else. An `import()` would be a promise. */
+import type { AddressInfo } from 'node:net';
 import type { Operator } from '../operator';
 import type { ResolvedAdminOptions } from './options';
 import type * as processMetrics from './process-metrics';
@@ -7,9 +8,12 @@ import type * as server from './server';
 
 export type AdminServer = server.AdminServer;
 
-export function createAdminServer(operator: Operator, options: ResolvedAdminOptions): AdminServer {
+/** @param listening is called once it listens. */
+export function createAdminServer(
+  operator: Operator, options: ResolvedAdminOptions, listening: (address: AddressInfo) => void,
+): AdminServer {
   const { AdminServer } = require('./server') as typeof server;
-  return new AdminServer(operator, options);
+  return new AdminServer(operator, options, listening);
 }
 
 export function ownProcessMetrics(): Promise<object[]> {

@@ -44,10 +44,13 @@ export class AdminServer {
   readonly #streams: Streams;
   readonly #routes: Routes;
   readonly #server: Server;
-  #settled: Promise<void> = Promise.resolve();
+  readonly #onListening: (address: AddressInfo) => void;
+  #listening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(operator: Operator, options: ResolvedAdminOptions) {
+  /** @param listening is called once it listens. */
+  constructor(operator: Operator, options: ResolvedAdminOptions, listening: (address: AddressInfo) => void) {
+    this.#onListening = listening;
     this.#options = options;
     this.#guard = new Guard(options);
     this.#streams = new Streams(operator);
@@ -62,11 +65,9 @@ export class AdminServer {
     void ownProcessMetrics();
   }
 
-  /** Rejects with the server's error where it can't. */
-  listen(): Promise<AddressInfo> {
-    const listening = this.#listen();
-    this.#settled = listening.then(() => {}, () => {});
-    return listening;
+  /** Rejects with the server's error where it can't. A second call joins the first. */
+  listen(): Promise<void> {
+    return this.#listening ??= this.#listen();
   }
 
   /** Ends streams, lets answers that are under way leave, and ends what is left. A second call joins the first. */
@@ -75,20 +76,20 @@ export class AdminServer {
     return this.#closing;
   }
 
-  async #listen(): Promise<AddressInfo> {
+  async #listen(): Promise<void> {
     const { port, bind } = this.#options;
     this.#server.listen(port, bind);
     await once(this.#server, 'listening');
     this.#server.on('error', (error) => debug('the admin server has failed: %o', error));
     const address = this.#server.address();
     if (address === null || typeof address === 'string') throw new Error('the admin server does not listen on a port');
-    return address;
+    this.#onListening(address);
   }
 
   async #close(): Promise<void> {
     this.#streams.close();
     // One that looks its address up comes to listen even where it is closed meanwhile.
-    await this.#settled;
+    await this.#listening?.catch(() => {});
     const callOff = startDeadline(CLOSE_TIMEOUT, () => this.#server.closeAllConnections());
     await closeServer(this.#server);
     callOff();

@@ -6,7 +6,7 @@ import type { Answer, Questions, Topic } from './questions';
 
 /** A worker, as one that can be asked. */
 export interface Asked {
-  /** The place that it has taken, from 1: another has it when this one is gone. */
+  /** The place that it has taken, from 1: another has it when this one is gone, or about to go. */
   readonly number: number;
   readonly serves: boolean;
   /** Resolves with `undefined` where it does not answer, or can't. */
@@ -70,7 +70,7 @@ export class AllWorkers implements Operated, SessionSource {
   async processMetrics(): Promise<readonly ProcessMetrics[]> {
     const [own, ...others] = await Promise.all([
       this.#ownMetrics(),
-      ...this.#serving.map(async (worker) => {
+      ...this.#workers().map(async (worker) => {
         const metrics = await worker.ask('metrics', {});
         return metrics ? [{ worker: String(worker.number), metrics }] : [];
       }),
@@ -111,7 +111,7 @@ export class AllWorkers implements Operated, SessionSource {
 
   /** Several may know it: whoever carries it knows most. */
   async #findIn(sid: string): Promise<{ report: SessionReport | Absence; worker: Asked }> {
-    const found = await Promise.all(this.#serving.map(async (worker) => ({
+    const found = await Promise.all(this.#workers().map(async (worker) => ({
       worker, report: await worker.ask('find', { sid }),
     })));
     const best = found.flatMap(({ worker, report }) => (report === undefined ? [] : [{ worker, report }]))
@@ -124,14 +124,14 @@ export class AllWorkers implements Operated, SessionSource {
 
   /** One of those that know sessions of a host, as likely as it knows many. */
   #someOn(host: string): Asked | undefined {
-    const workers = this.#serving;
+    const workers = this.#workers();
     let at = Math.random() * workers.reduce((sum, worker) => sum + worker.sessionsOn(host), 0);
     return workers.find((worker) => (at -= worker.sessionsOn(host)) < 0);
   }
 
   /** The others need not find out by themselves. */
   #forget(sids: readonly string[], by: Asked): void {
-    for (const worker of this.#serving) {
+    for (const worker of this.#workers()) {
       if (worker !== by) for (const sid of sids) void worker.ask('forget', { sid });
     }
   }

@@ -74,6 +74,19 @@ function urlOf({ address, port }: AddressInfo, tls: boolean): string {
   return `http${tls ? 's' : ''}://${address.includes(':') ? `[${address}]` : address}:${port}`;
 }
 
+/** Writes a line when the admin server listens. */
+export function logAdmin(proxy: Proxy, log: Log): void {
+  proxy.on('operated', (address) => {
+    const url = urlOf(address, false);
+    log.info('admin', `the admin server is ${url}`, { url });
+  });
+}
+
+/** Why the admin server cannot listen. */
+export function adminError(error: Error, { resolved: { admin } }: Settings): string {
+  return `the admin server cannot listen on port ${admin?.port} of ${admin?.bind}: ${describe(error)}`;
+}
+
 /** Why it cannot listen. */
 export function listeningError(error: Error, { bind, port }: Settings): string {
   const place = `port ${port}${bind === undefined ? '' : ` of ${bind}`}`;

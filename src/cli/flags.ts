@@ -1,13 +1,13 @@
 import type { ProxyOptions } from '../proxy-options';
 
-/** What a flag's text means. `file`: a path, whose content is the value. */
-export type FlagType = 'hosts' | 'text' | 'integer' | 'boolean' | 'choice' | 'file';
+/** What a flag's text means. `list`: with commas. `file`: a path, whose content is the value. */
+export type FlagType = 'hosts' | 'list' | 'text' | 'integer' | 'number' | 'boolean' | 'choice' | 'file';
 
 /** A flag of the command. Its names in the environment and in the file follow from its own. */
 export interface Flag {
   /** Without the dashes before it. */
   readonly name: string;
-  readonly group: 'Hosts' | 'Listening' | 'Store' | 'Requests' | 'Command';
+  readonly group: 'Hosts' | 'Listening' | 'Store' | 'Requests' | 'Operating' | 'Command';
   readonly type: FlagType;
   /** What stands for its value in the help: a unit, where it has one. */
   readonly unit: string;
@@ -22,8 +22,8 @@ export interface Flag {
   readonly choices?: readonly string[];
   /** What it does in the form `--no-…`, where that is the one to be given. */
   readonly negated?: string;
-  /** The library's option that it sets, as it is. */
-  readonly option?: keyof ProxyOptions | 'balance' | 'slowStart' | 'discover';
+  /** The library's option that it sets, as it is; `a.b` is `b` of the object `a`. */
+  readonly option?: keyof ProxyOptions | `${'admin' | 'rebalance'}.${string}`;
   /** Its value may hold a password, and is never shown. */
   readonly secret?: true;
   /** Where it may stand; everywhere, unless it says otherwise. */
@@ -110,8 +110,24 @@ export const FLAGS: readonly Flag[] = [
       { ...yes('Adds no X-Forwarded-For, -Proto, -Host and -Port'), option: 'xfwd' }],
     ['trust-proxy', 'Believes X-Forwarded-*, Forwarded and X-Real-IP that come in',
       { ...no, option: 'trustProxy' }],
+    ['max-handshakes-per-second', 'New sessions that are let through a second; others wait in turn',
+      { type: 'number', unit: 'n', min: 0.001, max: 100_000, option: 'maxHandshakesPerSecond' }],
+    ['max-queued-handshakes', 'How many may wait', { ...count(0, 1_000_000, 1000), option: 'maxQueuedHandshakes' }],
+    ['handshake-queue-timeout', 'How long one may wait', { ...ms(1, 5000), option: 'handshakeQueueTimeout' }],
     ['change-origin', 'Sends a host its own name in Host',
       { ...yes("Sends a host the client's Host"), option: 'changeOrigin' }],
+  ]),
+  ...group('Operating', [
+    ['admin-port', 'The port of the admin server: metrics, an API and a dashboard; there is none without it',
+      { type: 'integer', unit: 'n', min: 0, max: 65_535, option: 'admin.port' }],
+    ['admin-bind', 'The address that it listens on; another than this machine\'s own needs a token',
+      { ...text('address', '127.0.0.1'), option: 'admin.bind' }],
+    ['admin-token', 'What its users have to bring along: at least 16 characters',
+      { ...text('text'), secret: true, option: 'admin.token' }],
+    ['admin-hosts', 'Names that it is reached by, with commas between them, beside addresses and localhost',
+      { type: 'list', unit: 'list', option: 'admin.allowedHosts' }],
+    ['rebalance-per-minute', 'Moves sessions to hosts that have come, so many a minute',
+      { type: 'number', unit: 'n', min: 0.01, max: 600_000, option: 'rebalance.perMinute' }],
   ]),
   ...group('Command', [
     ['workers', 'How many processes serve; more than one need Redis',

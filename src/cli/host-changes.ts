@@ -1,83 +1,69 @@
-import type { DownReason } from '../host';
-import type { HostOptions } from '../host-options';
+import type { Host } from '../host';
+import type { Hosts } from '../hosts';
+import { Leaving } from '../leaving';
 import type { Proxy } from '../proxy';
 import { describe, type Log } from './log';
 
-/** A host as it stands in the option `hosts`. */
-export type Entry = string | HostOptions;
-
-/** How often hosts that are leaving are looked at. */
-const INTERVAL = 500;
-
-/** Nothing listens there any more: whatever sessions other proxies may have on it are lost. */
-const GONE = new Set<DownReason | undefined>(['refused', 'unreachable']);
+/** What became of a change: the names of hosts. */
+export interface Changed {
+  readonly added: string[];
+  readonly draining: string[];
+}
 
 /** Changes the hosts of a proxy that runs, and loses no session with it. */
 export class HostChanges {
   readonly #proxy: Proxy;
-  readonly #shared: boolean;
+  readonly #hosts: Hosts;
+  readonly #leaving: Leaving;
   readonly #log: Log;
-  readonly #leaving = new Set<string>();
-  #timer: NodeJS.Timeout | undefined;
 
-  /** @param shared whether other proxies may have sessions that this one does not know of. */
-  constructor(proxy: Proxy, shared: boolean, log: Log) {
+  constructor(proxy: Proxy, hosts: Hosts, keyExpiry: number, log: Log) {
     this.#proxy = proxy;
-    this.#shared = shared;
+    this.#hosts = hosts;
+    this.#leaving = new Leaving(hosts, keyExpiry);
     this.#log = log;
   }
 
-  /** Adds what is new, drains what has vanished, and returns the names of both. */
-  apply(before: readonly Entry[], after: readonly Entry[]): { added: string[]; draining: string[] } {
-    const [old, wanted] = [weightsOf(before), weightsOf(after)];
-    const draining = [...old.keys()].filter((host) => !wanted.has(host) && this.#try(() => this.#drain(host)));
-    const added = [...wanted].filter(([host, weight]) => {
-      if (old.has(host)) {
-        if (old.get(host) !== weight) this.#try(() => this.#proxy.setWeight(host, weight));
-        return false;
-      }
-      return this.#try(() => this.#add(host, weight));
-    }).map(([host]) => host);
-    return { added, draining };
+  /** Adds what is new, and lets what has vanished leave. */
+  apply(before: readonly Host[], after: readonly Host[]): Changed {
+    const vanished = before.filter((host) => !twinOf(host, after));
+    const names = vanished.map((host) => this.#nameOf(host));
+    const draining = names.filter((name) => this.#try(() => this.#leaving.drop(name)));
+    const added = after.filter((host) => {
+      const old = twinOf(host, before);
+      if (!old) return this.#try(() => this.#add(host));
+      if (old.weight !== host.weight) this.#try(() => this.#proxy.setWeight(this.#nameOf(host), host.weight));
+      return false;
+    });
+    this.#tellOfSpelling(after);
+    return { added: added.map((host) => this.#nameOf(host)), draining };
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#leaving.stop();
   }
 
-  #add(host: string, weight: number): void {
-    if (!this.#leaving.delete(host)) {
-      this.#proxy.addHost(host, { weight });
-      return;
+  #add(host: Host): void {
+    const name = this.#nameOf(host);
+    if (this.#leaving.restore(name)) this.#proxy.setWeight(name, host.weight);
+    else this.#proxy.addHost(name, { weight: host.weight });
+  }
+
+  /** As it is spelled here, by which its sessions are bound. */
+  #nameOf(host: Host): string {
+    return (twinOf(host, this.#hosts.all) ?? host).name;
+  }
+
+  #tellOfSpelling(after: readonly Host[]): void {
+    for (const host of after) {
+      const name = this.#nameOf(host);
+      if (name === host.name) continue;
+      const message = `only a restart spells ${name} as ${host.name}, by which new sessions would be bound`;
+      this.#log.warn('restart-needed', message, { flags: ['hosts'] });
     }
-    this.#proxy.undrainHost(host);
-    this.#proxy.setWeight(host, weight);
   }
 
-  #drain(host: string): void {
-    this.#proxy.drainHost(host);
-    this.#leaving.add(host);
-    this.#timer ??= setInterval(() => this.#removeThoseThatMayGo(), INTERVAL).unref();
-  }
-
-  /**
-   * One that other proxies use too is only removed when it is gone: till then a session of theirs, of which nothing
-   * is known here, might come through this proxy and be answered as unknown.
-   */
-  #removeThoseThatMayGo(): void {
-    for (const { host, state, downReason, sessions, tunnels, requests } of this.#proxy.hosts) {
-      if (!this.#leaving.has(host) || tunnels > 0 || requests > 0) continue;
-      const isGone = state === 'down' && GONE.has(downReason);
-      if (!isGone && (this.#shared || sessions > 0)) continue;
-      this.#leaving.delete(host);
-      this.#try(() => this.#proxy.removeHost(host));
-    }
-    if (this.#leaving.size > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-  }
-
-  /** A host that is spelled in two ways, or that was removed by discovery meanwhile, is no reason to end. */
+  /** A host that an operator has added or removed meanwhile is no reason to end. */
   #try(change: () => void): boolean {
     try {
       change();
@@ -90,6 +76,7 @@ export class HostChanges {
   }
 }
 
-function weightsOf(entries: readonly Entry[]): Map<string, number> {
-  return new Map(entries.map((entry) => (typeof entry === 'string' ? [entry, 1] : [entry.host, entry.weight ?? 1])));
+/** The same server, however it is spelled. */
+function twinOf(host: Host, hosts: readonly Host[]): Host | undefined {
+  return hosts.find(({ url }) => url.origin === host.url.origin);
 }

@@ -2,20 +2,23 @@ import { discovering } from '../discovery';
 import { HealthChecker, type HealthSource } from '../health-checker';
 import type { DownReason, HostStatus } from '../host';
 import type { Hosts } from '../hosts';
+import type { Operated } from '../operations';
 import type { ResolvedOptions } from '../options';
 import { Proxy } from '../proxy';
 import { MemoryStore } from '../session-store';
-import type { HostEntry, HostLoad } from './messages';
+import type { HostEntry, HostList, HostLoad } from './messages';
 import type { Settings } from './settings';
 
 /** The hosts of all workers: checked and discovered here, while what is under way on them is in the workers. */
 export class HostTable {
   /** It never listens: its hosts are meant, and what it tells of them. */
   readonly proxy: Proxy;
-  readonly #hosts: Hosts;
+  readonly hosts: Hosts;
   readonly #health: HealthSource;
+  #version = 0;
+  #lastList = '';
 
-  constructor({ options }: Settings) {
+  constructor({ options }: Settings, operated: Operated) {
     let parts: { hosts: Hosts; health: HealthSource } | undefined;
     const healthSource = (hosts: Hosts, resolved: ResolvedOptions): HealthSource => {
       const undiscovered = (error: Error): void => void this.proxy.emit('undiscovered', error);
@@ -23,10 +26,14 @@ export class HostTable {
       parts = { hosts, health };
       return health;
     };
-    this.proxy = new Proxy({ ...options, store: new MemoryStore() }, { healthSource });
+    this.proxy = new Proxy({ ...options, store: new MemoryStore() }, { healthSource, operated });
     if (!parts) throw new Error('a proxy has taken no health source');
-    this.#hosts = parts.hosts;
+    this.hosts = parts.hosts;
     this.#health = parts.health;
+    // It may have got a session of which nothing was told yet.
+    this.hosts.on('draining', (host) => {
+      host.uncertain = true;
+    });
   }
 
   /** Resolves after the first round: within `checkTimeout`, and 5 s more where DNS is silent. */
@@ -34,37 +41,51 @@ export class HostTable {
     return this.#health.start();
   }
 
-  stop(): void {
-    this.#health.stop();
+  /** Ends what checks and shows them. */
+  stop(): Promise<void> {
+    return this.proxy.close();
   }
 
-  get entries(): HostEntry[] {
-    return this.proxy.hosts.map(({ host, state, downReason, draining, weight }) =>
+  /** As it is now: one of a higher version where anything has changed. */
+  get list(): HostList {
+    const { undiscovered, levelling } = this.hosts;
+    const entries = this.proxy.hosts.map(({ host, state, downReason, draining, weight }): HostEntry =>
       ({ host, state, downReason, draining, weight }));
+    const text = JSON.stringify([undiscovered, levelling, entries]);
+    if (text !== this.#lastList) this.#version += 1;
+    this.#lastList = text;
+    return { entries, version: this.#version, undiscovered, levelling };
   }
 
   /** Takes in that a worker could not reach a host; the next checks tell whether others can. */
   unreached(name: string, reason: DownReason): void {
-    const host = this.#hosts.get(name);
+    const host = this.hosts.get(name);
     const code = reason === 'refused' ? 'ECONNREFUSED' : 'EHOSTUNREACH';
-    if (host?.up) this.#hosts.unreached(host, Object.assign(new Error(code), { code }), 0);
+    if (host?.up) this.hosts.unreached(host, Object.assign(new Error(code), { code }), 0);
   }
 
-  /** Takes in what is under way in all workers. */
-  count(loads: readonly HostLoad[]): void {
-    for (const host of this.#hosts.all) {
+  /**
+   * Takes in what is under way in all workers.
+   *
+   * @param version of the list that all of them have followed: no host that drains by it has got a session since.
+   */
+  count(loads: readonly HostLoad[], version: number): void {
+    const isCertain = version >= this.list.version;
+    for (const host of this.hosts.all) {
       const own = loads.filter(({ host: name }) => name === host.name);
-      const sum = (count: keyof Pick<HostStatus, 'sessions' | 'tunnels' | 'requests'>): number =>
+      const sum = (count: keyof Pick<HostStatus, 'sessions' | 'tunnels' | 'requests' | 'polls'>): number =>
         own.reduce((total, load) => total + load[count], 0);
       host.sessions = sum('sessions');
       host.tunnels = sum('tunnels');
       host.requests = sum('requests');
-      this.#hosts.settle(host);
+      host.polls = sum('polls');
+      if (isCertain) host.uncertain = false;
+      this.hosts.settle(host);
     }
   }
 
   /** Takes in that hosts have answered a worker, and so are at most busy. */
   answered(load: readonly HostLoad[]): void {
-    for (const { host, answered } of load) if (answered) this.#hosts.get(host)?.answered();
+    for (const { host, answered } of load) if (answered) this.hosts.get(host)?.answered();
   }
 }

@@ -1,7 +1,12 @@
 import type { Server, ServerOptions } from 'node:http';
 import https, { type Server as HttpsServer } from 'node:https';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Proxy, type ProxyInternals } from '../proxy';
+import { discovering } from '../discovery';
+import { HealthChecker, type HealthSource } from '../health-checker';
+import type { Hosts } from '../hosts';
+import type { ResolvedOptions } from '../options';
+import { Proxy } from '../proxy';
+import type { ProxyInternals } from '../proxy-internals';
 import { MemoryStore } from '../session-store';
 import { AccessLog } from './access-log';
 import type { Log } from './log';
@@ -13,11 +18,16 @@ const LIMITS = new Set(['maxHeaderSize', 'headersTimeout', 'requestTimeout', 'ke
 /** One proxy as the command runs it: its store, and its server where that speaks TLS. */
 export class Instance {
   readonly proxy: Proxy;
+  /** Those of the proxy. */
+  readonly hosts: Hosts;
   readonly #tlsServer: HttpsServer | undefined;
   readonly #accessLog: AccessLog | undefined;
 
-  private constructor(proxy: Proxy, tlsServer: HttpsServer | undefined, accessLog: AccessLog | undefined) {
+  private constructor(
+    proxy: Proxy, hosts: Hosts, tlsServer: HttpsServer | undefined, accessLog: AccessLog | undefined,
+  ) {
     this.proxy = proxy;
+    this.hosts = hosts;
     this.#tlsServer = tlsServer;
     this.#accessLog = accessLog;
     if (accessLog) proxy.on('access', accessLog.write);
@@ -33,8 +43,16 @@ export class Instance {
     const store = redisClient ? { redisClient } : { store: new MemoryStore() };
     const tlsServer = tls && createTlsServer(settings, tls);
     const own = tlsServer ? { ...withoutLimits(options), server: tlsServer } : options;
-    const proxy = new Proxy({ ...own, ...store }, internals);
-    return new Instance(proxy, tlsServer, accessLog && new AccessLog(accessLog, log));
+    let parts: { hosts: Hosts } | undefined;
+    const healthSource = (hosts: Hosts, resolved: ResolvedOptions): HealthSource => {
+      parts = { hosts };
+      const undiscovered = (error: Error): void => void proxy.emit('undiscovered', error);
+      return internals.healthSource?.(hosts, resolved) ??
+        discovering(new HealthChecker(hosts, resolved), hosts, resolved, undiscovered);
+    };
+    const proxy = new Proxy({ ...own, ...store }, { ...internals, healthSource });
+    if (!parts) throw new Error('a proxy has taken no health source');
+    return new Instance(proxy, parts.hosts, tlsServer, accessLog && new AccessLog(accessLog, log));
   }
 
   get server(): Server | HttpsServer {

@@ -2,12 +2,19 @@ import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { startDeadline } from '../deadline';
+import type { Asked } from './all-workers';
 import type { HostLoad, ToPrimary, ToWorker } from './messages';
+import {
+  ANSWER_TIMEOUT, QUICK_ANSWER_TIMEOUT, type Answer, type Question, type Questions, type Topic,
+} from './questions';
 
 /** How long a worker may take until it listens, in ms. */
 const START_TIMEOUT = 30_000;
 /** How long a worker may take to end beyond its drain, in ms. */
 const END_TIMEOUT = 5000;
+
+/** What a worker is told first. */
+export type Start = Extract<ToWorker, { type: 'start' }>;
 
 /** How a worker has ended. */
 export interface Ending {
@@ -17,25 +24,33 @@ export interface Ending {
 }
 
 /** One worker process, as the primary sees it. */
-export class Member {
+export class Member implements Asked {
+  readonly number: number;
   /** Resolves when it listens, and with `undefined` when it ends before. */
   readonly listening: Promise<AddressInfo | undefined>;
   readonly ended: Promise<Ending>;
   /** Of the last that it has told. */
   load: readonly HostLoad[] = [];
+  /** Of the list of hosts that it has followed; where it has none yet, it will begin with the latest. */
+  version = Infinity;
+  /** Where it listens; `undefined` while it does not. */
+  address: AddressInfo | undefined;
   /** With what its store fails. */
   storeError: string | undefined;
   /** Why it cannot listen. */
   failure: string | undefined;
   closing = false;
   readonly #worker: Worker;
-  readonly #start: () => ToWorker;
+  readonly #start: () => Start;
+  readonly #asked = new Map<number, (answer: unknown) => void>();
+  #questions = 0;
 
   /**
    * @param start what it is to be told first.
    * @param take is given whatever it tells.
    */
-  constructor(start: () => ToWorker, take: (message: ToPrimary) => void) {
+  constructor(number: number, start: () => Start, take: (message: ToPrimary, member: Member) => void) {
+    this.number = number;
     const since = performance.now();
     const worker = this.#worker = cluster.fork();
     this.#start = start;
@@ -54,12 +69,13 @@ export class Member {
         resolve(address);
       };
       void this.ended.then(() => {
-        if (!this.closing) closeLastConnection();
+        for (const answer of this.#asked.values()) answer(undefined);
+        closeLastConnection();
         settle(undefined);
       });
       worker.on('message', (message: ToPrimary) => {
         this.#take(message, settle);
-        take(message);
+        take(message, this);
       });
     });
   }
@@ -72,9 +88,34 @@ export class Member {
     if (this.#worker.isConnected()) this.#worker.send(message, undefined, () => {});
   }
 
+  get serves(): boolean {
+    return this.address !== undefined;
+  }
+
+  sessionsOn(name: string): number {
+    return this.load.find(({ host }) => host === name)?.sessions ?? 0;
+  }
+
+  ask<T extends Topic>(about: T, question: Questions[T]['question']): Promise<Answer<T> | undefined> {
+    const id = this.#questions += 1;
+    return new Promise((resolve) => {
+      const settle = (answer: unknown): void => {
+        callOff();
+        this.#asked.delete(id);
+        // A worker answers what it was asked.
+        resolve(answer as Answer<T> | undefined);
+      };
+      const isQuick = about === 'totals' || about === 'metrics';
+      const callOff = startDeadline(isQuick ? QUICK_ANSWER_TIMEOUT : ANSWER_TIMEOUT, () => settle(undefined));
+      this.#asked.set(id, settle);
+      this.tell({ type: 'ask', id, question: { about, ...question } as Question });
+    });
+  }
+
   /** Drains it, and resolves when it has ended: at the latest some seconds after `drainTimeout`. */
   async close(replaced: boolean, drainTimeout: number): Promise<void> {
     this.closing = true;
+    this.address = undefined;
     this.tell({ type: 'close', replaced });
     const callOff = startDeadline(drainTimeout + END_TIMEOUT, () => this.kill());
     await this.ended;
@@ -86,33 +127,50 @@ export class Member {
   }
 
   #take(message: ToPrimary, settle: (address: AddressInfo) => void): void {
-    // One that is closed before it is told anything has been told to close, or is told now.
-    if (message.type === 'here') this.tell(this.closing ? { type: 'close', replaced: false } : this.#start());
-    else if (message.type === 'listening') settle(message.address);
+    if (message.type === 'here') this.#begin();
+    else if (message.type === 'listening') settle(this.address = message.address);
+    // Node has taken in by now that no connection is to be sent there.
+    else if (message.type === 'retiring') this.tell({ type: 'retired' });
     else if (message.type === 'failed') this.failure = message.reason;
     else if (message.type === 'store') this.storeError = message.error;
-    else if (message.type === 'load') this.load = message.hosts;
+    else if (message.type === 'answer') this.#asked.get(message.id)?.(message.answer);
+    else if (message.type === 'load') [this.load, this.version] = [message.hosts, message.version];
+  }
+
+  #begin(): void {
+    if (this.closing) {
+      // It may have been told so before it listened for it.
+      this.tell({ type: 'close', replaced: false });
+      return;
+    }
+    const start = this.#start();
+    this.version = start.hosts.version;
+    this.tell(start);
   }
 }
 
 /**
- * Node hands a worker one connection at a time, and waits with closing its own end until the worker has taken it. If
- * that dies before, the client would wait for ever.
+ * Node hands a worker one connection at a time, and waits with closing its own end until the worker has taken it, or
+ * has left it to another. If that dies before, the client would wait for ever.
  *
- * @returns a function that closes the last one's own end, which does nothing where it is closed.
+ * @returns a function that closes the end of one that is on its way.
  */
 function followConnections({ process: child }: Worker): () => void {
-  let last: unknown;
+  let underway: unknown;
   const send: unknown = Reflect.get(child, 'send');
   if (typeof send !== 'function') return () => {};
   Object.defineProperty(child, 'send', {
     value: (...args: unknown[]): unknown => {
-      last = args[1] ?? last;
+      underway = args[1] ?? underway;
       return Reflect.apply(send, child, args);
     },
   });
+  // Before Node's own listener, which sends the next one at once.
+  child.prependListener('internalMessage', (message: unknown) => {
+    if (Reflect.get(Object(message), 'ack') !== undefined) underway = undefined;
+  });
   return () => {
-    const close: unknown = Reflect.get(Object(last), 'close');
-    if (typeof close === 'function') Reflect.apply(close, last, []);
+    const close: unknown = Reflect.get(Object(underway), 'close');
+    if (typeof close === 'function') Reflect.apply(close, underway, []);
   };
 }

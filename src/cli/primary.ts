@@ -1,7 +1,11 @@
 import type { AddressInfo } from 'node:net';
-import { logDegraded, logHosts, logReady, logRecovered } from './events';
+import { ownProcessMetrics } from '../admin/lazy';
+import { toError } from '../checks';
+import { AllWorkers } from './all-workers';
+import { adminError, logAdmin, logDegraded, logHosts, logReady, logRecovered } from './events';
 import { HostTable } from './host-table';
-import { LOAD_INTERVAL, type PlainSettings, type ToPrimary, type ToWorker } from './messages';
+import type { Member, Start } from './member';
+import { LOAD_INTERVAL, type PlainSettings, type ToPrimary } from './messages';
 import { Reload } from './reload';
 import type { Context } from './run';
 import type { Settings, TlsPair } from './settings';
@@ -18,11 +22,12 @@ export function runWorkers(settings: Settings, context: Context): Promise<number
 class Primary {
   readonly #settings: Settings;
   readonly #context: Context;
+  readonly #all: AllWorkers;
   readonly #table: HostTable;
   readonly #workers: Workers;
   readonly #reload: Reload;
   #tls: TlsPair | undefined;
-  #lastHosts = '';
+  #lastVersion = 0;
   #degraded = false;
   #requests = 0;
   #closing = false;
@@ -31,27 +36,45 @@ class Primary {
     this.#settings = settings;
     this.#context = context;
     this.#tls = settings.tls;
-    this.#table = new HostTable(settings);
+    this.#all = new AllWorkers(
+      () => Array.from(this.#workers.members),
+      () => this.#degraded,
+      async () => [{ worker: 'primary', metrics: await ownProcessMetrics() }],
+    );
+    this.#table = new HostTable(settings, this.#all);
     this.#workers = new Workers({
       count: settings.workers,
       drainTimeout: settings.resolved.drainTimeout,
       log: context.log,
-      start: () => this.#start(),
-      take: (message) => this.#take(message),
-      gone: () => this.#count(),
+      port: settings.port,
+      start: (port) => this.#start(port),
+      take: (message, member) => this.#take(message, member),
+      gone: (member) => {
+        this.#all.gone(member);
+        this.#count();
+      },
     });
     const setTls = (pair: TlsPair): void => this.#workers.tell({ type: 'tls', pair: this.#tls = pair });
-    this.#reload = new Reload({ proxy: this.#table.proxy, setTls }, settings, context.log);
+    this.#reload = new Reload({ proxy: this.#table.proxy, hosts: this.#table.hosts, setTls }, settings, context.log);
   }
 
   async run(): Promise<number> {
     const { log } = this.#context;
     const { proxy } = this.#table;
     logHosts(proxy, log);
-    for (const event of ['up', 'down', 'added', 'removed'] as const) proxy.on(event, () => this.#tellHosts());
+    for (const event of ['up', 'down', 'added', 'removed', 'draining', 'undrained'] as const) {
+      proxy.on(event, () => this.#tellHosts());
+    }
+    logAdmin(proxy, log);
+    try {
+      await proxy.operate();
+    } catch (error) {
+      this.#context.fail(adminError(toError(error), this.#settings));
+      return 1;
+    }
     const closed = this.#onSignals();
     await this.#table.start();
-    // Discovery drains without an event.
+    // No event tells of a weight.
     setInterval(() => this.#tellHosts(), LOAD_INTERVAL).unref();
     return Promise.race([closed, this.#serve(closed)]);
   }
@@ -98,22 +121,25 @@ class Primary {
 
   async #close(): Promise<void> {
     this.#closing = true;
+    this.#table.proxy.operations.close();
     this.#reload.stop();
     await this.#workers.close();
-    this.#table.stop();
+    await this.#table.stop();
   }
 
-  #start(): ToWorker {
+  #start(port: number): Start {
     // An object of the class `Host` would arrive as another.
-    const settings: PlainSettings & { resolved?: unknown } = { ...this.#settings, tls: this.#tls };
+    const settings: PlainSettings & { resolved?: unknown } = { ...this.#settings, port, tls: this.#tls };
     delete settings.resolved;
-    return { type: 'start', settings, hosts: this.#table.entries };
+    return { type: 'start', settings, hosts: this.#table.list };
   }
 
-  #take(message: ToPrimary): void {
+  #take(message: ToPrimary, member: Member): void {
     const { log } = this.#context;
     if (message.type === 'unreached') this.#table.unreached(message.host, message.reason);
     else if (message.type === 'store') this.#tellStore();
+    else if (message.type === 'seek') void this.#seek(message.host, member);
+    else if (message.type === 'totals') this.#all.counted(member, message.totals);
     else if (message.type === 'warn') log.warn(message.event, message.message, message.fields);
     else if (message.type === 'error') {
       log.error('error', `the server of a worker has failed: ${message.error}`, { error: message.error });
@@ -125,7 +151,9 @@ class Primary {
   }
 
   #count(): void {
-    this.#table.count(Array.from(this.#workers.members, ({ load }) => load).flat());
+    const members = Array.from(this.#workers.members);
+    const loads = members.flatMap(({ load }) => load);
+    this.#table.count(loads, Math.min(...members.map(({ version }) => version)));
     this.#tellStore();
   }
 
@@ -134,16 +162,29 @@ class Primary {
     const error = Array.from(this.#workers.members).find(({ storeError }) => storeError !== undefined)?.storeError;
     if (this.#degraded === (error !== undefined) || this.#closing) return;
     this.#degraded = error !== undefined;
-    if (error !== undefined) logDegraded(error, this.#context.log);
-    else logRecovered(this.#context.log);
+    if (error !== undefined) {
+      logDegraded(error, this.#context.log);
+      this.#table.proxy.emit('degraded', new Error(error));
+    } else {
+      logRecovered(this.#context.log);
+      this.#table.proxy.emit('recovered');
+    }
   }
 
   #tellHosts(): void {
-    const hosts = this.#table.entries;
-    const text = JSON.stringify(hosts);
-    if (text === this.#lastHosts) return;
-    this.#lastHosts = text;
+    const hosts = this.#table.list;
+    if (hosts.version === this.#lastVersion) return;
+    this.#lastVersion = hosts.version;
     this.#workers.tell({ type: 'hosts', hosts });
+    // Where there is no worker to say so, nothing is under way.
+    this.#count();
+  }
+
+  /** A worker's session is bound to a host that it does not know. */
+  async #seek(host: string, member: Member): Promise<void> {
+    await this.#table.hosts.seek(host);
+    this.#tellHosts();
+    member.tell({ type: 'sought', host });
   }
 
   get #watched(): { hosts: HostTable['proxy']['hosts']; requests: number } {

@@ -1,3 +1,4 @@
+import type { Hosts } from '../hosts';
 import type { Proxy } from '../proxy';
 import { HostChanges } from './host-changes';
 import type { Log } from './log';
@@ -8,6 +9,8 @@ import { TlsFiles } from './tls';
 /** What is changed while it runs. */
 export interface Reloaded {
   readonly proxy: Proxy;
+  /** Those of the proxy. */
+  readonly hosts: Hosts;
   readonly setTls: (pair: TlsPair) => void;
 }
 
@@ -21,10 +24,10 @@ export class Reload {
   readonly #tls: TlsFiles | undefined;
   #settings: Settings;
 
-  constructor({ proxy, setTls }: Reloaded, settings: Settings, log: Log) {
+  constructor({ proxy, hosts, setTls }: Reloaded, settings: Settings, log: Log) {
     this.#settings = settings;
     this.#log = log;
-    this.#hosts = new HostChanges(proxy, settings.redis !== undefined, log);
+    this.#hosts = new HostChanges(proxy, hosts, settings.resolved.keyExpiry, log);
     this.#tls = settings.tls && new TlsFiles(settings.tls, log, setTls);
   }
 
@@ -32,7 +35,7 @@ export class Reload {
     const before = this.#settings;
     try {
       const after = this.#settings = reread();
-      const { added, draining } = this.#hosts.apply(before.options.hosts ?? [], after.options.hosts ?? []);
+      const { added, draining } = this.#hosts.apply(before.resolved.hosts, after.resolved.hosts);
       const changes = [...added.map((host) => `+${host}`), ...draining.map((host) => `-${host}`)].join(' ');
       this.#log.info('reloaded', `settings are read again${changes && `: ${changes}`}`, { added, draining });
       if (after.tls) this.#tls?.set(after.tls);

@@ -1,5 +1,6 @@
 import { subscribe } from 'node:diagnostics_channel';
-import { listeningError, logEvents } from './events';
+import { toError } from '../checks';
+import { adminError, listeningError, logAdmin, logEvents } from './events';
 import { Instance } from './instance';
 import { describe, type Log } from './log';
 import { Reload } from './reload';
@@ -22,8 +23,15 @@ export interface Context {
 /** Runs one proxy until a signal ends it, and resolves with the exit code. */
 export async function run(settings: Settings, { log, status, fail, reread }: Context): Promise<number> {
   const instance = await Instance.create(settings, log);
-  const { proxy } = instance;
-  const reload = new Reload({ proxy, setTls: (pair) => instance.setTls(pair) }, settings, log);
+  const { proxy, hosts } = instance;
+  logAdmin(proxy, log);
+  try {
+    await proxy.operate();
+  } catch (error) {
+    fail(adminError(toError(error), settings));
+    return 1;
+  }
+  const reload = new Reload({ proxy, hosts, setTls: (pair) => instance.setTls(pair) }, settings, log);
   return new Promise((resolve) => {
     let listening = false;
     proxy.on('error', (error) => {

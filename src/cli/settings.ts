@@ -75,6 +75,8 @@ function parsed(source: ReadonlyMap<Flag, Given>): Map<string, Value> {
 function parse(flag: Flag, { value, label }: Given): Value {
   switch (flag.type) {
     case 'hosts': return { value: hostsOf(value), label };
+    case 'list': return { value: listOf(value), label };
+    case 'number': return { value: numberOf(flag, value, label), label };
     case 'integer': return { value: integerOf(flag, value, label), label };
     case 'boolean': return { value: booleanOf(value, label), label };
     case 'choice': return { value: choiceOf(flag, value, label), label };
@@ -103,6 +105,12 @@ function integerOf({ min = 0, max = 0, perProcessor }: Flag, value: unknown, lab
   throw wrong(label, `be an integer from ${min} to ${max}${perProcessor ? ` or ${perProcessor}` : ''}`, value);
 }
 
+function numberOf({ min = 0, max = 0 }: Flag, value: unknown, label: string): number {
+  const number = typeof value === 'string' && /^\d+(?:\.\d+)?$/.test(value) ? Number(value) : value;
+  if (typeof number === 'number' && number >= min && number <= max) return number;
+  throw wrong(label, `be a number from ${min} to ${max}`, value);
+}
+
 function booleanOf(value: unknown, label: string): boolean {
   if (value === true || value === 'true' || value === '1') return true;
   if (value === false || value === 'false' || value === '0') return false;
@@ -115,9 +123,13 @@ function choiceOf({ choices = [] }: Flag, value: unknown, label: string): string
   throw typeof value === 'string' ? unknown(message, value, choices) : new SettingsError(message);
 }
 
+function listOf(value: unknown): unknown {
+  return typeof value === 'string' ? value.split(',').map((entry) => entry.trim()).filter(Boolean) : value;
+}
+
 /** `host` or `host=weight`, with commas between them. What a host is, the library tells, as it does of a list's. */
 function hostsOf(value: unknown): unknown {
-  const entries = typeof value === 'string' ? value.split(',').map((entry) => entry.trim()).filter(Boolean) : value;
+  const entries = listOf(value);
   if (!Array.isArray(entries)) return entries;
   return entries.map((entry: unknown) => {
     const weighted = typeof entry === 'string' ? /^(.+)=([^=]*)$/.exec(entry) : null;
@@ -202,16 +214,19 @@ function isRedisUrl(text: string): boolean {
 }
 
 function optionsOf(values: ReadonlyMap<string, Value>): Options {
-  const given = FLAGS.flatMap(({ name, option }) => {
+  const given: Record<string, unknown> = {};
+  for (const { name, option = '' } of FLAGS) {
     const value = values.get(name)?.value;
-    return option === undefined || value === undefined ? [] : [[option, value] as const];
-  });
+    const [outer = '', inner] = option.split('.');
+    if (outer === '' || value === undefined) continue;
+    given[outer] = inner === undefined ? value : { ...Object(given[outer]), [inner]: value };
+  }
   const hostTls = Object.fromEntries([['ca', 'host-ca'], ['cert', 'host-cert'], ['key', 'host-key']].flatMap(
     ([option = '', name = '']) => (values.has(name) ? [[option, values.get(name)?.value]] : []),
   ));
   if (values.get('host-insecure')?.value === true) hostTls.rejectUnauthorized = false;
   // What is in it the library checks, below.
-  return { hosts: [], ...Object.fromEntries(given), hostTls };
+  return { hosts: [], ...given, hostTls };
 }
 
 /** What only the library knows: what a host is, what a path is, and which options contradict each other. */
@@ -220,6 +235,7 @@ function resolve(options: Options, values: ReadonlyMap<string, Value>): Resolved
     throw new SettingsError('--hosts is mandatory, as in --hosts localhost:3000,localhost:3001');
   }
   pairOf(values, 'host-cert', 'host-key');
+  checkAdmin(values);
   const ca = values.get('host-ca');
   if (ca) checkCertificate(String(ca.value), ca.label);
   try {
@@ -229,9 +245,15 @@ function resolve(options: Options, values: ReadonlyMap<string, Value>): Resolved
   }
 }
 
+function checkAdmin(values: ReadonlyMap<string, Value>): void {
+  if (values.has('admin-port')) return;
+  const lost = ['admin-bind', 'admin-token', 'admin-hosts'].find((name) => values.has(name));
+  if (lost !== undefined) throw new SettingsError(`${values.get(lost)?.label} needs --admin-port too`);
+}
+
 /** The library's `'hosts[1].weight' must…` as `--hosts (number 2: weight) must…`. */
 function inOurWords(message: string, values: ReadonlyMap<string, Value>): string {
-  const [named, option, index, member] = /^'(\w+)(?:\[(\d+)\](?:\.(\w+))?)?'/.exec(message) ?? [];
+  const [named, option, index, member] = /^'([\w.]+)(?:\[(\d+)\](?:\.(\w+))?)?'/.exec(message) ?? [];
   const flag = FLAGS.find((candidate) => candidate.option === option);
   if (named === undefined || !flag) return message;
   const label = values.get(flag.name)?.label ?? `--${flag.name}`;

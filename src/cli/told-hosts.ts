@@ -1,23 +1,40 @@
+import { startDeadline } from '../deadline';
 import type { DownReason } from '../host';
 import type { HealthSource } from '../health-checker';
 import { hostOf } from '../host-options';
 import type { Hosts } from '../hosts';
-import { LOAD_INTERVAL, type HostEntry, type HostLoad } from './messages';
+import { LOAD_INTERVAL, type HostEntry, type HostList, type HostLoad } from './messages';
+
+/** How long the primary may look for a host, in ms: longer than DNS takes to fail. */
+const SEEK_TIMEOUT = 6000;
+
+/** How a worker tells the primary of its hosts. */
+export interface Telling {
+  /** It has marked the host down. */
+  unreached(host: string, reason: DownReason): void;
+  /** A session is bound to it, and it is none of the hosts. */
+  seek(host: string): void;
+}
 
 /** The hosts of a worker, which follow those of the primary. */
 export class ToldHosts implements HealthSource {
   /** The primary starts a worker after the first round. */
   readonly ready = true;
+  /** Which list of hosts it has last followed. */
+  version = 0;
   readonly #hosts: Hosts;
+  readonly #sought = new Map<string, { promise: Promise<void>; resolve: () => void }>();
+  readonly #telling: Telling;
   #applying = false;
 
-  /** @param unreached is called when the worker itself marks a host down. */
-  constructor(hosts: Hosts, entries: readonly HostEntry[], unreached: (host: string, reason: DownReason) => void) {
+  constructor(hosts: Hosts, list: HostList, telling: Telling) {
     this.#hosts = hosts;
+    this.#telling = telling;
     hosts.on('down', ({ name }, reason) => {
-      if (!this.#applying) unreached(name, reason);
+      if (!this.#applying) telling.unreached(name, reason);
     });
-    this.apply(entries);
+    hosts.seek = (name) => this.#seek(name);
+    this.apply(list);
   }
 
   start(): Promise<void> {
@@ -25,10 +42,10 @@ export class ToldHosts implements HealthSource {
   }
 
   stop(): void {
-    // Nothing was begun.
+    for (const { resolve } of this.#sought.values()) resolve();
   }
 
-  apply(entries: readonly HostEntry[]): void {
+  apply({ entries, version, undiscovered, levelling }: HostList): void {
     this.#applying = true;
     try {
       const names = new Set(entries.map(({ host }) => host));
@@ -37,14 +54,39 @@ export class ToldHosts implements HealthSource {
     } finally {
       this.#applying = false;
     }
+    this.#hosts.undiscovered = undiscovered;
+    this.#hosts.levelling = levelling;
+    this.version = version;
+  }
+
+  /** The primary has looked for a host: if it has found it, that is one of the hosts by now. */
+  sought(host: string): void {
+    this.#sought.get(host)?.resolve();
   }
 
   /** What is under way on each. */
   get load(): HostLoad[] {
     return this.#hosts.all.map((host) => {
-      const { name, sessions, tunnels, requests } = host;
-      return { host: name, sessions, tunnels, requests, answered: host.hasAnsweredWithin(LOAD_INTERVAL) };
+      const { name, sessions, tunnels, requests, polls } = host;
+      return { host: name, sessions, tunnels, requests, polls, answered: host.hasAnsweredWithin(LOAD_INTERVAL) };
     });
+  }
+
+  #seek(host: string): Promise<void> {
+    const known = this.#sought.get(host);
+    if (known) return known.promise;
+    let resolve = (): void => {};
+    const promise = new Promise<void>((done) => {
+      const callOff = startDeadline(SEEK_TIMEOUT, () => resolve());
+      resolve = () => {
+        callOff();
+        this.#sought.delete(host);
+        done();
+      };
+    });
+    this.#sought.set(host, { promise, resolve });
+    this.#telling.seek(host);
+    return promise;
   }
 
   #follow({ host: name, state, downReason, draining, weight }: HostEntry): void {

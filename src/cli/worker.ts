@@ -1,59 +1,88 @@
 import cluster from 'node:cluster';
 import { subscribe } from 'node:diagnostics_channel';
-import { Server as NetServer } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { resolveOptions } from '../options';
+import type { OwnProcess } from '../own-process';
 import { MemoryStore } from '../session-store';
 import { listeningError } from './events';
 import { Instance } from './instance';
 import { describe, type Log } from './log';
-import { LOAD_INTERVAL, type HostEntry, type PlainSettings, type ToPrimary, type ToWorker } from './messages';
+import { LOAD_INTERVAL, type HostList, type PlainSettings, type ToPrimary, type ToWorker } from './messages';
+import type { Question } from './questions';
+import { Retirement } from './retirement';
 import type { Settings } from './settings';
 import { ToldHosts } from './told-hosts';
-
-/** How long connections that were just made may still open sessions in a worker that is replaced, in ms. */
-const LAST_HANDSHAKES = 500;
+import { answerTo } from './worker-answers';
 
 /** One proxy in a process of its own, which does what the primary tells it and writes nothing. */
 class Worker {
   #instance: Instance | undefined;
   #hosts: ToldHosts | undefined;
+  #own: OwnProcess | undefined;
+  #retirement: Retirement | undefined;
+  #onRetired = (): void => {};
+  #drainTimeout = 0;
   #requests = 0;
   #lastLoad = '';
   #closing = false;
+  /** It is to end, and no other goes on. */
+  #drain = (): void => {};
+  readonly #draining = new Promise<void>((resolve) => {
+    this.#drain = resolve;
+  });
   /** It comes to listen, or cannot: Node fails where a server is closed meanwhile. */
   #settled: Promise<unknown> = Promise.resolve();
 
   take(message: ToWorker): void {
-    switch (message.type) {
-      case 'start': return void this.#start(message.settings, message.hosts);
-      case 'hosts': return this.#hosts?.apply(message.hosts);
-      case 'tls': return this.#instance?.setTls(message.pair);
-      case 'reopen': return this.#instance?.reopenLog();
-      default: return void this.close(message.replaced);
-    }
+    if (message.type === 'start') void this.#start(message.settings, message.hosts);
+    else if (message.type === 'hosts') this.#follow(message.hosts);
+    else if (message.type === 'sought') this.#hosts?.sought(message.host);
+    else if (message.type === 'tls') this.#instance?.setTls(message.pair);
+    else if (message.type === 'ask') void this.#answer(message.id, message.question);
+    else if (message.type === 'reopen') this.#instance?.reopenLog();
+    else if (message.type === 'retired') this.#onRetired();
+    else this.close(message.replaced);
   }
 
   /** Ends when it is drained. */
-  async close(replaced: boolean): Promise<void> {
+  close(replaced: boolean): void {
+    if (!replaced) this.#drain();
     if (this.#closing) return;
     this.#closing = true;
+    void this.#end(replaced);
+  }
+
+  async #end(replaced: boolean): Promise<void> {
     await Promise.race([this.#settled, lost]);
-    if (replaced) await this.#retire();
+    if (replaced) await Promise.race([this.#retire(), this.#draining]);
     await this.#instance?.close();
+    if (this.#own) await told({ type: 'totals', totals: await this.#own.totals() });
     process.exit(0);
   }
 
-  async #start(plain: PlainSettings, entries: readonly HostEntry[]): Promise<void> {
+  async #answer(id: number, question: Question): Promise<void> {
+    const answer = this.#own && await answerTo(question, this.#own).catch(() => undefined);
+    tell({ type: 'answer', id, answer });
+  }
+
+  async #start(plain: PlainSettings, list: HostList): Promise<void> {
     const settings = settingsOf(plain);
-    const unreached = (host: string, reason: 'refused' | 'unreachable' | 'silent' | 'failing'): void =>
-      tell({ type: 'unreached', host, reason });
     const instance = this.#instance = await Instance.create(settings, log, {
-      healthSource: (hosts) => this.#hosts = new ToldHosts(hosts, entries, unreached),
+      own: (own) => this.#own = own,
+      healthSource: (hosts) => this.#hosts = new ToldHosts(hosts, list, {
+        unreached: (host, reason) => tell({ type: 'unreached', host, reason }),
+        seek: (host) => tell({ type: 'seek', host }),
+      }),
     });
     if (this.#closing) return;
+    this.#drainTimeout = settings.resolved.drainTimeout;
+    this.#retirement = new Retirement(instance.server);
+    // The lag of the event loop is measured from the first time that it is asked for.
+    if (plain.options.admin) void this.#own?.processMetrics();
     this.#tellOf(instance, settings);
-    this.#tellLoad(instance);
+    subscribe('http.server.request.start', (message) => {
+      if (Reflect.get(Object(message), 'server') === instance.server) this.#requests += 1;
+    });
+    setInterval(() => this.#tellLoad(), LOAD_INTERVAL).unref();
     this.#settled = new Promise<void>((resolve) => {
       instance.proxy.once('listening', resolve).once('error', () => resolve());
     });
@@ -69,39 +98,37 @@ class Worker {
       if (server.listening) tell({ type: 'error', error: describe(error) });
       else {
         tell({ type: 'failed', reason: listeningError(error, settings) });
-        void this.close(false);
+        this.close(false);
       }
     });
     proxy.on('degraded', (error) => tell({ type: 'store', error: describe(error) }));
     proxy.on('recovered', () => tell({ type: 'store', error: undefined }));
   }
 
-  #tellLoad({ server }: Instance): void {
-    subscribe('http.server.request.start', (message) => {
-      if (Reflect.get(Object(message), 'server') === server) this.#requests += 1;
-    });
-    setInterval(() => {
-      const hosts = this.#hosts?.load ?? [];
-      const load = JSON.stringify(hosts);
-      const isNews = load !== this.#lastLoad || this.#requests > 0 || hosts.some(({ answered }) => answered);
-      if (!isNews) return;
-      tell({ type: 'load', hosts, requests: this.#requests });
-      [this.#lastLoad, this.#requests] = [load, 0];
-    }, LOAD_INTERVAL).unref();
+  #follow(list: HostList): void {
+    this.#hosts?.apply(list);
+    // What was under way when it was told so: of a host that drains this says whether it is drained.
+    this.#tellLoad();
   }
 
-  /** Takes no more connections, and serves those that it has once more, whatever they ask for. */
+  #tellLoad(): void {
+    const { load: hosts = [], version = 0 } = this.#hosts ?? {};
+    const load = JSON.stringify([version, hosts]);
+    const isNews = load !== this.#lastLoad || this.#requests > 0 || hosts.some(({ answered }) => answered);
+    if (!isNews) return;
+    tell({ type: 'load', hosts, version, requests: this.#requests });
+    [this.#lastLoad, this.#requests] = [load, 0];
+  }
+
+  /** Lets go of its clients one by one, without that any of them notices. */
   async #retire(): Promise<void> {
-    const server = this.#instance?.server;
-    if (!server?.listening) return;
-    subscribe('http.server.request.start', (message) => {
-      const response: unknown = Reflect.get(Object(message), 'response');
-      // Its client goes to another worker with the next request.
-      if (typeof response === 'object' && response !== null) Reflect.set(response, 'shouldKeepAlive', false);
+    this.#retirement?.begin();
+    // A connection that was on its way to it is sent elsewhere, for which it has to be there.
+    const retired = new Promise<void>((resolve) => {
+      this.#onRetired = resolve;
     });
-    // Not by its own `close`, which ends idle connections too, on which a request may be under way.
-    NetServer.prototype.close.call(server);
-    await sleep(LAST_HANDSHAKES);
+    tell({ type: 'retiring' });
+    await Promise.all([retired, this.#retirement?.end(this.#drainTimeout)]);
   }
 }
 
@@ -110,15 +137,29 @@ const log: Pick<Log, 'warn'> = {
   warn: (event, message, fields) => tell({ type: 'warn', event, message, fields }),
 };
 
-/** The primary applies thresholds, knows the hosts, and asks DNS. */
+/** The primary applies thresholds, knows the hosts, asks DNS, and is operated. */
 function settingsOf(plain: PlainSettings): Settings {
   const options = { ...plain.options, unhealthyAfter: 1, healthyAfter: 1 };
+  delete options.admin;
+  delete options.rebalance;
+  const { workers } = plain;
+  const { maxHandshakesPerSecond: rate, maxQueuedHandshakes: queued } = options;
+  // The limits are the command's.
+  if (rate !== undefined) options.maxHandshakesPerSecond = rate / workers;
+  if (queued !== undefined) options.maxQueuedHandshakes = Math.ceil(queued / workers);
   return { ...plain, options, resolved: resolveOptions({ ...options, store: new MemoryStore() }) };
 }
 
 function tell(message: ToPrimary): void {
-  // Where the primary is gone nobody need be told.
-  if (process.connected) process.send?.(message, undefined, undefined, () => {});
+  void told(message);
+}
+
+/** Resolves when it has left. Where the primary is gone nobody need be told. */
+function told(message: ToPrimary): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.connected) process.send?.(message, undefined, undefined, () => resolve());
+    else resolve();
+  });
 }
 
 process.title = 'socket.io-proxy2 worker';
@@ -131,6 +172,6 @@ process.on('message', (message: ToWorker) => worker.take(message));
 cluster.worker?.once('disconnect', () => {
   // Otherwise Node ends a worker at once whose primary is gone.
   if (cluster.worker) cluster.worker.exitedAfterDisconnect = true;
-  void worker.close(false);
+  worker.close(false);
 });
 tell({ type: 'here' });

@@ -2,7 +2,7 @@ import cluster from 'node:cluster';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Log } from './log';
-import { Member, type Ending } from './member';
+import { Member, type Ending, type Start } from './member';
 import type { ToPrimary, ToWorker } from './messages';
 import { Restarts } from './restarts';
 
@@ -19,14 +19,16 @@ interface Slot {
 
 export interface WorkersOptions {
   readonly count: number;
+  /** 0 for any. */
+  readonly port: number;
   readonly drainTimeout: number;
   readonly log: Log;
-  /** What a new worker is told first. */
-  readonly start: () => ToWorker;
+  /** What a new worker is told first, which is to listen on this port. */
+  readonly start: (port: number) => Start;
   /** Is given whatever a worker tells. */
-  readonly take: (message: ToPrimary) => void;
+  readonly take: (message: ToPrimary, member: Member) => void;
   /** Is called when a worker is gone. */
-  readonly gone: () => void;
+  readonly gone: (member: Member) => void;
 }
 
 /** As many workers as there are to be: those that die are started again, and all can be replaced one by one. */
@@ -35,12 +37,16 @@ export class Workers {
   readonly #slots: readonly Slot[];
   readonly #members = new Set<Member>();
   #starting: { resolve: (address: AddressInfo) => void; reject: (error: Error) => void } | undefined;
+  /** They share what listens there by the port that they were told; when none is left, that is closed. */
+  #port: number;
+  #address: AddressInfo | undefined;
   #started = false;
   #closing = false;
   #rolling = false;
 
   constructor(options: WorkersOptions) {
     this.#options = options;
+    this.#port = options.port;
     this.#slots = Array.from({ length: options.count }, () =>
       ({ restarts: new Restarts(), current: undefined, next: undefined, timer: undefined, serves: false }));
     // An entry of its own, so that no arguments, in which a password may be, are shown in a list of processes.
@@ -104,7 +110,7 @@ export class Workers {
 
   #spawn(slot: Slot, place: 'current' | 'next'): Member {
     const { start, take } = this.#options;
-    const member = slot[place] = new Member(start, take);
+    const member = slot[place] = new Member(this.#slots.indexOf(slot) + 1, () => start(this.#port), take);
     this.#members.add(member);
     void member.listening.then((address) => this.#onListening(slot, member, address));
     void member.ended.then((ending) => this.#onEnded(slot, member, ending));
@@ -114,7 +120,9 @@ export class Workers {
   #onEnded(slot: Slot, member: Member, ending: Ending): void {
     this.#members.delete(member);
     if (slot.current === member) slot.current = undefined;
-    this.#options.gone();
+    // Should any port have done, clients know this one by now.
+    if (this.#address && !Array.from(this.#members).some(({ address }) => address)) this.#port = this.#address.port;
+    this.#options.gone(member);
     // One that was closed was to end, and one that was to replace another is waited for.
     const isMissed = !member.closing && slot.next !== member && !this.#closing;
     if (!isMissed || (!this.#started && member.failure !== undefined)) return;
@@ -128,6 +136,11 @@ export class Workers {
 
   #onListening(slot: Slot, member: Member, address: AddressInfo | undefined): void {
     if (this.#closing) return;
+    if (address && this.#address && address.port !== this.#address.port) {
+      // The last of those that it was to share a port with has died meanwhile.
+      member.kill();
+      return;
+    }
     if (this.#started) {
       const { pid } = member;
       if (address && slot.current === member) {
@@ -138,6 +151,7 @@ export class Workers {
     if (member.failure !== undefined) this.#starting?.reject(new Error(member.failure));
     if (!address) return;
     slot.serves = true;
+    this.#address ??= address;
     if (!this.#slots.every(({ serves }) => serves)) return;
     this.#started = true;
     this.#starting?.resolve(address);

@@ -14,9 +14,11 @@ const SECRET = 'Pa55word';
 /** A value that is none of the flag's. */
 const BAD: Record<Flag['type'], string> = {
   hosts: 'no-port', integer: '1.5', boolean: 'perhaps', choice: 'memroy', file: 'no/such/file', text: '',
+  number: 'many', list: 'no name',
 };
 const BAD_TEXT: Record<string, string> = {
   redis: `http://:${SECRET}@localhost`, path: 'no-slash', discover: 'dsn:name:80', config: 'no/such/file',
+  'admin-bind': 'not-an-address', 'admin-token': SECRET,
 };
 
 function badValueOf({ name, type }: Flag): string {

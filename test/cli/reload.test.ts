@@ -33,7 +33,7 @@ describe('SIGHUP', () => {
     const [old, kept, added] = await startHosts(3);
     const names = [old?.name, kept?.name, added?.name];
     const config = configure({ hosts: [names[0]] });
-    const { command, url } = await startCommand(['--config', config.path]);
+    const { command, url } = await startCommand(['--config', config.path, '--key-expiry', '1']);
     const clients = new Clients();
     const { key, host } = await clients.connect({ url, transports: ['websocket'] });
     expect(host).toBe(names[0]);
@@ -66,23 +66,56 @@ describe('SIGHUP', () => {
     expect(command.output).not.toContain('is removed');
   });
 
-  it('keeps a host that other proxies may have sessions on, until it is gone', async () => {
-    const [old, dead, kept] = await startHosts(3);
-    await dead?.kill();
-    const config = configure({ hosts: [old?.name, dead?.name] });
+  it('takes back a host that has left when a session comes that another proxy has there', async () => {
+    const [old, kept] = await startHosts(2);
+    const config = configure({ hosts: [old?.name] });
     const redis = ['--redis', sharedRedisUrl(), '--key-prefix', uniqueKeyPrefix()];
     const [{ url: otherUrl }, { command, url }] = await Promise.all([
-      startCommand(['--hosts', old?.name ?? '', ...redis]), startCommand(['--config', config.path, '--check-interval', '50', ...redis]),
+      startCommand(['--hosts', old?.name ?? '', ...redis]),
+      startCommand(['--config', config.path, '--key-expiry', '1', '--check-interval', '50', ...redis]),
     ]);
     const sid = await handshake(otherUrl);
     config.write({ hosts: [kept?.name] });
     await reload(command, /read again/);
-    await command.line(new RegExp(`^${old?.name} is drained$`));
-    // Those that may go are looked for in their order.
-    await command.line(new RegExp(`^${dead?.name} is removed$`));
-    expect((await request(pollUrl(url, sid), { method: 'POST', body: '40' })).body).toBe('ok');
-    await old?.kill();
     await command.line(new RegExp(`^${old?.name} is removed$`));
+    const from = command.lines.length;
+    expect((await request(pollUrl(url, sid), { method: 'POST', body: '40' })).body).toBe('ok');
+    await command.line(new RegExp(`^${old?.name} is up$`), from);
+    const clients = new Clients();
+    const opened = await Promise.all([0, 1, 2, 3].map(() => clients.connect({ url, transports: ['polling'] })));
+    expect(opened.map(({ host }) => host)).toEqual(opened.map(() => kept?.name));
+    await old?.kill();
+    await command.line(new RegExp(`^${old?.name} is removed$`), from);
+  });
+
+  it('lets a host that is gone leave at once', async () => {
+    const [dead, kept] = await startHosts(2);
+    const config = configure({ hosts: [dead?.name, kept?.name] });
+    const { command, url } = await startCommand(['--config', config.path, '--check-interval', '50']);
+    // It has sessions that are lost with it.
+    await Promise.all([0, 1, 2, 3].map(() => handshake(url)));
+    await dead?.kill();
+    await command.line(new RegExp(`^warn: ${dead?.name} is down: refused$`));
+    config.write({ hosts: [kept?.name] });
+    await reload(command, /read again/);
+    await command.line(new RegExp(`^${dead?.name} is removed$`));
+  });
+
+  it('keeps a host that is spelled otherwise, under the name that its sessions are bound to', async () => {
+    const [host, other] = await startHosts(2);
+    const config = configure({ hosts: [host?.name] });
+    const { command, url } = await startCommand(['--config', config.path]);
+    const sid = await handshake(url);
+    config.write({ hosts: [`http://${host?.name}`, other?.name] });
+    expect(await reload(command, /^warn/)).toBe(
+      `warn: only a restart spells ${host?.name} as http://${host?.name}, by which new sessions would be bound`,
+    );
+    await command.line(new RegExp(`^settings are read again: \\+${other?.name}$`));
+    expect((await request(pollUrl(url, sid), { method: 'POST', body: '40' })).body).toBe('ok');
+    config.write({ hosts: [other?.name] });
+    expect(await reload(command, /read again/)).toBe(`settings are read again: -${host?.name}`);
+    config.write({ hosts: [`http://${host?.name}`] });
+    expect(await reload(command, /read again/)).toBe(`settings are read again: +${host?.name} -${other?.name}`);
   });
 
   it('leaves all as it is when the settings are of no use any more, and says why', async () => {

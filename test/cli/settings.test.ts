@@ -26,11 +26,25 @@ function fileWith(content: object): string {
 /** A value that is not the default, as text and as the library is to have it. */
 function otherValueOf({ name, type, fallback, max = 0, choices = [] }: Flag): [text: string, value: unknown] {
   if (name === 'hosts') return ['a:1,b:2=5', ['a:1', { host: 'b:2', weight: 5 }]];
+  if (name === 'admin-bind') return ['::1', '::1'];
+  if (name === 'admin-token') return ['0123456789abcdef', '0123456789abcdef'];
+  if (type === 'list') return ['a.example, b', ['a.example', 'b']];
+  if (type === 'number') return ['1.5', 1.5];
   if (name === 'discover') return ['dns:app.example:80', 'dns:app.example:80'];
   if (type === 'boolean') return [String(fallback !== 'true'), fallback !== 'true'];
   if (type === 'integer') return [String(max - 1), max - 1];
   const text = type === 'choice' ? choices.find((choice) => choice !== fallback) ?? '' : '/other/';
   return [text, text];
+}
+
+/** An option, or one of an object that is an option: as in `admin.port`. */
+function valueAt(options: object, path: string): unknown {
+  return path.split('.').reduce<unknown>((value, name) => Reflect.get(Object(value), name), options);
+}
+
+function at(path: string, value: unknown): object {
+  const [outer = '', inner] = path.split('.');
+  return { [outer]: inner === undefined ? value : { [inner]: value } };
 }
 
 const options = FLAGS.flatMap((flag) => (flag.option === undefined ? [] : [[flag.name, flag.option, flag] as const]));
@@ -41,24 +55,29 @@ describe('a flag that is an option of the library', () => {
     const others = ['hosts', 'discover'].includes(name) ? [] : HOSTS;
     // A request's whole time is not shorter than its head's.
     if (name === 'headers-timeout') others.push('--request-timeout', text);
+    if (option.startsWith('admin.') && name !== 'admin-port') others.push('--admin-port', '0');
     const given = [
       settingsOf([...others, `--${name}=${text}`]),
       settingsOf(others, { [variableOf(flag)]: text }),
       settingsOf([...others, '--config', fileWith({ [keyOf(flag)]: value })]),
     ];
-    for (const settings of given) expect(Reflect.get(settings.options, option)).toEqual(value);
+    for (const settings of given) expect(valueAt(settings.options, option)).toEqual(value);
   });
 
   it.each(options)('--%s has the default of %s', (name, option, flag) => {
-    const defaults = new Map(Object.entries(resolveOptions({ hosts: ['a:1'], store: new MemoryStore() })));
-    if (flag.fallback === undefined) expect(['hosts', 'discover']).toContain(name);
-    else if (option !== 'keyPrefix') expect(flag.fallback).toBe(String(defaults.get(option)));
+    const admin = option.startsWith('admin.') ? { admin: { port: 0 } } : {};
+    const defaults = resolveOptions({ hosts: ['a:1'], store: new MemoryStore(), ...admin });
+    const none = ['hosts', 'discover', 'admin-port', 'admin-token', 'admin-hosts', 'rebalance-per-minute', 'max-handshakes-per-second'];
+    if (flag.fallback === undefined) expect(none).toContain(name);
+    else if (option !== 'keyPrefix') expect(flag.fallback).toBe(String(valueAt(defaults, option)));
     else expect(flag.fallback).toBe('socket.io#');
   });
 
-  it.each(options.filter(([, , { type }]) => type === 'integer'))('--%s has the bounds of %s', (_, option, { min = 0, max = 0 }) => {
+  const numbers = options.filter(([, , { type }]) => type === 'integer' || type === 'number');
+
+  it.each(numbers)('--%s has the bounds of %s', (_, option, { min = 0, max = 0 }) => {
     const resolve = (value: number) => () => resolveOptions({
-      hosts: ['a:1'], store: new MemoryStore(), ...(option === 'requestTimeout' ? { headersTimeout: 1 } : {}), [option]: value,
+      hosts: ['a:1'], store: new MemoryStore(), ...(option === 'requestTimeout' ? { headersTimeout: 1 } : {}), ...at(option, value),
     });
     for (const value of [min, max]) expect(resolve(value)).not.toThrow();
     for (const value of [min - 1, max + 1]) expect(resolve(value)).toThrow(option);
@@ -68,7 +87,7 @@ describe('a flag that is an option of the library', () => {
     const objects = ['store', 'hostTls', 'server'];
     const resolved = Object.keys(resolveOptions({ hosts: ['a:1'], store: new MemoryStore() }));
     const expected = [...resolved.filter((name) => !objects.includes(name)), 'keyPrefix'];
-    expect(options.map(([, option]) => option).sort()).toEqual(expected.sort());
+    expect([...new Set(options.map(([, option]) => option.replace(/\..*/, '')))].sort()).toEqual(expected.sort());
   });
 
   it('sets hostTls from files', () => {

@@ -4,9 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { onCleanup } from '../support/cleanup';
 import { startHosts } from '../support/hosts';
 import { handshake, pollUrl, request } from '../support/http';
-import { startSessionHost, startSessionHosts, type SessionHost } from '../support/session-host';
+import { isAlive } from '../support/processes';
+import { openClient, uniqueKeyPrefix } from '../support/redis';
+import { openWebSocket, startSessionHost, startSessionHosts, type SessionHost } from '../support/session-host';
 import { until } from '../support/until';
-import { isAlive, startWorkers } from '../support/workers';
+import { startWorkers } from '../support/workers';
 
 /** Clients that never rest: each request that fails is kept. */
 class Load {
@@ -57,6 +59,23 @@ function startLoad(url: string, sids: readonly string[]): Load {
     load.run(() => request(pollUrl(url, sid), { method: 'POST', body: '4' }));
   }
   return load.run(() => request(pollUrl(url, sids[0] ?? ''), { agent, method: 'POST', body: '4' }));
+}
+
+/** A client that has one connection, and keeps it. */
+function keptConnection(url: string): { ask: () => Promise<{ status: number | undefined; closes: boolean }>; opened: number } {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  onCleanup(() => agent.destroy());
+  const connection = {
+    opened: 0,
+    ask: async () => {
+      const req = http.get(url, { agent });
+      const [res] = await once(req, 'response') as [http.IncomingMessage];
+      if (!req.reusedSocket) connection.opened += 1;
+      await once(res.resume(), 'end');
+      return { status: res.statusCode, closes: res.headers.connection === 'close' };
+    },
+  };
+  return connection;
 }
 
 async function pidOfNext(command: { seen: (name: string, count?: number) => Promise<Record<string, unknown>[]> }, count: number):
@@ -115,6 +134,18 @@ describe('a worker that is killed', () => {
     expect(others).toEqual(['ok', 'ok', 'ok']);
   });
 
+  it('is followed on the same port, also where any would do and all have died', async () => {
+    const host = await startSessionHost();
+    const { command, url } = await startWorkers([host.name]);
+    for (let deaths = 2; deaths <= 4; deaths += 2) {
+      for (const pid of command.workers) process.kill(pid, 'SIGKILL');
+      await command.seen('worker-started', deaths);
+      await handshake(url);
+      await handshake(url);
+    }
+    expect(command.eventsOf('worker-died').map(({ reason }) => reason)).toEqual(['SIGKILL', 'SIGKILL', 'SIGKILL', 'SIGKILL']);
+  });
+
   it('waits longer each time while it keeps dying', async () => {
     const host = await startSessionHost();
     const { command } = await startWorkers([host.name]);
@@ -149,6 +180,67 @@ describe('SIGUSR2', () => {
     expect(before.filter(isAlive)).toEqual([]);
     expect(command.workers).toHaveLength(2);
     expect(command.events.map(({ event }) => event)).toEqual(['up', 'up', 'listening', 'restarting', 'restarted']);
+  });
+
+  it('lets a connection that idles be used once more, by whatever its client asks for, before a worker ends', async () => {
+    const host = await startSessionHost();
+    const { command, url } = await startWorkers([host.name], ['--drain-timeout', '60000']);
+    const handshakeUrl = `${url}/socket.io/?EIO=4&transport=polling`;
+    // One for each worker.
+    const kept = [0, 1].map(() => keptConnection(handshakeUrl));
+    for (const connection of kept) expect((await connection.ask()).status).toBe(200);
+    command.signal('SIGUSR2');
+    const asked = new Set<typeof kept[number]>();
+    while (asked.size < kept.length) {
+      await until('an old worker is the one more', () => command.workers.length === 3);
+      // As long as its client says nothing, the old one waits.
+      await expect(until('one has ended', () => command.workers.length === 2, 700)).rejects.toThrow('not within');
+      for (const connection of kept) {
+        if (asked.has(connection)) continue;
+        const { status, closes } = await connection.ask();
+        expect(status).toBe(200);
+        if (closes) asked.add(connection);
+      }
+      await until('it has ended', () => command.workers.length === 2 || asked.size < kept.length);
+    }
+    await command.seen('restarted');
+    for (const connection of kept) expect(connection.opened).toBe(1);
+  });
+
+  it('ends what is left when the drain timeout has passed', async () => {
+    const host = await startSessionHost();
+    const keyPrefix = uniqueKeyPrefix();
+    const { command, url } = await startWorkers([host.name], ['--drain-timeout', '300', '--key-prefix', keyPrefix]);
+    const kept = [0, 1].map(() => keptConnection(`${url}/socket.io/?EIO=4&transport=polling`));
+    for (const connection of kept) await connection.ask();
+    const sockets = [await openWebSocket(url), await openWebSocket(url)];
+    const client = await openClient();
+    const bound = (sid: string | undefined): Promise<string | null> => client.get(`${keyPrefix}${sid}`);
+    const sids = host.sids.slice(-2);
+    expect(await Promise.all(sids.map(bound))).toEqual([host.name, host.name]);
+    const closed = sockets.map((socket) => once(socket, 'close'));
+    command.signal('SIGUSR2');
+    await command.seen('restarted');
+    await Promise.all(closed);
+    // A worker that was killed would leave them.
+    expect(await Promise.all(sids.map(bound))).toEqual([null, null]);
+    for (const connection of kept) expect((await connection.ask()).status).toBe(200);
+  });
+
+  it('is followed by SIGTERM at any time, which ends all', async () => {
+    const host = await startSessionHost();
+    const { command, url } = await startWorkers([host.name], ['--drain-timeout', '60000']);
+    // Two for each worker.
+    const kept = [0, 1, 2, 3].map(() => keptConnection(`${url}/socket.io/?EIO=4&transport=polling`));
+    for (const connection of kept) await connection.ask();
+    command.signal('SIGUSR2');
+    await until('a worker lets go of its connections', async () => (await Promise.all(kept.slice(2).map(({ ask }) => ask())))
+      .some(({ closes }) => closes));
+    const { workers } = command;
+    expect(workers).toHaveLength(3);
+    command.signal('SIGTERM');
+    expect(await command.ended()).toBe(0);
+    expect(workers.filter(isAlive)).toEqual([]);
   });
 
   it('has as many workers serve all the time, and one more at most', async () => {

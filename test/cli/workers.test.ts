@@ -9,10 +9,11 @@ import { Command } from '../support/command';
 import { startHost, startHosts } from '../support/hosts';
 import { handshake, pollUrl, request } from '../support/http';
 import { temporaryFolder } from '../support/program';
-import { RedisProcess, sharedRedisUrl } from '../support/redis';
+import { isAlive } from '../support/processes';
+import { RedisProcess, sharedRedisUrl, uniqueKeyPrefix } from '../support/redis';
 import { openWebSocket, startSessionHost } from '../support/session-host';
 import { until } from '../support/until';
-import { isAlive, startWorkers, WorkersCommand } from '../support/workers';
+import { startWorkers, WorkersCommand } from '../support/workers';
 
 describe('two workers', () => {
   it('serve sessions together, whichever of them a request reaches', async () => {
@@ -178,6 +179,25 @@ describe('a signal', () => {
     await clients.close(key);
     expect(await command.seen('drained')).toMatchObject([{ host: old?.name }]);
   });
+});
+
+it('tells that a host is drained when it is, whatever a worker has opened just before', async () => {
+  const [old, added] = [await startSessionHost(), await startSessionHost()];
+  const path = join(temporaryFolder('config-'), 'proxy.json');
+  const settings = { redis: sharedRedisUrl(), keyPrefix: uniqueKeyPrefix(), workers: 2, port: 0, bind: '127.0.0.1', log: 'json' };
+  writeFileSync(path, JSON.stringify({ ...settings, hosts: [old.name] }));
+  const command = new WorkersCommand(['--config', path]);
+  const url = await command.ready();
+  writeFileSync(path, JSON.stringify({ ...settings, hosts: [added.name] }));
+  // Workers tell from time to time what is under way in them, and a connection reaches one or the other.
+  const socket = await openWebSocket(url);
+  command.signal('SIGHUP');
+  await command.seen('up', 2);
+  expect(command.eventsOf('drained')).toEqual([]);
+  const closed = once(socket, 'close');
+  socket.close();
+  await closed;
+  expect(await command.seen('drained')).toMatchObject([{ host: old.name }]);
 });
 
 it('drains the workers and lets them end when the primary is killed', async () => {

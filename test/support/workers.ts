@@ -1,6 +1,6 @@
-import { execFileSync, spawnSync } from 'node:child_process';
 import { onCleanup } from './cleanup';
 import { Command, type CommandOptions } from './command';
+import { childrenOf, isAlive } from './processes';
 import { sharedRedisUrl, uniqueKeyPrefix } from './redis';
 import { until } from './until';
 
@@ -18,10 +18,7 @@ export class WorkersCommand extends Command {
 
   /** The pids of the workers that run. */
   get workers(): number[] {
-    const table = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,stat=,args='], { encoding: 'utf8' });
-    return Array.from(table.matchAll(/^\s*(\d+)\s+(\d+)\s+[^Z\s]+\s+(.+)$/gm))
-      .filter(([, , parent]) => Number(parent) === this.pid)
-      .map(([, pid]) => Number(pid));
+    return childrenOf(this.pid);
   }
 
   /** The lines of `--log json` that tell of an event. */
@@ -34,12 +31,6 @@ export class WorkersCommand extends Command {
     await until(`${count} lines of ${name}`, () => this.eventsOf(name).length >= count, 20_000);
     return this.eventsOf(name);
   }
-}
-
-/** Whether a process runs. One that has ended may stay listed until whoever is its parent by then looks. */
-export function isAlive(pid: number): boolean {
-  const { stdout } = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' });
-  return stdout.trim() !== '' && !stdout.trim().startsWith('Z');
 }
 
 /** Starts it with bindings in Redis and a log in JSON, and resolves when it is ready. */

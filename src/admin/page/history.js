@@ -1,6 +1,9 @@
 /** How long the charts look back, in seconds: as far as there is something to see, and no further than the last. */
 const SPANS = [60, 120, 300, 600];
 
+/** Points are not closer, in seconds. */
+const CLOSEST = 0.5;
+
 export const METRICS = ['sessions', 'requests', 'latency'];
 
 /** What the charts show: for each metric a list of values a host, as long as the list of times. */
@@ -11,7 +14,8 @@ export class History {
 
   /** @param time in seconds. */
   push(time, rows) {
-    if (this.times.length > 0 && time <= this.times.at(-1)) return;
+    // The first snapshot of a connection may come just before the next.
+    if (!this.#gapped && this.times.length > 0 && time - this.times.at(-1) < CLOSEST) return;
     for (const { host } of rows) {
       if (!this.#series.has(host)) this.#series.set(host, METRICS.map(() => this.times.map(() => null)));
     }

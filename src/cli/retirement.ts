@@ -1,0 +1,43 @@
+import { subscribe } from 'node:diagnostics_channel';
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
+import { Server as NetServer, type Socket } from 'node:net';
+
+/**
+ * How a server ends that others go on for, so that no request need fail: it takes no more connections, and serves each
+ * that it has once more, whatever it asks for. The answer closes it, and its client goes to another server.
+ */
+export class Retirement {
+  readonly #server: Server | HttpsServer;
+  readonly #sockets = new Set<Socket>();
+  #closed: Promise<unknown> = Promise.resolve();
+
+  constructor(server: Server | HttpsServer) {
+    this.#server = server;
+    server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+  }
+
+  begin(): void {
+    if (!this.#server.listening) return;
+    subscribe('http.server.request.start', (message) => {
+      if (Reflect.get(Object(message), 'server') !== this.#server) return;
+      Reflect.set(Object(Reflect.get(Object(message), 'response')), 'shouldKeepAlive', false);
+    });
+    this.#closed = once(this.#server, 'close');
+    // Not by its own `close`, which also ends connections that are idle: a request may be under way on them.
+    NetServer.prototype.close.call(this.#server);
+  }
+
+  /** Resolves when the last connection has ended, which is cut when `drainTimeout` has passed. */
+  async end(drainTimeout: number): Promise<void> {
+    const timer = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy();
+    }, drainTimeout);
+    await this.#closed;
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,48 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { MemoryStore, Proxy } from '../../src';
+import { onCleanup } from './cleanup';
+import type { Clients, ClientOptions, Connected } from './clients';
+import { startHosts, type HostProcess } from './hosts';
+import { until } from './until';
+
+/** A proxy with hosts that are up, and its admin server. */
+export interface Stand {
+  hosts: HostProcess[];
+  /** As they stand in `hosts`. */
+  names: string[];
+  proxy: Proxy;
+  /** Where clients connect to. */
+  url: string;
+  /** Where the dashboard is. */
+  admin: string;
+}
+
+/** Sessions are spread evenly, in turns. */
+export async function startStand(count: number, token?: string): Promise<Stand> {
+  const hosts = await startHosts(count);
+  const names = hosts.map(({ name }) => name);
+  const proxy = new Proxy({
+    hosts: names, checkInterval: 100, balance: 'round-robin', drainTimeout: 0, store: new MemoryStore(),
+    admin: { port: 0, ...(token === undefined ? {} : { token }) },
+  });
+  onCleanup(() => proxy.close());
+  const ready = Promise.all([once(proxy, 'operated') as Promise<[AddressInfo]>, once(proxy, 'listening')]);
+  proxy.listen(0, '127.0.0.1');
+  const [[operated]] = await ready;
+  await until('all hosts are up', () => proxy.hosts.every(({ state }) => state === 'up'));
+  const { port } = proxy.server.address() as AddressInfo;
+  return { hosts, names, proxy, url: `http://127.0.0.1:${port}`, admin: `http://127.0.0.1:${operated.port}` };
+}
+
+/** Connects clients that come back by themselves, until the test is over. */
+export function connect(
+  clients: Clients, { url }: Stand, count: number, options: Partial<ClientOptions> = {},
+): Promise<Connected[]> {
+  const one = async (): Promise<Connected> => {
+    const connected = await clients.connect({ url, reconnection: true, reconnectionDelay: 10, ...options });
+    onCleanup(() => clients.close(connected.key));
+    return connected;
+  };
+  return Promise.all(Array.from({ length: count }, one));
+}
