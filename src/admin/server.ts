@@ -40,14 +40,15 @@ const CLOSE_TIMEOUT = 1000;
 /** Lets those see and do who operate the proxy: JSON, metrics, events, and a page. `openapi.json` describes it. */
 export class AdminServer {
   readonly #options: ResolvedAdminOptions;
-  readonly #onListening: (address: AddressInfo) => void;
-  #listening: Promise<void> | undefined;
   readonly #guard: Guard;
   readonly #streams: Streams;
   readonly #routes: Routes;
   readonly #server: Server;
+  readonly #onListening: (address: AddressInfo) => void;
+  #listening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
+  /** @param listening is called once it listens. */
   constructor(operator: Operator, options: ResolvedAdminOptions, listening: (address: AddressInfo) => void) {
     this.#onListening = listening;
     this.#options = options;
@@ -82,7 +83,6 @@ export class AdminServer {
     this.#server.on('error', (error) => debug('the admin server has failed: %o', error));
     const address = this.#server.address();
     if (address === null || typeof address === 'string') throw new Error('the admin server does not listen on a port');
-    debug('listening on %o', address);
     this.#onListening(address);
   }
 

@@ -44,20 +44,21 @@ export class Streams {
   /** Answers with a stream that begins after what was seen. @throws Problem when there are too many, or it is late. */
   async open(res: ServerResponse, lastId: string | undefined): Promise<void> {
     this.#admit();
-    const hosts = await this.#snapshot();
+    const { event, totals } = await this.#snapshot();
     // Others have come meanwhile.
     this.#admit();
     if (res.destroyed) return;
     res.writeHead(200, { ...SECURITY_HEADERS, 'Content-Type': 'text/event-stream' });
     const seen = this.#numberOf(lastId);
-    const missed = this.#changes.filter(({ number }) => number > seen).map(({ event }) => event);
+    const missed = this.#changes.filter(({ number }) => number > seen).map((change) => change.event);
     this.#open.add(res);
     res.on('close', () => {
       this.#open.delete(res);
       if (this.#open.size === 0) this.#stop();
     });
-    res.write(missed.join('') + hosts);
+    res.write(missed.join('') + event);
     if (!this.#rounds) {
+      this.#previous = totals;
       this.#rounds = new AbortController();
       void this.#run(this.#rounds.signal);
     }
@@ -96,8 +97,10 @@ export class Streams {
     for (let took = 0; await slept(INTERVAL - took, signal);) {
       const start = performance.now();
       try {
-        const hosts = await this.#snapshot(signal);
-        if (!signal.aborted) this.#tell(hosts);
+        const { event, totals } = await this.#snapshot();
+        if (signal.aborted) return;
+        this.#previous = totals;
+        this.#tell(event);
       } catch (error) {
         debug('the hosts could not be told: %o', error);
       }
@@ -111,12 +114,11 @@ export class Streams {
     this.#previous = undefined;
   }
 
-  async #snapshot(round?: AbortSignal): Promise<string> {
-    // The totals may be what goes on being counted: what is kept is a copy.
+  async #snapshot(): Promise<{ event: string; totals: Totals }> {
+    // They may be what goes on being counted: what is kept is a copy.
     const totals = structuredClone(await this.#operator.totals());
     const snapshot = snapshotOf(this.#operator, totals, this.#previous);
-    if (round?.aborted === false) this.#previous = totals;
-    return `event: hosts\ndata: ${JSON.stringify(snapshot)}\n\n`;
+    return { event: `event: hosts\ndata: ${JSON.stringify(snapshot)}\n\n`, totals };
   }
 
   #tell(event: string): void {

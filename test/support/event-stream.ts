@@ -45,11 +45,15 @@ export class EventStream {
 
   /** Resolves when the server has ended it. */
   async ended(): Promise<void> {
-    if (!this.#isOver) await once(this.#res, 'close');
+    if (!this.#isOver) await new Promise((resolve) => this.#res.once('close', resolve));
   }
 
   pause(): void {
     this.#res.pause();
+  }
+
+  resume(): void {
+    this.#res.resume();
   }
 
   end(): void {
