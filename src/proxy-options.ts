@@ -147,9 +147,12 @@ export interface ProxyOptions {
   handshakeQueueTimeout?: number;
   /**
    * Moves sessions from the fullest hosts to the others at that rate, as `rebalance()` does, whenever a host has come
-   * up or gets new sessions again. `perMinute`: from 0.01 to 600000. @default undefined
+   * up or gets new sessions again. @default undefined
    */
-  rebalance?: { perMinute: number };
+  rebalance?: {
+    /** How many sessions are moved a minute. From 0.01 to 600000. */
+    perMinute: number;
+  };
   /**
    * An admin server: metrics, a JSON API and a dashboard, from `listen()` to the end of `close()`. It listens on
    * 127.0.0.1 unless `bind` says otherwise. When it cannot listen, the event `error` tells. @default undefined
