@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import type Proxy from '../../src';
+import Proxy from '../../src';
+import { onCleanup } from './cleanup';
 import { request, type Reply, type RequestOptions } from './http';
-import { startProxy, type Started } from './proxy';
+import type { Started } from './proxy';
 import { until } from './until';
 
 export const TOKEN = 'a-token-for-tests-only';
@@ -17,12 +18,17 @@ export interface Operated extends Started {
 
 /** Starts a proxy with an admin server, and resolves when that listens. */
 export async function startOperated(
-  options: Omit<Proxy.ProxyOptions, 'admin'> & { admin?: Partial<Proxy.AdminOptions> } = {},
+  options: Omit<Proxy.ProxyOptions, 'admin' | 'redisClient'> & { admin?: Partial<Proxy.AdminOptions> } = {},
 ): Promise<Operated> {
   const { admin, ...others } = options;
-  const started = await startProxy({ hosts: ['127.0.0.1:1'], ...others, admin: { port: 0, ...admin } });
-  const [{ port, family, address }] = await once(started.proxy, 'operated') as [AddressInfo];
-  const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+  const store = others.store ?? new Proxy.MemoryStore();
+  const proxy = new Proxy({ drainTimeout: 0, hosts: ['127.0.0.1:1'], ...others, store, admin: { port: 0, ...admin } });
+  onCleanup(() => proxy.close());
+  const ready = Promise.all([once(proxy, 'operated'), once(proxy, 'listening')]);
+  proxy.listen(0, '127.0.0.1');
+  const [[{ port: adminPort }]] = await ready as [[AddressInfo], []];
+  const { port } = proxy.server.address() as AddressInfo;
+  const url = `http://127.0.0.1:${adminPort}`;
   const ask: Operated['ask'] = (what, body, { headers, ...more } = {}) => {
     const [method, path = ''] = what.split(' ');
     const token = admin?.token === undefined ? {} : { Authorization: `Bearer ${admin.token}` };
@@ -33,7 +39,7 @@ export async function startOperated(
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
   };
-  return { ...started, admin: url, adminPort: port, ask };
+  return { proxy, port, url: `http://127.0.0.1:${port}`, admin: url, adminPort, ask };
 }
 
 /** The same, before hosts that are up. */
