@@ -23,6 +23,16 @@ export interface MovesEvents {
   rebalanced: [moved: number];
 }
 
+/** How the sessions are spread. */
+interface Balance {
+  readonly total: number;
+  readonly spread: number;
+  /** How many are too many on their hosts. */
+  readonly excess: number;
+  readonly isUneven: boolean;
+  readonly fullest: Host | undefined;
+}
+
 interface Drain {
   readonly movesPerSecond: number;
   /** When its sessions are moved, by `performance.now()`; `undefined` for never. */
@@ -40,6 +50,8 @@ export class Moves extends EventEmitter<MovesEvents> {
   readonly #drains = new Map<Host, Drain>();
   #rebalance: AbortController | undefined;
   #moved = 0;
+  /** How many sessions there were when it began. */
+  #total = 0;
   /** How many were moved lately, and when: by `performance.now()`. */
   #recent: { count: number; at: number }[] = [];
 
@@ -73,6 +85,7 @@ export class Moves extends EventEmitter<MovesEvents> {
     if (this.#rebalance) throw new Error('a rebalance is under way');
     const stopping = this.#rebalance = new AbortController();
     this.#moved = 0;
+    this.#total = this.#balance().total;
     void this.#level(perMinute, stopping.signal).finally(() => {
       this.#hosts.levelling = false;
       this.#rebalance = undefined;
@@ -127,8 +140,9 @@ export class Moves extends EventEmitter<MovesEvents> {
   async #moveOne(): Promise<void> {
     const now = performance.now();
     this.#recent = this.#recent.filter(({ at }) => now - at < RETURN_TIME);
+    const recent = this.#recent.reduce((sum, { count }) => sum + count, 0);
     // Those that are on their way belong to somebody's share too.
-    const returning = this.#recent.reduce((sum, { count }) => sum + count, 0);
+    const returning = Math.min(recent, Math.max(0, this.#total - this.#balance().total));
     const { fullest } = this.#balance(returning);
     if (!fullest) return;
     const { length: count } = await this.#sessions.endSome(fullest.name, 1);
@@ -137,7 +151,7 @@ export class Moves extends EventEmitter<MovesEvents> {
   }
 
   /** How the sessions are spread over the hosts that take new ones. */
-  #balance(returning = 0): { spread: number; excess: number; isUneven: boolean; fullest: Host | undefined } {
+  #balance(returning = 0): Balance {
     const hosts = this.#hosts.all.filter(({ open }) => open);
     const weight = hosts.reduce((sum, host) => sum + host.weight, 0);
     const total = hosts.reduce((sum, { sessions }) => sum + sessions, returning);
@@ -152,7 +166,7 @@ export class Moves extends EventEmitter<MovesEvents> {
       if (Math.abs(surplus) > Math.max(1, share * TOLERANCE)) isUneven = true;
       if (surplus > most) [fullest, most] = [host, surplus];
     }
-    return { spread, excess, isUneven, fullest };
+    return { total, spread, excess, isUneven, fullest };
   }
 }
 
