@@ -125,7 +125,8 @@ export class Bindings extends EventEmitter<BindingsEvents> {
 
   /** What is known of a sid, which does not count as a use of it. Rejects when the store can't be asked. */
   async inspect(sid: string): Promise<Binding | StoredBinding | undefined> {
-    return this.#known(sid) ?? this.#guard.inspect(sid);
+    // One that is held may have left the cache.
+    return this.#known(sid) ?? this.#held.items.find((held) => held.sid === sid) ?? this.#guard.inspect(sid);
   }
 
   /** It is neither forgotten nor expired. */
@@ -139,14 +140,11 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     yield* this.#cache.values();
   }
 
-  /** Forgets a sid here at once, and in the store soon. */
-  unbind(sid: string, absence: Absence): void {
+  /** Forgets a sid here at once, and in the store soon. @param binding where it may have left the cache. */
+  unbind(sid: string, absence: Absence, binding = this.#cache.peek(sid)): void {
     this.#absent.set(sid, absence);
-    const binding = this.#cache.get(sid);
-    if (binding) {
-      this.#cache.delete(sid);
-      this.#held.delete(binding);
-    }
+    this.#cache.delete(sid);
+    if (binding) this.#held.delete(binding);
     void this.#guard.unbind(sid);
     debug('%s unbound', sid);
   }
@@ -202,7 +200,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   }
 
   #known(sid: string): Binding | undefined {
-    const binding = this.#cache.get(sid);
+    const binding = this.#cache.peek(sid);
     return binding && !isExpired(binding, Date.now()) ? binding : undefined;
   }
 

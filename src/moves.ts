@@ -40,6 +40,9 @@ export class Moves extends EventEmitter<MovesEvents> {
   readonly #drains = new Map<Host, Drain>();
   #rebalance: AbortController | undefined;
   #moved = 0;
+  /** How many more times it may try to move one: where clients do not come back, it is not to go on for ever. */
+  #tries = 0;
+  #isStopped = false;
   /** How many were moved lately, and when: by `performance.now()`. */
   #recent: { count: number; at: number }[] = [];
 
@@ -47,8 +50,12 @@ export class Moves extends EventEmitter<MovesEvents> {
     super();
     this.#hosts = hosts;
     this.#sessions = sessions;
-    hosts.on('undrained', (host) => this.#stopDrain(host));
     hosts.on('removed', (host) => this.#stopDrain(host));
+    hosts.on('undrained', (host) => {
+      this.#stopDrain(host);
+      this.#allow();
+    });
+    hosts.on('up', () => this.#allow());
   }
 
   /** Moves what is left on a host that drains once `deadline` ms have passed. */
@@ -57,7 +64,7 @@ export class Moves extends EventEmitter<MovesEvents> {
     const stopping = new AbortController();
     const movesAt = deadline === undefined ? undefined : performance.now() + deadline;
     this.#drains.set(host, { movesPerSecond, movesAt, stopping });
-    if (deadline !== undefined) void this.#empty(host, deadline, movesPerSecond, stopping.signal);
+    if (deadline !== undefined && !this.#isStopped) void this.#empty(host, deadline, movesPerSecond, stopping.signal);
   }
 
   drainOf(host: Host): DrainStatus | undefined {
@@ -68,11 +75,13 @@ export class Moves extends EventEmitter<MovesEvents> {
     return { movesIn, movesPerSecond };
   }
 
-  /** @throws Error when one is under way. */
+  /** @throws Error when one is under way, and after `stop`. */
   rebalance(perMinute: number): void {
+    if (this.#isStopped) throw new Error('the proxy is closing');
     if (this.#rebalance) throw new Error('a rebalance is under way');
     const stopping = this.#rebalance = new AbortController();
     this.#moved = 0;
+    this.#allow();
     void this.#level(perMinute, stopping.signal).finally(() => {
       this.#hosts.levelling = false;
       this.#rebalance = undefined;
@@ -85,8 +94,13 @@ export class Moves extends EventEmitter<MovesEvents> {
   }
 
   get status(): RebalanceStatus {
-    const { spread, excess } = this.#balance();
-    return { running: this.#rebalance !== undefined, moved: this.#moved, toMove: Math.round(excess), spread };
+    const { spread, excess, isUneven } = this.#balance();
+    return { running: this.isRunning, moved: this.#moved, toMove: isUneven ? Math.round(excess) : 0, spread };
+  }
+
+  /** A rebalance is under way. */
+  get isRunning(): boolean {
+    return this.#rebalance !== undefined;
   }
 
   /** The hosts are not within 10 % of their shares. */
@@ -94,7 +108,9 @@ export class Moves extends EventEmitter<MovesEvents> {
     return this.#balance().isUneven;
   }
 
+  /** Moves nothing any more. */
   stop(): void {
+    this.#isStopped = true;
     this.stopRebalance();
     for (const host of this.#drains.keys()) this.#stopDrain(host);
   }
@@ -112,47 +128,65 @@ export class Moves extends EventEmitter<MovesEvents> {
   }
 
   async #level(perMinute: number, signal: AbortSignal): Promise<void> {
-    const { isUneven, excess } = this.#balance();
-    if (!isUneven) return;
+    if (!this.isUneven) return;
     this.emit('rebalancing');
     this.#hosts.levelling = true;
-    // Where clients do not come back as they should, it is not to go on for ever.
-    const most = 2 * Math.ceil(excess) + 10;
+    const isDone = (): boolean => signal.aborted || !this.isUneven || this.#tries <= 0;
     for (const pace = new Pace(perMinute / 60); await slept(pace.pause(), signal);) {
-      if (!this.#balance().isUneven || this.#moved >= most) return;
-      for (let left = pace.take(); left > 0; left -= 1) await this.#moveOne();
+      for (let left = pace.take(); left > 0; left -= 1) {
+        if (isDone()) return;
+        await this.#moveOne();
+      }
     }
+  }
+
+  #allow(): void {
+    this.#tries = 2 * Math.ceil(this.#balance().excess) + 10;
   }
 
   async #moveOne(): Promise<void> {
     const now = performance.now();
     this.#recent = this.#recent.filter(({ at }) => now - at < RETURN_TIME);
-    // Those that are on their way belong to somebody's share too.
-    const returning = this.#recent.reduce((sum, { count }) => sum + count, 0);
-    const { fullest } = this.#balance(returning);
-    if (!fullest) return;
-    const { length: count } = await this.#sessions.endSome(fullest.name, 1);
+    const host = this.#fullest(this.#recent.reduce((sum, { count }) => sum + count, 0));
+    if (!host) return;
+    this.#tries -= 1;
+    const { length: count } = await this.#sessions.endSome(host.name, 1);
     this.#moved += count;
     if (count > 0) this.#recent.push({ count, at: now });
   }
 
-  /** How the sessions are spread over the hosts that take new ones. */
-  #balance(returning = 0): { spread: number; excess: number; isUneven: boolean; fullest: Host | undefined } {
-    const hosts = this.#hosts.all.filter(({ open }) => open);
-    const weight = hosts.reduce((sum, host) => sum + host.weight, 0);
-    const total = hosts.reduce((sum, { sessions }) => sum + sessions, returning);
-    let [spread, excess, most, isUneven] = [0, 0, 0.5, false];
-    let fullest: Host | undefined;
-    for (const host of hosts) {
-      const share = total * host.weight / weight;
-      const surplus = host.sessions - share;
+  /**
+   * The host to move a session from, as shares are at the moment: less during a slow start. `undefined` where it would
+   * not be evener then: those that are on their way, `returning` at most, go to the emptiest host.
+   */
+  #fullest(returning: number): Host | undefined {
+    const shares = this.#shares(({ share }) => share).sort((a, b) => b.surplus - a.surplus);
+    const [fullest, emptiest] = [shares[0], shares.at(-1)];
+    if (!fullest || !emptiest) return undefined;
+    return fullest.surplus - emptiest.surplus - returning > 1 ? fullest.host : undefined;
+  }
+
+  /** How far hosts are from their shares by weight. */
+  #balance(): { spread: number; excess: number; isUneven: boolean } {
+    let [spread, excess, isUneven] = [0, 0, false];
+    for (const { share, surplus } of this.#shares(({ weight }) => weight)) {
       spread = Math.max(spread, share > 0 ? Math.abs(surplus) / share : 0);
       excess += Math.max(0, surplus);
       // Nobody has half a session: of few, one more or less is even.
       if (Math.abs(surplus) > Math.max(1, share * TOLERANCE)) isUneven = true;
-      if (surplus > most) [fullest, most] = [host, surplus];
     }
-    return { spread, excess, isUneven, fullest };
+    return { spread, excess, isUneven };
+  }
+
+  /** Of each host that takes new sessions, its share of those that they have, and how many more it has than that. */
+  #shares(partOf: (host: Host) => number): { host: Host; share: number; surplus: number }[] {
+    const hosts = this.#hosts.all.filter(({ open }) => open);
+    const whole = hosts.reduce((sum, host) => sum + partOf(host), 0);
+    const total = hosts.reduce((sum, { sessions }) => sum + sessions, 0);
+    return hosts.map((host) => {
+      const share = total * partOf(host) / whole;
+      return { host, share, surplus: host.sessions - share };
+    });
   }
 }
 

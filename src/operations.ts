@@ -82,7 +82,7 @@ export class Operations implements Operator {
   }
 
   addHost(host: string, options: Omit<HostOptions, 'host'> = {}): void {
-    if (!isObject(options)) throw wrong('options', 'be an object', options);
+    check(options, 'weight');
     this.#hosts.add(hostOf('host', host, weightOf('weight', options.weight ?? 1)));
   }
 
@@ -92,7 +92,7 @@ export class Operations implements Operator {
 
   drainHost(name: string, options: DrainOptions = {}): void {
     const host = this.#hosts.named(name);
-    if (!isObject(options)) throw wrong('options', 'be an object', options);
+    check(options, 'deadline', 'movesPerSecond');
     const { deadline, movesPerSecond = 5 } = options;
     if (deadline !== undefined) numberOf('deadline', deadline, 0, MAX_DELAY);
     numberOf('movesPerSecond', movesPerSecond, 0.001, 10_000);
@@ -110,16 +110,16 @@ export class Operations implements Operator {
     this.#hosts.setWeight(host, weightOf('weight', weight));
   }
 
-  findSession(sid: string): Promise<SessionReport | Absence> {
-    return this.#operated.sessions.find(sid);
+  async findSession(sid: string): Promise<SessionReport | Absence> {
+    return this.#operated.sessions.find(sidOf(sid));
   }
 
-  endSession(sid: string): Promise<EndOutcome> {
-    return this.#operated.sessions.end(sid);
+  async endSession(sid: string): Promise<EndOutcome> {
+    return this.#operated.sessions.end(sidOf(sid));
   }
 
   rebalance(options: RebalanceOptions = {}): void {
-    if (!isObject(options)) throw wrong('options', 'be an object', options);
+    check(options, 'perMinute');
     const { perMinute = 60 } = options;
     this.#moves.rebalance(numberOf('perMinute', perMinute, 0.01, 600_000));
   }
@@ -147,8 +147,8 @@ export class Operations implements Operator {
 
   #rebalanceWhenHostsCome(perMinute: number): void {
     const start = (): void => {
-      const { status, isUneven } = this.#moves;
-      if (!this.#isClosing && !status.running && isUneven) this.#moves.rebalance(perMinute);
+      const { isRunning, isUneven } = this.#moves;
+      if (!this.#isClosing && !isRunning && isUneven) this.#moves.rebalance(perMinute);
     };
     this.#events.on('up', start).on('undrained', start);
   }
@@ -176,3 +176,16 @@ export class Operations implements Operator {
 
 /** The longest that a timer of Node can wait, in ms. */
 const MAX_DELAY = 2 ** 31 - 1;
+
+/** @throws TypeError when it is no object, or has a name that is none of these. */
+function check(options: unknown, ...names: string[]): void {
+  if (!isObject(options)) throw wrong('options', 'be an object', options);
+  for (const name of Object.keys(options)) {
+    if (!names.includes(name)) throw new TypeError(`'${name}' is not an option; expected ${names.join(', ')}`);
+  }
+}
+
+function sidOf(sid: unknown): string {
+  if (typeof sid !== 'string') throw wrong('sid', 'be a string', sid);
+  return sid;
+}

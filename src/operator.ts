@@ -12,6 +12,7 @@ export interface HostReport extends HostStatus {
 export interface DrainStatus {
   /** Seconds until its sessions are moved; 0 while they are, `undefined` where no deadline was given. */
   readonly movesIn: number | undefined;
+  /** How many of them are moved a second then. */
   readonly movesPerSecond: number;
 }
 
@@ -34,19 +35,23 @@ export interface RebalanceOptions {
 
 /** How a rebalance stands. */
 export interface RebalanceStatus {
+  /** It is under way. */
   readonly running: boolean;
   /** Sessions that the last one has moved. */
   readonly moved: number;
-  /** Sessions that it has yet to move, as it seems. */
+  /** Sessions that it has yet to move, or would have to, as it seems. */
   readonly toMove: number;
-  /** By what part the fullest host has more sessions than its share: 0.1 is 10 %. */
+  /** By what part of its share a host's number of sessions differs from it, at most: 0.1 is 10 %. */
   readonly spread: number;
 }
 
 /** Where a session goes, and how that is known. */
 export interface SessionReport {
+  /** The session id. */
   readonly sid: string;
+  /** The host's name, as it stands in `hosts`. */
   readonly host: string;
+  /** Whether this proxy knows it, or only the store. */
   readonly from: 'cache' | 'store';
   /** What carries it here at the moment; `undefined` where nothing does. */
   readonly transport: 'polling' | 'websocket' | undefined;
@@ -65,7 +70,7 @@ export type EndOutcome = 'ended' | 'elsewhere' | Absence;
 export interface SessionSource {
   /** Rejects when the store has to be asked and can't be. */
   find(sid: string): Promise<SessionReport | Absence>;
-  /** Rejects when the store or the host has to be asked and can't be. */
+  /** Rejects when the store or the host has to be asked and can't be: the session then goes on. */
   end(sid: string): Promise<EndOutcome>;
   /** Ends up to `count` sessions of a host, and resolves with their sids. Never rejects. */
   endSome(host: string, count: number): Promise<readonly string[]>;

@@ -6,7 +6,7 @@ import type { Hosts } from './hosts';
 import type { Operated } from './operations';
 import type { ProcessMetrics } from './operator';
 import { Sessions, type SessionsOptions } from './sessions';
-import type { Totals } from './totals';
+import { sumOf, type Totals } from './totals';
 
 /** What is operated where this process serves alone. */
 export class OwnProcess implements Operated {
@@ -38,7 +38,8 @@ export class OwnProcess implements Operated {
   totals(): Promise<Totals> {
     this.#forwarder.count();
     const hosts = Object.fromEntries(this.#hosts.all.map(({ name, totals }) => [name, totals]));
-    return Promise.resolve({ ...this.#totals, queued: this.#admission.queued, hosts });
+    // A copy, as what it is made of goes on counting.
+    return Promise.resolve(sumOf([{ ...this.#totals, queued: this.#admission.queued, hosts }]));
   }
 
   async processMetrics(): Promise<readonly ProcessMetrics[]> {

@@ -57,7 +57,9 @@ export class RedisStore implements SessionStore {
     if (this.#opening) await this.#opening;
     const [value, remaining] = await this.#client.read(this.#keyPrefix + sid);
     const host = textOf(value);
-    return host === undefined ? undefined : { host, expiresIn: Number(remaining) };
+    const seconds = Number(remaining);
+    // Below 0 where it never expires: then it is no proxy that has written it.
+    return host === undefined ? undefined : { host, expiresIn: seconds >= 0 ? seconds : undefined };
   }
 
   watch(failed: (error: Error) => void, ready: () => void): void {

@@ -9,11 +9,21 @@ import type { Host } from './host';
 import type { Hosts } from './hosts';
 import type { EndOutcome, SessionReport, SessionSource } from './operator';
 import type { ResolvedOptions } from './options';
+import type { HostTls } from './proxy-options';
 import type { StoredBinding } from './session-store';
 import { Tunnel } from './tunnel';
 
 /** How long a host may take to close a session, and polls of it to end, in ms. */
 const CLOSE_TIMEOUT = 2000;
+
+/** What a host makes of a packet. */
+type Answer = 'taken' | 'refused' | 'unknown';
+
+/**
+ * The packet `close` in either version of the protocol, and as a form, as it comes by JSONP. To version 4 the first is
+ * a packet with data that nobody reads.
+ */
+const CLOSINGS = [[4, '1:1'], [3, '1:1'], [3, 'd=1:1'], [4, 'd=1:1']] as const;
 
 /** How many sessions of a host are looked for at once: each time all that are known may have to be gone through. */
 const BATCH = 1000;
@@ -40,6 +50,8 @@ export class Sessions implements SessionSource {
   async find(sid: string): Promise<SessionReport | Absence> {
     const found = await this.#bindings.inspect(sid);
     if (!found) return this.#bindings.absence(sid);
+    const host = await this.#hostOf(found);
+    if (!host || host.gone) return 'host_gone';
     return 'holds' in found ? this.#reportOf(found) : storedReportOf(sid, found);
   }
 
@@ -47,24 +59,19 @@ export class Sessions implements SessionSource {
   async end(sid: string): Promise<EndOutcome> {
     const found = await this.#bindings.inspect(sid);
     if (!found) return this.#bindings.absence(sid);
-    if ('holds' in found) return this.#end(found);
-    const host = this.#hosts.get(found.host);
-    if (!host) return 'host_gone';
-    if (!await closeSession(host, sid, this.#options)) return 'elsewhere';
-    this.#bindings.unbind(sid, 'ended');
-    return 'ended';
+    const host = await this.#hostOf(found);
+    if (!host || host.gone) return 'host_gone';
+    return this.#end(sid, host, 'holds' in found ? found : undefined);
   }
 
   async endSome(host: string, count: number): Promise<string[]> {
     const known = this.#hosts.get(host);
     if (!known) return [];
     const taken = this.#take(known, count);
-    for (const binding of taken) this.#ending.add(binding);
-    const outcomes = await Promise.all(taken.map((binding) => this.#end(binding).catch(() => 'failed')));
+    const ends = taken.map((binding) => this.#end(binding.sid, known, binding).catch(() => 'failed'));
+    const outcomes = await Promise.all(ends);
     for (const binding of taken) this.#ending.delete(binding);
-    const ended = taken.filter((_, at) => outcomes[at] === 'ended');
-    known.totals.moved += ended.length;
-    return ended.map(({ sid }) => sid);
+    return taken.filter((_, at) => outcomes[at] === 'ended').map(({ sid }) => sid);
   }
 
   /** Forgets a session that another process has ended. */
@@ -72,30 +79,62 @@ export class Sessions implements SessionSource {
     this.#bindings.unbind(sid, 'ended');
   }
 
-  async #end(binding: Binding): Promise<EndOutcome> {
-    const { sid, host } = binding;
-    // By polling its host answers the poll that it holds with what there is to say, and the client hears with the next.
-    if (!this.#hasTunnel(binding) && !await closeSession(host, sid, this.#options)) return 'elsewhere';
-    this.#bindings.unbind(sid, 'ended');
-    for (const work of this.#forwarder.of(binding)) if (work instanceof Tunnel) work.leave();
-    startDeadline(CLOSE_TIMEOUT, () => {
-      for (const work of this.#forwarder.of(binding)) if (!(work instanceof Tunnel)) work.destroy();
-    });
+  /** Where its requests would go. */
+  async #hostOf({ host }: Binding | StoredBinding): Promise<Host | undefined> {
+    if (typeof host !== 'string') return host;
+    if (!this.#hosts.get(host)) await this.#hosts.seek(host);
+    return this.#hosts.get(host);
+  }
+
+  async #end(sid: string, host: Host, binding: Binding | undefined): Promise<EndOutcome> {
+    const tunnel = binding && this.#tunnelOf(binding);
+    tunnel?.leave();
+    if (!tunnel) {
+      if (!await closeSession(host, sid, this.#options)) return 'elsewhere';
+    } else if (!tunnel.hasOpened) {
+      // While it is being upgraded, its WebSocket does not carry it yet.
+      await closeSession(host, sid, this.#options).catch(() => {});
+    }
+    this.#bindings.unbind(sid, 'ended', binding);
+    host.totals.moved += 1;
+    if (binding) this.#leave(binding);
     return 'ended';
   }
 
-  #hasTunnel(binding: Binding): boolean {
-    return this.#forwarder.of(binding).some((work) => work instanceof Tunnel && work.isJoined);
+  /** What is under way ends as if its client had gone. */
+  #leave(binding: Binding): void {
+    const works = this.#forwarder.of(binding);
+    if (works.length === 0) return;
+    for (const work of works) if (work instanceof Tunnel) work.leave();
+    // Its host answers the poll that it holds with what there is to say, and the client hears with the next one.
+    setTimeout(() => {
+      for (const work of this.#forwarder.of(binding)) if (!(work instanceof Tunnel)) work.destroy();
+    }, CLOSE_TIMEOUT).unref();
   }
 
-  /** Up to `count` sessions of a host that are still there. */
+  /** The WebSocket that carries it, or is about to. */
+  #tunnelOf(binding: Binding): Tunnel | undefined {
+    if (binding.holds === 0) return undefined;
+    return this.#forwarder.of(binding).find((work): work is Tunnel => work instanceof Tunnel && work.isJoined);
+  }
+
+  /** Takes up to `count` sessions of a host that are still there, and that nobody else is ending. */
   #take(host: Host, count: number): Binding[] {
+    const taken: Binding[] = [];
     let batch = this.#batches.get(host) ?? [];
-    if (batch.length < count) {
-      batch = this.#of(host, count + BATCH);
-      this.#batches.set(host, batch);
+    let isNew = false;
+    while (taken.length < count && (batch.length > 0 || !isNew)) {
+      const binding = batch.pop();
+      if (!binding) {
+        batch = this.#of(host, count + BATCH).reverse();
+        isNew = true;
+      } else if (this.#bindings.has(binding)) {
+        this.#ending.add(binding);
+        taken.push(binding);
+      }
     }
-    return batch.splice(0, count).filter((binding) => this.#bindings.has(binding));
+    this.#batches.set(host, batch);
+    return taken;
   }
 
   #of(host: Host, limit: number): Binding[] {
@@ -114,7 +153,7 @@ export class Sessions implements SessionSource {
       sid,
       host: host.name,
       from: 'cache',
-      transport: this.#hasTunnel(binding) ? 'websocket' : holds > 0 ? 'polling' : undefined,
+      transport: this.#tunnelOf(binding) ? 'websocket' : holds > 0 ? 'polling' : undefined,
       age: (now - since) / 1000,
       expiresIn: holds > 0 ? ttl : Math.max(0, (expiryOf(binding) - now) / 1000),
       open: holds,
@@ -133,18 +172,26 @@ function storedReportOf(sid: string, { host, expiresIn }: StoredBinding): Sessio
  * @returns whether it is gone: not so where a WebSocket carries it. Rejects when the host does not answer.
  */
 async function closeSession(host: Host, sid: string, options: SessionsOptions): Promise<boolean> {
-  // Some hosts refuse the packet, and yet end the session.
-  return await isGoneAfterClose(host, sid, options) || isGoneAfterClose(host, sid, options);
+  let answer: Answer = 'refused';
+  for (const [protocol, body] of CLOSINGS) {
+    const query = `EIO=${protocol}&transport=polling&sid=${encodeURIComponent(sid)}`;
+    answer = await send(host, `${options.path}?${query}`, body, options.hostTls);
+    // What was answered before does not tell: some hosts refuse the packet and yet end the session, others take what
+    // they do not understand.
+    if (answer === 'unknown') return true;
+  }
+  return answer === 'taken';
 }
 
-function isGoneAfterClose({ url, port }: Host, sid: string, { path, hostTls }: SessionsOptions): Promise<boolean> {
+/** @returns what the host makes of it. */
+function send({ url, port }: Host, path: string, body: string, hostTls: HostTls): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const target = {
       hostname: url.hostname.replace(/^\[|\]$/g, ''),
       port,
       method: 'POST',
-      path: `${path}?EIO=4&transport=polling&sid=${encodeURIComponent(sid)}`,
-      headers: { 'Content-Type': 'text/plain;charset=UTF-8', 'Content-Length': 1 },
+      path,
+      headers: { 'Content-Type': 'text/plain;charset=UTF-8', 'Content-Length': body.length },
       agent: false,
     };
     const req = url.protocol === 'https:' ? https.request({ ...hostTls, ...target }) : http.request(target);
@@ -152,13 +199,14 @@ function isGoneAfterClose({ url, port }: Host, sid: string, { path, hostTls }: S
     req.on('close', callOff);
     req.on('error', reject);
     req.on('response', (res) => {
-      let body = '';
+      let text = '';
       res.setEncoding('latin1').on('data', (chunk: string) => {
-        body = (body + chunk).slice(0, 1024);
+        text = (text + chunk).slice(0, 1024);
       });
-      res.on('error', reject).on('end', () => resolve(res.statusCode === 200 || isUnknown(body)));
+      const answer = (): Answer => res.statusCode === 200 ? 'taken' : isUnknown(text) ? 'unknown' : 'refused';
+      res.on('error', reject).on('end', () => resolve(answer()));
     });
-    req.end('1');
+    req.end(body);
   });
 }
 

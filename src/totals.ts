@@ -14,9 +14,10 @@ export interface HostTotals {
   upgrades: number;
   /** Sessions that were ended on it by a drain, a rebalance or by hand. */
   moved: number;
+  /** What requests and WebSockets took on its sockets, head and body: not health checks. */
   sentBytes: number;
   receivedBytes: number;
-  /** How long it took until it answered a handshake or a POST, which no server holds back. */
+  /** How long it took until it answered what it does not hold back: any request but a poll. */
   latency: HistogramTotals;
 }
 
