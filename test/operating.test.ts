@@ -221,7 +221,14 @@ describe('the commands', () => {
   });
 });
 
-it('has alerts of Prometheus, each with what it waits for', () => {
+it('names all alerts of the examples, and no others', () => {
+  const rules = readFileSync(join(ROOT, 'examples/grafana/alerts.yml'), 'utf8');
+  const { groups } = parseYaml(rules) as { groups: { rules: { alert: string }[] }[] };
+  const named = Array.from(text.matchAll(/`(SocketIO[A-Z]\w+)`/g), ([, name]) => name);
+  expect(named.sort()).toEqual(groups.flatMap((group) => group.rules.map(({ alert }) => alert)).sort());
+});
+
+it('has more alerts, each with what it waits for', () => {
   const [, yaml = ''] = /^```yaml\n(.+?)^```$/ms.exec(text) ?? [];
   const { groups } = parseYaml(yaml) as { groups: { name: string; rules: Record<string, string>[] }[] };
   const rules = groups.flatMap((group) => group.rules);
