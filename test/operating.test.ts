@@ -42,7 +42,7 @@ function blockWith(part: string): string {
 /** Runs a block as it stands, and resolves with what it has written once it has ended well. */
 async function run(block: string, env: NodeJS.ProcessEnv = {}, cwd?: string): Promise<string> {
   const child = spawn('sh', ['-c', `${FUNCTION}${block}`], {
-    env: { ...process.env, TOKEN, ...env }, stdio: ['ignore', 'pipe', 'pipe'], ...(cwd === undefined ? {} : { cwd }),
+    env: { ...process.env, TOKEN, ...env }, cwd, stdio: ['ignore', 'pipe', 'pipe'],
   });
   onCleanup(() => child.kill('SIGKILL'));
   let [output, errors] = ['', ''];
@@ -106,9 +106,12 @@ describe('the commands', () => {
   let second: Operated;
   let env: NodeJS.ProcessEnv;
   let host: string;
+  let folder: string;
 
   beforeAll(async () => {
-    [first, second] = await Promise.all([startProxy(), startProxy()]);
+    folder = temporaryFolder('operating-');
+    const accessLog = ['--access-log', 'json', '--access-log-file', join(folder, 'access.log')];
+    [first, second] = await Promise.all([startProxy(accessLog), startProxy(['--drain-timeout', '30000'])]);
     host = encodeURIComponent(hosts[1]?.name ?? '');
     env = { ADMIN: first.admin, ADMINS: `${first.admin} ${second.admin}`, HOST: host, REDIS: redis.url, PID: String(first.command.pid) };
   });
@@ -191,17 +194,13 @@ describe('the commands', () => {
   });
 
   it('tell from the access log how long WebSockets last', async () => {
-    const folder = temporaryFolder('access-');
-    const { url, command } = await startProxy(['--access-log', 'json', '--access-log-file', join(folder, 'access.log')]);
-    (await openWebSocket(url)).terminate();
+    (await openWebSocket(first.url)).terminate();
     await until('its line', () => readFileSync(join(folder, 'access.log'), 'utf8').includes('"status":101'));
-    command.signal('SIGTERM');
-    expect(await command.ended()).toBe(0);
     expect(await run(blockWith('awk'), env, folder)).toMatch(/^ *1 0\n$/);
   });
 
   it('stop a proxy, which says so while it drains', async () => {
-    const { command, url, admin } = await startProxy(['--drain-timeout', '30000']);
+    const { command, url, admin } = second;
     const socket = await openWebSocket(url);
     await run(blockWith('kill -TERM'), { PID: String(command.pid) });
     await command.line(/draining for up to/);
@@ -222,7 +221,14 @@ describe('the commands', () => {
   });
 });
 
-it('has alerts of Prometheus, each with what it waits for', () => {
+it('names all alerts of the examples, and no others', () => {
+  const rules = readFileSync(join(ROOT, 'examples/grafana/alerts.yml'), 'utf8');
+  const { groups } = parseYaml(rules) as { groups: { rules: { alert: string }[] }[] };
+  const named = Array.from(text.matchAll(/`(SocketIO[A-Z]\w+)`/g), ([, name]) => name);
+  expect(named.sort()).toEqual(groups.flatMap((group) => group.rules.map(({ alert }) => alert)).sort());
+});
+
+it('has more alerts, each with what it waits for', () => {
   const [, yaml = ''] = /^```yaml\n(.+?)^```$/ms.exec(text) ?? [];
   const { groups } = parseYaml(yaml) as { groups: { name: string; rules: Record<string, string>[] }[] };
   const rules = groups.flatMap((group) => group.rules);
@@ -230,6 +236,8 @@ it('has alerts of Prometheus, each with what it waits for', () => {
   for (const { alert, expr = '', for: duration = '0s', ...rest } of rules) {
     expect([alert, duration, rest]).toEqual([expect.stringMatching(/^[A-Z]\w+$/), expect.stringMatching(/^\d+[smh]$/), {}]);
     expect(expr).toMatch(/(?:socketio_proxy|process|nodejs)_.+(?:[<>]|==)/s);
-    for (const [open, close] of ['()', '[]', '{}'] as const) expect(expr.split(open)).toHaveLength(expr.split(close).length);
+    for (const [open, close] of [['(', ')'], ['[', ']'], ['{', '}']] as const) {
+      expect(expr.split(open)).toHaveLength(expr.split(close).length);
+    }
   }
 });

@@ -78,7 +78,7 @@ function proxyMetrics(summary: Summary, { cache, refusals, queued }: Totals): Me
     one('cache_hits_total', 'Sids that were known here.', 'counter', cache.hits),
     one('cache_misses_total', 'Sids that the session store was asked for.', 'counter', cache.misses),
     one('rebalance_running', 'Whether sessions are moved to even the hosts out.', 'gauge', rebalance.running ? 1 : 0),
-    one('sessions_spread_ratio', 'By what part the fullest host exceeds its share.', 'gauge', rebalance.spread),
+    one('sessions_spread_ratio', 'How far from its share of sessions a host is at most.', 'gauge', rebalance.spread),
     one('handshakes_queued', 'Handshakes that wait for their turn.', 'gauge', queued),
     metric('refusals_total', 'Requests that the proxy has refused, by its code and the cause.', 'counter',
       Object.entries(refusals).map(([key, value]) => {

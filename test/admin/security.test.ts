@@ -187,7 +187,7 @@ describe('a body', () => {
     const { adminPort } = await startOperated();
     const head = 'POST /api/hosts HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n';
     const text = await exchangeBytes(adminPort, head);
-    expect(text).toMatch(/^HTTP\/1\.1 413 /);
+    expect(text).toMatch(/^HTTP\/1\.1 413 .*\r\nConnection: close\r\n/s);
   });
 
   it('that is as large as it may be is read', async () => {
@@ -200,7 +200,7 @@ describe('a body', () => {
 
   it.each([
     ['no JSON', '{'],
-    ['no UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d])],
+    ['no UTF-8', Buffer.from('{"host":"127.0.0.1:2"}\xff', 'latin1')],
     ['no object', '"127.0.0.1:2"'],
     ['an array', '[]'],
     ['nothing', 'null'],
