@@ -150,7 +150,8 @@ export class Admission {
   #tooMany(now: number): Refusal {
     const before = Math.max(this.#excess, now + this.#queueTime(this.#waitAt(now)));
     this.#excess = Math.min(before + this.#interval, now + MAX_RETRY_AFTER * 1000);
-    const seconds = Math.ceil((this.#excess - now) / 1000);
+    // Fractions do not add up: 30 s from now may seem to be a little more.
+    const seconds = Math.min(MAX_RETRY_AFTER, Math.ceil((this.#excess - now) / 1000));
     return { ...refusals.tooManyHandshakes, retryAfter: 1 + Math.floor(Math.random() * seconds) };
   }
 }
