@@ -116,11 +116,12 @@ export class Admission {
   #release(): void {
     const now = performance.now();
     for (const waiter of this.#queue) {
-      // First of all its turn: who waits for about as long as they may are not to be refused at the end of it.
-      if (this.#waitAt(now) <= 0) {
+      const wait = this.#waitAt(now);
+      if (wait <= 0) {
         this.#take(now, now - CATCH_UP);
         waiter.settle(undefined);
-      } else if (now - waiter.since > this.#timeout) {
+      } else if (now + wait - waiter.since > this.#timeout + CATCH_UP) {
+        // Only where much was missed: who has waited for as long as they may are not to be refused for a moment more.
         waiter.settle(this.#tooMany(now));
       } else {
         break;
