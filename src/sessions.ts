@@ -4,6 +4,7 @@ import { expiryOf, type Binding } from './binding';
 import type { Bindings } from './bindings';
 import { startDeadline } from './deadline';
 import { ErrorCode, type Absence } from './errors';
+import type { Exchange } from './exchange';
 import type { Forwarder } from './forwarder';
 import type { Host } from './host';
 import type { Hosts } from './hosts';
@@ -14,6 +15,9 @@ import { Tunnel } from './tunnel';
 
 /** How long a host may take to close a session, and polls of it to end, in ms. */
 const CLOSE_TIMEOUT = 2000;
+
+/** A payload that is a packet `close` in protocol 3, where its length stands before it, and in protocol 4 as well. */
+const CLOSE_PACKET = '1:1';
 
 /** How many sessions of a host are looked for at once: each time all that are known may have to be gone through. */
 const BATCH = 1000;
@@ -38,21 +42,18 @@ export class Sessions implements SessionSource {
   }
 
   async find(sid: string): Promise<SessionReport | Absence> {
-    const found = await this.#bindings.inspect(sid);
-    if (!found) return this.#bindings.absence(sid);
+    const found = await this.#look(sid);
+    if (typeof found === 'string') return found;
     return 'holds' in found ? this.#reportOf(found) : storedReportOf(sid, found);
   }
 
   /** A client of a session that is ended makes a new handshake by itself. Its host closes it as if the client had. */
   async end(sid: string): Promise<EndOutcome> {
-    const found = await this.#bindings.inspect(sid);
-    if (!found) return this.#bindings.absence(sid);
+    const found = await this.#look(sid);
+    if (typeof found === 'string') return found;
     if ('holds' in found) return this.#end(found);
-    const host = this.#hosts.get(found.host);
-    if (!host) return 'host_gone';
-    if (!await closeSession(host, sid, this.#options)) return 'elsewhere';
-    this.#bindings.unbind(sid, 'ended');
-    return 'ended';
+    const host = this.#hosts.named(found.host);
+    return await closeSession(host, sid, this.#options) ? this.#ended(sid, host) : 'elsewhere';
   }
 
   async endSome(host: string, count: number): Promise<string[]> {
@@ -62,9 +63,7 @@ export class Sessions implements SessionSource {
     for (const binding of taken) this.#ending.add(binding);
     const outcomes = await Promise.all(taken.map((binding) => this.#end(binding).catch(() => 'failed')));
     for (const binding of taken) this.#ending.delete(binding);
-    const ended = taken.filter((_, at) => outcomes[at] === 'ended');
-    known.totals.moved += ended.length;
-    return ended.map(({ sid }) => sid);
+    return taken.filter((_, at) => outcomes[at] === 'ended').map(({ sid }) => sid);
   }
 
   /** Forgets a session that another process has ended. */
@@ -72,30 +71,57 @@ export class Sessions implements SessionSource {
     this.#bindings.unbind(sid, 'ended');
   }
 
+  /** The binding, as it is known here or to the store. */
+  async #look(sid: string): Promise<Binding | StoredBinding | Absence> {
+    const found = await this.#bindings.inspect(sid);
+    if (!found) return this.#bindings.absence(sid);
+    const host = 'holds' in found ? found.host : this.#hosts.get(found.host);
+    return host && !host.gone ? found : 'host_gone';
+  }
+
   async #end(binding: Binding): Promise<EndOutcome> {
     const { sid, host } = binding;
+    const work = this.#forwarder.of(binding);
+    // While polls come beside a WebSocket, it is not yet what carries the session.
+    const isUpgraded = work.some(isJoined) && work.every((each) => each instanceof Tunnel);
     // By polling its host answers the poll that it holds with what there is to say, and the client hears with the next.
-    if (!this.#hasTunnel(binding) && !await closeSession(host, sid, this.#options)) return 'elsewhere';
-    this.#bindings.unbind(sid, 'ended');
-    for (const work of this.#forwarder.of(binding)) if (work instanceof Tunnel) work.leave();
+    if (!isUpgraded && !await closeSession(host, sid, this.#options) && !this.#hasTunnel(binding)) return 'elsewhere';
+    this.#ended(sid, host);
+    for (const each of this.#forwarder.of(binding)) if (each instanceof Tunnel) each.leave();
     startDeadline(CLOSE_TIMEOUT, () => {
-      for (const work of this.#forwarder.of(binding)) if (!(work instanceof Tunnel)) work.destroy();
+      for (const each of this.#forwarder.of(binding)) if (!(each instanceof Tunnel)) each.destroy();
     });
     return 'ended';
   }
 
+  #ended(sid: string, host: Host): 'ended' {
+    this.#bindings.unbind(sid, 'ended');
+    host.totals.moved += 1;
+    return 'ended';
+  }
+
   #hasTunnel(binding: Binding): boolean {
-    return this.#forwarder.of(binding).some((work) => work instanceof Tunnel && work.isJoined);
+    return this.#forwarder.of(binding).some(isJoined);
   }
 
   /** Up to `count` sessions of a host that are still there. */
   #take(host: Host, count: number): Binding[] {
+    const taken: Binding[] = [];
     let batch = this.#batches.get(host) ?? [];
-    if (batch.length < count) {
-      batch = this.#of(host, count + BATCH);
-      this.#batches.set(host, batch);
+    let isNew = false;
+    while (taken.length < count) {
+      const next = batch.shift();
+      if (next) {
+        if (this.#bindings.has(next)) taken.push(next);
+      } else if (isNew) {
+        break;
+      } else {
+        isNew = true;
+        batch = this.#of(host, count + BATCH).filter((binding) => !taken.includes(binding));
+        this.#batches.set(host, batch);
+      }
     }
-    return batch.splice(0, count).filter((binding) => this.#bindings.has(binding));
+    return taken;
   }
 
   #of(host: Host, limit: number): Binding[] {
@@ -122,6 +148,10 @@ export class Sessions implements SessionSource {
   }
 }
 
+function isJoined(work: Exchange | Tunnel): boolean {
+  return work instanceof Tunnel && work.isJoined;
+}
+
 function storedReportOf(sid: string, { host, expiresIn }: StoredBinding): SessionReport {
   return { sid, host, from: 'store', transport: undefined, age: undefined, expiresIn, open: undefined };
 }
@@ -144,7 +174,7 @@ function isGoneAfterClose({ url, port }: Host, sid: string, { path, hostTls }: S
       port,
       method: 'POST',
       path: `${path}?EIO=4&transport=polling&sid=${encodeURIComponent(sid)}`,
-      headers: { 'Content-Type': 'text/plain;charset=UTF-8', 'Content-Length': 1 },
+      headers: { 'Content-Type': 'text/plain;charset=UTF-8', 'Content-Length': CLOSE_PACKET.length },
       agent: false,
     };
     const req = url.protocol === 'https:' ? https.request({ ...hostTls, ...target }) : http.request(target);
@@ -158,7 +188,7 @@ function isGoneAfterClose({ url, port }: Host, sid: string, { path, hostTls }: S
       });
       res.on('error', reject).on('end', () => resolve(res.statusCode === 200 || isUnknown(body)));
     });
-    req.end('1');
+    req.end(CLOSE_PACKET);
   });
 }
 
