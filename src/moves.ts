@@ -30,6 +30,7 @@ interface Balance {
   /** How many are too many on their hosts. */
   readonly excess: number;
   readonly isUneven: boolean;
+  /** Of which one is to be moved; `undefined` where none is. */
   readonly fullest: Host | undefined;
 }
 
@@ -133,7 +134,7 @@ export class Moves extends EventEmitter<MovesEvents> {
     const most = 2 * Math.ceil(excess) + 10;
     for (const pace = new Pace(perMinute / 60); await slept(pace.pause(), signal);) {
       if (!this.#balance().isUneven || this.#moved >= most) return;
-      for (let left = pace.take(); left > 0; left -= 1) await this.#moveOne();
+      for (let left = pace.take(); left > 0 && !signal.aborted; left -= 1) await this.#moveOne();
     }
   }
 
@@ -150,23 +151,28 @@ export class Moves extends EventEmitter<MovesEvents> {
     if (count > 0) this.#recent.push({ count, at: now });
   }
 
-  /** How the sessions are spread over the hosts that take new ones. */
+  /** How the sessions are spread over the hosts that take new ones, with those that are on their way to them. */
   #balance(returning = 0): Balance {
     const hosts = this.#hosts.all.filter(({ open }) => open);
     const weight = hosts.reduce((sum, host) => sum + host.weight, 0);
     const total = hosts.reduce((sum, { sessions }) => sum + sessions, returning);
-    let [spread, excess, most, isUneven] = [0, 0, 0.5, false];
-    let fullest: Host | undefined;
-    for (const host of hosts) {
+    const surpluses = hosts.map((host) => {
       const share = total * host.weight / weight;
-      const surplus = host.sessions - share;
+      return { host, share, surplus: host.sessions - share };
+    }).sort((a, b) => a.surplus - b.surplus);
+    let [spread, excess, isUneven, left] = [0, 0, false, returning];
+    for (const each of surpluses) {
+      // The emptiest get those that are on their way.
+      const coming = Math.min(left, Math.max(0, -each.surplus));
+      left -= coming;
+      each.surplus += coming;
+      const { share, surplus } = each;
       spread = Math.max(spread, share > 0 ? Math.abs(surplus) / share : 0);
       excess += Math.max(0, surplus);
       // Nobody has half a session: of few, one more or less is even.
       if (Math.abs(surplus) > Math.max(1, share * TOLERANCE)) isUneven = true;
-      if (surplus > most) [fullest, most] = [host, surplus];
     }
-    return { total, spread, excess, isUneven, fullest };
+    return { total, spread, excess, isUneven, fullest: isUneven ? surpluses.at(-1)?.host : undefined };
   }
 }
 
