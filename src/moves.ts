@@ -10,8 +10,8 @@ const TICK = 50;
 /** How often a host that is drained is looked at again, in ms: sessions that another proxy knows may come to it. */
 const IDLE_TICK = 1000;
 
-/** How long a client that was moved may take to come back, in ms: Socket.IO's default `reconnectionDelayMax`. */
-const RETURN_TIME = 5000;
+/** How long a client that was moved may take to come back, in ms: twice what Socket.IO's waits at most by default. */
+const RETURN_TIME = 3000;
 
 /** How far from its share a host's number of sessions may be. */
 const TOLERANCE = 0.1;

@@ -4,6 +4,7 @@ import { expiryOf, type Binding } from './binding';
 import type { Bindings } from './bindings';
 import { startDeadline } from './deadline';
 import { ErrorCode, type Absence } from './errors';
+import type { Exchange } from './exchange';
 import type { Forwarder } from './forwarder';
 import type { Host } from './host';
 import type { Hosts } from './hosts';
@@ -19,11 +20,8 @@ const CLOSE_TIMEOUT = 2000;
 /** What a host makes of a packet. */
 type Answer = 'taken' | 'refused' | 'unknown';
 
-/**
- * The packet `close` in either version of the protocol, and as a form, as it comes by JSONP. To version 4 the first is
- * a packet with data that nobody reads.
- */
-const CLOSINGS = [[4, '1:1'], [3, '1:1'], [3, 'd=1:1'], [4, 'd=1:1']] as const;
+/** The packet `close` with its length, as version 3 of the protocol has it: to version 4 that is data, unread. */
+const CLOSE = '1:1';
 
 /** How many sessions of a host are looked for at once: each time all that are known may have to be gone through. */
 const BATCH = 1000;
@@ -87,13 +85,15 @@ export class Sessions implements SessionSource {
   }
 
   async #end(sid: string, host: Host, binding: Binding | undefined): Promise<EndOutcome> {
-    const tunnel = binding && this.#tunnelOf(binding);
+    const works = binding ? this.#forwarder.of(binding) : [];
+    const tunnel = works.find(isJoined);
+    const body = works.some(({ req: { url } }) => isJsonp(url)) ? `d=${CLOSE}` : CLOSE;
     tunnel?.leave();
     if (!tunnel) {
-      if (!await closeSession(host, sid, this.#options)) return 'elsewhere';
+      if (!await closeSession(host, sid, body, this.#options)) return 'elsewhere';
     } else if (!tunnel.hasOpened) {
       // While it is being upgraded, its WebSocket does not carry it yet.
-      await closeSession(host, sid, this.#options).catch(() => {});
+      await closeSession(host, sid, body, this.#options).catch(() => {});
     }
     this.#bindings.unbind(sid, 'ended', binding);
     host.totals.moved += 1;
@@ -110,12 +110,6 @@ export class Sessions implements SessionSource {
     setTimeout(() => {
       for (const work of this.#forwarder.of(binding)) if (!(work instanceof Tunnel)) work.destroy();
     }, CLOSE_TIMEOUT).unref();
-  }
-
-  /** The WebSocket that carries it, or is about to. */
-  #tunnelOf(binding: Binding): Tunnel | undefined {
-    if (binding.holds === 0) return undefined;
-    return this.#forwarder.of(binding).find((work): work is Tunnel => work instanceof Tunnel && work.isJoined);
   }
 
   /** Takes up to `count` sessions of a host that are still there, and that nobody else is ending. */
@@ -146,6 +140,11 @@ export class Sessions implements SessionSource {
     return [...found];
   }
 
+  #transportOf(binding: Binding): SessionReport['transport'] {
+    if (binding.holds === 0) return undefined;
+    return this.#forwarder.of(binding).some(isJoined) ? 'websocket' : 'polling';
+  }
+
   #reportOf(binding: Binding): SessionReport {
     const { sid, host, since, holds, ttl } = binding;
     const now = Date.now();
@@ -153,12 +152,22 @@ export class Sessions implements SessionSource {
       sid,
       host: host.name,
       from: 'cache',
-      transport: this.#tunnelOf(binding) ? 'websocket' : holds > 0 ? 'polling' : undefined,
+      transport: this.#transportOf(binding),
       age: (now - since) / 1000,
       expiresIn: holds > 0 ? ttl : Math.max(0, (expiryOf(binding) - now) / 1000),
       open: holds,
     };
   }
+}
+
+/** It carries its session, or is about to. */
+function isJoined(work: Exchange | Tunnel): work is Tunnel {
+  return work instanceof Tunnel && work.isJoined;
+}
+
+/** Its packets are sent as forms. */
+function isJsonp(url = ''): boolean {
+  return /[?&]j=/.test(url);
 }
 
 function storedReportOf(sid: string, { host, expiresIn }: StoredBinding): SessionReport {
@@ -171,16 +180,14 @@ function storedReportOf(sid: string, { host, expiresIn }: StoredBinding): Sessio
  *
  * @returns whether it is gone: not so where a WebSocket carries it. Rejects when the host does not answer.
  */
-async function closeSession(host: Host, sid: string, options: SessionsOptions): Promise<boolean> {
-  let answer: Answer = 'refused';
-  for (const [protocol, body] of CLOSINGS) {
-    const query = `EIO=${protocol}&transport=polling&sid=${encodeURIComponent(sid)}`;
-    answer = await send(host, `${options.path}?${query}`, body, options.hostTls);
-    // What was answered before does not tell: some hosts refuse the packet and yet end the session, others take what
-    // they do not understand.
-    if (answer === 'unknown') return true;
+async function closeSession(host: Host, sid: string, body: string, options: SessionsOptions): Promise<boolean> {
+  // In either version of the protocol, as hosts refuse the other one. And some refuse the packet, and yet end the
+  // session: which the second answer shows.
+  for (const version of [4, 3]) {
+    const query = `EIO=${version}&transport=polling&sid=${encodeURIComponent(sid)}`;
+    if (await send(host, `${options.path}?${query}`, body, options.hostTls) !== 'refused') return true;
   }
-  return answer === 'taken';
+  return false;
 }
 
 /** @returns what the host makes of it. */
@@ -214,8 +221,9 @@ function send({ url, port }: Host, path: string, body: string, hostTls: HostTls)
 function isUnknown(body: string): boolean {
   try {
     const answer: unknown = JSON.parse(body);
-    return Reflect.get(Object(answer), 'code') === ErrorCode.SESSION_UNKNOWN;
+    return typeof answer === 'string' ? answer.startsWith('Invalid session')
+      : Reflect.get(Object(answer), 'code') === ErrorCode.SESSION_UNKNOWN;
   } catch {
-    return /invalid session/i.test(body);
+    return false;
   }
 }

@@ -1,4 +1,4 @@
-import { brotliDecompressSync, gunzipSync, inflateRawSync, inflateSync } from 'node:zlib';
+import { brotliDecompressSync, constants, gunzipSync, inflateRawSync, inflateSync } from 'node:zlib';
 
 /** The longest sid that is bound. */
 export const MAX_SID_LENGTH = 512;
@@ -69,13 +69,25 @@ export function openPacketOf(body: Buffer, encoding: string | undefined): OpenPa
 export function openPacketOfFrame(bytes: Buffer): OpenPacket | undefined | 'incomplete' {
   const [first, second] = bytes;
   if (first === undefined || second === undefined) return 'incomplete';
-  // A final text frame, not compressed (RSV1) and, as a server's, not masked. The OPEN packet is under 125 bytes as a
-  // rule, and below every server's threshold for compression; 127 marks a length of 64 bits, which is no OPEN packet.
-  if (first !== 0x81 || second > 126) return undefined;
+  // A final text frame, maybe compressed (RSV1, RFC 7692) and, as a server's, not masked. The OPEN packet is under 125
+  // bytes as a rule; 127 marks a length of 64 bits, which is no OPEN packet.
+  const isCompressed = first === 0xc1;
+  if ((first !== 0x81 && !isCompressed) || second > 126) return undefined;
   const start = second === 126 ? 4 : 2;
   if (bytes.length < start) return 'incomplete';
   const end = start + (second === 126 ? bytes.readUInt16BE(2) : second);
-  return bytes.length < end ? 'incomplete' : parse(bytes.toString('utf8', start, end));
+  if (bytes.length < end) return 'incomplete';
+  const payload = bytes.subarray(start, end);
+  return parse((isCompressed ? inflateFrame(payload) : payload).toString());
+}
+
+/** The end of a message's compression is not sent. */
+function inflateFrame(payload: Buffer): Buffer {
+  try {
+    return inflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: MAX_HANDSHAKE_SIZE });
+  } catch {
+    return Buffer.alloc(0);
+  }
 }
 
 function decompress(body: Buffer, encoding: string | undefined): Buffer | undefined {

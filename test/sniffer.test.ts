@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
+import { brotliCompressSync, constants, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import WebSocket from 'ws';
 import { MAX_HANDSHAKE_SIZE, MAX_SID_LENGTH, openPacketOf, openPacketOfFrame } from '../src/sniffer';
 
@@ -201,7 +201,6 @@ describe('openPacketOfFrame', () => {
 
   it.each([
     ['binary', frame(textOf(open), { opcode: 2 })],
-    ['compressed', frame(textOf(open), { rsv1: true })],
     ['a ping', frame('', { opcode: 9 })],
     ['a close', frame('', { opcode: 8 })],
     ['a continuation', frame(textOf(open), { opcode: 0 })],
@@ -211,6 +210,18 @@ describe('openPacketOfFrame', () => {
   ])('finds none as soon as the first frame is %s', (_, bytes) => {
     expect(openPacketOfFrame(bytes.subarray(0, 2))).toBeUndefined();
     expect(openPacketOfFrame(Buffer.concat([bytes, frame(textOf(open))]))).toBeUndefined();
+  });
+
+  it('reads a first frame that is compressed (permessage-deflate), and finds none where what is in it is not', () => {
+    const packet = textOf(open);
+    const compressed = (bytes: Buffer): Buffer => Buffer.concat(Sender.frame(bytes, { ...finalText, rsv1: true }));
+    const bytes = compressed(deflateRawSync(Buffer.from(packet), { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4));
+    const partly = Array.from(bytes.keys(), (end) => openPacketOfFrame(bytes.subarray(0, end)));
+    expect(new Set(partly)).toEqual(new Set(['incomplete']));
+    expect(openPacketOfFrame(bytes)).toEqual({ sid: 'abc', lifetime: 45 });
+    expect(openPacketOfFrame(compressed(Buffer.from(packet)))).toBeUndefined();
+    expect(openPacketOfFrame(compressed(Buffer.alloc(0)))).toBeUndefined();
+    expect(openPacketOfFrame(compressed(deflateRawSync(Buffer.from(packet.padEnd(70_000)))))).toBeUndefined();
   });
 
   it.each([

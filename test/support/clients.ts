@@ -7,6 +7,18 @@ export interface Connected {
   transport: 'polling' | 'websocket';
 }
 
+/** What a client has at the moment. */
+export interface ClientState {
+  connected: boolean;
+  /** Its state was kept (Socket.IO 4). */
+  recovered: boolean | undefined;
+  /** Another one after it has come back. */
+  sid: string;
+  transport: 'polling' | 'websocket';
+  /** What came with the event `said`. */
+  heard: unknown[];
+}
+
 export interface ClientOptions {
   url: string;
   version?: 2 | 3 | 4;
@@ -33,6 +45,15 @@ export class Clients extends Remote {
 
   host(key: number): Promise<string> {
     return this.call('host', key);
+  }
+
+  state(key: number): Promise<ClientState> {
+    return this.call('state', key);
+  }
+
+  /** The host that answers, once one does. */
+  answered(key: number, ms = 5000): Promise<string> {
+    return this.call('answered', key, ms);
   }
 
   close(key: number): Promise<void> {

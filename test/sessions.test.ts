@@ -1,0 +1,237 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WebSocketServer } from 'ws';
+import { MemoryStore, RedisStore } from '../src';
+import { onCleanup } from './support/cleanup';
+import { handshake, pollUrl, request, startServer } from './support/http';
+import { startProxy } from './support/proxy';
+import { openClient, uniqueKeyPrefix, type TestClient } from './support/redis';
+import { before, openWebSocket, startSessionHost, startSessionHosts, type SessionHost } from './support/session-host';
+import { until } from './support/until';
+
+describe('findSession', () => {
+  it('tells what carries a session by polling: a held poll, or nothing between two of them', async () => {
+    const host = await startSessionHost();
+    const { proxy, url } = await before([host]);
+    const sid = await handshake(url);
+    await until('the handshake is over', () => proxy.hosts[0]?.requests === 0);
+    const report = await proxy.findSession(sid);
+    expect(report).toEqual({
+      sid, host: host.name, from: 'cache', transport: undefined, open: 0,
+      age: expect.any(Number) as number, expiresIn: expect.any(Number) as number,
+    });
+    const [poll] = [request(pollUrl(url, sid)), await once(host, 'poll')];
+    // Its host says that it lives for 45 s: 4/3 of that.
+    expect(await proxy.findSession(sid)).toMatchObject({ from: 'cache', transport: 'polling', open: 1, expiresIn: 60 });
+    host.answer();
+    await poll;
+    await until('the poll is over', () => proxy.hosts[0]?.requests === 0);
+    expect(await proxy.findSession(sid)).toMatchObject({ transport: undefined, open: 0 });
+  });
+
+  it('tells for how long it has been known, and when it expires unless it is used', async () => {
+    const host = await startSessionHost();
+    const { proxy, url } = await before([host], { keyExpiry: 100 });
+    const start = performance.now();
+    const sid = await handshake(url);
+    await until('the handshake is over', () => proxy.hosts[0]?.requests === 0);
+    await sleep(300);
+    const report = await proxy.findSession(sid);
+    const most = (performance.now() - start) / 1000;
+    if (typeof report === 'string') throw new Error(report);
+    expect(report.age).toBeGreaterThan(0.29);
+    expect(report.age).toBeLessThan(most + 0.01);
+    expect(report.expiresIn).toBeLessThan(99.8);
+    expect(report.expiresIn).toBeGreaterThan(99.9 - most);
+    // To be looked at is no use of it.
+    const later = await proxy.findSession(sid);
+    expect(typeof later === 'string' ? later : later.expiresIn).toBeLessThanOrEqual(report.expiresIn ?? 0);
+  });
+
+  it('tells that a WebSocket carries it, which came after an upgrade or has opened it', async () => {
+    const host = await startSessionHost();
+    const { proxy, url } = await before([host]);
+    const sid = await handshake(url);
+    await openWebSocket(url, sid);
+    await openWebSocket(url);
+    await until('the handshake is over', () => proxy.hosts[0]?.requests === 0);
+    for (const each of host.sids) {
+      expect(await proxy.findSession(each)).toMatchObject({ sid: each, host: host.name, from: 'cache', transport: 'websocket', open: 1 });
+    }
+  });
+
+  it('knows a session that is held open and no longer in its cache', async () => {
+    const host = await startSessionHost();
+    const { proxy, url } = await before([host], { cacheSize: 1 });
+    const socket = await openWebSocket(url);
+    const [sid = ''] = host.sids;
+    await openWebSocket(url);
+    expect(await proxy.findSession(sid)).toMatchObject({ from: 'cache', transport: 'websocket' });
+    const closed = once(socket, 'close');
+    expect(await proxy.endSession(sid)).toBe('ended');
+    await closed;
+    expect(await proxy.findSession(sid)).toBe('ended');
+  });
+
+  it('tells why there is no session', async () => {
+    const host = await startSessionHost(100);
+    const { proxy, url } = await before([host], { keyExpiry: 1 });
+    expect(await proxy.findSession('never-seen')).toBe('never_seen');
+    const sid = await handshake(url);
+    await until('it has expired', () => proxy.hosts[0]?.sessions === 0);
+    await until('the store has forgotten it', async () => await proxy.findSession(sid) === 'expired');
+    expect(await proxy.endSession(sid)).toBe('expired');
+    (await openWebSocket(url)).terminate();
+    await until('the WebSocket has ended', () => proxy.hosts[0]?.tunnels === 0);
+    expect(await proxy.findSession(host.sids[1] ?? '')).toBe('ended');
+  });
+
+  it.each<[string, (host: SessionHost, remove: () => void) => unknown]>([
+    ['was removed', (_, remove) => remove()],
+    ['refuses connections', (host) => host.stop()],
+  ])('tells that its host is gone, which %s', async (_, end) => {
+    const host = await startSessionHost();
+    const { proxy, url } = await before([host]);
+    const sid = await handshake(url);
+    await until('the handshake is over', () => proxy.hosts[0]?.requests === 0);
+    await end(host, () => proxy.removeHost(host.name));
+    await until('it is gone', () => proxy.hosts.every(({ downReason }) => downReason === 'refused'));
+    expect(await proxy.findSession(sid)).toBe('host_gone');
+    expect(await proxy.endSession(sid)).toBe('host_gone');
+  });
+
+  it('tells of one that is bound to what is no host that it has none', async () => {
+    const store = new MemoryStore();
+    const { proxy } = await before([await startSessionHost()], { store });
+    await store.bind('a', 'elsewhere:80', 60);
+    expect(await proxy.findSession('a')).toBe('host_gone');
+    expect(await proxy.endSession('a')).toBe('host_gone');
+  });
+
+  it('rejects while the store cannot be asked, though not for sessions that are known here', async () => {
+    class Failing extends MemoryStore {
+      fails = false;
+
+      override inspect(sid: string): ReturnType<MemoryStore['inspect']> {
+        return this.fails ? Promise.reject(new Error('no store')) : super.inspect(sid);
+      }
+    }
+    const store = new Failing();
+    const { proxy, url } = await before([await startSessionHost()], { store });
+    const sid = await handshake(url);
+    store.fails = true;
+    await expect(proxy.findSession('another')).rejects.toThrow('no store');
+    await expect(proxy.endSession('another')).rejects.toThrow('no store');
+    expect(await proxy.findSession(sid)).toMatchObject({ from: 'cache' });
+  });
+
+  it.each([undefined, 5, null])('rejects the sid %o', async (sid) => {
+    const { proxy } = await before([await startSessionHost()]);
+    const error = new TypeError(`'sid' must be a string, received ${String(sid)}`);
+    await expect(proxy.findSession(sid as never)).rejects.toThrow(error);
+    await expect(proxy.endSession(sid as never)).rejects.toThrow(error);
+  });
+
+  describe('of a session that only the store knows', () => {
+    let redisClient: TestClient;
+    let keyPrefix: string;
+
+    beforeEach(async () => {
+      redisClient = await openClient();
+      keyPrefix = uniqueKeyPrefix();
+    });
+
+    it('tells until when it is kept, and leaves that as it is', async () => {
+      const host = await startSessionHost();
+      const [one, other] = [await before([host], { redisClient, keyPrefix }), await before([host], { redisClient, keyPrefix })];
+      const sid = await handshake(one.url);
+      await redisClient.expire(keyPrefix + sid, 30);
+      expect(await other.proxy.findSession(sid)).toEqual({
+        sid, host: host.name, from: 'store', transport: undefined, age: undefined, open: undefined, expiresIn: expect.any(Number) as number,
+      });
+      const report = await other.proxy.findSession(sid);
+      const expiresIn = typeof report === 'string' ? NaN : report.expiresIn;
+      expect(expiresIn).toBeLessThanOrEqual(30);
+      expect(expiresIn).toBeGreaterThan(25);
+      expect(await redisClient.ttl(keyPrefix + sid)).toBeLessThanOrEqual(30);
+      // Nor is it known there from then on.
+      expect(other.proxy.hosts[0]?.sessions).toBe(0);
+    });
+
+    it('tells nothing of its expiry where it has none', async () => {
+      const host = await startSessionHost();
+      const { proxy } = await before([host], { redisClient, keyPrefix });
+      await redisClient.set(`${keyPrefix}for-ever`, host.name);
+      onCleanup(() => redisClient.del(`${keyPrefix}for-ever`));
+      expect(await proxy.findSession('for-ever')).toMatchObject({ from: 'store', expiresIn: undefined });
+    });
+
+    it('asks a store by `find` that has no `inspect`', async () => {
+      const host = await startSessionHost();
+      const inner = new RedisStore(redisClient, keyPrefix);
+      const store = {
+        bind: inner.bind.bind(inner),
+        find: inner.find.bind(inner),
+        unbind: inner.unbind.bind(inner),
+      };
+      const { proxy } = await before([host], { store });
+      await inner.bind('a', host.name, 30);
+      expect(await proxy.findSession('a')).toMatchObject({ host: host.name, from: 'store', expiresIn: undefined });
+      expect(await redisClient.ttl(`${keyPrefix}a`)).toBeLessThanOrEqual(30);
+      await inner.unbind('a');
+    });
+  });
+});
+
+describe('endSession', () => {
+  it('cuts a poll after two seconds that its host holds although it has ended the session', async () => {
+    const host = await startSessionHost();
+    const { proxy, url } = await before([host]);
+    const sid = await handshake(url);
+    const [poll] = [request(pollUrl(url, sid)), await once(host, 'poll')];
+    const cut = expect(poll).rejects.toThrow('socket hang up');
+    const start = performance.now();
+    expect(await proxy.endSession(sid)).toBe('ended');
+    await cut;
+    expect(performance.now() - start).toBeGreaterThan(1900);
+    await until('nothing is left', () => proxy.hosts[0]?.requests === 0 && proxy.hosts[0].sessions === 0);
+  });
+
+  it('lets what the host has sent over a WebSocket arrive, however slow its client is', async () => {
+    const sockets = new WebSocketServer({ noServer: true });
+    const server = await startServer((_, res) => res.writeHead(400).end());
+    const size = 100_000;
+    const count = 200;
+    server.server.on('upgrade', (req, socket, head) => sockets.handleUpgrade(req, socket, head, (accepted) => {
+      accepted.send('0{"sid":"slow","pingInterval":25000,"pingTimeout":20000}');
+      for (let i = 0; i < count; i += 1) accepted.send(Buffer.alloc(size, i));
+    }));
+    const { proxy, url } = await startProxy({ hosts: [server.name] });
+    const client = await openWebSocket(url);
+    client.pause();
+    const received: number[] = [];
+    client.on('message', (data: Buffer) => received.push(data.length));
+    await until('it is known', async () => typeof await proxy.findSession('slow') === 'object');
+    const closed = once(client, 'close');
+    expect(await proxy.endSession('slow')).toBe('ended');
+    client.resume();
+    await closed;
+    expect(received).toEqual(Array.from({ length: count }, () => size));
+  });
+
+  it('rejects when its host cannot be reached, and leaves the session as it is', async () => {
+    const [host, other] = await startSessionHosts(2) as [SessionHost, SessionHost];
+    const { proxy, url } = await before([host], { checkInterval: 60_000 });
+    const sid = await handshake(url);
+    await host.stop();
+    await expect(proxy.endSession(sid)).rejects.toThrow('ECONNREFUSED');
+    expect(await proxy.findSession(sid)).toMatchObject({ host: host.name });
+    proxy.addHost(other.name);
+    const server = createServer((_, res) => res.end('ok')).listen(host.port, '127.0.0.1');
+    onCleanup(() => server.close());
+    await once(server, 'listening');
+    expect(await proxy.endSession(sid)).toBe('ended');
+    expect(await request(pollUrl(url, sid))).toMatchObject({ status: 400, body: '{"code":1,"message":"Session ID unknown"}' });
+  });
+});
