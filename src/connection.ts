@@ -159,9 +159,8 @@ export class Connection implements ResponseListener {
 
   #open(): Socket {
     const { host, tlsSession } = this.#owner;
-    const { url: { protocol, hostname }, port } = host;
-    const target = { host: hostname.replace(/^\[|\]$/g, ''), port };
-    if (protocol === 'https:') {
+    const target = { host: host.address, port: host.port };
+    if (host.url.protocol === 'https:') {
       const name = net.isIP(target.host) === 0 && { servername: target.host };
       const session = tlsSession && { session: tlsSession };
       const options = { ALPNProtocols: ['http/1.1'], ...this.#options.hostTls, ...target, ...name, ...session };

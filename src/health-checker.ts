@@ -1,9 +1,8 @@
-import http from 'node:http';
-import https from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import createDebug from 'debug';
 import { startDeadline } from './deadline';
 import type { DownReason, Host } from './host';
+import { requestTo } from './host-request';
 import { reasonOf, type Hosts } from './hosts';
 import type { ResolvedOptions } from './options';
 
@@ -111,9 +110,7 @@ function probe(
   return new Promise((resolve) => {
     let connected = false;
     // A connection of its own each time: the question is whether the host takes new ones.
-    const { protocol, hostname } = host.url;
-    const target = { hostname: hostname.replace(/^\[|\]$/g, ''), port: host.port, path, agent: false };
-    const req = protocol === 'https:' ? https.request({ ...hostTls, ...target }) : http.request(target);
+    const req = requestTo(host, hostTls, { path });
     const done = (found: Finding): void => {
       callOff();
       signal.removeEventListener('abort', abort);

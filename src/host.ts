@@ -80,6 +80,11 @@ export class Host {
     this.weight = weight;
   }
 
+  /** The host name or address by which it is reached; of IPv6 without the brackets that a URL has. */
+  get address(): string {
+    return this.url.hostname.replace(/^\[|\]$/g, '');
+  }
+
   get up(): boolean {
     return this.#down === undefined;
   }

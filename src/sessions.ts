@@ -1,5 +1,3 @@
-import http from 'node:http';
-import https from 'node:https';
 import { expiryOf, type Binding } from './binding';
 import type { Bindings } from './bindings';
 import { startDeadline } from './deadline';
@@ -7,6 +5,7 @@ import { ErrorCode, type Absence } from './errors';
 import type { Exchange } from './exchange';
 import type { Forwarder } from './forwarder';
 import type { Host } from './host';
+import { requestTo } from './host-request';
 import type { Hosts } from './hosts';
 import type { EndOutcome, SessionReport, SessionSource } from './operator';
 import type { ResolvedOptions } from './options';
@@ -191,17 +190,10 @@ async function closeSession(host: Host, sid: string, body: string, options: Sess
 }
 
 /** @returns what the host makes of it. */
-function send({ url, port }: Host, path: string, body: string, hostTls: HostTls): Promise<Answer> {
+function send(host: Host, path: string, body: string, hostTls: HostTls): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const target = {
-      hostname: url.hostname.replace(/^\[|\]$/g, ''),
-      port,
-      method: 'POST',
-      path,
-      headers: { 'Content-Type': 'text/plain;charset=UTF-8', 'Content-Length': body.length },
-      agent: false,
-    };
-    const req = url.protocol === 'https:' ? https.request({ ...hostTls, ...target }) : http.request(target);
+    const headers = { 'Content-Type': 'text/plain;charset=UTF-8', 'Content-Length': body.length };
+    const req = requestTo(host, hostTls, { method: 'POST', path, headers });
     const callOff = startDeadline(CLOSE_TIMEOUT, () => req.destroy(new Error('the host did not answer in time')));
     req.on('close', callOff);
     req.on('error', reject);

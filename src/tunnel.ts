@@ -1,11 +1,11 @@
-import http, { type ClientRequest, type IncomingMessage } from 'node:http';
-import https from 'node:https';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { startDeadline } from './deadline';
 import { refusals, refuseUpgrade, type Refusal } from './errors';
 import { requestHeaders, responseHeaders } from './headers';
 import type { Host } from './host';
+import { requestTo } from './host-request';
 import type { ResolvedOptions } from './options';
 import type { Route } from './route';
 import { MAX_HANDSHAKE_SIZE, openPacketOfFrame, type OpenPacket } from './sniffer';
@@ -232,17 +232,8 @@ export class Tunnel {
 }
 
 function openRequest(req: IncomingMessage, host: Host, options: TunnelOptions): ClientRequest {
-  const { protocol, hostname } = host.url;
-  const target = {
-    hostname: hostname.replace(/^\[|\]$/g, ''),
-    port: host.port,
-    method: 'GET',
-    path: req.url,
-    headers: [...requestHeaders(req, host, options), 'Connection', 'Upgrade', 'Upgrade', 'websocket'],
-    agent: false,
-    setHost: false,
-  } as const;
-  return protocol === 'https:' ? https.request({ ...options.hostTls, ...target }) : http.request(target);
+  const headers = [...requestHeaders(req, host, options), 'Connection', 'Upgrade', 'Upgrade', 'websocket'];
+  return requestTo(host, options.hostTls, { path: req.url, headers, setHost: false });
 }
 
 function head(status: string, headers: readonly string[]): string {
