@@ -74,7 +74,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     const onSession = (session: Session): void => void this.emit('session', session);
     this.#forwarder = new Forwarder(resolved, this.#hosts, this.#bindings, totals, onSession);
     const own = new OwnProcess(resolved, this.#hosts, this.#bindings, this.#forwarder, this.#admission, totals);
-    internals.own?.(own);
+    internals.parts?.({ hosts: this.#hosts, health: this.#health, own });
     this.#operations = new Operations(this.#hosts, internals.operated ?? own, resolved, this, () => this.#health.ready);
     const pipelines = new Pipelines({
       health: this.#health,

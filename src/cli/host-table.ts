@@ -1,12 +1,11 @@
-import { discovering } from '../discovery';
-import { HealthChecker, type HealthSource } from '../health-checker';
+import type { HealthSource } from '../health-checker';
 import type { DownReason, HostStatus } from '../host';
 import type { Hosts } from '../hosts';
 import type { Operated } from '../operations';
-import type { ResolvedOptions } from '../options';
-import { Proxy } from '../proxy';
+import type { Proxy } from '../proxy';
 import { MemoryStore } from '../session-store';
 import type { HostEntry, HostList, HostLoad } from './messages';
+import { proxyWithParts } from './parts';
 import type { Settings } from './settings';
 
 /** The hosts of all workers: checked and discovered here, while what is under way on them is in the workers. */
@@ -19,15 +18,8 @@ export class HostTable {
   #lastList = '';
 
   constructor({ options }: Settings, operated: Operated) {
-    let parts: { hosts: Hosts; health: HealthSource } | undefined;
-    const healthSource = (hosts: Hosts, resolved: ResolvedOptions): HealthSource => {
-      const undiscovered = (error: Error): void => void this.proxy.emit('undiscovered', error);
-      const health = discovering(new HealthChecker(hosts, resolved), hosts, resolved, undiscovered);
-      parts = { hosts, health };
-      return health;
-    };
-    this.proxy = new Proxy({ ...options, store: new MemoryStore() }, { healthSource, operated });
-    if (!parts) throw new Error('a proxy has taken no health source');
+    const { proxy, parts } = proxyWithParts({ ...options, store: new MemoryStore() }, { operated });
+    this.proxy = proxy;
     this.hosts = parts.hosts;
     this.#health = parts.health;
     // It may have got a session of which nothing was told yet.

@@ -1,15 +1,13 @@
 import type { Server, ServerOptions } from 'node:http';
 import https, { type Server as HttpsServer } from 'node:https';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { discovering } from '../discovery';
-import { HealthChecker, type HealthSource } from '../health-checker';
 import type { Hosts } from '../hosts';
-import type { ResolvedOptions } from '../options';
-import { Proxy } from '../proxy';
+import type { Proxy } from '../proxy';
 import type { ProxyInternals } from '../proxy-internals';
 import { MemoryStore } from '../session-store';
 import { AccessLog } from './access-log';
 import type { Log } from './log';
+import { proxyWithParts } from './parts';
 import type { Options, Settings, TlsPair } from './settings';
 
 /** What the library refuses beside a server. */
@@ -43,15 +41,7 @@ export class Instance {
     const store = redisClient ? { redisClient } : { store: new MemoryStore() };
     const tlsServer = tls && createTlsServer(settings, tls);
     const own = tlsServer ? { ...withoutLimits(options), server: tlsServer } : options;
-    let parts: { hosts: Hosts } | undefined;
-    const healthSource = (hosts: Hosts, resolved: ResolvedOptions): HealthSource => {
-      parts = { hosts };
-      const undiscovered = (error: Error): void => void proxy.emit('undiscovered', error);
-      return internals.healthSource?.(hosts, resolved) ??
-        discovering(new HealthChecker(hosts, resolved), hosts, resolved, undiscovered);
-    };
-    const proxy = new Proxy({ ...own, ...store }, { ...internals, healthSource });
-    if (!parts) throw new Error('a proxy has taken no health source');
+    const { proxy, parts } = proxyWithParts({ ...own, ...store }, internals);
     return new Instance(proxy, parts.hosts, tlsServer, accessLog && new AccessLog(accessLog, log));
   }
 

@@ -67,7 +67,7 @@ class Worker {
   async #start(plain: PlainSettings, list: HostList): Promise<void> {
     const settings = settingsOf(plain);
     const instance = this.#instance = await Instance.create(settings, log, {
-      own: (own) => this.#own = own,
+      parts: ({ own }) => this.#own = own,
       healthSource: (hosts) => this.#hosts = new ToldHosts(hosts, list, {
         unreached: (host, reason) => tell({ type: 'unreached', host, reason }),
         seek: (host) => tell({ type: 'seek', host }),
