@@ -111,7 +111,10 @@ export interface ProcessMetrics {
 export interface Operator {
   readonly hosts: readonly HostReport[];
   readonly summary: Summary;
-  /** What has been counted. Resolves within 2 s, without the workers that have not answered by then. */
+  /**
+   * What has been counted by now: the caller's, which does not go on counting. Resolves within 2 s, without the workers
+   * that have not answered by then.
+   */
   totals(): Promise<Totals>;
   /** What `prom-client` knows of each process that serves: its own name, and its metrics as JSON. */
   processMetrics(): Promise<readonly ProcessMetrics[]>;

@@ -115,8 +115,7 @@ export class Streams {
   }
 
   async #snapshot(): Promise<{ event: string; totals: Totals }> {
-    // They may be what goes on being counted: what is kept is a copy.
-    const totals = structuredClone(await this.#operator.totals());
+    const totals = await this.#operator.totals();
     const snapshot = snapshotOf(this.#operator, totals, this.#previous);
     return { event: `event: hosts\ndata: ${JSON.stringify(snapshot)}\n\n`, totals };
   }
