@@ -1,4 +1,4 @@
-import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import http, { type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { ResolvedOptions } from './options';
@@ -45,11 +45,15 @@ export function takeOver(server: Server | HttpsServer, handlers: ServerHandlers)
 
 /** The proxy's own server, where it was given none. */
 export function createServer(options: ResolvedOptions): Server {
+  return http.createServer(limitsOf(options));
+}
+
+/** What a server keeps its clients to. */
+export function limitsOf(options: ResolvedOptions): ServerOptions {
   const { maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout } = options;
   // Node looks every 30 s by default, and so might let a slow head last that much longer.
   const connectionsCheckingInterval = Math.min(headersTimeout, 5000);
-  const limits = { maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout, connectionsCheckingInterval };
-  return http.createServer(limits);
+  return { maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout, connectionsCheckingInterval };
 }
 
 /** Takes no more connections, and resolves when those that are open have ended. */

@@ -1,9 +1,10 @@
-import type { Server, ServerOptions } from 'node:http';
+import type { Server } from 'node:http';
 import https, { type Server as HttpsServer } from 'node:https';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Hosts } from '../hosts';
 import type { Proxy } from '../proxy';
 import type { ProxyInternals } from '../proxy-internals';
+import { limitsOf } from '../server';
 import { MemoryStore } from '../session-store';
 import { AccessLog } from './access-log';
 import type { Log } from './log';
@@ -39,7 +40,8 @@ export class Instance {
     // Loading it takes longer than all else, and a proxy on the memory store needs none.
     const redisClient = url === undefined ? undefined : (await import('redis')).createClient({ url });
     const store = redisClient ? { redisClient } : { store: new MemoryStore() };
-    const tlsServer = tls && createTlsServer(settings, tls);
+    // With the limits that the library sets on a server that it makes itself.
+    const tlsServer = tls && https.createServer({ ...limitsOf(settings.resolved), cert: tls.cert, key: tls.key });
     const own = tlsServer ? { ...withoutLimits(options), server: tlsServer } : options;
     const { proxy, parts } = proxyWithParts({ ...own, ...store }, internals);
     return new Instance(proxy, parts.hosts, tlsServer, accessLog && new AccessLog(accessLog, log));
@@ -75,14 +77,4 @@ export class Instance {
 /** A server that was given has its own. */
 function withoutLimits(options: Options): Options {
   return Object.fromEntries(Object.entries(options).filter(([name]) => !LIMITS.has(name)));
-}
-
-/** With the limits that the library sets on a server that it makes itself. */
-function createTlsServer({ resolved }: Settings, { cert, key }: TlsPair): HttpsServer {
-  const { maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout } = resolved;
-  const connectionsCheckingInterval = Math.min(headersTimeout, 5000);
-  const limits: ServerOptions = {
-    maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout, connectionsCheckingInterval,
-  };
-  return https.createServer({ ...limits, cert, key });
 }
