@@ -1,5 +1,8 @@
 import { inspect } from 'node:util';
 
+/** The longest that a timer of Node can wait, in ms. */
+export const MAX_DELAY = 2 ** 31 - 1;
+
 /** What is thrown for a bad argument: it names it, what was expected and what was received. */
 export function wrong(name: string, expected: string, received: unknown): TypeError {
   return new TypeError(`'${name}' must ${expected}, received ${inspect(received, { depth: 0 })}`);

@@ -1,5 +1,5 @@
 import type { Balance } from './balance';
-import { integerOf, isObject, wrong } from './checks';
+import { integerOf, isObject, numberOf, wrong } from './checks';
 import { parseDnsName, type DnsName } from './dns';
 import { Host } from './host';
 
@@ -44,6 +44,16 @@ export function hostOf(argument: string, name: unknown, weight: number): Host {
 /** The same for a weight. */
 export function weightOf(argument: string, weight: unknown): number {
   return integerOf(argument, weight, 0, MAX_WEIGHT);
+}
+
+/** The same for a number of sessions that are moved a second. */
+export function movesPerSecondOf(argument: string, value: unknown): number {
+  return numberOf(argument, value, 0.001, 10_000);
+}
+
+/** The same for a number of sessions that are moved a minute. */
+export function movesPerMinuteOf(argument: string, value: unknown): number {
+  return numberOf(argument, value, 0.01, 600_000);
 }
 
 /** @throws TypeError when it is no such name, or when there are hosts too. */

@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events';
-import { isObject, numberOf, wrong } from './checks';
+import { isObject, MAX_DELAY, numberOf, wrong } from './checks';
 import type { Absence } from './errors';
-import { hostOf, weightOf, type HostOptions } from './host-options';
+import { hostOf, movesPerMinuteOf, movesPerSecondOf, weightOf, type HostOptions } from './host-options';
 import type { Hosts } from './hosts';
 import { Moves } from './moves';
 import type {
@@ -95,7 +95,7 @@ export class Operations implements Operator {
     check(options, 'deadline', 'movesPerSecond');
     const { deadline, movesPerSecond = 5 } = options;
     if (deadline !== undefined) numberOf('deadline', deadline, 0, MAX_DELAY);
-    numberOf('movesPerSecond', movesPerSecond, 0.001, 10_000);
+    movesPerSecondOf('movesPerSecond', movesPerSecond);
     const isNew = !host.draining;
     this.#hosts.drain(name);
     // A deadline may be given, or changed, later on; but to drain once more is no reason to forget it.
@@ -121,7 +121,7 @@ export class Operations implements Operator {
   rebalance(options: RebalanceOptions = {}): void {
     check(options, 'perMinute');
     const { perMinute = 60 } = options;
-    this.#moves.rebalance(numberOf('perMinute', perMinute, 0.01, 600_000));
+    this.#moves.rebalance(movesPerMinuteOf('perMinute', perMinute));
   }
 
   stopRebalance(): void {
@@ -173,9 +173,6 @@ export class Operations implements Operator {
     events.on('closing', () => tell('closing', 'the proxy closes'));
   }
 }
-
-/** The longest that a timer of Node can wait, in ms. */
-const MAX_DELAY = 2 ** 31 - 1;
 
 /** @throws TypeError when it is no object, or has a name that is none of these. */
 function check(options: unknown, ...names: string[]): void {

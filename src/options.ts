@@ -2,10 +2,10 @@ import { Server as HttpServer } from 'node:http';
 import { Server as HttpsServer } from 'node:https';
 import { adminOptionsOf, type ResolvedAdminOptions } from './admin/options';
 import type { Balance } from './balance';
-import { integerOf, isObject, numberOf, wrong } from './checks';
+import { integerOf, isObject, MAX_DELAY, wrong } from './checks';
 import type { DnsName } from './dns';
 import type { Host } from './host';
-import { balanceOf, discoverOf, hostsOf } from './host-options';
+import { balanceOf, discoverOf, hostsOf, movesPerMinuteOf } from './host-options';
 import type { HostTls, ProxyOptions } from './proxy-options';
 import { RedisStore } from './redis-store';
 import type { SessionStore } from './session-store';
@@ -44,9 +44,6 @@ export interface ResolvedOptions {
   readonly rebalance: { readonly perMinute: number } | undefined;
   readonly admin: ResolvedAdminOptions | undefined;
 }
-
-/** The longest that a timer of Node can wait, in ms. */
-const MAX_DELAY = 2 ** 31 - 1;
 
 /** What the proxy sets on the server that it makes, and leaves alone on a caller's. */
 const SERVER_OPTIONS = ['maxHeaderSize', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout'] as const;
@@ -115,7 +112,7 @@ function rebalanceOf(rebalance: unknown): ResolvedOptions['rebalance'] {
   for (const key of Object.keys(rebalance)) {
     if (key !== 'perMinute') throw new TypeError(`'rebalance.${key}' is not an option; expected perMinute`);
   }
-  return { perMinute: numberOf('rebalance.perMinute', Reflect.get(rebalance, 'perMinute'), 0.01, 600_000) };
+  return { perMinute: movesPerMinuteOf('rebalance.perMinute', Reflect.get(rebalance, 'perMinute')) };
 }
 
 function storeOf({ redisClient, store, keyPrefix = 'socket.io#' }: ProxyOptions): SessionStore {

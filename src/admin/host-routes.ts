@@ -1,14 +1,12 @@
-import { integerOf, numberOf } from '../checks';
+import { integerOf, MAX_DELAY } from '../checks';
 import { Host } from '../host';
-import { hostOf, weightOf } from '../host-options';
+import { hostOf, movesPerSecondOf, weightOf } from '../host-options';
 import type { DrainOptions, HostReport, Operator } from '../operator';
 import { readObject } from './body';
 import { Problem, valid } from './problems';
 import { jsonReply, type Reply } from './reply';
 import type { Asked } from './routes';
 import { hostOf as jsonOf, snapshotOf } from './snapshot';
-
-const MAX_DELAY = 2 ** 31 - 1;
 
 /** What is seen of the hosts, and done to them. */
 export class HostRoutes {
@@ -89,7 +87,7 @@ function drainOf(body: Readonly<Partial<Record<keyof DrainOptions, unknown>>>, s
   valid(() => {
     if (deadline !== undefined) options.deadline = integerOf('deadline', deadline, 0, MAX_DELAY);
     if (movesPerSecond === undefined) return;
-    options.movesPerSecond = numberOf('movesPerSecond', movesPerSecond, 0.001, 10_000);
+    options.movesPerSecond = movesPerSecondOf('movesPerSecond', movesPerSecond);
   });
   return options;
 }

@@ -1,5 +1,5 @@
-import { numberOf } from '../checks';
 import type { Absence } from '../errors';
+import { movesPerMinuteOf } from '../host-options';
 import type { Operator, RebalanceStatus } from '../operator';
 import { readObject } from './body';
 import { Problem, valid, type ProblemCode } from './problems';
@@ -44,7 +44,7 @@ export class SessionRoutes {
   async startRebalance({ req }: Asked): Promise<Reply> {
     const { perMinute } = await readObject(req, ['perMinute']);
     const options = perMinute === undefined ? {} :
-      valid(() => ({ perMinute: numberOf('perMinute', perMinute, 0.01, 600_000) }));
+      valid(() => ({ perMinute: movesPerMinuteOf('perMinute', perMinute) }));
     if (this.#rebalance.running) throw new Problem('REBALANCE_RUNNING', 'a rebalance is under way');
     this.#operator.rebalance(options);
     return jsonReply(202, this.#rebalance);
