@@ -233,6 +233,16 @@ export const LASTING: Clauses = {
     holds(await store.find(other), undefined, '`find` must renew the expiry of its own sid alone');
   },
 
+  'tells by `inspect`, where it has that, what it holds, and renews nothing': async (bench) => {
+    const store = await bench.open();
+    const [sid, other] = [newSid(), newSid()];
+    await Promise.all([store.bind(sid, 'a:1'), store.bind(other, 'a:1', 1)]);
+    await store.inspects(sid, 'a:1');
+    await store.inspects(other, 'a:1');
+    await sleep(WAIT);
+    holds(await store.find(other), undefined, '`inspect` must leave the expiry as it is');
+  },
+
   'never shortens the expiry of a binding that is found': async (bench) => {
     const store = await bench.open();
     const sid = newSid();
