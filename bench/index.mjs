@@ -10,6 +10,7 @@ import { describeMachine, describeVersions } from './machine.mjs';
 import { endAll, isInstalled } from './processes.mjs';
 import { startRedis } from './redis.mjs';
 import { print, printAims } from './report.mjs';
+import { rounded } from './rounded.mjs';
 import { scaleOf } from './scale.mjs';
 import { frame } from './suites/frame.mjs';
 import { held } from './suites/held.mjs';
@@ -99,12 +100,4 @@ function contextOf(machine, redisPort) {
 async function stop(code) {
   await endAll();
   process.exit(code);
-}
-
-/** Five digits are more than a measurement has. */
-function rounded(value) {
-  if (typeof value === 'number') return Number(value.toPrecision(5));
-  if (Array.isArray(value)) return value.map(rounded);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, rounded(one)]));
 }

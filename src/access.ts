@@ -10,9 +10,11 @@ export interface AccessEntry {
   readonly time: Date;
   /** The client's address; with `trustProxy` the one that the load balancer in front has seen. */
   readonly client: string;
+  /** As in `GET`. */
   readonly method: string;
   /** The path, and of the query what Engine.IO needs, with the first letters of the sid: nothing that is secret. */
   readonly url: string;
+  /** As in `1.1`. */
   readonly httpVersion: string;
   /** What the client was answered; 499 where it went away before. */
   readonly status: number;

@@ -2,6 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import { refusals, type Refusal } from './errors';
 import type { ResolvedOptions } from './options';
 
+/** How much longer a second is made here: what leaves evenly arrives a little less so, and hosts are to see no more. */
+const MARGIN = 1.02;
+
 /** How much of what a late timer has missed is made up for at once, in ms. */
 const CATCH_UP = 100;
 
@@ -23,29 +26,34 @@ interface Waiter {
  * too long.
  */
 export class Admission {
-  readonly #rate: number;
+  readonly #isLimited: boolean;
   readonly #maxQueued: number;
   readonly #timeout: number;
   readonly #queue = new Set<Waiter>();
+  /** The time between two, in ms. */
+  readonly #interval: number;
   /** When the last ones were let through, in a ring, and how long one has to be over before its place is used again. */
   readonly #last: Float64Array;
   readonly #window: number;
   #at = 0;
   /** When the next one may be let through. */
   #next = -Infinity;
+  /** When all would have had their turn, those that were refused among them. */
+  #excess = -Infinity;
   #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
 
-  constructor({ maxHandshakesPerSecond = Infinity, maxQueuedHandshakes, handshakeQueueTimeout }: AdmissionOptions) {
-    this.#rate = maxHandshakesPerSecond;
+  constructor({ maxHandshakesPerSecond: rate, maxQueuedHandshakes, handshakeQueueTimeout }: AdmissionOptions) {
+    this.#isLimited = rate !== undefined;
     this.#maxQueued = maxQueuedHandshakes;
     this.#timeout = handshakeQueueTimeout;
-    const places = this.isLimited ? Math.max(1, Math.floor(this.#rate)) : 0;
-    this.#last = new Float64Array(places).fill(-Infinity);
-    this.#window = places / this.#rate * 1000;
+    this.#interval = rate === undefined ? 0 : MARGIN * 1000 / rate;
+    this.#last = new Float64Array(Math.ceil(rate ?? 0)).fill(-Infinity);
+    this.#window = Math.max(MARGIN * 1000, this.#interval);
   }
 
   get isLimited(): boolean {
-    return this.#rate !== Infinity;
+    return this.#isLimited;
   }
 
   /** How many wait. */
@@ -53,36 +61,46 @@ export class Admission {
     return this.#queue.size;
   }
 
-  /** `undefined`: it may go on. A promise where it has to wait for that; it never rejects. */
+  /**
+   * `undefined`: it may go on. A promise where it has to wait for that, which never rejects, and never resolves where
+   * its client leaves before.
+   */
   admit(req: IncomingMessage): Refusal | undefined | Promise<Refusal | undefined> {
+    if (this.#stopped) return refusals.closing;
     const now = performance.now();
     const wait = this.#waitAt(now);
     if (this.#queue.size === 0 && wait <= 0) {
       this.#take(now, now);
       return undefined;
     }
-    const foreseen = Math.max(0, wait) + this.#queue.size / this.#rate * 1000;
-    if (this.#queue.size >= this.#maxQueued || foreseen > this.#timeout) return this.#tooMany();
+    if (this.#queue.size >= this.#maxQueued || this.#queueTime(wait) > this.#timeout) return this.#tooMany(now);
     return this.#enqueue(req, now);
   }
 
-  /** Refuses those that wait. */
+  /** Refuses those that wait, and all that come later. */
   stop(): void {
-    clearTimeout(this.#timer);
+    this.#stopped = true;
     for (const waiter of this.#queue) waiter.settle(refusals.closing);
   }
 
-  #enqueue({ socket }: IncomingMessage, since: number): Promise<Refusal | undefined> {
+  #enqueue({ socket, headers }: IncomingMessage, since: number): Promise<Refusal | undefined> {
     return new Promise((resolve) => {
-      const settle = (refusal: Refusal | undefined): void => {
-        socket.off('close', onClose);
+      const leave = (): void => {
+        socket.off('close', leave).off('end', hangUp);
         this.#queue.delete(waiter);
+        if (this.#queue.size > 0) return;
+        clearTimeout(this.#timer);
+        this.#timer = undefined;
+      };
+      const hangUp = (): void => void socket.destroy();
+      const settle = (refusal: Refusal | undefined): void => {
+        leave();
         resolve(refusal);
       };
       const waiter: Waiter = { since, settle };
-      // Whoever has gone takes no turn.
-      const onClose = (): void => settle(refusals.closing);
-      socket.once('close', onClose);
+      socket.once('close', leave);
+      // Of an upgrade the HTTP server does not see that the client has ended.
+      if (headers.upgrade !== undefined) socket.once('end', hangUp);
       this.#queue.add(waiter);
       this.#schedule(since);
     });
@@ -92,18 +110,21 @@ export class Admission {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#release();
-    }, Math.max(1, this.#waitAt(now)));
+    }, Math.max(1, Math.ceil(this.#waitAt(now))));
   }
 
   #release(): void {
     const now = performance.now();
     for (const waiter of this.#queue) {
-      if (now - waiter.since > this.#timeout) {
-        waiter.settle(this.#tooMany());
-      } else {
-        if (this.#waitAt(now) > 0) break;
+      const wait = this.#waitAt(now);
+      if (wait <= 0) {
         this.#take(now, now - CATCH_UP);
         waiter.settle(undefined);
+      } else if (now + wait - waiter.since > this.#timeout + CATCH_UP) {
+        // Only where much was missed: who has waited for as long as they may are not to be refused for a moment more.
+        waiter.settle(this.#tooMany(now));
+      } else {
+        break;
       }
     }
     if (this.#queue.size > 0) this.#schedule(now);
@@ -114,16 +135,24 @@ export class Admission {
     return Math.max(this.#next, (this.#last[this.#at] ?? 0) + this.#window) - now;
   }
 
+  /** For how long one that comes last has to wait, where the first waits for `wait`. */
+  #queueTime(wait: number): number {
+    return Math.max(0, wait) + this.#queue.size * this.#interval;
+  }
+
   /** @param earliest from when on a turn may be counted. */
   #take(now: number, earliest: number): void {
-    this.#next = Math.max(this.#next, earliest) + 1000 / this.#rate;
+    this.#next = Math.max(this.#next, earliest) + this.#interval;
     this.#last[this.#at] = now;
     this.#at = (this.#at + 1) % this.#last.length;
   }
 
-  /** Clients come again spread over the time that the ones before them take. */
-  #tooMany(): Refusal {
-    const most = Math.min(MAX_RETRY_AFTER, Math.max(1, Math.ceil(this.#queue.size / this.#rate)));
-    return { ...refusals.tooManyHandshakes, retryAfter: 1 + Math.floor(Math.random() * most) };
+  /** Clients come again spread over the time that they, and all before them, take. */
+  #tooMany(now: number): Refusal {
+    const before = Math.max(this.#excess, now + this.#queueTime(this.#waitAt(now)));
+    this.#excess = Math.min(before + this.#interval, now + MAX_RETRY_AFTER * 1000);
+    // Fractions do not add up: 30 s from now may seem to be a little more.
+    const seconds = Math.min(MAX_RETRY_AFTER, Math.ceil((this.#excess - now) / 1000));
+    return { ...refusals.tooManyHandshakes, retryAfter: 1 + Math.floor(Math.random() * seconds) };
   }
 }

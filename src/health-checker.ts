@@ -9,6 +9,12 @@ import type { ResolvedOptions } from './options';
 
 const debug = createDebug('socket.io-proxy:health');
 
+/** What keeps this process from asking anyone: it lacks descriptors, ports or memory, which is no fault of a host. */
+const OURS = new Set<unknown>(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM']);
+
+/** What a check finds: `undefined` when the host is well. */
+type Finding = DownReason | 'not asked' | undefined;
+
 type CheckOptions = Pick<ResolvedOptions, 'path' | 'checkInterval' | 'checkTimeout' | 'hostTls'>;
 
 /** What tells `hosts` who is up. */
@@ -89,26 +95,26 @@ export class HealthChecker implements HealthSource {
     const found = await probe(host, this.#options, signal);
     if (signal.aborted) return;
     if (found !== undefined) debug('%s: %s', host.name, found);
-    this.#hosts.report(host, found);
+    if (found !== 'not asked') this.#hosts.report(host, found);
   }
 }
 
 /**
- * What one probe finds: `undefined` when the host is well, or answers other requests meanwhile, and so is only busy.
+ * What one probe finds: well is also a host that answers other requests meanwhile, and so is only busy.
  * Never rejects; what it has found when it is aborted means nothing.
  */
 function probe(
   host: Host,
   { path, checkTimeout, hostTls }: CheckOptions,
   signal: AbortSignal,
-): Promise<DownReason | undefined> {
+): Promise<Finding> {
   return new Promise((resolve) => {
     let connected = false;
     // A connection of its own each time: the question is whether the host takes new ones.
     const { protocol, hostname } = host.url;
     const target = { hostname: hostname.replace(/^\[|\]$/g, ''), port: host.port, path, agent: false };
     const req = protocol === 'https:' ? https.request({ ...hostTls, ...target }) : http.request(target);
-    const done = (found: DownReason | undefined): void => {
+    const done = (found: Finding): void => {
       callOff();
       signal.removeEventListener('abort', abort);
       req.destroy();
@@ -125,7 +131,11 @@ function probe(
     }));
     req.on('response', ({ statusCode = 0 }) => done(statusCode < 500 ? undefined : 'failing'));
     // Connected, and then cut before an answer: it lives, but does not serve.
-    req.on('error', (error) => done(reasonOf(error) ?? 'failing'));
+    req.on('error', (error) => done(isOurs(error) ? 'not asked' : reasonOf(error) ?? 'failing'));
     req.end();
   });
+}
+
+function isOurs(error: Error): boolean {
+  return 'code' in error && OURS.has(error.code);
 }

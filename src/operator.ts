@@ -12,6 +12,7 @@ export interface HostReport extends HostStatus {
 export interface DrainStatus {
   /** Seconds until its sessions are moved; 0 while they are, `undefined` where no deadline was given. */
   readonly movesIn: number | undefined;
+  /** How many of them are moved a second then. */
   readonly movesPerSecond: number;
 }
 
@@ -34,6 +35,7 @@ export interface RebalanceOptions {
 
 /** How a rebalance stands. */
 export interface RebalanceStatus {
+  /** It is under way. */
   readonly running: boolean;
   /** Sessions that the last one has moved. */
   readonly moved: number;
@@ -45,8 +47,11 @@ export interface RebalanceStatus {
 
 /** Where a session goes, and how that is known. */
 export interface SessionReport {
+  /** The session id. */
   readonly sid: string;
+  /** The host's name, as it stands in `hosts`. */
   readonly host: string;
+  /** Whether this proxy knows it, or only the store. */
   readonly from: 'cache' | 'store';
   /** What carries it here at the moment; `undefined` where nothing does. */
   readonly transport: 'polling' | 'websocket' | undefined;

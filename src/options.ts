@@ -96,13 +96,17 @@ export function resolveOptions(options: ProxyOptions): ResolvedOptions {
     headersTimeout,
     requestTimeout: integer(options, 'requestTimeout', Math.max(120_000, headersTimeout), headersTimeout, MAX_DELAY),
     keepAliveTimeout: integer(options, 'keepAliveTimeout', 75_000, 1, MAX_DELAY),
-    maxHandshakesPerSecond: options.maxHandshakesPerSecond === undefined ? undefined
-      : numberOf('maxHandshakesPerSecond', options.maxHandshakesPerSecond, 0.001, 100_000),
+    maxHandshakesPerSecond: rateOf(options.maxHandshakesPerSecond),
     maxQueuedHandshakes: integer(options, 'maxQueuedHandshakes', 1000, 0, 1_000_000),
     handshakeQueueTimeout: integer(options, 'handshakeQueueTimeout', 5000, 1, MAX_DELAY),
     rebalance: rebalanceOf(options.rebalance),
     admin: adminOptionsOf(options.admin),
   };
+}
+
+function rateOf(rate: unknown): number | undefined {
+  if (rate === undefined || (typeof rate === 'number' && rate > 0 && rate <= 100_000)) return rate;
+  throw wrong('maxHandshakesPerSecond', 'be a number above 0 and up to 100000', rate);
 }
 
 function rebalanceOf(rebalance: unknown): ResolvedOptions['rebalance'] {

@@ -134,22 +134,22 @@ export interface ProxyOptions {
    */
   keepAliveTimeout?: number;
   /**
-   * How many handshakes are let through to the hosts a second, about evenly: from 0.001 to 100000. Others wait in turn.
-   * @default undefined
+   * How many handshakes are let through to the hosts a second, about evenly: any number above 0, up to 100000. Others
+   * wait in turn. @default undefined
    */
   maxHandshakesPerSecond?: number;
   /** How many handshakes may wait for their turn; others are refused with 503. From 0 to 1000000. @default 1000 */
   maxQueuedHandshakes?: number;
-  /**
-   * How long a handshake may wait for its turn, in ms; one that would wait for longer is refused at once. From 1.
-   * @default 5000
-   */
+  /** How long a handshake may wait; one that would wait for longer is refused at once. From 1. @default 5000 */
   handshakeQueueTimeout?: number;
   /**
    * Moves sessions from the fullest hosts to the others at that rate, as `rebalance()` does, whenever a host has come
-   * up or gets new sessions again. `perMinute`: from 0.01 to 600000. @default undefined
+   * up or gets new sessions again. @default undefined
    */
-  rebalance?: { perMinute: number };
+  rebalance?: {
+    /** How many sessions are moved a minute. From 0.01 to 600000. */
+    perMinute: number;
+  };
   /**
    * An admin server: metrics, a JSON API and a dashboard, from `listen()` to the end of `close()`. It listens on
    * 127.0.0.1 unless `bind` says otherwise. When it cannot listen, the event `error` tells. @default undefined

@@ -44,7 +44,7 @@ export class Router {
     return url.startsWith(path.slice(0, bare)) && (url.length === bare || url[bare] === '?');
   }
 
-  /** Where the request goes, or why it does not. A promise only where the store has to be asked; it never rejects. */
+  /** Where the request goes, or why it does not. A promise only where something is waited for; it never rejects. */
   route(req: IncomingMessage): Route | Refusal | Promise<Route | Refusal> {
     const url = req.url ?? '';
     if (!this.owns(url)) return refusals.badPath;
@@ -52,26 +52,38 @@ export class Router {
     if (namesTwoHosts(req)) return refusals.twoHosts;
     if (hasBadBody(req)) return refusals.badBody;
     const sid = sidOf(url);
-    if (sid === undefined) return this.#handshake(req, req.method === 'GET' && mayOpenByPolling(url));
+    if (sid === undefined) return this.#handshake(req, url);
     if (sid === '') return refusals.malformedSid;
     const binding = this.#bindings.find(sid);
     return binding instanceof Promise ? this.#lookUp(sid, binding) : this.#follow(binding);
   }
 
-  #handshake(req: IncomingMessage, byPolling: boolean): Route | Refusal | Promise<Route | Refusal> {
-    // A preflight opens no session, and where no host is there is nothing to wait for.
-    const admission = req.method === 'GET' && this.#hosts.open ? this.#admission : undefined;
-    const admitted = admission?.admit(req);
+  #handshake(req: IncomingMessage, url: string): Route | Refusal | Promise<Route | Refusal> {
+    const isGet = req.method === 'GET';
+    const byPolling = isGet && mayOpenByPolling(url);
+    // What opens no session, such as a preflight, is not counted.
+    const opens = byPolling || (isGet && req.headers.upgrade !== undefined);
+    const admitted = opens ? this.#admit(req, byPolling) : undefined;
     if (admitted instanceof Promise) return admitted.then((refusal) => refusal ?? this.#pick(req, byPolling));
     return admitted ?? this.#pick(req, byPolling);
   }
 
+  #admit(req: IncomingMessage, byPolling: boolean): ReturnType<Admission['admit']> {
+    // What would wait for nothing is refused at once.
+    if (!this.#admission || !this.#hosts.open || this.#isUnstored(byPolling)) return undefined;
+    return this.#admission.admit(req);
+  }
+
   /** Hosts change while a handshake waits. */
   #pick(req: IncomingMessage, byPolling: boolean): Route | Refusal {
-    // A session that is opened by WebSocket needs no store: its requests are over with the handshake.
-    if (byPolling && this.#refusesUnstored && this.#bindings.degraded) return refusals.storeFailed;
+    if (this.#isUnstored(byPolling)) return refusals.storeFailed;
     const host = this.#hosts.pick(req);
     return host ? { host, binding: undefined, tried: undefined } : refusals.noHost;
+  }
+
+  /** A session that is opened by WebSocket needs no store: its requests are over with the handshake. */
+  #isUnstored(byPolling: boolean): boolean {
+    return byPolling && this.#refusesUnstored && this.#bindings.degraded;
   }
 
   async #lookUp(sid: string, looking: Promise<Binding | undefined>): Promise<Route | Refusal> {

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 
 /** What a store tells of a binding. */
 export interface StoredBinding {
+  /** As it was bound. */
   readonly host: string;
   /** When it expires unless it is renewed, in seconds from now; `undefined` where the store can't tell. */
   readonly expiresIn: number | undefined;

@@ -10,14 +10,14 @@ const ORDER = [
   'cli/status', 'cli/worker', 'cli/retirement', 'cli/events', 'cli/host-table', 'cli/told-hosts', 'cli/host-changes',
   'cli/instance', 'cli/access-log', 'cli/tls', 'cli/messages', 'cli/all-workers', 'cli/worker-answers', 'cli/questions',
   'cli/log', 'cli/status-line', 'cli/settings', 'cli/sources', 'cli/flags', 'cli/nearest', 'index', 'store-tests',
-  'store-clauses', 'store-bench', 'proxy', 'server', 'proxy-internals', 'own-process', 'admin/lazy', 'admin/server',
-  'admin/assets', 'admin/guard', 'admin/routes', 'admin/body', 'admin/events', 'admin/metrics', 'admin/views',
-  'admin/problem', 'admin/process-metrics', 'operations', 'moves', 'sessions', 'pipelines', 'router', 'admission',
-  'proxy-events', 'access', 'forwarder', 'tunnel', 'exchange', 'route', 'connections', 'connection', 'traffic',
-  'request-body', 'response-parser', 'headers', 'sniffer', 'discovery', 'leaving', 'health-checker', 'operator', 'bindings',
-  'binding', 'store-guard', 'options', 'proxy-options', 'admin/options', 'host-options', 'dns', 'hosts', 'balance', 'host',
-  'redis-store', 'redis-clients', 'session-store', 'totals', 'histogram', 'errors', 'checks', 'agenda', 'bag', 'deadline',
-  'version',
+  'store-clauses', 'store-bench', 'proxy', 'proxy-internals', 'own-process', 'admin/lazy', 'admin/server',
+  'admin/host-routes', 'admin/session-routes', 'admin/routes', 'admin/body', 'admin/streams', 'admin/metrics',
+  'admin/snapshot', 'admin/static-files', 'admin/reply', 'admin/guard', 'admin/problems', 'admin/process-metrics',
+  'operations', 'moves', 'sessions', 'pipelines', 'router', 'admission', 'proxy-events', 'access', 'forwarder', 'tunnel',
+  'exchange', 'route', 'connections', 'connection', 'traffic', 'request-body', 'response-parser', 'headers', 'sniffer',
+  'discovery', 'leaving', 'health-checker', 'operator', 'bindings', 'binding', 'store-guard', 'server', 'options',
+  'proxy-options', 'admin/options', 'host-options', 'dns', 'hosts', 'balance', 'host', 'redis-store', 'redis-clients',
+  'session-store', 'totals', 'histogram', 'errors', 'checks', 'agenda', 'bag', 'deadline', 'version',
 ];
 
 const MAX_LINES = 300;

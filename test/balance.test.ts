@@ -170,8 +170,8 @@ describe('a function', () => {
     expect(await inTurn(3, url, hosts)).toEqual([1, 1, 1]);
     const [candidates, req] = calls.at(-1) ?? [];
     expect(candidates).toEqual([
-      { host: first.name, state: 'up', downReason: undefined, draining: false, weight: 2, sessions: 0, tunnels: 0, requests: 0 },
-      { host: second.name, state: 'up', downReason: undefined, draining: false, weight: 1, sessions: 2, tunnels: 0, requests: 0 },
+      { host: first.name, state: 'up', downReason: undefined, draining: false, weight: 2, sessions: 0, tunnels: 0, requests: 0, polls: 0 },
+      { host: second.name, state: 'up', downReason: undefined, draining: false, weight: 1, sessions: 2, tunnels: 0, requests: 0, polls: 0 },
     ]);
     expect(req?.url).toBe('/socket.io/?EIO=4&transport=polling');
     second.health = 503;

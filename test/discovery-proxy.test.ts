@@ -147,6 +147,41 @@ it('refuses handshakes where nothing is found at first, and goes on looking', as
   await handshake(url);
 });
 
+it('does not call a session unknown while DNS has not told of its host', async () => {
+  const { pods, discover } = await startPods(1);
+  const server = await startDnsServer({ [NAME]: 'SERVFAIL' });
+  const shared = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix() };
+  const other = await startProxy({ hosts: [pods[0]?.name ?? ''], ...shared });
+  const sid = await handshake(other.url);
+  const { proxy, url } = await startProxy(discovering(discover, shared));
+  const reply = await request(pollUrl(url, sid));
+  expect([reply.status, reply.json()]).toEqual([503, { code: 'NO_HOST', message: 'No host is up' }]);
+  expect((await request(pollUrl(url, 'unknown'))).status).toBe(400);
+  const added = once(proxy, 'added');
+  server.zone = { [NAME]: addresses(['127.0.0.1']) };
+  await added;
+  expect((await request(pollUrl(url, sid), { method: 'POST', body: '40' })).body).toBe('ok');
+});
+
+it('takes a host back that has left, when a session comes that another proxy has there', async () => {
+  const { pods, discover } = await startPods(2);
+  const [first, second] = pods.map(({ name }) => name);
+  const server = await startDnsServer({ [NAME]: addresses(['127.0.0.1', '127.0.0.2']) });
+  const shared = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix() };
+  const other = await startProxy({ hosts: [first ?? ''], ...shared });
+  const sid = await handshake(other.url);
+  const { proxy, url } = await startProxy(discovering(discover, { ...shared, keyExpiry: 1 }));
+  await once(proxy, 'up');
+  const removed = once(proxy, 'removed');
+  server.zone = { [NAME]: addresses(['127.0.0.2']) };
+  expect(await removed).toEqual([first]);
+  expect((await request(pollUrl(url, sid), { method: 'POST', body: '40' })).body).toBe('ok');
+  const draining = (): [string, boolean][] => proxy.hosts.map((status): [string, boolean] => [status.host, status.draining]);
+  expect(draining()).toEqual([[second, false], [first, true]]);
+  server.zone = { [NAME]: addresses(['127.0.0.1', '127.0.0.2']) };
+  await until('it is wanted again', () => draining().every(([, drains]) => !drains));
+});
+
 it('routes a session of another proxy to a host that only this one knows yet', async () => {
   const { pods, discover } = await startPods(2);
   const server = await startDnsServer({ [NAME]: addresses(['127.0.0.1'], 60) });

@@ -120,6 +120,8 @@ const INTEGERS: [name: string, min: number, max: number][] = [
   ['headersTimeout', 1, 2_147_483_647],
   ['requestTimeout', 20_000, 2_147_483_647],
   ['keepAliveTimeout', 1, 2_147_483_647],
+  ['maxQueuedHandshakes', 0, 1_000_000],
+  ['handshakeQueueTimeout', 1, 2_147_483_647],
 ];
 
 describe.each(INTEGERS)('%s', (name, min, max) => {
@@ -134,6 +136,19 @@ describe.each(INTEGERS)('%s', (name, min, max) => {
   it('takes its bounds', () => {
     expect(resolveOptions({ store, hosts, [name]: min })).toMatchObject({ [name]: min });
     expect(resolveOptions({ store, hosts, [name]: max })).toMatchObject({ [name]: max });
+  });
+});
+
+describe('maxHandshakesPerSecond', () => {
+  it.each([
+    [0, '0'], [-1, '-1'], [100_000.5, '100000.5'], [NaN, 'NaN'], [Infinity, 'Infinity'], ['20', "'20'"], [null, 'null'],
+  ])('refuses %p', (value, received) => {
+    expect(withOption('maxHandshakesPerSecond', value))
+      .toBe(`'maxHandshakesPerSecond' must be a number above 0 and up to 100000, received ${received}`);
+  });
+
+  it.each([Number.MIN_VALUE, 0.25, 2.5, 100_000])('takes %p', (value) => {
+    expect(resolveOptions({ store, hosts, maxHandshakesPerSecond: value })).toMatchObject({ maxHandshakesPerSecond: value });
   });
 });
 

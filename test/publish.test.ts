@@ -8,8 +8,11 @@ interface Manifest extends Record<string, unknown> {
   exports: Record<string, string | { types: string; default: string }>;
 }
 
-/** What may be packed: code and declarations of what is in src/, and the documents. */
-const ALLOWED = [/^dist\/(?:[a-z]+\/)*[a-z-]+\.(?:js|d\.ts)$/, /^(?:CHANGELOG\.md|LICENSE|README\.md|package\.json)$/];
+/** What may be packed: code and declarations of what is in src/, the dashboard, and the documents. */
+const ALLOWED = [
+  /^dist\/(?:[a-z]+\/)*[a-z-]+\.(?:js|d\.ts)$/, /^dist\/admin\/(?:openapi\.json|page\/[a-z-]+\.(?:css|html))$/,
+  /^(?:CHANGELOG\.md|LICENSE|README\.md|package\.json)$/,
+];
 
 let packed: Packed;
 let modules: string;
@@ -54,8 +57,9 @@ describe('the packed files', () => {
   });
 
   it('are built from every source file, and from nothing else', () => {
-    const sources = filesOf(join(ROOT, 'src')).map((path) => path.replace(/\.ts$/, ''));
-    expect(filesOf(join(installed, 'dist'))).toEqual(sources.flatMap((name) => [`${name}.d.ts`, `${name}.js`]).sort());
+    const built = filesOf(join(ROOT, 'src')).flatMap((path) =>
+      (path.endsWith('.ts') ? [path.replace(/ts$/, 'd.ts'), path.replace(/ts$/, 'js')] : [path]));
+    expect(filesOf(join(installed, 'dist')).sort()).toEqual(built.sort());
   });
 
   it('name no source map, which is not packed', () => {

@@ -70,7 +70,7 @@ const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((na
 
 describe('tables', () => {
   it('has every option with its default, those of the original first', () => {
-    const options = membersOf('options.ts', 'ProxyOptions').map((member): [string, string | undefined] => {
+    const options = membersOf('proxy-options.ts', 'ProxyOptions').map((member): [string, string | undefined] => {
       const tag = ts.getJSDocTags(member).find(({ tagName }) => tagName.text === 'default');
       return [member.name.getText(), ts.getTextOfJSDocComment(tag?.comment)];
     });
@@ -88,12 +88,14 @@ describe('tables', () => {
       typeof refusal.code === 'number' ? String(refusal.code) : `'${refusal.code}'`, refusal.message,
     ]);
     const rows = tableOf('Status').map(([status, name, value, message]) => [status, code(name), code(value), message]);
-    expect(rows).toEqual(answers);
+    // Some differ only in their causes, which clients are not told.
+    const told = new Map(answers.map((answer) => [JSON.stringify(answer), answer]));
+    expect(rows).toEqual([...told.values()]);
     expect(new Set(rows.map(([, name]) => name))).toEqual(new Set(Object.keys(Proxy.ErrorCode)));
   });
 
   it('has every event with its arguments', () => {
-    const events = membersOf('proxy.ts', 'ProxyEvents').map(({ name, type }) => {
+    const events = membersOf('proxy-events.ts', 'ProxyEvents').map(({ name, type }) => {
       if (!type || !ts.isTupleTypeNode(type)) throw new Error(`${name.getText()} is no tuple`);
       return [name.getText(), type.elements.filter(ts.isNamedTupleMember).map((element) => element.name.text)];
     });

@@ -1,147 +1,134 @@
-import { io, type Socket } from 'socket.io-client';
-import { onCleanup } from './support/cleanup';
-import { Clients } from './support/clients';
-import { examplePath, Script } from './support/examples';
+import { once } from 'node:events';
 import { startProxy, type ProxyInstance, type Started } from './support/proxy';
-import { RedisProcess } from './support/redis';
+import { sharedRedisUrl, uniqueKeyPrefix } from './support/redis';
+import { Remote } from './support/remote';
 import { until } from './support/until';
 
-/** How many clients there are, half of them by each transport. */
-const CLIENTS = 32;
+/** What a client has seen. */
+interface Seen {
+  connected: boolean;
+  transport: 'polling' | 'websocket';
+  numbers: number[];
+  /** With the last number that it had by then. */
+  connects: { id: string; sid: string; recovered: boolean; restored: number }[];
+  lost: { reason: string; at: number }[];
+}
 
-/** How often something is broadcast, in ms. */
-const INTERVAL = 5;
+/** How often a number is sent, in ms. */
+const INTERVAL = 20;
 
-/** How long clients stay away, in ms. */
-const AWAY = 1000;
+const CLIENTS = [
+  [12, { transports: ['polling'] }],
+  [12, { transports: ['websocket'] }],
+  [8, { transports: ['polling', 'websocket'] }],
+] as const;
 
-/** Servers with connection state recovery, as they stand in examples/: their names. */
-async function startServers(count: number): Promise<string[]> {
-  const redis = await RedisProcess.start();
-  return Promise.all(Array.from({ length: count }, async () => {
-    const script = new Script([examplePath('recovery/server.mjs')], { PORT: '0', REDIS_URL: redis.url });
-    const line = await script.line(/^listening on port \d+$/);
-    return `127.0.0.1:${line.replace(/\D/g, '')}`;
-  }));
+const sessionsOf = (proxy: ProxyInstance): number[] => proxy.hosts.map(({ sessions }) => sessions);
+
+/** The servers, and what they tell: by each sid, the last number that others were given before its client joined them. */
+interface Servers extends Started {
+  hosts: Remote[];
+  reasons: string[];
+  given: Map<string, number>;
+}
+
+/** Three servers that share what they know of their clients, and a proxy before them. */
+async function start(weights: [number, number, number]): Promise<Servers> {
+  const hosts = Array.from({ length: 3 }, () => new Remote('recovering-host.mjs'));
+  const reasons: string[] = [];
+  const given = new Map<string, number>();
+  for (const host of hosts) {
+    host.on('disconnect', (reason: string) => reasons.push(reason));
+    host.on('joined', (joined: { sid: string; given: number }) => given.set(joined.sid, joined.given));
+  }
+  const prefix = uniqueKeyPrefix();
+  const ports = await Promise.all(hosts.map((host) => host.call<number>('start', { redisUrl: sharedRedisUrl(), prefix })));
+  const started = await startProxy({ hosts: weights.map((weight, i) => ({ host: `127.0.0.1:${ports[i]}`, weight })) });
+  return { ...started, hosts, reasons, given };
+}
+
+/** Clients of both transports that have been sent some numbers each, while more of them come. */
+async function flow(url: string, speaker: Remote): Promise<Remote> {
+  const clients = new Remote('recovering-clients.mjs');
+  for (const [count, options] of CLIENTS) await clients.call('open', url, count, options);
+  await speaker.call('flow', INTERVAL);
+  await until('each has heard something', async () => (await report(clients)).every(({ numbers }) => numbers.length > 1));
+  return clients;
+}
+
+const report = (clients: Remote): Promise<Seen[]> => clients.call<Seen[]>('report');
+
+/** Lets all come back, and stops the flow: what each has seen by the time that it has heard the last number. */
+async function settle(clients: Remote, speaker: Remote): Promise<{ seen: Seen[]; last: number }> {
+  await until('all are connected', async () => (await report(clients)).every(({ connected }) => connected));
+  const last = await speaker.call<number>('stop');
+  await until('each has heard the last', async () => (await report(clients)).every(({ numbers }) => numbers.at(-1) === last));
+  return { seen: await report(clients), last };
 }
 
 /**
- * Has a server broadcast numbers, one after the other, past the proxy: when clients are cut off, and while they are
- * away. Not when one comes back: the adapter may lose or repeat what is broadcast in the very moment in which it
- * restores a client's state, with a proxy or without.
+ * What a client is to have been sent: every number once, in order. But for a seam that is the adapter's own: between
+ * its looking up what a client has missed and the client's joining the others it lets fall what is sent, or sends it
+ * twice.
  */
-class Speaker {
-  said = 0;
-  readonly #socket: Socket;
-  readonly #saying: NodeJS.Timeout;
-
-  constructor(host: string, away: ReadonlyMap<number, number>) {
-    this.#socket = io(`http://${host}`, { transports: ['websocket'], forceNew: true });
-    onCleanup(() => this.stop());
-    this.#saying = setInterval(() => {
-      const isOneDue = [...away.values()].some((since) => performance.now() - since > AWAY / 2);
-      if (!this.#socket.connected || isOneDue) return;
-      this.#socket.emit('say', String(this.said));
-      this.said += 1;
-    }, INTERVAL);
+function expectedOf({ numbers, connects }: Seen, given: Map<string, number>, last: number): number[] {
+  const expected: number[] = [];
+  let from = numbers[0] ?? NaN;
+  for (const { sid, restored } of connects.slice(1)) {
+    for (; from <= restored; from += 1) expected.push(from);
+    from = (given.get(sid) ?? NaN) + 1;
   }
-
-  stop(): void {
-    clearInterval(this.#saying);
-    this.#socket.close();
-  }
-
-  /** Says no more, and resolves with all that was said. */
-  async end(): Promise<string[]> {
-    clearInterval(this.#saying);
-    const last = new Promise<void>((resolve) => {
-      this.#socket.on('said', (text) => {
-        if (text === String(this.said - 1)) resolve();
-      });
-    });
-    this.#socket.emit('say', String(this.said));
-    this.said += 1;
-    await last;
-    return Array.from({ length: this.said }, (_, i) => String(i));
-  }
+  for (; from <= last; from += 1) expected.push(from);
+  return expected;
 }
 
-interface Cast extends Started {
-  hosts: string[];
-  clients: Clients;
-  keys: number[];
-  speaker: Speaker;
-  /** How often clients were cut off. */
-  cuts: () => number;
-}
-
-/** Clients of a proxy before three hosts, the last of which has none, while numbers are broadcast. */
-async function start(): Promise<Cast> {
-  const hosts = await startServers(3);
-  const [speaking = '', , empty = ''] = hosts;
-  const started = await startProxy({ hosts, balance: 'round-robin' });
-  started.proxy.setWeight(empty, 0);
-  const clients = new Clients();
-  let cut = 0;
-  const away = new Map<number, number>();
-  clients.on('connect', ({ key }: { key: number }) => away.delete(key));
-  clients.on('disconnect', ({ key }: { key: number }) => {
-    cut += 1;
-    away.set(key, performance.now());
-  });
-  const options = { url: started.url, reconnection: true, reconnectionDelay: AWAY, randomizationFactor: 0 };
-  const keys: number[] = [];
-  // Of each transport, every second client on each host.
-  for (let i = 0; i < CLIENTS; i += 1) {
-    const transports = [i % 4 < 2 ? 'polling' : 'websocket'];
-    keys.push((await clients.call<{ key: number }>('join', { ...options, transports })).key);
+/** No client has missed anything. Those that were moved. */
+function expectNothingMissed(seen: Seen[], given: Map<string, number>, last: number): Seen[] {
+  for (const each of seen) {
+    expect(each.numbers).toEqual(expectedOf(each, given, last));
+    expect(new Set(each.connects.map(({ id }) => id)).size).toBe(1);
+    expect(each.connects.slice(1).every(({ recovered }) => recovered)).toBe(true);
   }
-  expect(started.proxy.hosts.map(({ sessions }) => sessions)).toEqual([CLIENTS / 2, CLIENTS / 2, 0]);
-  started.proxy.setWeight(empty, 1);
-  return { ...started, hosts, clients, keys, cuts: () => cut, speaker: new Speaker(speaking, away) };
+  return seen.filter(({ connects }) => connects.length > 1);
 }
 
-/** Resolves with how many have come back. Each that has was recovered, and each has heard everything once, in order. */
-async function allHaveHeard({ clients, keys, speaker, cuts }: Cast): Promise<number> {
-  await until('all have come back', async () => {
-    const states = await Promise.all(keys.map((key) => clients.state(key)));
-    return states.every(({ connected }) => connected);
-  });
-  const said = await speaker.end();
-  await until('all have heard the last', async () => {
-    const states = await Promise.all(keys.map((key) => clients.state(key)));
-    return states.every(({ heard }) => heard.at(-1) === said.at(-1));
-  });
-  const states = await Promise.all(keys.map((key) => clients.state(key)));
-  for (const { heard } of states) expect(heard).toEqual(said);
-  const back = states.filter(({ recovered }) => recovered).length;
-  expect(back).toBe(cuts());
-  return back;
+/** An error is what a server makes of it that sends something just then. */
+function expectToBeRecoverable(reasons: string[], count: number): void {
+  expect(reasons).toHaveLength(count);
+  expect(reasons.filter((reason) => !/^transport (?:close|error)$/.test(reason))).toEqual([]);
 }
 
-const counted = (proxy: ProxyInstance): number => proxy.hosts.reduce((sum, { sessions }) => sum + sessions, 0);
+it('evens hosts out under a flow of messages, of which no client misses any or gets any twice', async () => {
+  const { proxy, url, hosts, reasons, given } = await start([1, 1, 0]);
+  const [speaker] = hosts as [Remote];
+  const clients = await flow(url, speaker);
+  const { host: third = '' } = proxy.hosts[2] ?? {};
+  proxy.setWeight(third, 1);
+  const rebalanced = once(proxy, 'rebalanced');
+  proxy.rebalance({ perMinute: 600 });
+  const [moved] = await rebalanced as [number];
+  const { seen, last } = await settle(clients, speaker);
+  expect(expectNothingMissed(seen, given, last)).toHaveLength(moved);
+  expect(moved).toBeGreaterThanOrEqual(9);
+  expect(moved).toBeLessThanOrEqual(12);
+  expect(sessionsOf(proxy).every((sessions) => sessions >= 9 && sessions <= 12)).toBe(true);
+  expectToBeRecoverable(reasons, moved);
+});
 
-describe('clients whose state is recovered, while messages are broadcast, miss none and hear none twice', () => {
-  it('when they are moved to an empty host', async () => {
-    const cast = await start();
-    const over = new Promise<number>((resolve) => cast.proxy.once('rebalanced', resolve));
-    await until('some were heard', async () => (await cast.clients.state(cast.keys[0] ?? 0)).heard.length > 20);
-    cast.proxy.rebalance({ perMinute: 1200 });
-    const moved = await over;
-    expect(moved).toBeGreaterThanOrEqual(8);
-    expect(await allHaveHeard(cast)).toBe(moved);
-    expect(counted(cast.proxy)).toBe(CLIENTS);
-  });
-
-  it('when they are moved from a host that is drained', async () => {
-    const cast = await start();
-    const [, drained = ''] = cast.hosts;
-    await until('some were heard', async () => (await cast.clients.state(cast.keys[0] ?? 0)).heard.length > 20);
-    const over = new Promise((resolve) => cast.proxy.once('drained', resolve));
-    cast.proxy.drainHost(drained, { deadline: 100, movesPerSecond: 30 });
-    expect(await over).toBe(drained);
-    expect(await allHaveHeard(cast)).toBe(CLIENTS / 2);
-    expect(cast.proxy.hosts[1]?.sessions).toBe(0);
-    expect(counted(cast.proxy)).toBe(CLIENTS);
-  });
+it('moves all from a host that is drained under a flow of messages, of which no client misses any or gets any twice', async () => {
+  const { proxy, url, hosts, reasons, given } = await start([1, 1, 1]);
+  const [first, speaker] = hosts as [Remote, Remote];
+  const clients = await flow(url, speaker);
+  const { host = '', sessions = 0 } = proxy.hosts[0] ?? {};
+  const drained = once(proxy, 'drained');
+  proxy.drainHost(host, { deadline: 100, movesPerSecond: 10 });
+  await drained;
+  const { seen, last } = await settle(clients, speaker);
+  const moved = expectNothingMissed(seen, given, last);
+  expect(moved).toHaveLength(sessions);
+  expect(new Set(moved.map(({ transport }) => transport))).toEqual(new Set(['polling', 'websocket']));
+  expect(proxy.hosts[0]).toMatchObject({ sessions: 0, tunnels: 0, requests: 0 });
+  // The one that is always there.
+  expect(await first.call('clientsCount')).toBe(1);
+  expectToBeRecoverable(reasons, sessions);
 });

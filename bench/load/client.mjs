@@ -9,8 +9,13 @@ export const handshakeRequest = Buffer.from(`GET ${PATH}polling&t=P8xQ1aB HTTP/1
 
 /** A POST of one packet, a PONG: what a client sends when it has nothing to say. */
 export function postRequest(sid) {
+  return packetRequest(sid, '3');
+}
+
+/** A POST of a packet, in ASCII. */
+export function packetRequest(sid, packet) {
   return Buffer.from(`POST ${PATH}polling&t=P8xQ1aC&sid=${sid} HTTP/1.1\r\n${COMMON}` +
-    'Content-Type: text/plain;charset=UTF-8\r\nContent-Length: 1\r\n\r\n3');
+    `Content-Type: text/plain;charset=UTF-8\r\nContent-Length: ${packet.length}\r\n\r\n${packet}`);
 }
 
 export function pollRequest(sid) {

@@ -1,42 +1,54 @@
 import type { IncomingMessage } from 'node:http';
 import { isObject } from '../checks';
-import { invalid, Problem } from './problem';
+import { Problem } from './problems';
 
 /** The largest body, in bytes. */
-const MAX_SIZE = 16_384;
+const MAX_BODY = 16 * 1024;
 
-/**
- * Reads a JSON object with no members but the named ones; an empty body stands for an empty object.
- *
- * @throws Problem 413 and 422.
- */
-export async function readBody<Name extends string>(
-  req: IncomingMessage, names: readonly Name[],
-): Promise<Partial<Record<Name, unknown>>> {
-  const text = await readText(req);
-  if (text.trim() === '') return {};
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw invalid(`the body is no JSON: ${error instanceof Error ? error.message : String(error)}`);
+/** Reads a JSON object with no other keys than these; without a body it is an empty one. @throws Problem */
+export async function readObject<K extends string>(
+  req: IncomingMessage, keys: readonly K[],
+): Promise<Partial<Record<K, unknown>>> {
+  const bytes = await read(req);
+  if (bytes.length === 0) return {};
+  const value = parse(bytes);
+  if (!isObject(value) || Array.isArray(value)) throw new Problem('INVALID', 'the body must be a JSON object');
+  for (const key of Object.keys(value)) {
+    if (!keys.some((known) => known === key)) {
+      throw new Problem('INVALID', `'${key}' is not expected; expected ${keys.join(', ')}`);
+    }
   }
-  if (!isObject(value) || Array.isArray(value)) throw invalid('the body must be a JSON object');
-  const known: readonly string[] = names;
-  const unknown = Object.keys(value).find((name) => !known.includes(name));
-  if (unknown !== undefined) throw invalid(`'${unknown}' is not known here; expected ${names.join(', ')}`);
   return value;
 }
 
-async function readText(req: IncomingMessage): Promise<string> {
-  const tooLarge = new Problem(413, 'TOO_LARGE', `the body is larger than ${MAX_SIZE} bytes`, { Connection: 'close' });
-  if (Number(req.headers['content-length'] ?? 0) > MAX_SIZE) throw tooLarge;
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of req as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_SIZE) throw tooLarge;
-    chunks.push(chunk);
+/** Does not wait for the rest of what is too large. Rejects when the client goes away. */
+function read(req: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    const onData = (chunk: Buffer): void => {
+      length += chunk.length;
+      if (length <= MAX_BODY) chunks.push(chunk);
+      else refuse();
+    };
+    const refuse = (): void => {
+      req.off('data', onData);
+      reject(new Problem('BODY_TOO_LARGE', `the body must have at most ${MAX_BODY} bytes`));
+    };
+    if (Number(req.headers['content-length'] ?? 0) > MAX_BODY) {
+      refuse();
+      return;
+    }
+    req.on('data', onData);
+    req.once('end', () => resolve(Buffer.concat(chunks)));
+    req.once('error', reject);
+  });
+}
+
+function parse(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw new Problem('INVALID', 'the body is no JSON in UTF-8');
   }
-  return Buffer.concat(chunks).toString();
 }

@@ -1,59 +1,57 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { isIP } from 'node:net';
-import { Problem } from './problem';
+import { isIP, isIPv6 } from 'node:net';
+import type { ResolvedAdminOptions } from './options';
+import { Problem } from './problems';
 
-/** Lets a request pass only where whoever sent it may do so. */
+/** Who may ask: not pages of other origins, nor under a name that is not ours, nor without the token. */
 export class Guard {
-  readonly #token: Buffer | undefined;
-  readonly #allowedHosts: ReadonlySet<string>;
+  readonly #names: ReadonlySet<string>;
+  readonly #digest: Buffer | undefined;
 
-  constructor(token: string | undefined, allowedHosts: readonly string[]) {
-    this.#token = token === undefined ? undefined : digestOf(token);
-    this.#allowedHosts = new Set(allowedHosts);
+  constructor({ token, allowedHosts }: Pick<ResolvedAdminOptions, 'token' | 'allowedHosts'>) {
+    this.#names = new Set(['localhost', ...allowedHosts]);
+    this.#digest = token === undefined ? undefined : digestOf(token);
   }
 
-  /**
-   * Refuses what a page of another origin has sent, or one whose name was made to lead here (DNS rebinding).
-   *
-   * @throws Problem 403.
-   */
-  checkOrigin(req: IncomingMessage, isPage: boolean): void {
-    const { host = '', origin, 'sec-fetch-site': site, 'sec-fetch-mode': mode } = req.headers;
-    if (!this.#isAllowed(host)) {
-      throw new Problem(403, 'HOST_NOT_ALLOWED', "'Host' must be an address, localhost, or one of the allowed names");
+  /** @throws Problem when the request comes from elsewhere. */
+  checkOrigin(req: IncomingMessage, path: string): void {
+    const { host: hosts = [], origin: origins = [], 'sec-fetch-site': sites = [] } = req.headersDistinct;
+    const [host = ''] = hosts;
+    // A name that is not ours may be somebody's who has made it point here: its pages would be of our origin.
+    if (hosts.length !== 1 || !this.#isOurs(host)) {
+      throw new Problem('HOST_REFUSED', "'Host' must be an address, 'localhost', or one of the allowed names");
     }
-    if (origin !== undefined && !isOriginOf(origin, host)) {
-      throw new Problem(403, 'OTHER_ORIGIN', 'pages of other origins may not use this');
+    if (!origins.every((origin) => isOriginOf(origin, host))) {
+      throw new Problem('ORIGIN_REFUSED', 'the request comes from another origin');
     }
-    // A link to the page is no harm.
-    const isFollowed = isPage && mode === 'navigate';
-    if (site !== undefined && site !== 'same-origin' && site !== 'none' && !isFollowed) {
-      throw new Problem(403, 'OTHER_ORIGIN', 'pages of other origins may not use this');
+    const isNavigation = path === '/' && req.method === 'GET' && req.headers['sec-fetch-mode'] === 'navigate';
+    if (!isNavigation && !sites.every((site) => site === 'same-origin' || site === 'none')) {
+      throw new Problem('ORIGIN_REFUSED', 'the request comes from another site');
     }
   }
 
-  /** @throws Problem 401. */
-  checkToken({ headers: { authorization = '' } }: IncomingMessage): void {
-    if (!this.#token) return;
-    const [, given = ''] = /^Bearer +(\S+) *$/i.exec(authorization) ?? [];
-    if (timingSafeEqual(digestOf(given), this.#token)) return;
-    const challenge = { 'WWW-Authenticate': 'Bearer realm="socket.io-proxy2"' };
-    throw new Problem(401, 'TOKEN', `the token is ${given === '' ? 'missing' : 'wrong'}`, challenge);
+  /** @throws Problem when there is a token, and the request has another or none. */
+  checkToken(req: IncomingMessage): void {
+    if (!this.#digest) return;
+    const [, given] = /^bearer +([!-~]+)$/i.exec(req.headers.authorization ?? '') ?? [];
+    // Digests are of one length, and tell nothing of the token by how long they take to compare.
+    if (given !== undefined && timingSafeEqual(digestOf(given), this.#digest)) return;
+    const message = given === undefined ? "a token is needed: 'Authorization: Bearer <token>'" : 'the token is wrong';
+    throw new Problem('UNAUTHORIZED', message, { 'WWW-Authenticate': 'Bearer' });
   }
 
-  #isAllowed(host: string): boolean {
-    const name = host.replace(/:\d*$/, '').toLowerCase();
-    const address = name.replace(/^\[(.*)\]$/, '$1');
-    return isIP(address) !== 0 || name === 'localhost' || this.#allowedHosts.has(name);
+  #isOurs(host: string): boolean {
+    const [, address, name = ''] = /^(?:\[([^\]]*)\]|([^:]+))(?::\d{1,5})?$/.exec(host) ?? [];
+    return address === undefined ? isIP(name) !== 0 || this.#names.has(name.toLowerCase()) : isIPv6(address);
   }
-}
-
-/** Of equal length whatever the text is, so that comparing them tells nothing of it. */
-function digestOf(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
 }
 
 function isOriginOf(origin: string, host: string): boolean {
-  return /^https?:\/\//i.test(origin) && origin.replace(/^https?:\/\//i, '').toLowerCase() === host.toLowerCase();
+  const ours = host.toLowerCase();
+  return origin === `http://${ours}` || origin === `https://${ours}`;
+}
+
+function digestOf(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
 }

@@ -1,4 +1,5 @@
 import { AggregatorRegistry, type PrometheusContentType } from 'prom-client';
+import { isObject } from '../checks';
 import { BOUNDS, type HistogramTotals } from '../histogram';
 import type { HostReport, Operator, ProcessMetrics, Summary } from '../operator';
 import { createHostTotals, type HostTotals, type Totals } from '../totals';
@@ -17,7 +18,8 @@ interface Metric {
   readonly name: string;
   readonly help: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
-  readonly aggregator: 'sum';
+  /** Nothing is summed up here: each value stays as it is. */
+  readonly aggregator: 'first';
   readonly values: readonly Value[];
 }
 
@@ -64,17 +66,19 @@ function hostMetrics(hosts: readonly HostReport[], { hosts: totals }: Totals): M
 }
 
 function proxyMetrics(summary: Summary, { cache, refusals, queued }: Totals): Metric[] {
-  const { since, workers, storeFails, readiness } = summary;
+  const { since, workers, storeFails, readiness, rebalance } = summary;
   const one = (name: string, help: string, type: Metric['type'], value: number, labels: Labels = {}): Metric =>
     metric(name, help, type, [{ labels, value }]);
   return [
-    one('info', 'The version that runs.', 'gauge', 1, { version }),
+    one('build_info', 'The version that runs.', 'gauge', 1, { version }),
     one('start_time_seconds', 'When the proxy was made: seconds since the epoch.', 'gauge', since / 1000),
     one('ready', 'Whether it is to be sent new sessions.', 'gauge', readiness.ready ? 1 : 0),
     one('workers', 'Processes that serve.', 'gauge', workers),
     one('store_up', 'Whether the session store can be used.', 'gauge', storeFails ? 0 : 1),
     one('cache_hits_total', 'Sids that were known here.', 'counter', cache.hits),
     one('cache_misses_total', 'Sids that the session store was asked for.', 'counter', cache.misses),
+    one('rebalance_running', 'Whether sessions are moved to even the hosts out.', 'gauge', rebalance.running ? 1 : 0),
+    one('sessions_spread_ratio', 'How far from its share of sessions a host is at most.', 'gauge', rebalance.spread),
     one('handshakes_queued', 'Handshakes that wait for their turn.', 'gauge', queued),
     metric('refusals_total', 'Requests that the proxy has refused, by its code and the cause.', 'counter',
       Object.entries(refusals).map(([key, value]) => {
@@ -94,7 +98,7 @@ function storeMetrics({ store: { failures, ...calls } }: Totals): Metric[] {
 }
 
 function metric(name: string, help: string, type: Metric['type'], values: readonly Value[]): Metric {
-  return { name: PREFIX + name, help, type, aggregator: 'sum', values };
+  return { name: PREFIX + name, help, type, aggregator: 'first', values };
 }
 
 function histogram(name: string, help: string, each: readonly (readonly [Labels, HistogramTotals])[]): Metric {
@@ -113,12 +117,22 @@ function histogram(name: string, help: string, each: readonly (readonly [Labels,
   }));
 }
 
-/** Says of each value which process it is of, so that none is added to another's. */
+/** Says of each value which process it is of, so that none is taken for another's. */
 function labelled({ worker, metrics }: ProcessMetrics): object[] {
-  return metrics.map((each) => ({
-    ...each,
-    aggregator: 'sum',
-    values: (Reflect.get(each, 'values') as readonly Value[])
-      .map((value) => ({ ...value, labels: { ...value.labels, worker } })),
-  }));
+  return metrics.map((metric) => {
+    const values: unknown = Reflect.get(metric, 'values');
+    const known = Array.isArray(values) ? values.filter(isObject) : [];
+    return {
+      ...metric,
+      aggregator: 'first',
+      // What is no number, such as the mean of nothing, becomes null on its way from one process to another.
+      values: known.filter((value) => Number.isFinite(Reflect.get(value, 'value'))).map((value) => ({
+        ...value, labels: { ...objectOf(Reflect.get(value, 'labels')), worker },
+      })),
+    };
+  });
+}
+
+function objectOf(value: unknown): object {
+  return isObject(value) ? value : {};
 }

@@ -1,25 +1,28 @@
-import { isIP } from 'node:net';
+import { BlockList, isIP, isIPv6 } from 'node:net';
 import { integerOf, isObject, wrong } from '../checks';
 
-/** Options of the admin server. */
+/** Where the admin server listens, and who may use it. */
 export interface AdminOptions {
-  /** The port to listen on; 0 for any. */
+  /** From 0, for any that is free, to 65535. */
   port: number;
   /**
-   * The address to listen on, or `localhost`. Any that is not of the loopback interface needs a `token`.
-   * @default '127.0.0.1'
+   * An IP address, or `localhost`. One that other machines can reach needs a `token`. @default '127.0.0.1'
    */
   bind?: string;
   /**
-   * What requests have to bring along, as in `Authorization: Bearer <token>`: at least 16 visible ASCII characters.
-   * Without it anyone can see and do everything who reaches the address. @default undefined
+   * What requests have to bring along, as in `Authorization: Bearer <token>`, but for the page itself and the health
+   * checks: at least 16 visible ASCII characters. Without it anyone can see and do everything who reaches the address.
+   * @default undefined
    */
   token?: string;
-  /** Host names that requests may name in `Host`, beside addresses and `localhost`. @default [] */
+  /**
+   * The names, beside `localhost`, by which browsers may reach it: without a port. Any IP address is allowed.
+   * @default []
+   */
   allowedHosts?: readonly string[];
 }
 
-/** Options with nothing left open. */
+/** The same with nothing left open. */
 export interface ResolvedAdminOptions {
   readonly port: number;
   readonly bind: string;
@@ -27,51 +30,61 @@ export interface ResolvedAdminOptions {
   readonly allowedHosts: readonly string[];
 }
 
-const NAMES = ['port', 'bind', 'token', 'allowedHosts'];
+const NAMES = ['port', 'bind', 'token', 'allowedHosts'] satisfies (keyof AdminOptions)[];
 
-/** The shortest token: one that is guessed protects nothing. */
-const MIN_TOKEN_LENGTH = 16;
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
 
-/** @throws TypeError that names the option, what was expected and what was received, but for a token. */
-export function adminOptionsOf(options: unknown): ResolvedAdminOptions | undefined {
-  if (options === undefined) return undefined;
-  if (!isObject(options)) throw wrong('admin', 'be an object', options);
-  for (const name of Object.keys(options)) {
-    if (!NAMES.includes(name)) {
-      throw new TypeError(`'admin.${name}' is not an option; expected ${NAMES.join(', ')}`);
+/** @throws TypeError that names the option, what was expected and what was received. */
+export function adminOptionsOf(value: unknown): ResolvedAdminOptions | undefined {
+  if (value === undefined) return undefined;
+  if (!isObject(value)) throw wrong('admin', 'be an object', value);
+  for (const key of Object.keys(value)) {
+    if (!NAMES.some((name) => name === key)) {
+      throw new TypeError(`'admin.${key}' is not an option; expected ${NAMES.join(', ')}`);
     }
   }
-  const { port, bind = '127.0.0.1', token, allowedHosts = [] } = options as Record<string, unknown>;
-  const resolved = {
-    port: integerOf('admin.port', port, 0, 65_535),
-    bind: bindOf(bind),
-    token: tokenOf(token),
-    allowedHosts: allowedHostsOf(allowedHosts),
-  };
-  if (resolved.token === undefined && !isLoopback(resolved.bind)) {
-    throw new TypeError(`'admin.token' is mandatory where 'admin.bind' is '${resolved.bind}', which others can reach`);
+  const given: Partial<Record<keyof AdminOptions, unknown>> = value;
+  const bind = bindOf(given.bind);
+  const token = tokenOf(given.token);
+  if (token === undefined && !isLoopback(bind)) {
+    throw new TypeError(`'admin.token' is mandatory where 'admin.bind' is an address that others can reach: '${bind}'`);
   }
-  return resolved;
+  return {
+    port: integerOf('admin.port', given.port, 0, 65_535),
+    bind,
+    token,
+    allowedHosts: allowedHostsOf(given.allowedHosts),
+  };
 }
 
-function bindOf(bind: unknown): string {
-  if (typeof bind === 'string' && (bind === 'localhost' || isIP(bind) !== 0)) return bind;
-  throw wrong('admin.bind', "be an IP address or 'localhost'", bind);
+function bindOf(bind: unknown = '127.0.0.1'): string {
+  if (typeof bind !== 'string' || (bind !== 'localhost' && isIP(bind) === 0)) {
+    throw wrong('admin.bind', "be an IP address or 'localhost'", bind);
+  }
+  return bind;
+}
+
+function isLoopback(bind: string): boolean {
+  return bind === 'localhost' || loopback.check(bind, isIPv6(bind) ? 'ipv6' : 'ipv4');
 }
 
 function tokenOf(token: unknown): string | undefined {
   if (token === undefined) return undefined;
-  if (typeof token === 'string' && token.length >= MIN_TOKEN_LENGTH && /^[\x21-\x7e]+$/.test(token)) return token;
-  // Without the value, which may be a real one with a mistake in it.
-  throw new TypeError(`'admin.token' must be a string of at least ${MIN_TOKEN_LENGTH} visible ASCII characters`);
+  if (typeof token !== 'string' || !/^[!-~]{16,}$/.test(token)) {
+    // What was received is a secret, if a poor one.
+    throw new TypeError("'admin.token' must be a string of at least 16 visible ASCII characters");
+  }
+  return token;
 }
 
-function allowedHostsOf(hosts: unknown): string[] {
-  const isName = (host: unknown): host is string => typeof host === 'string' && /^[\w.-]+$/.test(host);
-  if (Array.isArray(hosts) && hosts.every(isName)) return hosts.map((host) => host.toLowerCase());
-  throw wrong('admin.allowedHosts', 'be an array of host names, without ports', hosts);
-}
-
-function isLoopback(bind: string): boolean {
-  return bind === 'localhost' || bind === '::1' || bind.startsWith('127.');
+function allowedHostsOf(names: unknown = []): readonly string[] {
+  if (!Array.isArray(names)) throw wrong('admin.allowedHosts', 'be an array', names);
+  return Array.from(names, (name: unknown, index) => {
+    if (typeof name !== 'string' || !/^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/i.test(name)) {
+      throw wrong(`admin.allowedHosts[${index}]`, 'be the name of a machine, without a port', name);
+    }
+    return name.toLowerCase();
+  });
 }

@@ -4,159 +4,187 @@ import http, { type IncomingMessage, type Server, type ServerResponse } from 'no
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import createDebug from 'debug';
-import { isObject } from '../checks';
+import { startDeadline } from '../deadline';
 import type { Operator } from '../operator';
-import { readAssets, type Asset } from './assets';
-import { Events } from './events';
+import { closeServer } from '../server';
+import { MAX_SID_LENGTH } from '../sniffer';
 import { Guard } from './guard';
+import { HostRoutes } from './host-routes';
+import { CONTENT_TYPE, metricsText } from './metrics';
 import type { ResolvedAdminOptions } from './options';
-import { Problem } from './problem';
+import { Problem } from './problems';
 import { ownProcessMetrics } from './process-metrics';
-import { OPEN, ROUTES, type Handler, type Methods, type Reply } from './routes';
+import { jsonReply, malformedReply, problemReply, send, type Reply } from './reply';
+import { handlerOf, Routes, type Asked, type Found, type Handler } from './routes';
+import { SessionRoutes } from './session-routes';
+import { readinessOf } from './snapshot';
+import { StaticFiles } from './static-files';
+import { Streams } from './streams';
 
 const debug = createDebug('socket.io-proxy:admin');
 
-const LIMITS = { maxHeaderSize: 16_384, headersTimeout: 10_000, requestTimeout: 20_000, keepAliveTimeout: 5000 };
-const MAX_CONNECTIONS = 100;
-
-/** What holds for every answer: nothing of it is of use to another origin, or to be kept. */
-const HEADERS = {
-  'Content-Security-Policy': "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  'Cross-Origin-Resource-Policy': 'same-origin',
-  'Referrer-Policy': 'no-referrer',
-  'X-Content-Type-Options': 'nosniff',
+const LIMITS = {
+  maxHeaderSize: 16_384,
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  connectionsCheckingInterval: 5000,
+  // Checked by the guard, whose answer says what is wrong.
+  requireHostHeader: false,
 };
 
-/** The admin server: what can be seen and done while the proxy runs, over HTTP. */
+const MAX_CONNECTIONS = 100;
+
+/** How long `close()` waits for answers that are under way, in ms. */
+const CLOSE_TIMEOUT = 1000;
+
+/** Lets those see and do who operate the proxy: JSON, metrics, events, and a page. `openapi.json` describes it. */
 export class AdminServer {
   readonly #options: ResolvedAdminOptions;
+  readonly #guard: Guard;
+  readonly #streams: Streams;
+  readonly #routes: Routes;
+  readonly #server: Server;
   readonly #onListening: (address: AddressInfo) => void;
   #listening: Promise<void> | undefined;
-  readonly #operator: Operator;
-  readonly #server: Server;
-  readonly #guard: Guard;
-  readonly #events: Events;
-  readonly #assets: ReadonlyMap<string, Asset> = readAssets();
-  readonly #description = readDescription();
+  #closing: Promise<void> | undefined;
 
+  /** @param listening is called once it listens. */
   constructor(operator: Operator, options: ResolvedAdminOptions, listening: (address: AddressInfo) => void) {
-    this.#operator = operator;
     this.#onListening = listening;
     this.#options = options;
-    this.#guard = new Guard(options.token, options.allowedHosts);
-    this.#events = new Events(operator);
-    this.#server = http.createServer(LIMITS, (req, res) => void this.#answer(req, res));
+    this.#guard = new Guard(options);
+    this.#streams = new Streams(operator);
+    this.#routes = routesOf(operator, this.#streams);
+    this.#server = http.createServer(LIMITS, (req, res) => void this.#onRequest(req, res));
     this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+      if (socket.writable && error.code !== 'ECONNRESET') socket.end(malformedReply(error.code));
+      else socket.destroy();
+    });
     // The lag of the event loop is measured from the first time that it is asked for.
     void ownProcessMetrics();
   }
 
-  /** Rejects when it cannot listen. A second call joins the first. */
+  /** Rejects with the server's error where it can't. A second call joins the first. */
   listen(): Promise<void> {
     return this.#listening ??= this.#listen();
+  }
+
+  /** Ends streams, lets answers that are under way leave, and ends what is left. A second call joins the first. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
   }
 
   async #listen(): Promise<void> {
     const { port, bind } = this.#options;
     this.#server.listen(port, bind);
     await once(this.#server, 'listening');
+    this.#server.on('error', (error) => debug('the admin server has failed: %o', error));
     const address = this.#server.address();
-    if (!isObject(address)) throw new Error('the admin server has no address');
-    debug('listening on %o', address);
+    if (address === null || typeof address === 'string') throw new Error('the admin server does not listen on a port');
     this.#onListening(address);
   }
 
-  async close(): Promise<void> {
-    this.#events.close();
-    if (!this.#server.listening) return;
-    const closed = once(this.#server, 'close');
-    this.#server.close();
-    this.#server.closeAllConnections();
-    await closed;
+  async #close(): Promise<void> {
+    this.#streams.close();
+    // One that looks its address up comes to listen even where it is closed meanwhile.
+    await this.#listening?.catch(() => {});
+    const callOff = startDeadline(CLOSE_TIMEOUT, () => this.#server.closeAllConnections());
+    await closeServer(this.#server);
+    callOff();
   }
 
-  /** Never rejects. */
-  async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    // Who goes away in the middle is seen by what is read and written.
-    req.on('error', () => {});
+  async #onRequest(req: IncomingMessage, res: ServerResponse): Promise<void> {
     try {
-      for (const [name, value] of Object.entries(HEADERS)) res.setHeader(name, value);
-      const reply = await this.#replyTo(req, res);
-      if (reply) send(res, reply);
+      const reply = await this.#answer(req, res);
+      if (reply) send(req, res, reply);
     } catch (error) {
-      if (!(error instanceof Problem)) debug(error);
-      const problem = error instanceof Problem ? error : new Problem(500, 'FAILED', 'the admin server has failed');
-      const { status, code, message, headers } = problem;
-      if (res.headersSent) res.destroy();
-      else send(res, { status, body: { code, message }, headers });
+      if (error instanceof Problem) {
+        send(req, res, problemReply(error));
+        return;
+      }
+      // Also when the client goes away in the middle of its request, and nobody is left to be answered.
+      debug('%s %s has failed: %o', req.method, req.url, error);
+      send(req, res, problemReply(new Problem('INTERNAL', 'the request could not be answered')));
     }
   }
 
-  #replyTo(req: IncomingMessage, res: ServerResponse): Reply | Promise<Reply | undefined> {
-    const { pathname, searchParams: query } = urlOf(req.url ?? '');
-    this.#guard.checkOrigin(req, pathname === '/');
-    const asset = this.#assets.get(pathname);
-    if (!asset && !OPEN.has(pathname)) this.#guard.checkToken(req);
-    const methods: Methods | undefined = asset
-      ? { GET: () => assetReply(req, asset) }
-      : ROUTES[pathname] ?? ROUTES[patternOf(pathname)];
-    if (!methods) throw new Problem(404, 'NO_SUCH_PATH', 'there is nothing here');
-    const handler = handlerOf(methods, req.method ?? '');
-    return handler({
-      req, res, query, name: nameOf(pathname), operator: this.#operator, events: this.#events,
-      description: this.#description,
-    });
+  #answer(req: IncomingMessage, res: ServerResponse): ReturnType<Handler> {
+    const [, path = '', search = ''] = /^(\/[^?#]*)(?:\?([^#]*))?/.exec(req.url ?? '') ?? [];
+    this.#guard.checkOrigin(req, path);
+    const found: Found | undefined = this.#routes.find(path);
+    if (found?.route.isPublic !== true) this.#guard.checkToken(req);
+    if (!found) throw new Problem('NOT_FOUND', 'there is nothing here');
+    const { route, params } = found;
+    return handlerOf(route, req.method ?? '')({ req, res, path, params, query: new URLSearchParams(search) });
   }
 }
 
-/** @throws Problem 405. */
-function handlerOf(methods: Methods, method: string): Handler {
-  const handler = methods[method === 'HEAD' ? 'GET' : method];
-  if (handler) return handler;
-  const allowed = Object.keys(methods).join(', ').replace('GET', 'GET, HEAD');
-  throw new Problem(405, 'METHOD', `only ${allowed} are of use here`, { Allow: allowed });
-}
-
-function urlOf(url: string): URL {
-  try {
-    return new URL(url, 'http://localhost');
-  } catch {
-    throw new Problem(404, 'NO_SUCH_PATH', 'there is nothing here');
-  }
-}
-
-/** With its last segment as `*`. */
-function patternOf(pathname: string): string {
-  return /[^/]$/.test(pathname) ? pathname.replace(/[^/]+$/, '*') : pathname;
-}
-
-/** The last segment. */
-function nameOf(pathname: string): string {
-  try {
-    return decodeURIComponent(pathname.slice(pathname.lastIndexOf('/') + 1));
-  } catch {
-    throw new Problem(404, 'NO_SUCH_PATH', 'the path is not percent-encoded as it should be');
-  }
-}
-
-function assetReply(req: IncomingMessage, { type, content, etag }: Asset): Reply {
-  // Asked for each time, and seldom sent: a new version is in use at once.
-  const headers = { 'Cache-Control': 'no-cache', ETag: etag };
-  if (req.headers['if-none-match'] === etag) return { status: 304, headers };
-  return { status: 200, body: content, type, headers };
-}
-
-function send(res: ServerResponse, { status, body, type, headers = {} }: Reply): void {
-  const content = typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
-  const contentHeaders = body === undefined ? {} : {
-    'Content-Type': type ?? 'application/json; charset=utf-8', 'Content-Length': Buffer.byteLength(content),
+function routesOf(operator: Operator, streams: Streams): Routes {
+  const hosts = new HostRoutes(operator);
+  const sessions = new SessionRoutes(operator);
+  const files = new StaticFiles();
+  const description: Reply = {
+    status: 200,
+    headers: { 'Content-Type': 'application/json' },
+    body: readFileSync(join(__dirname, 'openapi.json')),
   };
-  res.writeHead(status, { 'Cache-Control': 'no-store', ...contentHeaders, ...headers });
-  res.end(content);
+  const file: Handler = ({ req, path }) => files.reply(req, path);
+  return new Routes([
+    { path: '/', isPublic: true, methods: { GET: file } },
+    { path: '/page/{file}', isPublic: true, methods: { GET: file } },
+    { path: '/uplot/{file}', isPublic: true, methods: { GET: file } },
+    { path: '/healthz', isPublic: true, methods: { GET: () => jsonReply(200, { status: 'ok' }) } },
+    { path: '/readyz', isPublic: true, methods: { GET: () => readyReply(operator) } },
+    { path: '/metrics', methods: { GET: () => metricsReply(operator) } },
+    { path: '/openapi.json', methods: { GET: () => description } },
+    { path: '/api/hosts', methods: { GET: () => hosts.list(), POST: (asked) => hosts.add(asked) } },
+    {
+      path: '/api/hosts/{host}',
+      methods: {
+        GET: (asked) => hosts.get(asked),
+        PATCH: (asked) => hosts.change(asked),
+        DELETE: (asked) => hosts.remove(asked),
+      },
+    },
+    {
+      path: '/api/sessions/{sid}',
+      methods: {
+        GET: (asked) => sessions.get(withSid(asked)), DELETE: (asked) => sessions.end(withSid(asked)),
+      },
+    },
+    {
+      path: '/api/rebalance',
+      methods: {
+        GET: () => sessions.getRebalance(),
+        POST: (asked) => sessions.startRebalance(asked),
+        DELETE: () => sessions.stopRebalance(),
+      },
+    },
+    { path: '/api/events', methods: { GET: (asked) => eventsReply(streams, asked) } },
+  ]);
 }
 
-function readDescription(): object {
-  const description: unknown = JSON.parse(readFileSync(join(__dirname, 'openapi.json'), 'utf8'));
-  return isObject(description) ? description : {};
+function readyReply(operator: Operator): Reply {
+  const { readiness } = operator.summary;
+  return jsonReply(readiness.ready ? 200 : 503, readinessOf(readiness));
+}
+
+async function metricsReply(operator: Operator): Promise<Reply> {
+  return { status: 200, headers: { 'Content-Type': CONTENT_TYPE }, body: await metricsText(operator) };
+}
+
+async function eventsReply(streams: Streams, { req, res }: Asked): Promise<Reply | undefined> {
+  if (req.method === 'HEAD') return { status: 200, headers: { 'Content-Type': 'text/event-stream' } };
+  const { 'last-event-id': lastId } = req.headers;
+  await streams.open(res, typeof lastId === 'string' ? lastId : undefined);
+  return undefined;
+}
+
+/** @throws Problem where no session can have it: the proxy refuses such a sid unasked. */
+function withSid(asked: Asked): Asked {
+  const [sid = ''] = asked.params;
+  if (sid.length > MAX_SID_LENGTH) throw new Problem('NEVER_SEEN', `a sid has at most ${MAX_SID_LENGTH} characters`);
+  return asked;
 }

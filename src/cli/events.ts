@@ -34,6 +34,10 @@ export function logHosts(proxy: Proxy, log: Log): void {
   proxy.on('added', (host) => log.info('added', `${host} is added`, { host }));
   proxy.on('drained', (host) => log.info('drained', `${host} is drained`, { host }));
   proxy.on('removed', (host) => log.info('removed', `${host} is removed`, { host }));
+  proxy.on('rebalancing', () => log.info('rebalancing', 'sessions are moved to even the hosts out'));
+  proxy.on('rebalanced', (moved) => {
+    log.info('rebalanced', `the rebalance is over: ${moved} sessions were moved`, { moved });
+  });
   proxy.on('undiscovered', (error) => {
     log.warn('undiscovered', `hosts stay as they are: ${describe(error)}`, { error: describe(error) });
   });

@@ -1,5 +1,5 @@
 import { startDeadline } from '../deadline';
-import type { DownReason } from '../host';
+import type { DownReason, Host } from '../host';
 import type { HealthSource } from '../health-checker';
 import { hostOf } from '../host-options';
 import type { Hosts } from '../hosts';
@@ -25,6 +25,7 @@ export class ToldHosts implements HealthSource {
   readonly #hosts: Hosts;
   readonly #sought = new Map<string, { promise: Promise<void>; resolve: () => void }>();
   readonly #telling: Telling;
+  #named: ReadonlySet<string> = new Set();
   #applying = false;
 
   constructor(hosts: Hosts, list: HostList, telling: Telling) {
@@ -48,8 +49,8 @@ export class ToldHosts implements HealthSource {
   apply({ entries, version, undiscovered, levelling }: HostList): void {
     this.#applying = true;
     try {
-      const names = new Set(entries.map(({ host }) => host));
-      for (const { name } of this.#hosts.all) if (!names.has(name)) this.#hosts.remove(name);
+      this.#named = new Set(entries.map(({ host }) => host));
+      for (const host of this.#hosts.all) if (!this.#named.has(host.name)) this.#leave(host);
       for (const entry of entries) this.#follow(entry);
     } finally {
       this.#applying = false;
@@ -70,6 +71,18 @@ export class ToldHosts implements HealthSource {
       const { name, sessions, tunnels, requests, polls } = host;
       return { host: name, sessions, tunnels, requests, polls, answered: host.hasAnsweredWithin(LOAD_INTERVAL) };
     });
+  }
+
+  /** The primary may not know of a session that has come here just now: then it takes its host back. */
+  #leave(host: Host): void {
+    const { name } = host;
+    if (host.draining && !host.empty && !host.gone) {
+      void this.#seek(name).then(() => {
+        if (!this.#named.has(name) && !host.removed) this.#hosts.remove(name);
+      });
+    } else {
+      this.#hosts.remove(name);
+    }
   }
 
   #seek(host: string): Promise<void> {

@@ -142,11 +142,10 @@ function settingsOf(plain: PlainSettings): Settings {
   const options = { ...plain.options, unhealthyAfter: 1, healthyAfter: 1 };
   delete options.admin;
   delete options.rebalance;
-  const { workers } = plain;
-  const { maxHandshakesPerSecond: rate, maxQueuedHandshakes: queued } = options;
-  // The limits are the command's.
-  if (rate !== undefined) options.maxHandshakesPerSecond = rate / workers;
-  if (queued !== undefined) options.maxQueuedHandshakes = Math.ceil(queued / workers);
+  // The limits are the command's, their defaults too.
+  const share = (name: string): number => Number(plain.values.get(name)) / plain.workers;
+  if (options.maxHandshakesPerSecond !== undefined) options.maxHandshakesPerSecond = share('max-handshakes-per-second');
+  options.maxQueuedHandshakes = Math.ceil(share('max-queued-handshakes'));
   return { ...plain, options, resolved: resolveOptions({ ...options, store: new MemoryStore() }) };
 }
 

@@ -3,10 +3,12 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { parseAllDocuments } from 'yaml';
+import Proxy, { MemoryStore } from '../../src';
+import { metricsText } from '../../src/admin/metrics';
 import { readSettings, type Settings } from '../../src/cli/settings';
 import { examplePath, readExample } from '../support/examples';
 
-interface Probe { tcpSocket: { port: string } }
+interface Probe { tcpSocket?: { port: string }; httpGet?: { path: string; port: string } }
 
 interface Container {
   name: string;
@@ -31,7 +33,7 @@ interface Manifest {
     selector: Record<string, unknown>;
     ports: { port: number; targetPort: string }[];
     scaleTargetRef: { apiVersion: string; kind: string; name: string };
-    metrics: { type: string; resource: { name: string } }[];
+    metrics: { type: string; resource?: { name: string }; pods?: { metric: { name: string } } }[];
     template: {
       metadata: { labels: Record<string, string> };
       spec: { terminationGracePeriodSeconds?: number; securityContext: object; containers: Container[] };
@@ -112,7 +114,7 @@ describe('the manifests', () => {
   it.each(deployments)('have probes and a service on ports that are there: %s', (name, manifest) => {
     const { startupProbe, readinessProbe, livenessProbe } = containerOf(manifest);
     for (const probe of [startupProbe ?? readinessProbe, readinessProbe, livenessProbe]) {
-      expect(portOf(manifest, probe.tcpSocket.port)).toBeDefined();
+      expect(portOf(manifest, (probe.tcpSocket ?? probe.httpGet)?.port ?? '')).toBeDefined();
     }
     const { spec } = find(name.replace('Deployment', 'Service'));
     expect(spec.selector).toEqual(manifest.spec.template.metadata.labels);
@@ -140,6 +142,7 @@ describe('the proxy', () => {
 
   it('is given what the command takes, and listens where the manifest says', () => {
     expect(settings().port).toBe(portOf(proxy, 'http'));
+    expect(settings().options.admin).toMatchObject({ port: portOf(proxy, 'admin'), bind: '0.0.0.0' });
     const { spec } = find('Service redis');
     expect(settings().redis).toBe(`redis://redis:${spec.ports[0]?.port}`);
   });
@@ -163,10 +166,14 @@ describe('the proxy', () => {
     expect(proxy.spec.template.spec.terminationGracePeriodSeconds).toBeGreaterThan(Number(seconds) + drainTimeout / 1000);
   });
 
-  it('is scaled by the CPU that it requests, and by nothing else', () => {
+  it('is scaled by the CPU that it requests, and by nothing else', async () => {
     const { spec } = find('HorizontalPodAutoscaler proxy');
     expect(spec.scaleTargetRef).toEqual({ apiVersion: proxy.apiVersion, kind: proxy.kind, name: proxy.metadata.name });
-    expect(spec.metrics).toMatchObject([{ type: 'Resource', resource: { name: 'cpu' } }]);
+    expect(spec.metrics).toMatchObject([
+      { type: 'Pods', pods: { metric: { name: expect.any(String) as string } } }, { type: 'Resource', resource: { name: 'cpu' } },
+    ]);
+    const metrics = await metricsText(new Proxy({ store: new MemoryStore(), hosts: ['localhost:3000'] }).operations);
+    expect(metrics).toContain(`# TYPE ${spec.metrics[0]?.pods?.metric.name} gauge`);
     expect(containerOf(proxy).resources.requests.cpu).toBeDefined();
     // A number of its own would be set again with each `kubectl apply`.
     expect(proxy.spec.replicas).toBeUndefined();

@@ -1,0 +1,108 @@
+import { integerOf, numberOf } from '../checks';
+import { Host } from '../host';
+import { hostOf, weightOf } from '../host-options';
+import type { DrainOptions, HostReport, Operator } from '../operator';
+import { readObject } from './body';
+import { Problem, valid } from './problems';
+import { jsonReply, type Reply } from './reply';
+import type { Asked } from './routes';
+import { hostOf as jsonOf, snapshotOf } from './snapshot';
+
+const MAX_DELAY = 2 ** 31 - 1;
+
+/** What is seen of the hosts, and done to them. */
+export class HostRoutes {
+  readonly #operator: Operator;
+
+  constructor(operator: Operator) {
+    this.#operator = operator;
+  }
+
+  async list(): Promise<Reply> {
+    return jsonReply(200, snapshotOf(this.#operator, await this.#operator.totals()));
+  }
+
+  get({ params: [name = ''] }: Asked): Promise<Reply> {
+    return this.#replyOf(200, this.#named(name));
+  }
+
+  async add({ req }: Asked): Promise<Reply> {
+    const { host, weight = 1 } = await readObject(req, ['host', 'weight']);
+    const added = valid(() => hostOf('host', host, weightOf('weight', weight)));
+    const { origin } = added.url;
+    const twin = this.#operator.hosts.find((report) => new Host(report.host).url.origin === origin);
+    if (twin) throw new Problem('HOST_EXISTS', `'${twin.host}' is one of the hosts already`);
+    this.#operator.addHost(added.name, { weight: added.weight });
+    return this.#replyOf(201, this.#named(added.name), { Location: `/api/hosts/${encodeURIComponent(added.name)}` });
+  }
+
+  async change({ req, params: [name = ''] }: Asked): Promise<Reply> {
+    this.#named(name);
+    const body = await readObject(req, ['state', 'weight', 'deadline', 'movesPerSecond']);
+    const { state, weight } = body;
+    if (state === undefined && weight === undefined) throw new Problem('INVALID', "'state' or 'weight' is expected");
+    if (state !== undefined && state !== 'active' && state !== 'draining') {
+      throw new Problem('INVALID', "'state' must be 'active' or 'draining'");
+    }
+    // All is checked before anything is changed.
+    const drain = drainOf(body, state);
+    const share = weight === undefined ? undefined : valid(() => weightOf('weight', weight));
+    // It may have been removed while the body came.
+    this.#named(name);
+    if (share !== undefined) this.#operator.setWeight(name, share);
+    if (state === 'draining') this.#operator.drainHost(name, drain);
+    else if (state === 'active') this.#operator.undrainHost(name);
+    return this.#replyOf(200, this.#named(name));
+  }
+
+  remove({ params: [name = ''], query }: Asked): Reply {
+    const force = forceOf(query);
+    const { sessions, tunnels } = this.#named(name);
+    if (!force && sessions + tunnels > 0) {
+      throw new Problem('SESSIONS_LIVE', 'sessions live there: drain it first, or cut them with ?force=true');
+    }
+    this.#operator.removeHost(name);
+    return { status: 204 };
+  }
+
+  #named(name: string): HostReport {
+    const report = this.#operator.hosts.find(({ host }) => host === name);
+    if (!report) throw new Problem('HOST_UNKNOWN', `'${name}' is none of the hosts`);
+    return report;
+  }
+
+  async #replyOf(status: number, report: HostReport, headers: Readonly<Record<string, string>> = {}): Promise<Reply> {
+    const { hosts } = await this.#operator.totals();
+    return jsonReply(status, jsonOf(report, hosts[report.host]), headers);
+  }
+}
+
+function drainOf(body: Readonly<Partial<Record<keyof DrainOptions, unknown>>>, state: unknown): DrainOptions {
+  const { deadline, movesPerSecond } = body;
+  if (deadline !== undefined && state !== 'draining') {
+    throw new Problem('INVALID', "'deadline' needs the state 'draining'");
+  }
+  if (movesPerSecond !== undefined && deadline === undefined) {
+    throw new Problem('INVALID', "'movesPerSecond' needs a 'deadline'");
+  }
+  const options: DrainOptions = {};
+  valid(() => {
+    if (deadline !== undefined) options.deadline = integerOf('deadline', deadline, 0, MAX_DELAY);
+    if (movesPerSecond === undefined) return;
+    options.movesPerSecond = numberOf('movesPerSecond', movesPerSecond, 0.001, 10_000);
+  });
+  return options;
+}
+
+function forceOf(query: URLSearchParams): boolean {
+  for (const key of query.keys()) {
+    // One that is misspelled would be taken for none.
+    if (key !== 'force') throw new Problem('INVALID', `'${key}' is not expected; expected force`);
+  }
+  const given = query.getAll('force');
+  const [force = 'false'] = given;
+  if (given.length > 1 || (force !== 'true' && force !== 'false')) {
+    throw new Problem('INVALID', "'force' must be true or false");
+  }
+  return force === 'true';
+}

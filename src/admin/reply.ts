@@ -1,0 +1,68 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { startDeadline } from '../deadline';
+import type { Problem } from './problems';
+
+/** An answer. */
+export interface Reply {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Buffer;
+}
+
+/** What every answer says, for a page that must not be framed, fed or read by anyone else's. */
+export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
+  'Content-Security-Policy': [
+    "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'",
+    "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
+  ].join('; '),
+  'X-Content-Type-Options': 'nosniff',
+  'Referrer-Policy': 'no-referrer',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Cache-Control': 'no-store',
+};
+
+/** For how long, in ms, a body that nobody wants may still come. */
+const LINGER = 1000;
+
+export function jsonReply(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Reply {
+  return { status, headers: { 'Content-Type': 'application/json', ...headers }, body: JSON.stringify(value) };
+}
+
+export function problemReply({ status, code, message, headers }: Problem): Reply {
+  return jsonReply(status, { code, message }, headers);
+}
+
+/** Answers a request. Does nothing where the client has gone, or the answer has begun. */
+export function send(req: IncomingMessage, res: ServerResponse, { status, headers, body = '' }: Reply): void {
+  if (res.headersSent || res.destroyed) return;
+  const length = status === 204 || status === 304 ? {} : { 'Content-Length': String(Buffer.byteLength(body)) };
+  const isWhole = req.complete || !hasBody(req);
+  const close = isWhole ? {} : { Connection: 'close' };
+  res.writeHead(status, { ...SECURITY_HEADERS, ...length, ...headers, ...close });
+  if (isWhole) {
+    res.end(body);
+    return;
+  }
+  // Closed while the client still sends, its connection would be reset, and the answer lost on the way.
+  res.write(body);
+  const end = (): void => void res.end();
+  const callOff = startDeadline(LINGER, end);
+  req.on('end', end).on('close', end).on('close', callOff);
+  req.resume();
+}
+
+/** What is refused before it is a request: what Node says of it → the answer, as bytes. */
+export function malformedReply(code: string | undefined): string {
+  const status = code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' :
+    code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request';
+  const body = JSON.stringify({ code: 'MALFORMED', message: status.slice(4) });
+  const headers = {
+    ...SECURITY_HEADERS, 'Content-Type': 'application/json', 'Content-Length': body.length, Connection: 'close',
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status}\r\n${lines.join('')}\r\n${body}`;
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}

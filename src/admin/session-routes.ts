@@ -1,0 +1,75 @@
+import { numberOf } from '../checks';
+import type { Absence } from '../errors';
+import type { Operator, RebalanceStatus } from '../operator';
+import { readObject } from './body';
+import { Problem, valid, type ProblemCode } from './problems';
+import { jsonReply, type Reply } from './reply';
+import type { Asked } from './routes';
+
+const ABSENCES = {
+  never_seen: ['NEVER_SEEN', 'this proxy has never seen it, and the session store does not know it'],
+  expired: ['EXPIRED', 'it has expired'],
+  ended: ['ENDED', 'it has ended, or was moved'],
+  host_gone: ['HOST_GONE', 'its host is down, or is none of the hosts any more'],
+} as const satisfies Record<Absence, readonly [code: ProblemCode, message: string]>;
+
+/** What is seen of sessions, and done to them: to one, or to many by a rebalance. */
+export class SessionRoutes {
+  readonly #operator: Operator;
+
+  constructor(operator: Operator) {
+    this.#operator = operator;
+  }
+
+  async get({ params: [sid = ''] }: Asked): Promise<Reply> {
+    const found = await available(this.#operator.findSession(sid));
+    if (typeof found === 'string') throw absent(found);
+    const { host, from, transport = null, age = null, expiresIn = null, open = null } = found;
+    return jsonReply(200, { sid, host, from, transport, age, expiresIn, open });
+  }
+
+  async end({ params: [sid = ''] }: Asked): Promise<Reply> {
+    const outcome = await available(this.#operator.endSession(sid));
+    if (outcome === 'elsewhere') {
+      throw new Problem('ELSEWHERE', 'its WebSocket goes through another proxy, which alone can end it');
+    }
+    if (outcome !== 'ended') throw absent(outcome);
+    return { status: 204 };
+  }
+
+  getRebalance(): Reply {
+    return jsonReply(200, this.#rebalance);
+  }
+
+  async startRebalance({ req }: Asked): Promise<Reply> {
+    const { perMinute } = await readObject(req, ['perMinute']);
+    const options = perMinute === undefined ? {} :
+      valid(() => ({ perMinute: numberOf('perMinute', perMinute, 0.01, 600_000) }));
+    if (this.#rebalance.running) throw new Problem('REBALANCE_RUNNING', 'a rebalance is under way');
+    this.#operator.rebalance(options);
+    return jsonReply(202, this.#rebalance);
+  }
+
+  stopRebalance(): Reply {
+    this.#operator.stopRebalance();
+    return { status: 204 };
+  }
+
+  get #rebalance(): RebalanceStatus {
+    return this.#operator.summary.rebalance;
+  }
+}
+
+function absent(absence: Absence): Problem {
+  const [code, message] = ABSENCES[absence];
+  return new Problem(code, message);
+}
+
+/** @throws Problem where the store or the host cannot be asked. */
+async function available<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw new Problem('UNAVAILABLE', error instanceof Error ? error.message : String(error), { 'Retry-After': '1' });
+  }
+}

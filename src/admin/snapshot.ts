@@ -1,0 +1,72 @@
+import { countOf } from '../histogram';
+import type { HostReport, Operator, Readiness, Summary } from '../operator';
+import { createHostTotals, type HostTotals, type Totals } from '../totals';
+import { version } from '../version';
+
+/** The hosts and all the rest that is seen at a glance, as JSON. */
+export interface Snapshot {
+  readonly hosts: readonly Readonly<Record<string, unknown>>[];
+  readonly summary: Readonly<Record<string, unknown>>;
+}
+
+/** @param previous the totals of an earlier snapshot: the latency is of what was answered since. */
+export function snapshotOf(operator: Operator, totals: Totals, previous?: Totals): Snapshot {
+  return {
+    hosts: operator.hosts.map((report) => hostOf(report, totals.hosts[report.host], previous?.hosts[report.host])),
+    summary: summaryOf(operator.summary, totals),
+  };
+}
+
+/** One of the hosts, as JSON. */
+export function hostOf(
+  report: HostReport, totals: HostTotals = createHostTotals(), previous?: HostTotals,
+): Readonly<Record<string, unknown>> {
+  const { host, state, downReason = null, draining, weight, sessions, tunnels, requests, polls, drain } = report;
+  const { responses, handshakes, upgrades, moved, sentBytes, receivedBytes } = totals;
+  return {
+    host,
+    state: draining ? 'draining' : 'active',
+    health: state,
+    downReason,
+    weight,
+    sessions,
+    tunnels,
+    requests,
+    polls,
+    drain: drain ? { movesIn: drain.movesIn ?? null, movesPerSecond: drain.movesPerSecond } : null,
+    totals: {
+      requests: sumOf(responses), handshakes: sumOf(handshakes), upgrades, moved, sentBytes, receivedBytes,
+    },
+    latency: meanOf(totals, previous),
+  };
+}
+
+export function readinessOf(readiness: Readiness): { readonly ready: boolean; readonly reason: string | null } {
+  return { ready: readiness.ready, reason: readiness.ready ? null : readiness.reason };
+}
+
+function summaryOf(
+  { since, workers, storeFails, readiness, rebalance }: Summary, { queued, refusals }: Totals,
+): Snapshot['summary'] {
+  return {
+    version,
+    uptime: Math.max(0, (Date.now() - since) / 1000),
+    workers,
+    store: storeFails ? 'failing' : 'ok',
+    ready: readinessOf(readiness),
+    queued,
+    refused: sumOf(refusals),
+    rebalance,
+  };
+}
+
+function meanOf({ latency }: HostTotals, previous: HostTotals | undefined): number | null {
+  const count = countOf(latency) - (previous ? countOf(previous.latency) : 0);
+  // A host that was removed and added again has begun anew.
+  if (count < 0) return null;
+  return count === 0 ? null : Math.max(0, latency.sum - (previous?.latency.sum ?? 0)) / count;
+}
+
+function sumOf(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}

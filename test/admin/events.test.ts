@@ -1,0 +1,164 @@
+import { operatedBefore, startOperated, type Operated } from '../support/admin';
+import { openStream, type EventStream } from '../support/event-stream';
+import { startHost } from '../support/hosts';
+import { handshake, request } from '../support/http';
+import type { ProxyInstance } from '../support/proxy';
+import { startSessionHosts, type SessionHost } from '../support/session-host';
+import { until } from '../support/until';
+
+interface Change {
+  time: string;
+  type: string;
+  host: string | null;
+  message: string;
+}
+
+interface Hosts {
+  hosts: { host: string; latency: number | null; sessions: number; totals: { handshakes: number } }[];
+  summary: { ready: { ready: boolean; reason: string | null } };
+}
+
+const hostsOf = async (stream: EventStream): Promise<Hosts> => (await stream.next('hosts')).data as Hosts;
+
+/** Those that come before the hosts are told. */
+async function changesOf(operated: Operated, lastId?: string): Promise<string[]> {
+  const stream = await openStream(operated.admin, lastId === undefined ? {} : { 'Last-Event-ID': lastId });
+  await stream.next('hosts');
+  const changes = stream.waiting.map(({ data }) => (data as Change).message);
+  stream.end();
+  return changes;
+}
+
+const HOST = '127.0.0.1:1';
+
+/** Before a host that is down, of which nothing more is to be told by itself. */
+async function startQuiet(): Promise<Operated> {
+  const operated = await startOperated({ hosts: [HOST] });
+  await until('it is down', () => operated.proxy.hosts[0]?.state === 'down');
+  return operated;
+}
+
+/** Two changes each time, as they are told: too short a time to be drained. */
+function change(proxy: ProxyInstance, times = 1): string[] {
+  return Array.from({ length: times }, () => {
+    proxy.drainHost(HOST);
+    proxy.undrainHost(HOST);
+    return [`${HOST} gets no new session`, `${HOST} gets new sessions again`];
+  }).flat();
+}
+
+it('tells of the hosts at once and each second, with the latency of what was answered in between', async () => {
+  const [host] = await startSessionHosts(1) as [SessionHost];
+  const operated = await operatedBefore([host]);
+  await handshake(operated.url);
+  const stream = await openStream(operated.admin);
+  const [first] = (await hostsOf(stream)).hosts;
+  expect(first).toMatchObject({ host: host.name, sessions: 1, totals: { handshakes: 1 }, latency: expect.any(Number) as number });
+  expect((await hostsOf(stream)).hosts).toMatchObject([{ sessions: 1, totals: { handshakes: 1 }, latency: null }]);
+  await handshake(operated.url);
+  const start = performance.now();
+  expect((await hostsOf(stream)).hosts).toMatchObject([{ totals: { handshakes: 2 }, latency: expect.any(Number) as number }]);
+  expect(performance.now() - start).toBeGreaterThan(500);
+  // Another reader hears at once, too, how it has been lately.
+  expect((await hostsOf(await openStream(operated.admin))).hosts).toMatchObject([{ totals: { handshakes: 2 }, latency: null }]);
+});
+
+it('is no answer that is kept or taken for something else', async () => {
+  const { admin } = await startOperated();
+  const { headers } = await openStream(admin);
+  expect(headers).toMatchObject({ 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
+});
+
+it('tells of what happens as it happens', async () => {
+  const host = await startHost();
+  const operated = await operatedBefore([host]);
+  const stream = await openStream(operated.admin);
+  const next = async (type: string): Promise<Change> => {
+    for (;;) {
+      const change = (await stream.next('change')).data as Change;
+      if (change.type === type) return change;
+    }
+  };
+  expect(await next('up')).toMatchObject({ host: host.name, message: `${host.name} is up` });
+  await operated.ask(`PATCH /api/hosts/${host.name}`, { state: 'draining' });
+  expect(await next('draining')).toMatchObject({ host: host.name });
+  expect(await next('drained')).toMatchObject({ host: host.name });
+  await host.kill();
+  const down = await next('down');
+  expect(down).toMatchObject({ host: host.name, message: expect.stringMatching(/ is down: (?:refused|failing)$/) as string });
+  expect(Math.abs(Date.now() - Date.parse(down.time))).toBeLessThan(10_000);
+});
+
+it('tells those who come later of the last 100 changes, in their order', async () => {
+  const operated = await startQuiet();
+  expect(await changesOf(operated)).toEqual([`${HOST} is down: refused`]);
+  expect(await changesOf(operated)).toHaveLength(1);
+  const told = change(operated.proxy, 49);
+  expect(await changesOf(operated)).toEqual([`${HOST} is down: refused`, ...told]);
+  told.push(...change(operated.proxy, 3));
+  expect(await changesOf(operated)).toEqual(told.slice(-100));
+});
+
+it('leaves out what was seen', async () => {
+  const operated = await startQuiet();
+  const stream = await openStream(operated.admin);
+  const { id: first } = await stream.next('change');
+  const [draining, undrained] = change(operated.proxy);
+  const { id: second } = await stream.next('change');
+  expect(new Set([first, second, undefined]).size).toBe(3);
+  expect(await changesOf(operated, first)).toEqual([draining, undrained]);
+  expect(await changesOf(operated, second)).toEqual([undrained]);
+});
+
+it.each<[what: string, idOf: (id: string) => string]>([
+  ['of another process', (id) => id.replace(/^[^-]+/, '0')],
+  ['that is malformed', (id) => `${id}x`],
+  ['that is empty', () => ''],
+])('tells all to a reader with an id %s', async (_, idOf) => {
+  const operated = await startQuiet();
+  const stream = await openStream(operated.admin);
+  const { id = '' } = await stream.next('change');
+  expect(await changesOf(operated, idOf(id))).toHaveLength(1);
+  expect(await changesOf(operated, id)).toHaveLength(0);
+});
+
+it('has room again for a stream when one has ended', async () => {
+  const { admin } = await startOperated();
+  const streams = await Promise.all(Array.from({ length: 20 }, () => openStream(admin)));
+  expect((await request(`${admin}/api/events`)).status).toBe(503);
+  streams[0]?.end();
+  await until('there is room', () => openStream(admin).then(() => true, () => false));
+  expect((await request(`${admin}/api/events`)).headers['retry-after']).toBe('5');
+});
+
+it('drops a reader for whom more than 1 MiB waits, and no other', async () => {
+  const name = `http://${Array.from({ length: 4 }, () => 'h'.repeat(60)).join('.')}:80`;
+  const { proxy, admin } = await startOperated();
+  proxy.addHost(name);
+  const [slow, quick] = [await openStream(admin), await openStream(admin)];
+  slow.pause();
+  let told = 0;
+  for (const event of ['draining', 'undrained'] as const) proxy.on(event, () => (told += 1));
+  const heard = (): number => quick.waiting.filter(({ data }) => ['draining', 'undrained'].includes((data as Change).type)).length;
+  // What the kernel keeps for it, and the server, may be 10 MB or more.
+  while (told < 30_000) {
+    for (let i = 0; i < 300; i += 1) {
+      proxy.drainHost(name);
+      proxy.undrainHost(name);
+    }
+    await until('the quick one has heard', () => heard() === told);
+  }
+  slow.resume();
+  await slow.ended();
+  proxy.drainHost(name);
+  await until('the quick one hears', () => heard() === told);
+}, 60_000);
+
+it('tells that the proxy closes, and ends', async () => {
+  const { proxy, admin } = await startOperated();
+  const stream = await openStream(admin);
+  const closed = proxy.close();
+  expect((await stream.next('change')).data).toMatchObject({ type: expect.stringMatching(/closing|down/) as string });
+  await closed;
+  await stream.ended();
+});

@@ -1,0 +1,288 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { MemoryStore } from '../../src';
+import { operatedBefore, pathOf, startOperated, TOKEN, type Operated } from '../support/admin';
+import { Clients } from '../support/clients';
+import { onCleanup } from '../support/cleanup';
+import { startHost } from '../support/hosts';
+import { handshake, request, type Reply, type RequestOptions } from '../support/http';
+import { Contract, DESCRIPTION } from '../support/openapi';
+import { startProxy } from '../support/proxy';
+import { startSessionHosts, type SessionHost } from '../support/session-host';
+import { openStream } from '../support/event-stream';
+
+const contract = new Contract();
+
+/** Asks, and holds the answer against what is described of the operation. */
+async function asked(
+  { ask }: Operated, operation: string, what: string, status: number, body?: unknown, options?: RequestOptions,
+): Promise<Reply> {
+  const reply = await ask(what, body, options);
+  expect({ what, status: reply.status, body: reply.body.slice(0, 200) }).toMatchObject({ status });
+  contract.check(operation, reply);
+  return reply;
+}
+
+const codeOf = ({ json }: Reply): unknown => (json() as { code: unknown }).code;
+
+/** A path of the operation, for requests that are refused whatever it names. */
+const somePathOf = (operation: string): string =>
+  operation.replace('{host}', 'nowhere:1').replace('{sid}', 'none').replace('{file}', 'none');
+
+describe('the description', () => {
+  it('is valid OpenAPI 3.1', async () => {
+    const script = join(__dirname, '../fixtures/validate-openapi.mjs');
+    const { stdout } = await promisify(execFile)(process.execPath, [script, DESCRIPTION]);
+    expect(stdout).toBe('');
+  });
+
+  it('is served as it stands', async () => {
+    const operated = await startOperated();
+    const reply = await asked(operated, 'GET /openapi.json', 'GET /openapi.json', 200);
+    expect(reply.json()).toEqual(contract.description);
+  });
+});
+
+describe('every operation', () => {
+  it.each(contract.operations)('%s is refused without the token that it needs, and under a name that is not ours', async (operation) => {
+    const operated = await startOperated({ admin: { token: TOKEN } });
+    const unknown = await operated.ask(somePathOf(operation), undefined, { headers: { Authorization: '' } });
+    expect(unknown.status === 401).toBe(contract.describes(operation, 401));
+    if (unknown.status === 401) contract.check(operation, unknown);
+    await asked(operated, operation, somePathOf(operation), 403, undefined, { headers: { Host: 'evil.example' } });
+  });
+});
+
+describe('the page', () => {
+  it('is served, and not sent again where it is known', async () => {
+    const operated = await startOperated();
+    for (const [operation, path] of [
+      ['GET /', '/'], ['GET /page/{file}', '/page/app.js'], ['GET /uplot/{file}', '/uplot/uPlot.esm.js'],
+    ] as const) {
+      const { headers } = await asked(operated, operation, `GET ${path}`, 200);
+      await asked(operated, operation, `GET ${path}`, 304, undefined, { headers: { 'If-None-Match': headers.etag } });
+    }
+    await asked(operated, 'GET /page/{file}', 'GET /page/none.js', 404);
+    await asked(operated, 'GET /uplot/{file}', 'GET /uplot/none.js', 404);
+  });
+});
+
+describe('health, readiness and metrics', () => {
+  it('are answered', async () => {
+    const [host] = await startSessionHosts(1) as [SessionHost];
+    const operated = await operatedBefore([host]);
+    await asked(operated, 'GET /healthz', 'GET /healthz', 200);
+    await asked(operated, 'GET /readyz', 'GET /readyz', 200);
+    await asked(operated, 'GET /metrics', 'GET /metrics', 200);
+    operated.proxy.drainHost(host.name);
+    const { body } = await asked(operated, 'GET /readyz', 'GET /readyz', 503);
+    expect(body).toBe('{"ready":false,"reason":"the hosts that are up are draining, or weigh 0"}');
+  });
+});
+
+describe('hosts', () => {
+  const one = 'GET /api/hosts/{host}';
+
+  it('are listed, shown, added, changed and removed', async () => {
+    const [first, second] = await startSessionHosts(2) as [SessionHost, SessionHost];
+    const operated = await operatedBefore([first]);
+    await asked(operated, 'GET /api/hosts', 'GET /api/hosts', 200);
+    await asked(operated, one, `GET ${pathOf(first.name)}`, 200);
+    const added = await asked(operated, 'POST /api/hosts', 'POST /api/hosts', 201, { host: second.name, weight: 0 });
+    expect(added.headers.location).toBe(pathOf(second.name));
+    const change = { state: 'draining', deadline: 60_000, movesPerSecond: 2.5, weight: 3 };
+    await asked(operated, 'PATCH /api/hosts/{host}', `PATCH ${pathOf(second.name)}`, 200, change);
+    await asked(operated, 'DELETE /api/hosts/{host}', `DELETE ${pathOf(second.name)}`, 204);
+    for (const method of ['GET', 'PATCH', 'DELETE']) {
+      const reply = await asked(operated, `${method} /api/hosts/{host}`, `${method} ${pathOf(second.name)}`, 404);
+      expect(codeOf(reply)).toBe('HOST_UNKNOWN');
+    }
+  });
+
+  it('are refused what cannot be done', async () => {
+    const [host] = await startSessionHosts(1) as [SessionHost];
+    const operated = await operatedBefore([host]);
+    await handshake(operated.url);
+    const refused = async (what: string, operation: string, status: number, code: string, body?: unknown): Promise<void> => {
+      expect(codeOf(await asked(operated, operation, what, status, body))).toBe(code);
+    };
+    const path = pathOf(host.name);
+    await refused('POST /api/hosts', 'POST /api/hosts', 409, 'HOST_EXISTS', { host: host.name });
+    await refused('POST /api/hosts', 'POST /api/hosts', 422, 'INVALID', { host: 'nowhere' });
+    await refused('POST /api/hosts', 'POST /api/hosts', 413, 'BODY_TOO_LARGE', 'x'.repeat(20_000));
+    await refused(`PATCH ${path}`, 'PATCH /api/hosts/{host}', 422, 'INVALID', {});
+    await refused(`PATCH ${path}`, 'PATCH /api/hosts/{host}', 413, 'BODY_TOO_LARGE', 'x'.repeat(20_000));
+    await refused(`DELETE ${path}`, 'DELETE /api/hosts/{host}', 409, 'SESSIONS_LIVE');
+    await refused(`DELETE ${path}?force=yes`, 'DELETE /api/hosts/{host}', 422, 'INVALID');
+  });
+
+  it.each<[takes: boolean, body: unknown]>([
+    [true, { state: 'draining' }],
+    [true, { state: 'active' }],
+    [true, { weight: 0 }],
+    [true, { weight: 1000, state: 'active' }],
+    [true, { state: 'draining', deadline: 0, movesPerSecond: 0.001 }],
+    [false, { state: 'gone' }],
+    [false, { weight: -1 }],
+    [false, { weight: 1001 }],
+    [false, { weight: 1.5 }],
+    [false, { weight: null }],
+    [false, { weight: '1' }],
+    [false, { state: 'draining', deadline: -1 }],
+    [false, { state: 'draining', deadline: 2 ** 31 }],
+    [false, { state: 'draining', deadline: 0.5 }],
+    [false, { state: 'draining', deadline: 1, movesPerSecond: 0 }],
+    [false, { state: 'draining', deadline: 1, movesPerSecond: 10_001 }],
+    [false, { state: 'draining', movesPerSecond: 5 }],
+    [false, { state: 'active', deadline: 1 }],
+    [false, { weight: 1, deadline: 1 }],
+    [false, { weight: 1, more: 1 }],
+    [false, {}],
+    [false, []],
+    [false, null],
+  ])('take a change where it is as described (%s): %j', async (takes, body) => {
+    // That a deadline is for draining alone is described in words.
+    const inWords = JSON.stringify(body) === '{"state":"active","deadline":1}';
+    expect(contract.takes('PATCH /api/hosts/{host}', body)).toBe(takes || inWords);
+    const operated = await startOperated();
+    const before = operated.proxy.hosts;
+    await asked(operated, 'PATCH /api/hosts/{host}', `PATCH ${pathOf('127.0.0.1:1')}`, takes ? 200 : 422, body);
+    if (!takes) expect(operated.proxy.hosts.map(({ weight, draining }) => [weight, draining])).toEqual(before.map(() => [1, false]));
+  });
+
+  it.each<[takes: boolean, body: unknown]>([
+    [true, { host: '127.0.0.1:2' }],
+    [true, { host: 'https://chat.example', weight: 0 }],
+    [false, {}],
+    [false, { host: 1 }],
+    [false, { host: '127.0.0.1:2', weight: '1' }],
+    [false, { host: '127.0.0.1:2', weight: 1001 }],
+    [false, { host: '127.0.0.1:2', state: 'draining' }],
+    [false, [{ host: '127.0.0.1:2' }]],
+  ])('are added where the body is as described (%s): %j', async (takes, body) => {
+    expect(contract.takes('POST /api/hosts', body)).toBe(takes);
+    const operated = await startOperated();
+    await asked(operated, 'POST /api/hosts', 'POST /api/hosts', takes ? 201 : 422, body);
+    expect(operated.proxy.hosts).toHaveLength(takes ? 2 : 1);
+  });
+});
+
+describe('sessions', () => {
+  const get = 'GET /api/sessions/{sid}';
+  const end = 'DELETE /api/sessions/{sid}';
+
+  it('are shown and ended', async () => {
+    const operated = await operatedBefore([await startHost()]);
+    const sid = await handshake(operated.url);
+    await asked(operated, get, `GET /api/sessions/${sid}`, 200);
+    await asked(operated, end, `DELETE /api/sessions/${sid}`, 204);
+    expect(codeOf(await asked(operated, get, `GET /api/sessions/${sid}`, 404))).toBe('ENDED');
+    // It is, whoever has done it.
+    await asked(operated, end, `DELETE /api/sessions/${sid}`, 204);
+    for (const operation of [get, end]) {
+      expect(codeOf(await asked(operated, operation, operation.replace('{sid}', 'none'), 404))).toBe('NEVER_SEEN');
+    }
+  });
+
+  it('are not ended where their WebSocket goes through another proxy', async () => {
+    const host = await startHost();
+    const store = new MemoryStore();
+    const operated = await operatedBefore([host], { store });
+    const other = await startProxy({ hosts: [host.name], store });
+    const clients = new Clients();
+    const { sid } = await clients.connect({ url: other.url, transports: ['websocket'] });
+    const { body } = await asked(operated, get, `GET /api/sessions/${sid}`, 200);
+    expect(JSON.parse(body)).toMatchObject({ host: host.name, from: 'store', age: null, open: null });
+    expect(codeOf(await asked(operated, end, `DELETE /api/sessions/${sid}`, 409))).toBe('ELSEWHERE');
+  });
+
+  it('cannot be asked for while the store fails', async () => {
+    class FailingStore extends MemoryStore {
+      override find(): Promise<never> {
+        return Promise.reject(new Error('the store is gone'));
+      }
+
+      override inspect(): Promise<never> {
+        return this.find();
+      }
+    }
+    const operated = await startOperated({ store: new FailingStore() });
+    for (const operation of [get, end]) {
+      expect(codeOf(await asked(operated, operation, operation.replace('{sid}', 'some'), 503))).toBe('UNAVAILABLE');
+    }
+  });
+});
+
+describe('a rebalance', () => {
+  it('is shown, started once, and stopped', async () => {
+    const hosts = await startSessionHosts(2) as [SessionHost, SessionHost];
+    const operated = await operatedBefore(hosts);
+    operated.proxy.setWeight(hosts[1].name, 0);
+    for (let i = 0; i < 10; i += 1) await handshake(operated.url);
+    operated.proxy.setWeight(hosts[1].name, 1);
+    const path = '/api/rebalance';
+    const idle = await asked(operated, `GET ${path}`, `GET ${path}`, 200);
+    expect(idle.json()).toEqual({ running: false, moved: 0, toMove: 5, spread: 1 });
+    await asked(operated, `POST ${path}`, `POST ${path}`, 422, { perMinute: 0 });
+    await asked(operated, `POST ${path}`, `POST ${path}`, 413, 'x'.repeat(20_000));
+    const running = await asked(operated, `POST ${path}`, `POST ${path}`, 202, { perMinute: 0.01 });
+    expect(running.json()).toEqual({ running: true, moved: 0, toMove: 5, spread: 1 });
+    expect(codeOf(await asked(operated, `POST ${path}`, `POST ${path}`, 409))).toBe('REBALANCE_RUNNING');
+    await asked(operated, `DELETE ${path}`, `DELETE ${path}`, 204);
+  });
+
+  it.each([0, 0.009, 600_001, '60', null])('does not take %j sessions a minute', async (perMinute) => {
+    expect(contract.takes('POST /api/rebalance', { perMinute })).toBe(false);
+    await asked(await startOperated(), 'POST /api/rebalance', 'POST /api/rebalance', 422, { perMinute });
+  });
+});
+
+describe('events', () => {
+  it('are as described, and refused where too many streams are open', async () => {
+    const operated = await startOperated();
+    const streams = await Promise.all(Array.from({ length: 20 }, () => openStream(operated.admin)));
+    operated.proxy.addHost('127.0.0.1:2');
+    for (const stream of streams) {
+      contract.matches('Hosts', (await stream.next('hosts')).data);
+      contract.matches('Change', (await stream.next('change')).data);
+    }
+    const reply = await asked(operated, 'GET /api/events', 'GET /api/events', 503);
+    expect(codeOf(reply)).toBe('TOO_MANY_STREAMS');
+    const { status, headers } = await request(`${operated.admin}/api/events`, { method: 'HEAD' });
+    contract.check('GET /api/events', { ...reply, status, headers, body: '' });
+    onCleanup(() => streams.forEach((stream) => stream.end()));
+  });
+});
+
+describe('what is in no description', () => {
+  it.each([
+    ['GET /nowhere', 404, 'NOT_FOUND'],
+    ['GET /api/hosts/', 404, 'NOT_FOUND'],
+    ['GET /api/hosts/a:1/b', 404, 'NOT_FOUND'],
+    ['GET //api/hosts', 404, 'NOT_FOUND'],
+    ['GET /api/hosts/%zz', 404, 'NOT_FOUND'],
+    ['GET /api/sessions/%ff', 404, 'NOT_FOUND'],
+    ['GET /constructor', 404, 'NOT_FOUND'],
+    ['PUT /api/hosts', 405, 'METHOD_NOT_ALLOWED'],
+    ['OPTIONS /api/hosts', 405, 'METHOD_NOT_ALLOWED'],
+    ['POST /metrics', 405, 'METHOD_NOT_ALLOWED'],
+    ['DELETE /', 405, 'METHOD_NOT_ALLOWED'],
+  ])('%s is answered with %d', async (what, status, code) => {
+    const { ask } = await startOperated();
+    const reply = await ask(what);
+    expect([reply.status, codeOf(reply)]).toEqual([status, code]);
+    contract.matches('Problem', reply.json());
+  });
+
+  it('names the methods that there are', async () => {
+    const { ask } = await startOperated();
+    expect((await ask('PUT /api/hosts')).headers.allow).toBe('GET, HEAD, POST');
+    expect((await ask('PUT /api/hosts/a:1')).headers.allow).toBe('GET, HEAD, PATCH, DELETE');
+  });
+});
+
+// The last, since it looks at all before it.
+it('answers with all that is described', () => {
+  expect(contract.unseen).toEqual([]);
+});

@@ -1,0 +1,66 @@
+import { once } from 'node:events';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { HostEntry, HostList } from '../../src/cli/messages';
+import { ToldHosts } from '../../src/cli/told-hosts';
+import { Hosts } from '../../src/hosts';
+import { onCleanup } from '../support/cleanup';
+
+const HOST = '127.0.0.1:3000';
+
+let version = 0;
+
+function listOf(...entries: HostEntry[]): HostList {
+  version += 1;
+  return { entries, version, undiscovered: false, levelling: false };
+}
+
+const leaving: HostEntry = { host: HOST, state: 'up', downReason: undefined, draining: true, weight: 1 };
+
+/** A worker's hosts, of which one is leaving, and what the primary is told of them. */
+function follow(): { hosts: Hosts; told: ToldHosts; sought: string[] } {
+  const hosts = new Hosts([], { unhealthyAfter: 1, healthyAfter: 1, balance: 'random', slowStart: 0 });
+  const sought: string[] = [];
+  const told = new ToldHosts(hosts, listOf(leaving), { unreached: () => {}, seek: (host) => sought.push(host) });
+  onCleanup(() => told.stop());
+  return { hosts, told, sought };
+}
+
+describe('a host that the primary removes', () => {
+  it('goes at once where nothing is there', () => {
+    const { hosts, told, sought } = follow();
+    told.apply(listOf());
+    expect([hosts.all, sought]).toEqual([[], []]);
+  });
+
+  it('stays where a session has just come, and the primary takes it back', async () => {
+    const { hosts, told, sought } = follow();
+    const host = hosts.named(HOST);
+    host.requests = 1;
+    told.apply(listOf());
+    expect(sought).toEqual([HOST]);
+    told.apply(listOf(leaving));
+    told.sought(HOST);
+    await nextTurn();
+    expect([hosts.get(HOST) === host, host.removed]).toEqual([true, false]);
+  });
+
+  it('goes with what is there where the primary does not take it back', async () => {
+    const { hosts, told } = follow();
+    hosts.named(HOST).sessions = 1;
+    told.apply(listOf());
+    const removed = once(hosts, 'removed');
+    told.sought(HOST);
+    await removed;
+    expect(hosts.all).toEqual([]);
+  });
+
+  it('goes at once where it is gone, or was not told to drain', () => {
+    for (const entry of [{ ...leaving, state: 'down', downReason: 'refused' }, { ...leaving, draining: false }] as const) {
+      const { hosts, told, sought } = follow();
+      told.apply(listOf(entry));
+      hosts.named(HOST).requests = 1;
+      told.apply(listOf());
+      expect([hosts.all, sought]).toEqual([[], []]);
+    }
+  });
+});
