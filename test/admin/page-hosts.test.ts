@@ -54,6 +54,28 @@ it('drains and undrains by the keyboard alone, each with a confirmation', async 
   expectCleanliness(dashboard, stand.admin);
 });
 
+it('sends what a dialog asks for once, also where it was closed and opened again at once', async () => {
+  const stand = await startStand(1);
+  const [host = ''] = stand.names;
+  const dashboard = await Dashboard.open(browser, stand.admin);
+  const { page } = dashboard;
+  await dashboard.is('Live');
+  const patches: string[] = [];
+  page.on('request', (request) => {
+    if (request.method() === 'PATCH') patches.push(request.url());
+  });
+  const button = page.getByRole('button', { name: `Drain ${host}` });
+  await button.evaluate((drain: { click: () => void; ownerDocument: { querySelector: (query: string) => { close: () => void } } }) => {
+    drain.click();
+    drain.ownerDocument.querySelector('#drain-dialog').close();
+    drain.click();
+  });
+  await page.getByRole('dialog', { name: `Drain ${host}?` }).getByRole('button', { name: 'Drain' }).click();
+  await dashboard.cell(host, 'State', /Drained/);
+  expect(patches).toHaveLength(1);
+  expectCleanliness(dashboard, stand.admin);
+});
+
 it('drains with a deadline, after which sessions are moved', async () => {
   const stand = await startStand(2);
   const [host = '', other = ''] = stand.names;

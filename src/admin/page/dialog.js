@@ -1,5 +1,8 @@
 import { byId, setText } from './dom.js';
 
+/** What ends the listeners of each dialog that is open, or was last. */
+const endings = new WeakMap();
+
 /**
  * Opens a dialog with a form. "Cancel" and Escape close it; submitting calls `submit`, and closes it when that
  * resolves. When it rejects, its message is shown and the dialog stays. The browser gives focus back at the end.
@@ -8,12 +11,17 @@ export function open(dialog, submit) {
   const form = dialog.querySelector('form');
   const problem = dialog.querySelector('.problem');
   const action = form.querySelector('.primary');
+  endings.get(dialog)?.abort();
   const ended = new AbortController();
+  endings.set(dialog, ended);
   const { signal } = ended;
   setText(problem, '');
   action.disabled = false;
   dialog.querySelector('.cancel').addEventListener('click', () => dialog.close(), { signal });
-  dialog.addEventListener('close', () => ended.abort(), { signal });
+  dialog.addEventListener('close', () => {
+    // It comes some time after: of a dialog that was closed and opened again at once it means the time before.
+    if (!dialog.open) ended.abort();
+  }, { signal });
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     if (action.disabled) return;
