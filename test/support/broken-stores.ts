@@ -244,7 +244,7 @@ export const BROKEN: [what: string, store: TableStoreClass, test: RegExp, messag
   [
     'tells another host by `inspect`',
     overriding(() => ({ inspect: () => Promise.resolve({ host: 'b:2', expiresIn: undefined }) })),
-    /^tells by `inspect`/, /`inspect`, where there is one, must tell the bound host: expected 'a:1', received 'b:2'/,
+    /^tells by `inspect`/, /`inspect` must tell the bound host: expected 'a:1', received 'b:2'/,
   ],
   [
     'tells when it expires in milliseconds',
