@@ -145,6 +145,11 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     this.#absent.set(sid, absence);
     this.#cache.delete(sid);
     if (binding) this.#held.delete(binding);
+    if (binding && binding.holds > 0) {
+      // What is still open is no session any more.
+      this.#discount(binding);
+      binding.era = -1;
+    }
     void this.#guard.unbind(sid);
     debug('%s unbound', sid);
   }

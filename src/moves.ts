@@ -13,6 +13,9 @@ const IDLE_TICK = 1000;
 /** How long a client that was moved may take to come back, in ms: twice what Socket.IO's waits at most by default. */
 const RETURN_TIME = 3000;
 
+/** How long it may take until it is seen in the hosts' counts that a session was moved, in ms. */
+const COUNT_TIME = 500;
+
 /** How far from its share a host's number of sessions may be. */
 const TOLERANCE = 0.1;
 
@@ -43,8 +46,8 @@ export class Moves extends EventEmitter<MovesEvents> {
   /** How many more times it may try to move one: where clients do not come back, it is not to go on for ever. */
   #tries = 0;
   #isStopped = false;
-  /** How many were moved lately, and when: by `performance.now()`. */
-  #recent: { count: number; at: number }[] = [];
+  /** What was moved lately, when (by `performance.now()`), and how many sessions there were before. */
+  #recent: { at: number; count: number; before: number }[] = [];
 
   constructor(hosts: Hosts, sessions: SessionSource) {
     super();
@@ -131,7 +134,8 @@ export class Moves extends EventEmitter<MovesEvents> {
     if (!this.isUneven) return;
     this.emit('rebalancing');
     this.#hosts.levelling = true;
-    const isDone = (): boolean => signal.aborted || !this.isUneven || this.#tries <= 0;
+    // Where clients are away, hosts may only seem to be even; and till they are back they are to go to the emptiest.
+    const isDone = (): boolean => signal.aborted || this.#tries <= 0 || (!this.isUneven && this.#away === 0);
     for (const pace = new Pace(perMinute / 60); await slept(pace.pause(), signal);) {
       for (let left = pace.take(); left > 0; left -= 1) {
         if (isDone()) return;
@@ -145,25 +149,34 @@ export class Moves extends EventEmitter<MovesEvents> {
   }
 
   async #moveOne(): Promise<void> {
-    const now = performance.now();
-    this.#recent = this.#recent.filter(({ at }) => now - at < RETURN_TIME);
-    const host = this.#fullest(this.#recent.reduce((sum, { count }) => sum + count, 0));
+    const host = this.isUneven ? this.#fullest() : undefined;
     if (!host) return;
     this.#tries -= 1;
+    const [at, before] = [performance.now(), this.#total];
     const { length: count } = await this.#sessions.endSome(host.name, 1);
     this.#moved += count;
-    if (count > 0) this.#recent.push({ count, at: now });
+    if (count > 0) this.#recent.push({ at, count, before });
+  }
+
+  /** How many clients that were moved are on their way, as it seems. */
+  get #away(): number {
+    const now = performance.now();
+    this.#recent = this.#recent.filter(({ at }) => now - at < RETURN_TIME);
+    const most = this.#recent.reduce((sum, { count }) => sum + count, 0);
+    const uncounted = this.#recent.reduce((sum, { at, count }) => now - at < COUNT_TIME ? sum + count : sum, 0);
+    const missing = Math.max(0, ...this.#recent.map(({ before }) => before)) - this.#total;
+    return Math.max(uncounted, Math.min(most, missing));
   }
 
   /**
    * The host to move a session from, as shares are at the moment: less during a slow start. `undefined` where it would
-   * not be evener then: those that are on their way, `returning` at most, go to the emptiest host.
+   * not be evener then: those that are on their way go to the emptiest host.
    */
-  #fullest(returning: number): Host | undefined {
+  #fullest(): Host | undefined {
     const shares = this.#shares(({ share }) => share).sort((a, b) => b.surplus - a.surplus);
     const [fullest, emptiest] = [shares[0], shares.at(-1)];
     if (!fullest || !emptiest) return undefined;
-    return fullest.surplus - emptiest.surplus - returning > 1 ? fullest.host : undefined;
+    return fullest.surplus - emptiest.surplus - this.#away > 1 ? fullest.host : undefined;
   }
 
   /** How far hosts are from their shares by weight. */
@@ -180,13 +193,21 @@ export class Moves extends EventEmitter<MovesEvents> {
 
   /** Of each host that takes new sessions, its share of those that they have, and how many more it has than that. */
   #shares(partOf: (host: Host) => number): { host: Host; share: number; surplus: number }[] {
-    const hosts = this.#hosts.all.filter(({ open }) => open);
+    const hosts = this.#open;
     const whole = hosts.reduce((sum, host) => sum + partOf(host), 0);
-    const total = hosts.reduce((sum, { sessions }) => sum + sessions, 0);
+    const total = this.#total;
     return hosts.map((host) => {
       const share = total * partOf(host) / whole;
       return { host, share, surplus: host.sessions - share };
     });
+  }
+
+  get #open(): readonly Host[] {
+    return this.#hosts.all.filter(({ open }) => open);
+  }
+
+  get #total(): number {
+    return this.#open.reduce((sum, { sessions }) => sum + sessions, 0);
   }
 }
 

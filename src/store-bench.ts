@@ -82,6 +82,17 @@ export class Subject {
     return settled(`find(${inspect(sid)}, ${ttl})`, () => this.#store.find(sid, ttl));
   }
 
+  /** What `inspect` tells of the host; where there is none, what `find` does. */
+  async inspect(sid: string): Promise<string | undefined> {
+    const ask = this.#store.inspect?.bind(this.#store);
+    if (!ask) return this.find(sid, 1);
+    const told = await settled(`inspect(${inspect(sid)})`, () => ask(sid));
+    const { expiresIn = 0 } = told ?? {};
+    const isPossible = typeof expiresIn === 'number' && expiresIn >= 0 && expiresIn <= STAYS;
+    holds(isPossible, true, `\`inspect\` must tell the seconds until a binding expires, and not ${inspect(expiresIn)}`);
+    return told?.host;
+  }
+
   async unbind(sid: string): Promise<void> {
     await settled(`unbind(${inspect(sid)})`, () => this.#store.unbind(sid));
   }

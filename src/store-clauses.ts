@@ -233,6 +233,16 @@ export const LASTING: Clauses = {
     holds(await store.find(other), undefined, '`find` must renew the expiry of its own sid alone');
   },
 
+  'tells by `inspect`, where it has that, what it holds, and renews nothing': async (bench) => {
+    const store = await bench.open();
+    const sid = newSid();
+    await store.bind(sid, 'a:1');
+    holds(await store.inspect(sid), 'a:1', '`inspect` must tell the bound host');
+    const other = await bindAndFind(store, { find: (each) => store.inspect(each) }, 1);
+    await sleep(WAIT);
+    holds(await store.find(other), undefined, '`inspect` must leave the expiry as it is');
+  },
+
   'never shortens the expiry of a binding that is found': async (bench) => {
     const store = await bench.open();
     const sid = newSid();
@@ -275,7 +285,7 @@ export const SHARED_LASTING: Clauses = {
 };
 
 /** Binds a sid for a second and, within it, looks it up. A machine that was too busy for that tries again. */
-async function bindAndFind(binding: Subject, finding: Subject, ttl: number): Promise<string> {
+async function bindAndFind(binding: Subject, finding: Pick<Subject, 'find'>, ttl: number): Promise<string> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const sid = newSid();
     const start = performance.now();

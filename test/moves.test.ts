@@ -108,6 +108,7 @@ describe('drainHost with a deadline', () => {
   it('forgets a host that is removed, also where it is added again', async () => {
     const host = await startSessionHost();
     const { proxy, url } = await before([host]);
+    for (let i = 0; i < 2; i += 1) await handshake(url);
     proxy.drainHost(host.name, { deadline: 300, movesPerSecond: 100 });
     proxy.removeHost(host.name);
     proxy.addHost(host.name);

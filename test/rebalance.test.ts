@@ -41,14 +41,14 @@ class Returning {
 
 /** A proxy before hosts, the last of which has no session of so many. */
 async function withOneEmpty(
-  sessions: number, options: Partial<ProxyOptions> = {}, count = 3,
+  sessions: number, options: Partial<ProxyOptions> = {}, count = 3, delay?: number,
 ): Promise<Started & { clients: Returning; hosts: SessionHost[]; empty: SessionHost }> {
   const hosts = await startSessionHosts(count);
   const started = await before(hosts, { balance: 'round-robin', ...options });
   const empty = hosts.at(-1);
   if (!empty) throw new Error('no host');
   started.proxy.setWeight(empty.name, 0);
-  const clients = new Returning(started.url);
+  const clients = new Returning(started.url, delay);
   await clients.open(sessions);
   return { ...started, clients, hosts, empty };
 }
@@ -122,6 +122,16 @@ describe('rebalance', () => {
     const spread = sessionsOf(proxy).map((sessions, i) => Math.abs(sessions - ([15, 5, 10][i] ?? 0)));
     expect(Math.max(...spread)).toBeLessThanOrEqual(2);
     expect(clients.cuts).toBeLessThanOrEqual(12);
+  });
+
+  it('ends only when those that were moved are back, where hosts seem to be even before', async () => {
+    const { proxy, empty } = await withOneEmpty(60, {}, 3, 1000);
+    proxy.setWeight(empty.name, 1);
+    proxy.rebalance({ perMinute: 1200 });
+    const moved = await rebalanced(proxy);
+    const sessions = sessionsOf(proxy);
+    expect(sessions.reduce((sum, count) => sum + count)).toBe(60);
+    expect(sessions[2]).toBe(moved);
   });
 
   it('ends at once where there is nothing to do, and tells only that', async () => {

@@ -215,9 +215,27 @@ describe('endSession', () => {
     await until('it is known', async () => typeof await proxy.findSession('slow') === 'object');
     const closed = once(client, 'close');
     expect(await proxy.endSession('slow')).toBe('ended');
+    expect(proxy.hosts[0]).toMatchObject({ sessions: 0, tunnels: 1 });
     client.resume();
     await closed;
     expect(received).toEqual(Array.from({ length: count }, () => size));
+  });
+
+  it.each([
+    [400, '{"code":1,"message":"Session ID unknown"}', 'ended'],
+    [400, '"Invalid session abc"', 'ended'],
+    [200, 'ok', 'ended'],
+    [400, '{"code":3,"message":"Bad request"}', 'elsewhere'],
+    [400, '"Bad request"', 'elsewhere'],
+    [500, 'Invalid session', 'elsewhere'],
+  ])('takes the answer %i %s of its host to the close for: %s', async (status, body, outcome) => {
+    const { name } = await startServer((req, res) => {
+      if (req.method === 'POST') res.writeHead(status);
+      res.end(req.method === 'POST' ? body : '0{"sid":"a"}');
+    });
+    const { proxy, url } = await startProxy({ hosts: [name] });
+    const sid = await handshake(url);
+    expect(await proxy.endSession(sid)).toBe(outcome);
   });
 
   it('rejects when its host cannot be reached, and leaves the session as it is', async () => {

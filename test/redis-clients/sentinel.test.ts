@@ -50,6 +50,8 @@ describe.each(SERVERS)('with Sentinel over %s', (program) => {
       const store = new RedisStore(client, `${name} store#`);
       await store.bind('a', 'host:1', 10);
       expect(await store.find('a', 100)).toBe('host:1');
+      expect(await store.inspect('a')).toMatchObject({ host: 'host:1', expiresIn: expect.any(Number) as number });
+      expect(await store.inspect('unknown')).toBeUndefined();
       await until('it is renewed', async () => await admin.ttl(`${name} store#a`) > 90);
       await store.unbind('a');
       expect(await store.find('a', 100)).toBeUndefined();

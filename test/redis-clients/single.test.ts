@@ -55,6 +55,8 @@ describe.each(SERVERS)('on %s', (program) => {
       expect(await admin.ttl(`${prefix}a`)).toBeGreaterThan(8);
       expect(await store.find('a', 100)).toBe('host:1');
       await until('it is renewed', async () => await admin.ttl(`${prefix}a`) > 90);
+      expect(await store.inspect('a')).toEqual({ host: 'host:1', expiresIn: expect.closeTo(98, -1) as number });
+      expect(await store.inspect('unknown')).toBeUndefined();
       // Not shortened.
       expect(await store.find('a', 5)).toBe('host:1');
       expect(await admin.ttl(`${prefix}a`)).toBeGreaterThan(90);

@@ -237,6 +237,21 @@ export const BROKEN: [what: string, store: TableStoreClass, test: RegExp, messag
     /^renews a binding that is found to the ttl.+, and no other/, /must renew the expiry of its own sid alone/,
   ],
   [
+    'renews what is looked at',
+    overriding((store) => ({ inspect: async (sid) => ({ host: await store.find(sid, 60) ?? '', expiresIn: 60 }) })),
+    /^tells by `inspect`/, /`inspect` must leave the expiry as it is: expected undefined, received 'a:1'/,
+  ],
+  [
+    'tells another host by `inspect`',
+    overriding(() => ({ inspect: () => Promise.resolve({ host: 'b:2', expiresIn: undefined }) })),
+    /^tells by `inspect`/, /`inspect` must tell the bound host: expected 'a:1', received 'b:2'/,
+  ],
+  [
+    'tells when it expires in milliseconds',
+    overriding((store) => ({ inspect: (sid) => Promise.resolve({ host: store.rowOf(sid)?.host ?? '', expiresIn: 59_900 }) })),
+    /^tells by `inspect`/, /`inspect` must tell the seconds until a binding expires, and not 59900/,
+  ],
+  [
     'shortens',
     class extends TableStore {
       override renewed(_: Row, expiresAt: number): number {

@@ -10,8 +10,6 @@ export interface Connected {
 /** What a client has at the moment. */
 export interface ClientState {
   connected: boolean;
-  /** Its state was kept (Socket.IO 4). */
-  recovered: boolean | undefined;
   /** Another one after it has come back. */
   sid: string;
   transport: 'polling' | 'websocket';
