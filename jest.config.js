@@ -9,5 +9,6 @@ module.exports = {
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   testTimeout: 30_000,
-  maxWorkers: 2,
+  // More than the two cores that there may be: tests wait more than they compute.
+  maxWorkers: 3,
 };
