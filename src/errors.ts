@@ -1,6 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import createDebug from 'debug';
+
+const debug = createDebug('socket.io-proxy:refused');
 
 /**
  * The `code` of an answer that the proxy gives itself. Numbers are Engine.IO's own
@@ -86,9 +89,18 @@ export const refusals = {
 /** How soon a client that was refused with 503 may come again (`Retry-After`, RFC 9110 §10.2.3), in seconds. */
 const RETRY_AFTER = 1;
 
+/** Why requests were refused: kept for as long as the requests are. */
+const causes = new WeakMap<IncomingMessage, string>();
+
+/** Why the proxy itself has refused a request; `undefined` where it has not. */
+export function causeOf(req: IncomingMessage): string | undefined {
+  return causes.get(req);
+}
+
 /** Answers a request. Does nothing where the client has gone, or the response has begun. */
 export function refuse(req: IncomingMessage, res: ServerResponse, reason: Refusal): void {
   if (res.headersSent || res.destroyed) return;
+  tell(req, reason);
   const body = bodyOf(reason);
   // What is left of a host's answer that could not be passed on.
   res.statusMessage = '';
@@ -99,11 +111,21 @@ export function refuse(req: IncomingMessage, res: ServerResponse, reason: Refusa
 /** Answers an upgrade with a plain HTTP response, and closes its socket. */
 export function refuseUpgrade(req: IncomingMessage, socket: Duplex, reason: Refusal): void {
   if (socket.destroyed) return;
+  tell(req, reason);
   const body = bodyOf(reason);
   const headers = [...headersOf(req, reason, body), 'Connection', 'close'];
   let head = `HTTP/1.1 ${reason.status} ${STATUS_CODES[reason.status] ?? ''}\r\n`;
   for (let i = 0; i < headers.length; i += 2) head += `${headers[i] ?? ''}: ${headers[i + 1] ?? ''}\r\n`;
   socket.end(`${head}\r\n${body}`, () => socket.destroy());
+}
+
+function tell(req: IncomingMessage, { status, cause }: Refusal): void {
+  causes.set(req, cause);
+  if (!debug.enabled) return;
+  const { method, url = '' } = req;
+  // Of a query the sid alone: the rest may be secret.
+  const sid = /[?&](sid=[^&#]*)/.exec(url)?.[1];
+  debug('%s %s: %d, %s', method, url.replace(/[?#].*$/s, () => (sid === undefined ? '' : `?${sid}`)), status, cause);
 }
 
 function bodyOf({ code, message }: Refusal): string {

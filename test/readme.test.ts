@@ -286,9 +286,13 @@ describe('snippets', () => {
     writeFileSync(join(project, 'index.js'), snippetsOf('js', /listen\(/)[0]?.[1].text ?? '');
     const running = new Running(text);
     const [, port] = await running.ports();
-    await useSession(`http://127.0.0.1:${String(port)}`);
+    const url = `http://127.0.0.1:${String(port)}`;
+    await useSession(url);
+    await request(`${pollUrl(url, 'unknown')}&token=secret`);
     await running.stop();
-    for (const scope of ['proxy', 'bindings', 'forwarder']) expect(running.errors).toContain(`socket.io-proxy:${scope} `);
+    expect(running.errors).toContain('GET /socket.io/?sid=unknown: 400, never_seen\n');
+    expect(running.errors).not.toContain('secret');
+    for (const scope of ['proxy', 'bindings', 'forwarder', 'refused']) expect(running.errors).toContain(`socket.io-proxy:${scope} `);
   });
 
   it('compiles those of TypeScript strictly', () => {
