@@ -11,17 +11,20 @@ const debug = createDebug('socket.io-proxy:refused');
  * what Engine.IO has no number for has a name, which no later number of its can clash with.
  */
 export const ErrorCode = {
-  /** 400: the sid is unknown, expired, or its host is gone. A client makes a new handshake. */
+  /** 400: the sid is unknown, expired or ended, or its host is gone. A client makes a new handshake. */
   SESSION_UNKNOWN: 1,
   /** 400: the path is outside `path`, or the request cannot be one of Engine.IO's. */
   BAD_REQUEST: 3,
   /** 502: the host failed before it had answered. */
   HOST_FAILED: 'HOST_FAILED',
-  /** 503: no host is up. */
+  /** 503: no host is up that takes new sessions, or DNS has not named the session's host yet. */
   NO_HOST: 'NO_HOST',
   /** 503: the proxy is closing and takes no new sessions. */
   CLOSING: 'CLOSING',
-  /** 503: this proxy does not know the sid, and the session store cannot be asked. */
+  /**
+   * 503: this proxy does not know the sid, and the session store cannot be asked; or `onStoreFailure` is `'refuse'`,
+   * and a handshake could not be stored.
+   */
   STORE_FAILED: 'STORE_FAILED',
   /** 503: more handshakes have come than `maxHandshakesPerSecond` lets through, and than may wait. */
   TOO_MANY_HANDSHAKES: 'TOO_MANY_HANDSHAKES',

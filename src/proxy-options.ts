@@ -36,9 +36,9 @@ export interface ProxyOptions {
    * `%`. @default '/socket.io/'
    */
   path?: string | undefined;
-  /** Pause between two health checks of a host. From 1. @default 2000 */
+  /** Pause between two health checks of a host. In ms, from 1. @default 2000 */
   checkInterval?: number | undefined;
-  /** How long a health check may take before it has failed. From 1. @default 1000 */
+  /** How long a health check may take before it has failed. In ms, from 1. @default 1000 */
   checkTimeout?: number | undefined;
   /**
    * How many health checks in a row must fail before a host is down. A refused connection is enough. From 1 to 1000.
@@ -56,7 +56,7 @@ export interface ProxyOptions {
   balance?: Balance | undefined;
   /**
    * For how long the weight of a host that has come up grows, from a tenth to the whole: not of those that the first
-   * health checks find up. From 0.
+   * health checks find up. In ms, from 0.
    * @default 0
    */
   slowStart?: number | undefined;
@@ -72,7 +72,7 @@ export interface ProxyOptions {
    * 10000000. @default 100000
    */
   cacheSize?: number | undefined;
-  /** How long the session store may take to answer. From 1. @default 1000 */
+  /** How long the session store may take to answer. In ms, from 1. @default 1000 */
   storeTimeout?: number | undefined;
   /**
    * What becomes of new sessions that need the store while it fails. `'local'`: they are bound in this proxy alone,
@@ -82,17 +82,17 @@ export interface ProxyOptions {
    */
   onStoreFailure?: 'local' | 'refuse' | undefined;
   /**
-   * How long a connection to a host may take to be made. From 1. The default leaves room for one lost packet, which is
-   * sent again after a second.
+   * How long a connection to a host may take to be made. In ms, from 1. The default leaves room for one lost packet,
+   * which is sent again after a second.
    * @default 2000
    */
   connectTimeout?: number | undefined;
   /**
    * How long a host may be silent on a request before it is answered with 504. Longer than the servers'
-   * `pingInterval`, since a poll may be held for as long. From 1. @default 120000
+   * `pingInterval`, since a poll may be held for as long. In ms, from 1. @default 120000
    */
   hostTimeout?: number | undefined;
-  /** How long `close()` waits for requests and WebSockets to end by themselves. From 0. @default 10000 */
+  /** How long `close()` waits for requests and WebSockets to end by themselves. In ms, from 0. @default 10000 */
   drainTimeout?: number | undefined;
   /** Adds `X-Forwarded-For`, `-Proto`, `-Host` and `-Port` to what a host receives. @default true */
   xfwd?: boolean | undefined;
@@ -119,18 +119,19 @@ export interface ProxyOptions {
   /** The largest request head, in bytes, of the proxy's own server (431 beyond). From 1024. @default 16384 */
   maxHeaderSize?: number | undefined;
   /**
-   * How long a client of the proxy's own server may take to send a request's head (408 beyond). From 1.
+   * How long a client of the proxy's own server may take to send a request's head (408 beyond). In ms, from 1.
    * @default 20000
    */
   headersTimeout?: number | undefined;
   /**
-   * How long a client of the proxy's own server may take to send a whole request (408 beyond). Not less than
+   * How long a client of the proxy's own server may take to send a whole request (408 beyond). In ms, not less than
    * `headersTimeout`, also where it is left out. @default 120000
    */
   requestTimeout?: number | undefined;
   /**
    * How long the proxy's own server keeps an idle connection. Longer than the load balancer's in front of it, which
-   * is often 60 s, so that it is never the proxy that closes a connection under a request. From 1. @default 75000
+   * is often 60 s, so that it is never the proxy that closes a connection under a request. In ms, from 1.
+   * @default 75000
    */
   keepAliveTimeout?: number | undefined;
   /**
@@ -140,7 +141,7 @@ export interface ProxyOptions {
   maxHandshakesPerSecond?: number | undefined;
   /** How many handshakes may wait for their turn; others are refused with 503. From 0 to 1000000. @default 1000 */
   maxQueuedHandshakes?: number | undefined;
-  /** How long a handshake may wait; one that would wait for longer is refused at once. From 1. @default 5000 */
+  /** How long a handshake may wait; one that would wait for longer is refused at once. In ms, from 1. @default 5000 */
   handshakeQueueTimeout?: number | undefined;
   /**
    * Moves sessions from the fullest hosts to the others at that rate, as `rebalance()` does, whenever a host has come
