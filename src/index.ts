@@ -19,14 +19,11 @@ import {
   type StoredBinding as Stored,
 } from './session-store';
 
-/** The class, with the other public names on it: `require('socket.io-proxy2')` is the class itself. */
-const Proxy = Object.assign(ProxyClass, {
-  Proxy: ProxyClass,
-  default: ProxyClass,
-  MemoryStore: Memory,
-  RedisStore: Redis,
-  ErrorCode: codes,
-});
+/** The class with the other public names on it, by whichever of its own names it goes. */
+const named = Object.assign(ProxyClass, { MemoryStore: Memory, RedisStore: Redis, ErrorCode: codes });
+
+/** `require('socket.io-proxy2')` is the class itself. */
+const Proxy = Object.assign(named, { Proxy: named, default: named });
 type Proxy = ProxyClass;
 
 // A namespace is how types hang on what `export =` exports.
