@@ -70,8 +70,10 @@ const documents = [join(ROOT, 'README.md'), ...readdirSync(DOCS).filter((name) =
 const examples = readdirSync(join(ROOT, 'examples'), { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('README.md') && !name.includes('node_modules')).map((name) => join(ROOT, 'examples', name));
 
+const others = ['CHANGELOG.md', 'bench/README.md'].map((name) => join(ROOT, name));
+
 describe('links', () => {
-  it.each([...documents, ...examples].flatMap(linksOf))('lead somewhere: %s', (_, file, link) => {
+  it.each([...documents, ...examples, ...others].flatMap(linksOf))('lead somewhere: %s', (_, file, link) => {
     const [path = '', anchor] = link.split('#');
     const target = path === '' ? file : join(dirname(file), path);
     expect(existsSync(target)).toBe(true);
