@@ -40,7 +40,7 @@ function sentences({ rows, curves, websocket }) {
   const message = `A WebSocket message there and back costs ${ratio(websocket[US].cpu.median, websocket['net pipe'].cpu.median)} ` +
     `what a bare pipe of \`node:net\` takes; an idle WebSocket holds ${(rss.median / 1024).toFixed(0)} KiB.`;
   const { median } = rows.find(({ id }) => id === 'frame').peers['http-proxy'].cpu;
-  const frame = `http-proxy's frame is ${median.toFixed(2)} µs of a poll.`;
+  const frame = `http-proxy, whose passes each request goes through, takes ${median.toFixed(2)} µs of a poll.`;
   return [held, sessions, message, frame];
 }
 

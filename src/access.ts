@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { causeOf } from './errors';
 import { clientOf } from './headers';
 import { queryOf, sidOf } from './sniffer';
 
@@ -22,6 +23,8 @@ export interface AccessEntry {
   readonly bytes: number;
   /** From the request's head to the end of its response, or of its WebSocket, in ms. */
   readonly duration: number;
+  /** Why the proxy itself has refused it, as its metrics tell; `undefined` where it has not. */
+  readonly cause: string | undefined;
   /** `undefined` where it was refused before it had a host. */
   readonly host: string | undefined;
   /** The first letters of its session's sid; of a handshake, of the one that it has opened. */
@@ -81,6 +84,7 @@ function entryOf(
     status,
     bytes: writtenTo(socket) - written,
     duration: performance.now() - since,
+    cause: causeOf(req),
     host,
     sid: shortened(sid ?? sidOf(url)),
   });

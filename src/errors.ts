@@ -1,6 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import createDebug from 'debug';
+
+const debug = createDebug('socket.io-proxy:refused');
 
 /**
  * The `code` of an answer that the proxy gives itself. Numbers are Engine.IO's own
@@ -8,17 +11,20 @@ import type { Duplex } from 'node:stream';
  * what Engine.IO has no number for has a name, which no later number of its can clash with.
  */
 export const ErrorCode = {
-  /** 400: the sid is unknown, expired, or its host is gone. A client makes a new handshake. */
+  /** 400: the sid is unknown, expired or ended, or its host is gone. A client makes a new handshake. */
   SESSION_UNKNOWN: 1,
   /** 400: the path is outside `path`, or the request cannot be one of Engine.IO's. */
   BAD_REQUEST: 3,
   /** 502: the host failed before it had answered. */
   HOST_FAILED: 'HOST_FAILED',
-  /** 503: no host is up. */
+  /** 503: no host is up that takes new sessions, or DNS has not named the session's host yet. */
   NO_HOST: 'NO_HOST',
   /** 503: the proxy is closing and takes no new sessions. */
   CLOSING: 'CLOSING',
-  /** 503: this proxy does not know the sid, and the session store cannot be asked. */
+  /**
+   * 503: this proxy does not know the sid, and the session store cannot be asked; or `onStoreFailure` is `'refuse'`,
+   * and a handshake could not be stored.
+   */
   STORE_FAILED: 'STORE_FAILED',
   /** 503: more handshakes have come than `maxHandshakesPerSecond` lets through, and than may wait. */
   TOO_MANY_HANDSHAKES: 'TOO_MANY_HANDSHAKES',
@@ -86,9 +92,18 @@ export const refusals = {
 /** How soon a client that was refused with 503 may come again (`Retry-After`, RFC 9110 §10.2.3), in seconds. */
 const RETRY_AFTER = 1;
 
+/** Why requests were refused: kept for as long as the requests are. */
+const causes = new WeakMap<IncomingMessage, string>();
+
+/** Why the proxy itself has refused a request; `undefined` where it has not. */
+export function causeOf(req: IncomingMessage): string | undefined {
+  return causes.get(req);
+}
+
 /** Answers a request. Does nothing where the client has gone, or the response has begun. */
 export function refuse(req: IncomingMessage, res: ServerResponse, reason: Refusal): void {
   if (res.headersSent || res.destroyed) return;
+  tell(req, reason);
   const body = bodyOf(reason);
   // What is left of a host's answer that could not be passed on.
   res.statusMessage = '';
@@ -99,11 +114,21 @@ export function refuse(req: IncomingMessage, res: ServerResponse, reason: Refusa
 /** Answers an upgrade with a plain HTTP response, and closes its socket. */
 export function refuseUpgrade(req: IncomingMessage, socket: Duplex, reason: Refusal): void {
   if (socket.destroyed) return;
+  tell(req, reason);
   const body = bodyOf(reason);
   const headers = [...headersOf(req, reason, body), 'Connection', 'close'];
   let head = `HTTP/1.1 ${reason.status} ${STATUS_CODES[reason.status] ?? ''}\r\n`;
   for (let i = 0; i < headers.length; i += 2) head += `${headers[i] ?? ''}: ${headers[i + 1] ?? ''}\r\n`;
   socket.end(`${head}\r\n${body}`, () => socket.destroy());
+}
+
+function tell(req: IncomingMessage, { status, cause }: Refusal): void {
+  causes.set(req, cause);
+  if (!debug.enabled) return;
+  const { method, url = '' } = req;
+  // Of a query the sid alone: the rest may be secret.
+  const sid = /[?&](sid=[^&#]*)/.exec(url)?.[1];
+  debug('%s %s: %d, %s', method, url.replace(/[?#].*$/s, () => (sid === undefined ? '' : `?${sid}`)), status, cause);
 }
 
 function bodyOf({ code, message }: Refusal): string {

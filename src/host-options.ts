@@ -8,7 +8,7 @@ export interface HostOptions {
   /** `host:port`, `[IPv6]:port`, `http://host[:port]` or `https://host[:port]`. */
   host: string;
   /** Its share of new sessions, next to the weights of the others. From 0, for none, to 1000. @default 1 */
-  weight?: number;
+  weight?: number | undefined;
 }
 
 /** The greatest weight of a host. */

@@ -22,15 +22,15 @@ export interface DrainOptions {
    * After how many ms the sessions that are left are moved: ended, so that their clients come back elsewhere. From 0.
    * Without it they may stay for as long as they live. @default undefined
    */
-  deadline?: number;
+  deadline?: number | undefined;
   /** How many of them are moved a second, about evenly. From 0.001 to 10000. @default 5 */
-  movesPerSecond?: number;
+  movesPerSecond?: number | undefined;
 }
 
 /** How `rebalance` moves sessions. */
 export interface RebalanceOptions {
   /** How many sessions are moved a minute, about evenly. From 0.01 to 600000. @default 60 */
-  perMinute?: number;
+  perMinute?: number | undefined;
 }
 
 /** How a rebalance stands. */

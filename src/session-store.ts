@@ -53,7 +53,7 @@ export interface MemoryStoreOptions {
    * The most sessions that are kept; beyond it the one that was used longest ago is forgotten. An integer from 1.
    * @default 100000
    */
-  maxSessions?: number;
+  maxSessions?: number | undefined;
 }
 
 /** Bindings in this process's memory: for one proxy, whose sessions end with it. */

@@ -15,7 +15,7 @@ export interface StoreTestsOptions {
    * tests of that, for a store that serves one proxy alone.
    * @default true
    */
-  shared?: boolean;
+  shared?: boolean | undefined;
 }
 
 /** One test, for `it` or `test` of any test runner. */

@@ -19,6 +19,7 @@ it('tells of a handshake with the session that it has opened, and of a poll with
   expect(await told).toEqual({
     time: expect.any(Date) as Date, client: '127.0.0.1', method: 'GET', url: '/socket.io/?EIO=4&transport=polling', httpVersion: '1.1',
     status: 200, bytes: expect.any(Number) as number, duration: expect.any(Number) as number, host: host.name, sid: sid.slice(0, 6),
+    cause: undefined,
   });
   told = entry(proxy);
   const polled = once(host, 'poll');
@@ -50,8 +51,8 @@ it('tells of a WebSocket when it is over, with all that was sent', async () => {
 });
 
 it.each([
-  ['a sid that is unknown', '/socket.io/?EIO=4&transport=polling&sid=nobody-knows-it', { status: 400, sid: 'nobody' }],
-  ['another path, without its query', '/other?password=secret', { status: 400, url: '/other', sid: undefined }],
+  ['a sid that is unknown', '/socket.io/?EIO=4&transport=polling&sid=nobody-knows-it', { status: 400, cause: 'never_seen', sid: 'nobody' }],
+  ['another path, without its query', '/other?password=secret', { status: 400, cause: 'path', url: '/other', sid: undefined }],
   ['a sid that is cut within a letter', '/socket.io/?sid=abcde%F0%9F%98%80f', { sid: 'abcde', url: '/socket.io/?sid=abcde' }],
   ['a value that is cut within a letter', `/other?t=${'t'.repeat(31)}%F0%9F%98%80`, { url: `/other?t=${'t'.repeat(31)}` }],
   ['a sid that stands there twice', '/socket.io/?sid=a&sid=b', { status: 400, sid: undefined, url: '/socket.io/' }],
@@ -66,7 +67,20 @@ it('tells of an upgrade that is refused', async () => {
   const { proxy, url } = await before([await startSessionHost()]);
   const told = entry(proxy);
   await openWebSocket(url, 'unknown').catch(() => {});
-  expect(await told).toMatchObject({ status: 400, host: undefined, sid: 'unknow' });
+  expect(await told).toMatchObject({ status: 400, cause: 'never_seen', host: undefined, sid: 'unknow' });
+});
+
+it('tells why a request to a host that closes its connection has failed', async () => {
+  const host = await startSessionHost();
+  const { proxy, url } = await before([host]);
+  const sid = await handshake(url);
+  const told = entry(proxy);
+  const polled = once(host, 'poll');
+  const poll = request(pollUrl(url, sid));
+  await polled;
+  await host.stop();
+  expect((await poll).status).toBe(502);
+  expect(await told).toMatchObject({ status: 502, cause: 'failed', host: host.name, sid: sid.slice(0, 6) });
 });
 
 it('tells 499 of a client that has gone before it was answered', async () => {

@@ -47,7 +47,9 @@ describe('a consumer', () => {
       cpSync(join(CONSUMERS, `${consumer}.ts.txt`), join(folder, source));
     }
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({
-      compilerOptions: { target: 'es2022', strict: true, skipLibCheck: true, types: ['node'], ...compilerOptions },
+      compilerOptions: {
+        target: 'es2022', strict: true, exactOptionalPropertyTypes: true, skipLibCheck: true, types: ['node'], ...compilerOptions,
+      },
     }));
     await run(process.execPath, [TSC], folder);
     const names = Object.keys(sources).map((source) => source.replace(/ts$/, 'js'));

@@ -11,7 +11,7 @@ interface Manifest extends Record<string, unknown> {
 /** What may be packed: code and declarations of what is in src/, the dashboard, and the documents. */
 const ALLOWED = [
   /^dist\/(?:[a-z]+\/)*[a-z-]+\.(?:js|d\.ts)$/, /^dist\/admin\/(?:openapi\.json|page\/[a-z-]+\.(?:css|html))$/,
-  /^(?:CHANGELOG\.md|LICENSE|README\.md|package\.json)$/,
+  /^(?:CHANGELOG\.md|LICENSE|README\.md|docs\/[a-z-]+\.md|package\.json)$/,
 ];
 
 let packed: Packed;
@@ -54,6 +54,13 @@ describe('the packed files', () => {
     const files = filesOf(installed);
     expect(files.filter((path) => !ALLOWED.some((pattern) => pattern.test(path)))).toEqual([]);
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'CHANGELOG.md', 'package.json']));
+  });
+
+  it('have the documents that README.md leads to', () => {
+    const readme = readFileSync(join(installed, 'README.md'), 'utf8');
+    const linked = Array.from(readme.matchAll(/\]\((docs\/[^)#]+\.md)/g), ([, path = '']) => path);
+    expect(linked.length).toBeGreaterThan(0);
+    expect(filesOf(installed)).toEqual(expect.arrayContaining(linked));
   });
 
   it('are built from every source file, and from nothing else', () => {

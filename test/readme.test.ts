@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import ts from 'typescript';
 import { parse as parseYaml } from 'yaml';
 import Proxy, { MemoryStore } from '../src';
@@ -20,6 +20,11 @@ const SRC = join(ROOT, 'src');
 const read = (...path: string[]): string => readFileSync(join(ROOT, ...path), 'utf8');
 
 const readme = read('README.md');
+/** All that has tables which are held against the code, and snippets which are run as they stand. */
+const documents = ['README.md', ...['command', 'development', 'hosts', 'in-front', 'stores'].map((name) => `docs/${name}.md`)]
+  .map((file) => ({ file, text: read(file) }));
+const tables = documents.flatMap(({ text }) => text.match(/^\|.+\|\n\|[-|]+\|\n(?:\|.+\|\n)+/gm) ?? [])
+  .map((table) => table.trimEnd().split('\n').map((row) => row.slice(2, -2).split(' | ')));
 const manifest = JSON.parse(read('package.json')) as {
   name: string;
   version: string;
@@ -29,24 +34,24 @@ const manifest = JSON.parse(read('package.json')) as {
 };
 
 interface Snippet {
+  file: string;
   language: string;
   line: number;
   text: string;
 }
 
-const snippets = Array.from(readme.matchAll(/^```(\w+)\n(.+?)^```$/gms), ({ 1: language = '', 2: text = '', index }): Snippet =>
-  ({ language, line: readme.slice(0, index).split('\n').length + 1, text }));
+const snippets = documents.flatMap(({ file, text: document }) =>
+  Array.from(document.matchAll(/^```(\w+)\n(.+?)^```$/gms), ({ 1: language = '', 2: text = '', index }): Snippet =>
+    ({ file, language, line: document.slice(0, index).split('\n').length + 1, text })));
 
 function snippetsOf(language: string, matching = /^/): [name: string, snippet: Snippet][] {
   return snippets.filter((snippet) => snippet.language === language && matching.test(snippet.text))
-    .map((snippet) => [`README.md:${snippet.line}`, snippet]);
+    .map((snippet) => [`${snippet.file}:${snippet.line}`, snippet]);
 }
 
 /** The cells of the one table whose head begins with `first`. */
 function tableOf(first: string): string[][] {
-  const tables = readme.match(/^\|.+\|\n\|[-|]+\|\n(?:\|.+\|\n)+/gm) ?? [];
-  const rows = tables.map((table) => table.trimEnd().split('\n').map((row) => row.slice(2, -2).split(' | ')));
-  const found = rows.filter(([head]) => head?.[0] === first);
+  const found = tables.filter(([head]) => head?.[0] === first);
   expect(found).toHaveLength(1);
   return found[0]?.slice(2) ?? [];
 }
@@ -130,13 +135,6 @@ describe('tables', () => {
 describe('facts', () => {
   it('tells of the Node.js that package.json asks for', () => {
     expect(readme).toContain(`Node.js ${manifest.engines.node.replace('>=', '')} or later`);
-  });
-
-  it('links to headings and files that exist', () => {
-    const headings = Array.from(readme.matchAll(/^#+ (.+)$/gm), ([, heading = '']) =>
-      `#${heading.toLowerCase().replace(/[^\w -]/g, '').replaceAll(' ', '-')}`);
-    const links = Array.from(readme.matchAll(/\]\(([^)]+)\)/g), ([, link = '']) => link).filter((link) => !link.startsWith('https:'));
-    expect(links.filter((link) => !headings.includes(link) && !existsSync(join(ROOT, link)))).toEqual([]);
   });
 
   it('has a place in the changelog for the version of package.json', () => {
@@ -249,8 +247,8 @@ async function useSession(url: string): Promise<string> {
 }
 
 /** A snippet that begins with its name is known by it to others. */
-function fileOf({ line, text }: Snippet): string {
-  return /^\/\/ (\S+\.js)\n/.exec(text)?.[1] ?? `snippet-${line}.${/^import /m.test(text) ? 'mjs' : 'cjs'}`;
+function fileOf({ file, line, text }: Snippet): string {
+  return /^\/\/ (\S+\.js)\n/.exec(text)?.[1] ?? `${basename(file, '.md')}-${line}.${/^import /m.test(text) ? 'mjs' : 'cjs'}`;
 }
 
 function nodeOf(snippet: Snippet): Running {
@@ -288,16 +286,20 @@ describe('snippets', () => {
     writeFileSync(join(project, 'index.js'), snippetsOf('js', /listen\(/)[0]?.[1].text ?? '');
     const running = new Running(text);
     const [, port] = await running.ports();
-    await useSession(`http://127.0.0.1:${String(port)}`);
+    const url = `http://127.0.0.1:${String(port)}`;
+    await useSession(url);
+    await request(`${pollUrl(url, 'unknown')}&token=secret`);
     await running.stop();
-    for (const scope of ['proxy', 'bindings', 'forwarder']) expect(running.errors).toContain(`socket.io-proxy:${scope} `);
+    expect(running.errors).toContain('GET /socket.io/?sid=unknown: 400, never_seen\n');
+    expect(running.errors).not.toContain('secret');
+    for (const scope of ['proxy', 'bindings', 'forwarder', 'refused']) expect(running.errors).toContain(`socket.io-proxy:${scope} `);
   });
 
   it('compiles those of TypeScript strictly', () => {
-    const names = snippetsOf('ts').map(([, { line, text }]) => {
-      const file = join(project, `snippet-${line}.ts`);
-      writeFileSync(file, text);
-      return file;
+    const names = snippetsOf('ts').map(([, { file, line, text }]) => {
+      const path = join(project, `${basename(file, '.md')}-${line}.ts`);
+      writeFileSync(path, text);
+      return path;
     });
     const program = ts.createProgram(names, {
       module: ts.ModuleKind.Node16, target: ts.ScriptTarget.ES2022, strict: true, skipLibCheck: true, noEmit: true,
@@ -311,11 +313,11 @@ describe('snippets', () => {
     const [[, { text }] = ['', { text: '' }]] = snippetsOf('yaml');
     const { metadata, spec } = parseYaml(text) as { metadata: { name: string }; spec: { clusterIP: string; ports: { port: number }[] } };
     expect(spec.clusterIP).toBe('None');
-    expect(readme).toContain(`'dns:${metadata.name}.default.svc.cluster.local:${String(spec.ports[0]?.port)}'`);
+    expect(read('docs/hosts.md')).toContain(`'dns:${metadata.name}.default.svc.cluster.local:${String(spec.ports[0]?.port)}'`);
   });
 
   it('are all of a kind that is run, compiled or checked', () => {
-    // Those of balancers are run by the tests in test/in-front/, those of the command by test/cli/readme.test.ts.
+    // Those of balancers are run by the tests in test/in-front/, those of the command by test/cli/documented.test.ts.
     const kinds = /^(?:[jt]s|nginx|haproxy|json|yaml)$/;
     expect(snippets.filter(({ language, text }) => language === 'sh' ? !/^(?:npm |npx |DEBUG=)/.test(text) : !kinds.test(language)))
       .toEqual([]);

@@ -8,18 +8,18 @@ export interface AdminOptions {
   /**
    * An IP address, or `localhost`. One that other machines can reach needs a `token`. @default '127.0.0.1'
    */
-  bind?: string;
+  bind?: string | undefined;
   /**
    * What requests have to bring along, as in `Authorization: Bearer <token>`, but for the page itself and the health
    * checks: at least 16 visible ASCII characters. Without it anyone can see and do everything who reaches the address.
    * @default undefined
    */
-  token?: string;
+  token?: string | undefined;
   /**
    * The names, beside `localhost`, by which browsers may reach it: without a port. Any IP address is allowed.
    * @default []
    */
-  allowedHosts?: readonly string[];
+  allowedHosts?: readonly string[] | undefined;
 }
 
 /** The same with nothing left open. */

@@ -1,10 +1,10 @@
-/** How a balancer's test may change what README.md has. */
+/** How a balancer's test may change what docs/in-front.md has. */
 export interface BalancerOptions {
   /** How long it keeps an idle connection to a proxy, rather than its default: in ms. */
   idleTimeout?: number;
 }
 
-/** What stands in front of two proxies, as README.md configures it. */
+/** What stands in front of two proxies, as docs/in-front.md configures it. */
 export interface Balancer {
   readonly name: string;
   readonly version: string;

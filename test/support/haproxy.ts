@@ -3,18 +3,18 @@ import net from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Balancer, BalancerOptions } from './balancer';
-import { adapt, readmeBlock, startOnSomePort, temporaryFolder, versionOf, Program } from './program';
+import { adapt, blockOf, startOnSomePort, temporaryFolder, versionOf, Program } from './program';
 
 const NAMES = ['a', 'b'];
 
-/** A HAProxy with the configuration of README.md. */
+/** A HAProxy with the configuration of docs/in-front.md. */
 export async function startHaproxy(ports: readonly number[], { idleTimeout }: BalancerOptions = {}): Promise<Balancer> {
   const folder = temporaryFolder('haproxy-');
   const file = join(folder, 'haproxy.cfg');
   const control = join(folder, 'control.sock');
   const { port } = await startOnSomePort('Loading success', (candidate) => {
     const keep = idleTimeout === undefined ? '' : ` pool-purge-delay ${idleTimeout}ms`;
-    const block = adapt(readmeBlock('haproxy'), [
+    const block = adapt(blockOf('docs/in-front.md', 'haproxy'), [
       ['bind :80', `bind 127.0.0.1:${candidate}`],
       ...ports.map((proxy, i) => [`127.0.0.1:${4000 + i} check`, `127.0.0.1:${proxy} check${keep}`] as const),
     ]);

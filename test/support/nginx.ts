@@ -2,12 +2,12 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { writeFileSync } from 'node:fs';
 import type { Balancer, BalancerOptions } from './balancer';
-import { adapt, readmeBlock, startOnSomePort, temporaryFolder, versionOf, Program } from './program';
+import { adapt, blockOf, startOnSomePort, temporaryFolder, versionOf, Program } from './program';
 import { CERT, KEY } from './tls';
 
 const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
 
-/** An nginx that speaks TLS with the clients, with the configuration of README.md. */
+/** An nginx that speaks TLS with the clients, with the configuration of docs/in-front.md. */
 export async function startNginx(ports: readonly number[], { idleTimeout }: BalancerOptions = {}): Promise<Balancer> {
   const folder = temporaryFolder('nginx-');
   const file = join(folder, 'nginx.conf');
@@ -15,7 +15,7 @@ export async function startNginx(ports: readonly number[], { idleTimeout }: Bala
   writeFileSync(join(folder, 'key.pem'), KEY);
   const configure = (port: number, drained?: number): void => {
     const keep = idleTimeout === undefined ? '' : ` keepalive_timeout ${idleTimeout}ms;`;
-    const block = adapt(readmeBlock('nginx'), [
+    const block = adapt(blockOf('docs/in-front.md', 'nginx'), [
       ['listen 443 ssl', `listen 127.0.0.1:${port} ssl`],
       ['keepalive 64;', `keepalive 64;${keep}`],
       ...ports.map((proxy, i) =>

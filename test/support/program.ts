@@ -23,11 +23,11 @@ export function temporaryFolder(prefix: string): string {
   return folder;
 }
 
-/** The code block of README.md in a language that only one is written in. */
-export function readmeBlock(language: string): string {
-  const readme = readFileSync(join(__dirname, '../../README.md'), 'utf8');
-  const block = new RegExp(`^\`\`\`${language}\\n(.+?)^\`\`\`$`, 'ms').exec(readme)?.[1];
-  if (block === undefined) throw new Error(`README.md has no block of ${language}`);
+/** The code block of a document in a language that only one is written in. */
+export function blockOf(document: string, language: string): string {
+  const text = readFileSync(join(__dirname, '../..', document), 'utf8');
+  const block = new RegExp(`^\`\`\`${language}\\n(.+?)^\`\`\`$`, 'ms').exec(text)?.[1];
+  if (block === undefined) throw new Error(`${document} has no block of ${language}`);
   return block;
 }
 
