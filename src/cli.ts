@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+// Before all that takes its time: a signal that comes meanwhile is not lost, and does not end it.
+import './cli/signals';
 import cluster from 'node:cluster';
 import { help } from './cli/help';
 import { Log, redact } from './cli/log';
