@@ -226,7 +226,7 @@ describe('TLS', () => {
     expect((await connect(url)).shown).toBe(next[0].trim());
   });
 
-  it.each([['on SIGHUP', true], ['when they change', false]])('reaches every worker %s, also one that is started later', async (_, bySignal) => {
+  it.each([['on SIGHUP', true], ['when they change', false]])('reaches every worker %s, also a later one', async (_, bySignal) => {
     const { cert, key, replace, next } = tlsFiles();
     const command = new WorkersCommand([
       '--hosts', '127.0.0.1:1', '--bind', '127.0.0.1', '--port', '0', '--workers', '2', '--log', 'json',
