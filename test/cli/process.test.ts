@@ -97,6 +97,15 @@ describe('the log', () => {
   });
 });
 
+it.each([
+  ['stdout', '--help', 0], ['stdout', '--version', 0], ['stderr', '--hlep', 2],
+] as const)('ends without a word where nobody reads %s', async (output, arg, exitCode) => {
+  const command = new Command([arg]);
+  command.closeOutput(output);
+  expect(await command.ended()).toBe(exitCode);
+  expect([command.output, command.errors]).toEqual(['', '']);
+});
+
 describe('Redis', () => {
   it('holds the bindings, as the library has them', async () => {
     const host = await startHost();
