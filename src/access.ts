@@ -92,7 +92,12 @@ function entryOf(
 
 /** A sid that no session has may be empty. */
 function shortened(sid: string | undefined): string | undefined {
-  return sid === undefined || sid === '' ? undefined : sid.slice(0, SID_LENGTH);
+  return sid === undefined || sid === '' ? undefined : startOf(sid, SID_LENGTH);
+}
+
+/** Half a character has no place in a URL. */
+function startOf(text: string, length: number): string {
+  return text.slice(0, length).replace(/[\ud800-\udbff]$/, '');
 }
 
 function writtenTo(socket: Duplex): number {
@@ -105,7 +110,7 @@ function harmless(url: string): string {
   const query = queryOf(url);
   const shown = SHOWN.flatMap((name) => {
     const value = query.get(name);
-    return value === null ? [] : [`${name}=${encodeURIComponent(value.slice(0, 32))}`];
+    return value === null ? [] : [`${name}=${encodeURIComponent(startOf(value, 32))}`];
   });
   const sid = shortened(sidOf(url));
   if (sid !== undefined) shown.push(`sid=${encodeURIComponent(sid)}`);

@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+// Before all that takes its time: a signal that comes meanwhile is not lost, and does not end it.
+import './cli/signals';
 import cluster from 'node:cluster';
 import { help } from './cli/help';
 import { Log, redact } from './cli/log';
@@ -15,6 +17,8 @@ const NAME = 'socket.io-proxy2';
 async function main(): Promise<number> {
   // In a list of processes it stands instead of the arguments, in which a password may be.
   process.title = NAME;
+  // Where nobody reads what it says it goes on all the same.
+  for (const output of [process.stdout, process.stderr]) output.on('error', () => {});
   let settings: Settings | Request;
   try {
     settings = read();

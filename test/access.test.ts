@@ -53,6 +53,8 @@ it('tells of a WebSocket when it is over, with all that was sent', async () => {
 it.each([
   ['a sid that is unknown', '/socket.io/?EIO=4&transport=polling&sid=nobody-knows-it', { status: 400, cause: 'never_seen', sid: 'nobody' }],
   ['another path, without its query', '/other?password=secret', { status: 400, cause: 'path', url: '/other', sid: undefined }],
+  ['a sid that is cut within a letter', '/socket.io/?sid=abcde%F0%9F%98%80f', { sid: 'abcde', url: '/socket.io/?sid=abcde' }],
+  ['a value that is cut within a letter', `/other?t=${'t'.repeat(31)}%F0%9F%98%80`, { url: `/other?t=${'t'.repeat(31)}` }],
   ['a sid that stands there twice', '/socket.io/?sid=a&sid=b', { status: 400, sid: undefined, url: '/socket.io/' }],
 ])('tells of a refusal: %s', async (_, path, expected) => {
   const { proxy, url } = await before([await startSessionHost()]);

@@ -75,13 +75,13 @@ const CAUSES: [cause: string, provoke: Provoke, options?: Partial<ProxyOptions>]
     // A connection that is there already, and a poll that keeps the proxy from being closed.
     const sid = await handshake(url);
     const [poll] = [request(pollUrl(url, sid)), await once(host, 'poll')];
+    const accepting = once(proxy.server, 'connection') as Promise<[net.Socket]>;
     const socket = net.connect(port, '127.0.0.1');
     onCleanup(() => socket.destroy());
     socket.write(`GET ${POLL} HTTP/1.1\r\nHost: a\r\n`);
-    await once(socket, 'connect');
-    await until('it is connected', async () => await new Promise<number>((resolve) => {
-      proxy.server.getConnections((_, count) => resolve(count));
-    }) === 2);
+    const [accepted] = await accepting;
+    // One of which nothing was read yet is idle, and ended at once.
+    await until('its first lines are read', () => accepted.bytesRead > 0);
     const closed = proxy.close();
     socket.write('\r\n');
     await once(socket, 'data');

@@ -24,6 +24,9 @@ export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
 /** For how long, in ms, a body that nobody wants may still come. */
 const LINGER = 1000;
 
+/** How long a client may take to read an answer, in ms. */
+const SEND_TIMEOUT = 10_000;
+
 export function jsonReply(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Reply {
   return { status, headers: { 'Content-Type': 'application/json', ...headers }, body: JSON.stringify(value) };
 }
@@ -39,6 +42,7 @@ export function send(req: IncomingMessage, res: ServerResponse, { status, header
   const isWhole = req.complete || !hasBody(req);
   const close = isWhole ? {} : { Connection: 'close' };
   res.writeHead(status, { ...SECURITY_HEADERS, ...length, ...headers, ...close });
+  res.on('close', startDeadline(SEND_TIMEOUT, () => res.destroy()));
   if (isWhole) {
     res.end(body);
     return;

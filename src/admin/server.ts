@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import createDebug from 'debug';
 import { startDeadline } from '../deadline';
@@ -26,8 +26,8 @@ const debug = createDebug('socket.io-proxy:admin');
 const LIMITS = {
   maxHeaderSize: 16_384,
   headersTimeout: 10_000,
-  requestTimeout: 30_000,
-  connectionsCheckingInterval: 5000,
+  requestTimeout: 10_000,
+  connectionsCheckingInterval: 1000,
   // Checked by the guard, whose answer says what is wrong.
   requireHostHeader: false,
 };
@@ -45,6 +45,8 @@ export class AdminServer {
   readonly #routes: Routes;
   readonly #server: Server;
   readonly #onListening: (address: AddressInfo) => void;
+  /** Connections whose last request has not been answered to the end. */
+  readonly #busy = new WeakSet<Socket>();
   #listening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -55,7 +57,9 @@ export class AdminServer {
     this.#guard = new Guard(options);
     this.#streams = new Streams(operator);
     this.#routes = routesOf(operator, this.#streams);
-    this.#server = http.createServer(LIMITS, (req, res) => void this.#onRequest(req, res));
+    const onRequest = (req: IncomingMessage, res: ServerResponse): void => void this.#onRequest(req, res);
+    // An expectation that is not known may be ignored. Node would refuse it, without a reason.
+    this.#server = http.createServer(LIMITS, onRequest).on('checkExpectation', onRequest);
     this.#server.maxConnections = MAX_CONNECTIONS;
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       if (socket.writable && error.code !== 'ECONNRESET') socket.end(malformedReply(error.code));
@@ -111,6 +115,7 @@ export class AdminServer {
   }
 
   #answer(req: IncomingMessage, res: ServerResponse): ReturnType<Handler> {
+    this.#occupy(req, res);
     const [, path = '', search = ''] = /^(\/[^?#]*)(?:\?([^#]*))?/.exec(req.url ?? '') ?? [];
     this.#guard.checkOrigin(req, path);
     const found: Found | undefined = this.#routes.find(path);
@@ -118,6 +123,15 @@ export class AdminServer {
     if (!found) throw new Problem('NOT_FOUND', 'there is nothing here');
     const { route, params } = found;
     return handlerOf(route, req.method ?? '')({ req, res, path, params, query: new URLSearchParams(search) });
+  }
+
+  /** @throws Problem on a connection that is busy: who does not read would have any number of answers made. */
+  #occupy({ socket }: IncomingMessage, res: ServerResponse): void {
+    if (this.#busy.has(socket)) {
+      throw new Problem('PIPELINED', 'the request before this one is not answered yet', { Connection: 'close' });
+    }
+    this.#busy.add(socket);
+    res.on('close', () => this.#busy.delete(socket));
   }
 }
 

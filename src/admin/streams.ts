@@ -73,7 +73,7 @@ export class Streams {
   }
 
   #admit(): void {
-    if (this.#closed) throw new Problem('UNAVAILABLE', 'the admin server is closing');
+    if (this.#closed) throw new Problem('UNAVAILABLE', 'the admin server is closing', { 'Retry-After': '5' });
     if (this.#open.size < MAX_STREAMS) return;
     throw new Problem('TOO_MANY_STREAMS', `${MAX_STREAMS} streams are open`, { 'Retry-After': '5' });
   }

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { SonicBoom } from 'sonic-boom';
 import type { AccessEntry } from '../access';
+import { toError } from '../checks';
 import { describe, type Log } from './log';
 import type { AccessLogOptions } from './settings';
 
@@ -44,9 +45,13 @@ export class AccessLog {
     if (this.#file !== undefined) this.#output.reopen();
   }
 
-  /** Writes what waits. */
+  /** Writes what waits, where that can be written. */
   close(): void {
-    this.#output.flushSync();
+    try {
+      this.#output.flushSync();
+    } catch (error) {
+      this.#fail(describe(toError(error)));
+    }
   }
 
   #drop(): void {

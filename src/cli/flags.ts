@@ -145,7 +145,8 @@ export const FLAGS: readonly Flag[] = [
   ]),
 ];
 
-const PREFIX = 'SOCKETIO_PROXY_';
+/** What a variable of the environment begins with. */
+export const PREFIX = 'SOCKETIO_PROXY_';
 
 /** `SOCKETIO_PROXY_CHECK_INTERVAL` */
 export function variableOf({ name }: Flag): string {

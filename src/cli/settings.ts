@@ -1,13 +1,13 @@
 import { X509Certificate } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
-import { inspect } from 'node:util';
 import { resolveOptions, type ResolvedOptions } from '../options';
 import type { ProxyOptions } from '../proxy-options';
 import { MemoryStore } from '../session-store';
-import { byName, FLAGS, type Flag } from './flags';
-import { fromCommandLine, fromEnvironment, fromFile, readText, SettingsError, unknown, type Given } from './sources';
+import { byName, FLAGS } from './flags';
+import { fromCommandLine, fromEnvironment, fromFile, SettingsError } from './sources';
+import { parse, parsed, wrong, type Value } from './values';
 
 /** The library's options, but for those that hold objects. */
 export type Options = Omit<ProxyOptions, 'redisClient' | 'store' | 'server'>;
@@ -47,13 +47,6 @@ export interface Settings {
 /** What asks for no proxy. */
 export type Request = 'help' | 'version';
 
-interface Value {
-  readonly value: unknown;
-  readonly label: string;
-  /** The path, of a file. */
-  readonly path?: string;
-}
-
 /**
  * A flag beats the environment, which beats the file, which beats the default. Reads files and opens nothing else.
  *
@@ -68,86 +61,19 @@ export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): S
   return settingsOf(new Map([...file ?? [], ...environment, ...flags]));
 }
 
-function parsed(source: ReadonlyMap<Flag, Given>): Map<string, Value> {
-  return new Map(Array.from(source, ([flag, given]) => [flag.name, parse(flag, given)]));
-}
-
-function parse(flag: Flag, { value, label }: Given): Value {
-  switch (flag.type) {
-    case 'hosts': return { value: hostsOf(value), label };
-    case 'list': return { value: listOf(value), label };
-    case 'number': return { value: numberOf(flag, value, label), label };
-    case 'integer': return { value: integerOf(flag, value, label), label };
-    case 'boolean': return { value: booleanOf(value, label), label };
-    case 'choice': return { value: choiceOf(flag, value, label), label };
-    case 'file': {
-      const path = textOf(flag, value, label);
-      return { value: readText(path, label), label, path };
-    }
-    default: return { value: textOf(flag, value, label), label };
-  }
-}
-
-function wrong(label: string, expected: string, value: unknown): SettingsError {
-  const received = inspect(value, { depth: 0, breakLength: Infinity });
-  return new SettingsError(`${label} must ${expected}, received ${received}`);
-}
-
-function textOf(flag: Flag, value: unknown, label: string): string {
-  if (typeof value === 'string' && (value !== '' || flag.name === 'key-prefix')) return value;
-  throw flag.secret ? new SettingsError(`${label} must be text`) : wrong(label, 'be text', value);
-}
-
-function integerOf({ min = 0, max = 0, perProcessor }: Flag, value: unknown, label: string): number {
-  if (value !== undefined && value === perProcessor) return Math.min(max, availableParallelism());
-  const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value;
-  if (typeof number === 'number' && Number.isInteger(number) && number >= min && number <= max) return number;
-  throw wrong(label, `be an integer from ${min} to ${max}${perProcessor ? ` or ${perProcessor}` : ''}`, value);
-}
-
-function numberOf({ min = 0, max = 0 }: Flag, value: unknown, label: string): number {
-  const number = typeof value === 'string' && /^\d+(?:\.\d+)?$/.test(value) ? Number(value) : value;
-  if (typeof number === 'number' && number >= min && number <= max) return number;
-  throw wrong(label, `be a number from ${min} to ${max}`, value);
-}
-
-function booleanOf(value: unknown, label: string): boolean {
-  if (value === true || value === 'true' || value === '1') return true;
-  if (value === false || value === 'false' || value === '0') return false;
-  throw wrong(label, 'be true or false', value);
-}
-
-function choiceOf({ choices = [] }: Flag, value: unknown, label: string): string {
-  if (typeof value === 'string' && choices.includes(value)) return value;
-  const { message } = wrong(label, `be ${choices.join(' or ')}`, value);
-  throw typeof value === 'string' ? unknown(message, value, choices) : new SettingsError(message);
-}
-
-function listOf(value: unknown): unknown {
-  return typeof value === 'string' ? value.split(',').map((entry) => entry.trim()).filter(Boolean) : value;
-}
-
-/** `host` or `host=weight`, with commas between them. What a host is, the library tells, as it does of a list's. */
-function hostsOf(value: unknown): unknown {
-  const entries = listOf(value);
-  if (!Array.isArray(entries)) return entries;
-  return entries.map((entry: unknown) => {
-    const weighted = typeof entry === 'string' ? /^(.+)=([^=]*)$/.exec(entry) : null;
-    if (!weighted) return entry;
-    const [, host, weight = ''] = weighted;
-    return { host, weight: /^\d+$/.test(weight) ? Number(weight) : weight };
-  });
-}
-
 function settingsOf(values: ReadonlyMap<string, Value>): Settings {
   const valueOf = (name: string): unknown => values.get(name)?.value ?? fallbackOf(name);
   const redis = redisOf(values);
   const options = optionsOf(values);
+  const resolved = resolve(options, values);
+  const bind = bindOf(values);
+  const port = Number(valueOf('port'));
+  checkPorts(port, bind, resolved, values);
   return {
     options,
-    resolved: resolve(options, values),
-    bind: values.has('bind') ? String(valueOf('bind')) : undefined,
-    port: Number(valueOf('port')),
+    resolved,
+    bind,
+    port,
     workers: workersOf(values, redis),
     redis,
     tls: pairOf(values, 'tls-cert', 'tls-key'),
@@ -156,6 +82,29 @@ function settingsOf(values: ReadonlyMap<string, Value>): Settings {
     quiet: valueOf('quiet') === true,
     values: new Map(FLAGS.map(({ name }) => [name, valueOf(name)])),
   };
+}
+
+/** Names are looked up when it listens: here it is only seen that it could be one. */
+function bindOf(values: ReadonlyMap<string, Value>): string | undefined {
+  const bind = values.get('bind');
+  if (!bind) return undefined;
+  const address = String(bind.value);
+  if (isIP(address) === 0 && !/^[\w-]+(?:\.[\w-]+)*\.?$/.test(address)) {
+    throw wrong(bind.label, 'be an address or a name, as in 127.0.0.1, ::1 or localhost', address);
+  }
+  return address;
+}
+
+/** @throws SettingsError where the admin server would take the port that the proxy is to listen on. */
+function checkPorts(
+  port: number, bind: string | undefined, { admin }: ResolvedOptions, values: ReadonlyMap<string, Value>,
+): void {
+  const everywhere = [undefined, '::', '0.0.0.0'];
+  if (!admin || port === 0 || admin.port !== port) return;
+  if (bind !== admin.bind && !everywhere.includes(bind) && !everywhere.includes(admin.bind)) return;
+  const label = values.get('admin-port')?.label ?? '--admin-port';
+  const other = values.get('port')?.label ?? '--port';
+  throw new SettingsError(`${label} must be another than ${other}, which is ${port} too`);
 }
 
 function accessLogOf(values: ReadonlyMap<string, Value>): AccessLogOptions | undefined {
@@ -258,7 +207,12 @@ function inOurWords(message: string, values: ReadonlyMap<string, Value>): string
   if (named === undefined || !flag) return message;
   const label = values.get(flag.name)?.label ?? `--${flag.name}`;
   const place = index === undefined ? '' : ` (number ${Number(index) + 1}${member === undefined ? '' : `: ${member}`})`;
-  return label + place + message.slice(named.length);
+  // Of another option that it names, too.
+  const rest = message.slice(named.length).replace(/'([\w.]+)' is /, (text, other: string) => {
+    const found = FLAGS.find((candidate) => candidate.option === other);
+    return found ? `${values.get(found.name)?.label ?? `--${found.name}`} is ` : text;
+  });
+  return label + place + rest;
 }
 
 /** A certificate and its key; `undefined` where neither is given. */

@@ -12,21 +12,34 @@ export interface SignalHandlers {
   readonly restart: () => void;
 }
 
+/** Those that came while there was nothing to take them. By default each would end the process at once. */
+const missed: NodeJS.Signals[] = [];
+let take = (signal: NodeJS.Signals): void => void missed.push(signal);
+let first: { signal: NodeJS.Signals; at: number } | undefined;
+
+function onEnd(signal: NodeJS.Signals): void {
+  if (!first) {
+    first = { signal, at: performance.now() };
+    take(signal);
+  } else if (signal !== first.signal || performance.now() - first.at > SAME_SIGNAL) {
+    process.exit(128 + constants.signals[signal]);
+  }
+}
+
+function onOther(signal: NodeJS.Signals): void {
+  if (!first) take(signal);
+}
+
+process.on('SIGTERM', onEnd).on('SIGINT', onEnd).on('SIGHUP', onOther).on('SIGUSR2', onOther);
+
+/** Hands over each signal from now on, and soon those that came before. */
 export function onSignals({ drain, reload, restart }: SignalHandlers): void {
-  let first: { signal: NodeJS.Signals; at: number } | undefined;
-  const onEnd = (signal: NodeJS.Signals): void => {
-    if (!first) {
-      first = { signal, at: performance.now() };
-      drain(signal);
-    } else if (signal !== first.signal || performance.now() - first.at > SAME_SIGNAL) {
-      process.exit(128 + constants.signals[signal]);
-    }
+  take = (signal) => {
+    if (signal === 'SIGHUP') reload();
+    else if (signal === 'SIGUSR2') restart();
+    else drain(signal);
   };
-  process.on('SIGTERM', onEnd).on('SIGINT', onEnd);
-  process.on('SIGHUP', () => {
-    if (!first) reload();
-  });
-  process.on('SIGUSR2', () => {
-    if (!first) restart();
+  setImmediate(() => {
+    for (const signal of missed.splice(0)) take(signal);
   });
 }

@@ -1,12 +1,18 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { parseArgs } from 'node:util';
-import { byKey, byName, byVariable, FLAGS, isOurs, keyOf, type Flag } from './flags';
+import { byKey, byName, byVariable, FLAGS, isOurs, keyOf, PREFIX, type Flag } from './flags';
+import { oneLine } from './log';
 import { nearest } from './nearest';
 
-/** Something is wrong with what the command was given. The message is one line. */
+/** Something is wrong with what the command was given. The message is one line, and shows no password of a URL. */
 export class SettingsError extends Error {
   override name = 'SettingsError';
+
+  constructor(message: string) {
+    // What was given may hold anything; a password that is not escaped, blanks and quotes too. 'http://…' is ours.
+    super(oneLine(message).replace(/:\/\/(?!…).*@/, '://***@'));
+  }
 }
 
 /** What a flag was given, and where: on the command line and in the environment always text. */
@@ -26,7 +32,7 @@ export function fromCommandLine(args: readonly string[]): Source {
   const source: Source = new Map();
   for (const token of tokens) {
     if (token.kind === 'positional') {
-      throw new SettingsError(`'${token.value}' stands alone: values follow their flag, as in --hosts ${token.value}`);
+      throw new SettingsError(`'${token.value}' stands alone: values follow their flag, as in --hosts localhost:3000`);
     }
     if (token.kind === 'option') take(source, token);
   }
@@ -55,7 +61,7 @@ function take(source: Source, { name, rawName, value, inlineValue }: OptionToken
   // What looks like a flag is one, unless an equals sign says otherwise.
   const isMissing = value === undefined || (!inlineValue && /^-\D/.test(value));
   if (isMissing) throw new SettingsError(`${rawName} needs a value`);
-  const before = flag.type === 'hosts' ? source.get(flag) : undefined;
+  const before = flag.type === 'hosts' || flag.type === 'list' ? source.get(flag) : undefined;
   source.set(flag, { value: before ? `${String(before.value)},${value}` : value, label: rawName });
 }
 
@@ -68,10 +74,17 @@ export function fromEnvironment(env: NodeJS.ProcessEnv): Source {
   for (const [variable, value = ''] of Object.entries(env)) {
     if (!isOurs(variable, value)) continue;
     const flag = byVariable.get(variable);
-    if (!flag) throw unknown(`'${variable}' in the environment names no flag`, variable, byVariable.keys());
+    if (!flag) throw unknownVariable(variable);
     if (value !== '') source.set(flag, { value, label: variable });
   }
   return source;
+}
+
+/** What all of them begin with makes none resemble another. */
+function unknownVariable(variable: string): SettingsError {
+  const names = Array.from(byVariable.keys(), (name) => name.slice(PREFIX.length));
+  const what = `'${variable}' in the environment names no flag`;
+  return unknown(what, variable.slice(PREFIX.length), names, PREFIX, '--help lists them');
 }
 
 /** @throws SettingsError that names the file, for one that cannot be read and one that holds anything else. */
@@ -89,7 +102,8 @@ export function fromFile(path: string, label: string): Source {
 function objectOf(text: string, path: string): object {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    // Some editors begin a file with a mark of its byte order.
+    value = JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch (error) {
     // Node's message quotes the file, in which a password may stand; only the place is taken from it.
     const at = /position (\d+)/.exec(error instanceof Error ? error.message : '')?.[1];

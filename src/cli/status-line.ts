@@ -15,8 +15,6 @@ export class StatusLine {
 
   constructor(output: Output) {
     this.#output = output;
-    // A log that nobody reads any more is no reason to end.
-    output.on('error', () => {});
   }
 
   /** Shows what `text` says from now on, asked once a second. */

@@ -67,6 +67,15 @@ describe.each(['light', 'dark'] as const)('the %s scheme', (colorScheme) => {
   });
 });
 
+it('has figures of any size on the axes of its charts', async () => {
+  const stand = await startStand(1);
+  const { page } = await Dashboard.open(browser, stand.admin);
+  const figures = page.evaluate<string[]>(
+    "import('/page/format.js').then(({ brief }) => [0, 0.25, 999, 1000, 150_000, 1_250_000, 2e9].map(brief))",
+  );
+  expect(await figures).toEqual(['0', '0.25', '999', '1K', '150K', '1.25M', '2B']);
+});
+
 it('makes no HTML of text', () => {
   const scripts = readdirSync(PAGE).filter((file) => file.endsWith('.js'));
   expect(scripts).toContain('app.js');

@@ -152,7 +152,7 @@ it('rebalances, shows how far it is, and stops', async () => {
   const dashboard = await Dashboard.open(browser, stand.admin);
   const { page } = dashboard;
   const status = page.locator('#rebalance-status');
-  await status.getByText('The fullest host has 100 % more sessions than its share.').waitFor();
+  await status.getByText('Hosts are up to 100 % off their shares of sessions.').waitFor();
   await page.getByLabel('Sessions a minute').fill('1');
   await page.getByRole('button', { name: 'Start' }).click();
   await status.getByText(/^\d moved, about \d to go/).waitFor();
@@ -193,6 +193,26 @@ it('reconnects by itself when it is cut off, and shows no event twice', async ()
   expect(await dashboard.event(/undrained/).count()).toBe(1);
   expect(await dashboard.page.getByLabel(`Weight of ${host}`, { exact: true }).inputValue()).toBe('7');
   expectCleanliness(dashboard, dashboard.page.url());
+});
+
+it('shows nothing any more once a token is asked for, and another proxy once that is given', async () => {
+  const [open, closed] = [await startStand(1), await startStand(1, TOKEN)];
+  const relay = await Relay.start(Number(new URL(open.admin).port));
+  const dashboard = await Dashboard.open(browser, `http://127.0.0.1:${relay.port}`);
+  const { page } = dashboard;
+  const shown = (): Promise<boolean[]> => Promise.all(['#board', '#facts', '#ready'].map((id) => page.locator(id).isVisible()));
+  await dashboard.cell(open.names[0] ?? '', 'Health', /^Up$/);
+  expect(await shown()).toEqual([true, true, true]);
+  relay.target = Number(new URL(closed.admin).port);
+  relay.cut();
+  await dashboard.is('A token is needed');
+  expect(await shown()).toEqual([false, false, false]);
+  await page.keyboard.type(TOKEN);
+  await page.keyboard.press('Enter');
+  await dashboard.cell(closed.names[0] ?? '', 'Health', /^Up$/);
+  expect(await shown()).toEqual([true, true, true]);
+  expect(await dashboard.row(open.names[0] ?? '').count()).toBe(0);
+  expectCleanliness(dashboard, page.url());
 });
 
 it('asks for the token, keeps it for the tab, and never puts it into a URL', async () => {

@@ -1,9 +1,5 @@
-import net from 'node:net';
-import { once } from 'node:events';
 import { startOperated, TOKEN } from '../support/admin';
-import { onCleanup } from '../support/cleanup';
 import { exchangeBytes, request, type Reply } from '../support/http';
-import { startProxy } from '../support/proxy';
 
 const codeOf = ({ body }: Reply): unknown => (JSON.parse(body) as { code: unknown }).code;
 
@@ -238,43 +234,4 @@ describe('the page', () => {
     for (const tags of [etag, `W/${etag}`, `"other", ${etag}`, '*']) expect([tags, await status(tags)]).toEqual([tags, 304]);
     for (const tags of ['"other"', etag.replaceAll('"', ''), '']) expect([tags, await status(tags)]).toEqual([tags, 200]);
   });
-});
-
-it('takes no more than 100 connections', async () => {
-  const { adminPort, ask } = await startOperated();
-  const sockets = await Promise.all(Array.from({ length: 100 }, async () => {
-    const socket = net.connect(adminPort, '127.0.0.1');
-    onCleanup(() => socket.destroy());
-    // Answered, it is one that the server has taken.
-    socket.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n');
-    await once(socket, 'data');
-    return socket;
-  }));
-  await expect(ask('GET /healthz')).rejects.toThrow(/ECONNRESET|socket hang up/);
-  const [socket] = sockets as [net.Socket];
-  socket.end();
-  await once(socket, 'close');
-  expect((await ask('GET /healthz')).status).toBe(200);
-});
-
-it('ends within its deadline, whoever still talks to it', async () => {
-  const { proxy, adminPort } = await startOperated();
-  const socket = net.connect(adminPort, '127.0.0.1');
-  onCleanup(() => socket.destroy());
-  socket.on('error', () => {});
-  socket.write('POST /api/hosts HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{');
-  // What is sent after it is answered on another connection, so that this one has been read.
-  await once(socket, 'connect');
-  await exchangeBytes(adminPort, 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
-  const closed = once(socket, 'close');
-  await proxy.close();
-  await closed;
-  await expect(exchangeBytes(adminPort, '')).rejects.toThrow('ECONNREFUSED');
-});
-
-it('tells where it cannot listen', async () => {
-  const { adminPort } = await startOperated();
-  const { proxy } = await startProxy({ hosts: ['127.0.0.1:1'], admin: { port: adminPort } });
-  const [error] = await once(proxy, 'error') as [Error];
-  expect(error.message).toContain('EADDRINUSE');
 });

@@ -54,6 +54,31 @@ it('has all when the command ends', async () => {
   expect(linesOf(file)).toHaveLength(1);
 });
 
+it('is no reason to end otherwise when nobody reads it any more', async () => {
+  const host = await startSessionHost();
+  for (const { command, url } of [
+    await startCommand(['--hosts', host.name, '--access-log', 'json']),
+    await startWorkers([host.name], ['--access-log', 'json']),
+  ]) {
+    command.closeOutput();
+    for (let i = 0; i < 4; i += 1) await handshake(url);
+    command.signal('SIGTERM');
+    expect(await command.ended()).toBe(0);
+    expect(command.errors).toBe('');
+  }
+});
+
+it('is no reason to end otherwise when its disk is full', async () => {
+  const host = await startSessionHost();
+  const args = ['--hosts', host.name, '--access-log', 'json', '--access-log-file', '/dev/full'];
+  const { command, url } = await startCommand(args);
+  await handshake(url);
+  await command.line(/^warn: the access log: ENOSPC/);
+  command.signal('SIGTERM');
+  expect(await command.ended()).toBe(0);
+  expect(command.errors).toBe('');
+});
+
 it.each([
   [['--access-log-file', '/dev/null'], '--access-log-file needs --access-log too'],
   [['--access-log', 'json', '--access-log-file', '/nowhere/at/all'], '--access-log-file can not be written: ENOENT'],

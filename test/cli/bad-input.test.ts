@@ -18,7 +18,7 @@ const BAD: Record<Flag['type'], string> = {
 };
 const BAD_TEXT: Record<string, string> = {
   redis: `http://:${SECRET}@localhost`, path: 'no-slash', discover: 'dsn:name:80', config: 'no/such/file',
-  'admin-bind': 'not-an-address', 'admin-token': SECRET,
+  'admin-bind': 'not-an-address', 'admin-token': SECRET, bind: '[::1]',
 };
 
 function badValueOf({ name, type }: Flag): string {
@@ -26,7 +26,7 @@ function badValueOf({ name, type }: Flag): string {
 }
 
 /** Those for which every text is a value. */
-const valued = FLAGS.filter(({ name }) => !['key-prefix', 'bind'].includes(name)).map((flag) => [flag.name, flag] as const);
+const valued = FLAGS.filter(({ name }) => name !== 'key-prefix').map((flag) => [flag.name, flag] as const);
 
 interface Refused {
   stderr: string;
@@ -81,7 +81,11 @@ describe('a bad value', () => {
 
   it.each([
     [['--hosts', '127.0.0.1:1,127.0.0.1:1'], "--hosts (number 2) must name another server than '127.0.0.1:1', received '127.0.0.1:1'"],
-    [[...HOSTS, '--discover', 'dns:name:80'], /^--discover must be left out where 'hosts' is given/],
+    [[...HOSTS, '--discover', 'dns:name:80'], /^--discover must be left out where --hosts is given/],
+    [[...HOSTS, '--admin-port', '0', '--admin-bind', '0.0.0.0'], /^--admin-token is mandatory where --admin-bind is an address/],
+    [[...HOSTS, '--bind', 'http://localhost'], /^--bind must be an address or a name, as in .+, received 'http:\/\/localhost'$/],
+    [[...HOSTS, '--admin-port', '4000'], '--admin-port must be another than --port, which is 4000 too'],
+    [[...HOSTS, '--admin-port', '5', '--port', '5', '--bind', '127.0.0.1'], '--admin-port must be another than --port, which is 5 too'],
     [['--hosts', '127.0.0.1:1=many'], "--hosts (number 1: weight) must be an integer from 0 to 1000, received 'many'"],
     [[...HOSTS, '--log', 'jsno'], "--log must be text or json, received 'jsno'; did you mean 'json'?"],
     [[...HOSTS, '--balance', 'robin'], /^--balance must be random or round-robin or least-connections, received 'robin'$/],
@@ -90,6 +94,9 @@ describe('a bad value', () => {
     [[...HOSTS, '--store', 'memory', '--redis', `redis://:${SECRET}@localhost`], '--store: memory excludes --redis'],
     [[...HOSTS, '--redis', `redis://a,redis://:${SECRET}@b`], '--redis must be the URL of one Redis, as in redis://localhost:6379'],
     [['--hosts', `http://user:${SECRET}@localhost:1`], /received 'http:\/\/\*\*\*@localhost:1'$/],
+    [['--hosts', `http://user:a'b c"${SECRET}@localhost:1`], /received 'http:\/\/\*\*\*@localhost:1'$/],
+    [[...HOSTS, '--port', `redis://:a'b c"${SECRET}@localhost`], /received '?`?redis:\/\/\*\*\*@localhost`?'?$/],
+    [['--hosts', 'a\nb:1'], /received 'a b:1'$/],
   ])('is explained: %j', async (args, message) => {
     await refuses(message, args);
   });
@@ -103,8 +110,11 @@ describe('what is no flag', () => {
     [['--no-hosts'], "'--no-hosts' is no flag; did you mean '--hosts'?"],
     [['--entirely-unlike-any'], "'--entirely-unlike-any' is no flag; --help lists them"],
     [['-x'], "'-x' is no flag; --help lists them"],
-    [['127.0.0.1:1'], "'127.0.0.1:1' stands alone: values follow their flag, as in --hosts 127.0.0.1:1"],
+    [['127.0.0.1:1'], "'127.0.0.1:1' stands alone: values follow their flag, as in --hosts localhost:3000"],
     [[`redis://:${SECRET}@localhost`], /^'redis:\/\/\*\*\*@localhost' stands alone/],
+    [[`redis://:it's ${SECRET}@localhost`], /^'redis:\/\/\*\*\*@localhost' stands alone/],
+    [['a\nb'], /^'a b' stands alone/],
+    [['--x\ny'], /^'--x y' is no flag/],
     [['--hosts'], '--hosts needs a value'],
     [['--hosts', '--port', '1'], '--hosts needs a value'],
     [[], '--hosts is mandatory, as in --hosts localhost:3000,localhost:3001'],
@@ -116,6 +126,8 @@ describe('what is no flag', () => {
     await refuses(
       "'SOCKETIO_PROXY_HOST' in the environment names no flag; did you mean 'SOCKETIO_PROXY_HOSTS'?", HOSTS, { SOCKETIO_PROXY_HOST: 'a:1' },
     );
+    const other = "'SOCKETIO_PROXY_ENTIRELY_OTHER' in the environment names no flag; --help lists them";
+    await refuses(other, HOSTS, { SOCKETIO_PROXY_ENTIRELY_OTHER: 'a' });
   });
 
   it('is named in the file', async () => {

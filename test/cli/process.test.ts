@@ -1,11 +1,14 @@
 import net, { type AddressInfo } from 'node:net';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Proxy } from '../../src';
 import { onCleanup } from '../support/cleanup';
 import { Clients } from '../support/clients';
 import { Command, startCommand } from '../support/command';
 import { startHost, startHosts } from '../support/hosts';
 import { handshake, pollUrl, request } from '../support/http';
+import { temporaryFolder } from '../support/program';
 import { openClient, RedisProcess, uniqueKeyPrefix, sharedRedisUrl } from '../support/redis';
 import { until } from '../support/until';
 
@@ -94,6 +97,15 @@ describe('the log', () => {
   });
 });
 
+it.each([
+  ['stdout', '--help', 0], ['stdout', '--version', 0], ['stderr', '--hlep', 2],
+] as const)('ends without a word where nobody reads %s', async (output, arg, exitCode) => {
+  const command = new Command([arg]);
+  command.closeOutput(output);
+  expect(await command.ended()).toBe(exitCode);
+  expect([command.output, command.errors]).toEqual(['', '']);
+});
+
 describe('Redis', () => {
   it('holds the bindings, as the library has them', async () => {
     const host = await startHost();
@@ -155,6 +167,36 @@ describe('a signal', () => {
     command.signal('SIGTERM');
     await disconnected;
     expect(await command.ended()).toBe(0);
+  });
+
+  /** Comes as soon as the command's own code runs. */
+  const early = (...signals: string[]): NodeJS.ProcessEnv => {
+    const script = join(temporaryFolder('signal-'), 'early.cjs');
+    writeFileSync(script, `Object.defineProperty(process, 'title', {
+      set: () => ${JSON.stringify(signals)}.forEach((signal) => process.kill(process.pid, signal)),
+    });`);
+    return { NODE_OPTIONS: `--require=${script}` };
+  };
+
+  it.each([
+    [['SIGHUP'], /^settings are read again$/], [['SIGUSR2'], /^warn: no worker is restarted/],
+  ])('%j waits for the start', async (signals, line) => {
+    const host = await startHost();
+    const { command, url } = await startCommand(['--hosts', host.name, '--admin-port', '0'], { env: early(...signals) });
+    await command.line(line);
+    await handshake(url);
+  });
+
+  it.each([
+    [['SIGTERM'], 0], [['SIGHUP', 'SIGTERM', 'SIGHUP'], 0], [['SIGTERM', 'SIGINT'], 130],
+  ])('%j ends it while it starts', async (signals, exitCode) => {
+    const host = await startHost();
+    const args = ['--bind', '127.0.0.1', '--port', '0', '--hosts', host.name, '--admin-port', '0'];
+    for (const more of [[], ['--redis', sharedRedisUrl()], ['--redis', sharedRedisUrl(), '--workers', '2']]) {
+      const command = new Command([...args, ...more], { env: early(...signals) });
+      expect(await command.ended()).toBe(exitCode);
+      expect(command.errors).toBe('');
+    }
   });
 
   it('that is the second one ends it at once', async () => {

@@ -11,6 +11,7 @@ import { temporaryFolder } from '../support/program';
 import { sharedRedisUrl, uniqueKeyPrefix } from '../support/redis';
 import { CERT, KEY } from '../support/tls';
 import { until } from '../support/until';
+import { WorkersCommand } from '../support/workers';
 
 const FOLDER = join(__dirname, '../fixtures/tls');
 
@@ -223,5 +224,30 @@ describe('TLS', () => {
     replace(...next);
     await command.line(/^a new certificate is in use/);
     expect((await connect(url)).shown).toBe(next[0].trim());
+  });
+
+  it.each([['on SIGHUP', true], ['when they change', false]])('reaches every worker %s, also a later one', async (_, bySignal) => {
+    const { cert, key, replace, next } = tlsFiles();
+    const command = new WorkersCommand([
+      '--hosts', '127.0.0.1:1', '--bind', '127.0.0.1', '--port', '0', '--workers', '2', '--log', 'json',
+      '--redis', sharedRedisUrl(), '--key-prefix', uniqueKeyPrefix(), '--tls-cert', cert, '--tls-key', key,
+    ]);
+    const url = await command.ready();
+    // Connections go to one worker and the other in turn.
+    const shown = async (): Promise<string[]> => {
+      const certificates: string[] = [];
+      for (let i = 0; i < 6; i += 1) certificates.push((await connect(url)).shown);
+      return [...new Set(certificates)];
+    };
+    expect(await shown()).toEqual([CERT.trim()]);
+    const old = await connect(url);
+    replace(...next);
+    if (bySignal) command.signal('SIGHUP');
+    await command.seen('certificate');
+    await until('both have it', async () => (await shown()).join() === next[0].trim());
+    expect(old.socket.closed).toBe(false);
+    process.kill(command.workers[0] ?? NaN, 'SIGKILL');
+    await command.seen('worker-started');
+    expect(await shown()).toEqual([next[0].trim()]);
   });
 });

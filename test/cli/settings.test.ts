@@ -115,6 +115,26 @@ it('takes hosts from several flags, with blanks and a comma at the end', () => {
   expect(hosts).toEqual(['a:1', 'b:2', 'c:3']);
 });
 
+it('takes a file that begins with a mark of its byte order', () => {
+  const path = fileWith({});
+  writeFileSync(path, '\uFEFF{"hosts": ["a:1"]}');
+  expect(settingsOf(['--config', path]).options.hosts).toEqual(['a:1']);
+});
+
+it('takes names of the admin server from several flags', () => {
+  const args = ['--admin-port', '0', '--admin-hosts', 'a,b', '--admin-hosts', 'c'];
+  expect(settingsOf([...HOSTS, ...args]).options.admin?.allowedHosts).toEqual(['a', 'b', 'c']);
+});
+
+it.each(['::1', 'fe80::1%eth0', '0.0.0.0', 'localhost', 'my_host.example.'])('takes %s for --bind', (address) => {
+  expect(settingsOf([...HOSTS, '--bind', address]).bind).toBe(address);
+});
+
+it('takes the port of the admin server on another address', () => {
+  const args = ['--bind', '127.0.0.2', '--port', '5', '--admin-port', '5'];
+  expect(settingsOf([...HOSTS, ...args]).options.admin).toEqual({ port: 5 });
+});
+
 it('takes a value that looks like a flag after an equals sign', () => {
   expect(settingsOf([...HOSTS, '--key-prefix=--x']).options.keyPrefix).toBe('--x');
 });

@@ -66,8 +66,8 @@ export class Command {
   }
 
   /** Reads its output no more: what it writes from then on is an error to it. */
-  closeOutput(): void {
-    this.#child.stdout?.destroy();
+  closeOutput(name: 'stdout' | 'stderr' = 'stdout'): void {
+    this.#child[name]?.destroy();
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -1,7 +1,7 @@
 import uPlot from '/uplot/uPlot.esm.js';
 import { colour, DASH_PATTERNS } from './colours.js';
 import { byId, element, setAttribute, setText } from './dom.js';
-import { clock, count, milliseconds, rate } from './format.js';
+import { brief, clock, count, milliseconds, rate } from './format.js';
 import { History } from './history.js';
 import { slotOf } from './slots.js';
 import { sum } from './rates.js';
@@ -107,7 +107,10 @@ class Chart {
     return [last - span, last];
   }
 
-  #tick = (value) => (this.#chart.metric === 'latency' ? `${value} ms` : count(value));
+  #tick = (value) => {
+    if (this.#chart.metric !== 'latency') return brief(value);
+    return value < 1000 ? `${value} ms` : `${value / 1000} s`;
+  };
 }
 
 const minutesOf = (seconds) => (seconds === 60 ? 'minute' : `${seconds / 60} minutes`);

@@ -1,12 +1,17 @@
 const whole = new Intl.NumberFormat('en-GB');
 const short = new Intl.NumberFormat('en-GB', { maximumSignificantDigits: 3 });
 
+const compact = new Intl.NumberFormat('en-US', { notation: 'compact', maximumFractionDigits: 2 });
+
 const SIZES = ['B', 'kB', 'MB', 'GB', 'TB'];
 
 /** What stands where there is no figure. */
 export const NONE = '–';
 
 export const count = (value) => (value === null ? NONE : whole.format(value));
+
+/** For where there is little room: `150K`, `1.2M`. */
+export const brief = (value) => compact.format(value);
 
 export const counted = (value, one, many = `${one}s`) => `${count(value)} ${value === 1 ? one : many}`;
 

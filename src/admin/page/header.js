@@ -34,7 +34,7 @@ export function showHeader(summary, rows) {
   showFact('Received/s', bytes(total(({ rates }) => rates.received)));
   showFact('Queued', count(summary.queued));
   showFact('Refused', count(summary.refused));
-  byId('facts').hidden = false;
+  for (const id of ['facts', 'ready']) byId(id).hidden = false;
 }
 
 export function showConnection(state) {

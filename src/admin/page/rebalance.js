@@ -19,8 +19,8 @@ export function showRebalance({ running, moved, toMove, spread }) {
   progress.max = Math.max(1, moved + toMove);
   progress.value = moved;
   const uneven = spread < 0.005
-    ? 'No host has more sessions than its share.'
-    : `The fullest host has ${percent(spread)} more sessions than its share.`;
+    ? 'Each host has its share of sessions.'
+    : `Hosts are up to ${percent(spread)} off their shares of sessions.`;
   setText(byId('rebalance-status'), running
     ? `${count(moved)} moved, about ${count(toMove)} to go. ${uneven}`
     : `${uneven}${moved > 0 ? ` The last rebalance has moved ${counted(moved, 'session')}.` : ''}`);

@@ -1,0 +1,110 @@
+import net from 'node:net';
+import { once } from 'node:events';
+import { startOperated } from '../support/admin';
+import { onCleanup } from '../support/cleanup';
+import { openStream } from '../support/event-stream';
+import { exchangeBytes } from '../support/http';
+import { startProxy } from '../support/proxy';
+import { until } from '../support/until';
+
+/** A request as bytes, by a client that keeps its connection. */
+const requestOf = (what: string, headers = ''): string => `${what} HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`;
+
+/** Resolves when it has ended, with the time that this took, in s. */
+async function lifeOf(socket: net.Socket): Promise<number> {
+  const start = performance.now();
+  socket.on('error', () => {});
+  await once(socket, 'close');
+  return (performance.now() - start) / 1000;
+}
+
+function open(port: number, bytes: string): net.Socket {
+  const socket = net.connect(port, '127.0.0.1');
+  onCleanup(() => socket.destroy());
+  socket.write(bytes);
+  return socket;
+}
+
+it('answers one request at a time on a connection, and refuses those that come before its end', async () => {
+  const { adminPort, admin } = await startOperated();
+  const text = await exchangeBytes(adminPort, requestOf('GET /metrics').repeat(500));
+  expect(text.match(/^HTTP.*$/gm)).toEqual(['HTTP/1.1 200 OK', 'HTTP/1.1 400 Bad Request']);
+  expect(text).toMatch(/\r\nConnection: close\r\n.*\{"code":"PIPELINED","message":"[\w ]+"\}$/s);
+  // Streams that nobody hears, and whose end nobody is told.
+  const socket = open(adminPort, requestOf('GET /api/events').repeat(30));
+  await once(socket, 'data');
+  socket.destroy();
+  await until('there is room for 20', () => Promise.all(Array.from({ length: 20 }, () => openStream(admin))).then(() => true, () => false));
+});
+
+it('answers requests that follow each other on a connection', async () => {
+  const { adminPort } = await startOperated();
+  const socket = open(adminPort, '');
+  for (const what of ['GET /healthz', 'GET /metrics', 'HEAD /', 'GET /page/app.js', 'DELETE /api/rebalance', 'GET /nowhere']) {
+    socket.write(requestOf(what));
+    const [data] = await once(socket, 'data') as [Buffer];
+    expect(data.toString()).toMatch(/^HTTP\/1\.1 (?:200|204|404) .*\r\nConnection: keep-alive\r\n/s);
+  }
+});
+
+it('takes no notice of an expectation that it does not know', async () => {
+  const { adminPort } = await startOperated();
+  const text = await exchangeBytes(adminPort, requestOf('GET /healthz', 'Expect: more\r\nConnection: close\r\n'));
+  expect(text).toMatch(/^HTTP\/1\.1 200 .*\{"status":"ok"\}$/s);
+});
+
+it('waits neither for requests that do not end, nor for those who do not read', async () => {
+  // What the kernel keeps for who does not read may be several MB.
+  const hosts = Array.from({ length: 4000 }, (_, at) => `127.0.0.1:${at + 1}`);
+  const { adminPort } = await startOperated({ hosts, checkInterval: 3_600_000 });
+  const reader = open(adminPort, requestOf('GET /metrics')).pause();
+  await Promise.all(['GET / HTTP/1.1\r\n', requestOf('POST /api/hosts', 'Content-Length: 10\r\n')].map(async (bytes) => {
+    const socket = open(adminPort, bytes);
+    const [life, [answer]] = await Promise.all([lifeOf(socket), once(socket, 'data') as Promise<[Buffer]>]);
+    expect(life).toBeLessThan(20);
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 408 .*\{"code":"MALFORMED","message":"Request Timeout"\}$/s);
+  }));
+  const ended = lifeOf(reader);
+  reader.resume();
+  await ended;
+  expect(reader.bytesRead).toBeLessThan(9e6);
+}, 40_000);
+
+it('takes no more than 100 connections', async () => {
+  const { adminPort, ask } = await startOperated();
+  const sockets = await Promise.all(Array.from({ length: 100 }, async () => {
+    const socket = net.connect(adminPort, '127.0.0.1');
+    onCleanup(() => socket.destroy());
+    // Answered, it is one that the server has taken.
+    socket.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await once(socket, 'data');
+    return socket;
+  }));
+  await expect(ask('GET /healthz')).rejects.toThrow(/ECONNRESET|socket hang up/);
+  const [socket] = sockets as [net.Socket];
+  socket.end();
+  await once(socket, 'close');
+  expect((await ask('GET /healthz')).status).toBe(200);
+});
+
+it('ends within its deadline, whoever still talks to it', async () => {
+  const { proxy, adminPort } = await startOperated();
+  const socket = net.connect(adminPort, '127.0.0.1');
+  onCleanup(() => socket.destroy());
+  socket.on('error', () => {});
+  socket.write('POST /api/hosts HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{');
+  // What is sent after it is answered on another connection, so that this one has been read.
+  await once(socket, 'connect');
+  await exchangeBytes(adminPort, 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+  const closed = once(socket, 'close');
+  await proxy.close();
+  await closed;
+  await expect(exchangeBytes(adminPort, '')).rejects.toThrow('ECONNREFUSED');
+});
+
+it('tells where it cannot listen', async () => {
+  const { adminPort } = await startOperated();
+  const { proxy } = await startProxy({ hosts: ['127.0.0.1:1'], admin: { port: adminPort } });
+  const [error] = await once(proxy, 'error') as [Error];
+  expect(error.message).toContain('EADDRINUSE');
+});
