@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import type Proxy from '../src';
+import { onCleanup } from './support/cleanup';
 import { handshake, pollUrl, request } from './support/http';
 import { before, openWebSocket, startSessionHost } from './support/session-host';
 
@@ -63,6 +64,20 @@ it.each([
   expect(await told).toMatchObject({ host: undefined, ...expected });
 });
 
+it('tells of each request on a connection what was sent for it alone', async () => {
+  const { proxy, url } = await before([await startSessionHost()]);
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  onCleanup(() => agent.destroy());
+  const bytes: number[] = [];
+  for (let i = 0; i < 3; i += 1) {
+    const told = entry(proxy);
+    await request(`${url}/other`, { agent });
+    bytes.push((await told).bytes);
+  }
+  expect(bytes[0]).toBeGreaterThan(100);
+  expect(bytes).toEqual([bytes[0], bytes[0], bytes[0]]);
+});
+
 it('tells of an upgrade that is refused', async () => {
   const { proxy, url } = await before([await startSessionHost()]);
   const told = entry(proxy);
@@ -92,7 +107,7 @@ it('tells 499 of a client that has gone before it was answered', async () => {
   const req = http.get(pollUrl(url, sid)).on('error', () => {});
   await polled;
   req.destroy();
-  expect(await told).toMatchObject({ status: 499, host: host.name, bytes: 0 });
+  expect(await told).toMatchObject({ status: 499, host: host.name, bytes: 0, client: '127.0.0.1' });
 });
 
 it.each([

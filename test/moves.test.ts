@@ -92,6 +92,18 @@ describe('drainHost with a deadline', () => {
     expect(proxy.hosts[0]?.sessions).toBe(10 - sockets.endedAt.length);
   });
 
+  it('moves sessions at times that differ at random', async () => {
+    const host = await startSessionHost();
+    const { proxy, url } = await before([host]);
+    const sockets = new Sockets();
+    await sockets.open(url, 16);
+    proxy.drainHost(host.name, { deadline: 0, movesPerSecond: 10 });
+    await sockets.ended(16);
+    const gaps = sockets.endedAt.slice(1).map((at, i) => at - (sockets.endedAt[i] ?? 0)).sort((a, b) => a - b);
+    // A tenth of them and nine tenths: not what a busy machine does to one or two.
+    expect(gaps[13] ?? 0).toBeGreaterThan(1.5 * (gaps[1] ?? 0));
+  });
+
   it('goes on at its pace when many sessions have ended by themselves', async () => {
     const host = await startSessionHost();
     const { proxy, url } = await before([host]);

@@ -187,6 +187,37 @@ describe('rebalance', () => {
     expect(proxy.hosts[0]?.host).toBe(full.name);
   });
 
+  it.each<[string, (proxy: ProxyInstance, host: string) => void]>([
+    ['is drained no more', (proxy, host) => proxy.undrainHost(host)],
+    ['is added again', (proxy, host) => {
+      proxy.removeHost(host);
+      proxy.addHost(host, { weight: 10 });
+    }],
+  ])('goes on for as long as is needed when a host that is to have most sessions %s meanwhile', async (_, come) => {
+    const { proxy, hosts, empty } = await withOneEmpty(80);
+    proxy.drainHost(empty.name);
+    proxy.setWeight(empty.name, 10);
+    proxy.setWeight(hosts[0]?.name ?? '', 2);
+    const over = rebalanced(proxy);
+    proxy.rebalance({ perMinute: 1200 });
+    expect(proxy.rebalanceStatus.toMove).toBe(13);
+    come(proxy, empty.name);
+    await over;
+    // Of 80: 12, 6 and 62, and a tenth more or less.
+    expect(sessionsOf(proxy)[2]).toBeGreaterThanOrEqual(55);
+  });
+
+  it('lets new sessions go as the option says again when it is over', async () => {
+    const { proxy, clients, empty } = await withOneEmpty(10, {}, 2);
+    proxy.setWeight(empty.name, 1);
+    proxy.rebalance({ perMinute: 0.01 });
+    const over = rebalanced(proxy);
+    proxy.stopRebalance();
+    await over;
+    await clients.open(4);
+    expect(sessionsOf(proxy)).toEqual([12, 2]);
+  });
+
   it('is refused, and stopped, when the proxy closes', async () => {
     const { proxy, clients, empty } = await withOneEmpty(20, { drainTimeout: 10_000 });
     proxy.setWeight(empty.name, 1);

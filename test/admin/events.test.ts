@@ -63,6 +63,33 @@ it('tells of the hosts at once and each second, with the latency of what was ans
   expect((await hostsOf(await openStream(operated.admin))).hosts).toMatchObject([{ totals: { handshakes: 2 }, latency: null }]);
 });
 
+it('tells of all that was answered where nobody has listened for a while', async () => {
+  const [host] = await startSessionHosts(1) as [SessionHost];
+  const operated = await operatedBefore([host]);
+  await handshake(operated.url);
+  const stream = await openStream(operated.admin);
+  await hostsOf(stream);
+  expect((await hostsOf(stream)).hosts).toMatchObject([{ latency: null }]);
+  stream.end();
+  await until('it is forgotten what was told', async () => {
+    const next = await openStream(operated.admin);
+    const [told] = (await hostsOf(next)).hosts;
+    next.end();
+    return told?.latency !== null;
+  });
+});
+
+it('tells no latency of a host that has begun anew', async () => {
+  const [host] = await startSessionHosts(1) as [SessionHost];
+  const operated = await operatedBefore([host]);
+  await handshake(operated.url);
+  const stream = await openStream(operated.admin);
+  await hostsOf(stream);
+  operated.proxy.removeHost(host.name);
+  operated.proxy.addHost(host.name);
+  expect((await hostsOf(stream)).hosts).toMatchObject([{ latency: null, totals: { handshakes: 0 } }]);
+});
+
 it('is no answer that is kept or taken for something else', async () => {
   const { admin } = await startOperated();
   const { headers } = await openStream(admin);

@@ -109,12 +109,15 @@ describe('hosts', () => {
     };
     const path = pathOf(host.name);
     await refused('POST /api/hosts', 'POST /api/hosts', 409, 'HOST_EXISTS', { host: host.name });
+    await refused('POST /api/hosts', 'POST /api/hosts', 409, 'HOST_EXISTS', { host: `http://${host.name}` });
     await refused('POST /api/hosts', 'POST /api/hosts', 422, 'INVALID', { host: 'nowhere' });
     await refused('POST /api/hosts', 'POST /api/hosts', 413, 'BODY_TOO_LARGE', 'x'.repeat(20_000));
     await refused(`PATCH ${path}`, 'PATCH /api/hosts/{host}', 422, 'INVALID', {});
     await refused(`PATCH ${path}`, 'PATCH /api/hosts/{host}', 413, 'BODY_TOO_LARGE', 'x'.repeat(20_000));
     await refused(`DELETE ${path}`, 'DELETE /api/hosts/{host}', 409, 'SESSIONS_LIVE');
-    await refused(`DELETE ${path}?force=yes`, 'DELETE /api/hosts/{host}', 422, 'INVALID');
+    for (const query of ['force=yes', 'force', 'Force=true', 'force=true&force=true']) {
+      await refused(`DELETE ${path}?${query}`, 'DELETE /api/hosts/{host}', 422, 'INVALID');
+    }
   });
 
   it.each<[takes: boolean, body: unknown]>([
@@ -261,6 +264,7 @@ describe('what is in no description', () => {
     ['GET /api/hosts/', 404, 'NOT_FOUND'],
     ['GET /api/hosts/a:1/b', 404, 'NOT_FOUND'],
     ['GET //api/hosts', 404, 'NOT_FOUND'],
+    ['GET /openapi-json', 404, 'NOT_FOUND'],
     ['GET /api/hosts/%zz', 404, 'NOT_FOUND'],
     ['GET /api/sessions/%ff', 404, 'NOT_FOUND'],
     ['GET /constructor', 404, 'NOT_FOUND'],

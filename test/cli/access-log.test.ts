@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, startCommand } from '../support/command';
-import { handshake, pollUrl, request } from '../support/http';
+import { exchangeBytes, handshake, pollUrl, request } from '../support/http';
 import { temporaryFolder } from '../support/program';
 import { startSessionHost } from '../support/session-host';
 import { until } from '../support/until';
@@ -22,6 +22,14 @@ it('is written to the standard output, in the Common Log Format', async () => {
   ));
   expect(command.output).not.toContain('secret');
   expect(command.output).not.toContain(sid);
+});
+
+it('has no line or field that a client could make up', async () => {
+  const { name } = await startSessionHost();
+  const { command, url } = await startCommand(['--hosts', name, '--access-log', 'common']);
+  const bytes = 'GET /a"b\\c HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
+  await exchangeBytes(Number(new URL(url).port), bytes);
+  expect(await command.line(/GET/)).toContain(String.raw`"GET /a\"b\\c HTTP/1.1" 400 `);
 });
 
 it('is written to a file by every worker, and to a new one after SIGHUP', async () => {
