@@ -263,6 +263,19 @@ describe('handshakes that wait', () => {
     await closed;
   });
 
+  it.each([undefined, 'websocket'])('leave nothing on their connection, which goes on (an upgrade to %p)', async (upgrade) => {
+    const admission = new Admission({ maxHandshakesPerSecond: 50, maxQueuedHandshakes: 1, handshakeQueueTimeout: 5000 });
+    const req = await requestOf();
+    if (upgrade) req.headers.upgrade = upgrade;
+    const listeners = (): number[] => ['close', 'end'].map((event) => req.socket.listenerCount(event));
+    const before = listeners();
+    expect(admission.admit(req)).toBeUndefined();
+    const turn = admission.admit(req);
+    expect(listeners()).not.toEqual(before);
+    expect(await turn).toBeUndefined();
+    expect(listeners()).toEqual(before);
+  });
+
   it('are refused when the proxy closes, as are those that come later', async () => {
     const { url, proxy } = await startWaiting({ drainTimeout: 10_000 });
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
