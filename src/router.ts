@@ -134,10 +134,12 @@ function namesTwoHosts({ rawHeaders }: IncomingMessage): boolean {
  * A body where none belongs, or in an encoding other than chunked, is how a second request is smuggled past a proxy
  * (RFC 9112 §11.2).
  */
-function hasBadBody({ method = '', headers }: IncomingMessage): boolean {
+function hasBadBody({ method = '', headers, httpVersionMinor }: IncomingMessage): boolean {
   const encoding = headers['transfer-encoding'];
   const length = headers['content-length'];
   if (encoding === undefined && (length === undefined || length === '0')) return false;
   if (encoding !== undefined && (length !== undefined || encoding.toLowerCase() !== 'chunked')) return true;
+  // HTTP/1.0 knows no encodings: who has passed it on may have seen no body (RFC 9112 §6.1).
+  if (encoding !== undefined && httpVersionMinor === 0) return true;
   return !METHODS_WITH_BODY.has(method) || headers.upgrade !== undefined;
 }
