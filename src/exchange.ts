@@ -56,6 +56,8 @@ export class Exchange implements ResponseHandler {
   #sentAt = 0;
   /** Some of the response's body has been written, and its head with it. */
   #hasBody = false;
+  /** The client has yet to take what was written. What comes all the same was read before the host was stopped. */
+  #isFull = false;
 
   constructor(req: IncomingMessage, res: ServerResponse, route: Route, context: ExchangeContext) {
     this.req = req;
@@ -184,11 +186,17 @@ export class Exchange implements ResponseHandler {
   #write(chunk: Buffer): void {
     this.#hasBody = true;
     const connection = this.#connection;
-    if (this.#res.write(chunk) || !connection) return;
+    if (this.#res.write(chunk) || !connection || this.#isFull) return;
+    this.#isFull = true;
     connection.pause();
-    // Should it carry another's request by then, that one pauses it again.
-    this.#res.once('drain', () => connection.resume());
+    this.#res.once('drain', this.#onDrain);
   }
+
+  readonly #onDrain = (): void => {
+    this.#isFull = false;
+    // By now it may carry another's request.
+    this.#connection?.resume();
+  };
 
   #refuse(refusal: Refusal): void {
     this.#context.refused(refusal);

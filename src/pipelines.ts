@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { watchRequest, watchUpgrade, type AccessEntry, type AccessOutcome } from './access';
 import { refusals, refuse, refuseUpgrade, type Refusal } from './errors';
@@ -7,6 +8,12 @@ import type { HealthSource } from './health-checker';
 import type { Route } from './route';
 import type { Router } from './router';
 import type { Tunnel } from './tunnel';
+
+/**
+ * How many requests of a connection may wait for the response to the one before them. Node takes in any number, though
+ * the first may be a poll that is held.
+ */
+const MAX_PIPELINED = 100;
 
 /** What requests and upgrades pass through. */
 export interface PipelineParts {
@@ -23,6 +30,8 @@ export interface PipelineParts {
 /** The ways of a request and of an upgrade: the same to a route, and then apart. */
 export class Pipelines {
   readonly #parts: PipelineParts;
+  /** How many requests wait, by connection. */
+  readonly #pipelined = new WeakMap<Socket, number>();
 
   constructor(parts: PipelineParts) {
     this.#parts = parts;
@@ -33,7 +42,7 @@ export class Pipelines {
     if (!res.socket) {
       // Pipelined: its turn comes when the response before it has left. Begun earlier, it would not be told of the
       // end of its connection, and what follows a refused body would be believed.
-      res.once('socket', () => this.request(req, res));
+      this.#wait(req, res);
       return;
     }
     let route: Route | undefined;
@@ -71,6 +80,20 @@ export class Pipelines {
     this.#routed(req, (found) => {
       if ('status' in found) refuseWith(found);
       else if (!socket.destroyed) tunnel = forwarder.ws(req, socket, head, found);
+    });
+  }
+
+  #wait(req: IncomingMessage, res: ServerResponse): void {
+    const { socket } = req;
+    const waiting = (this.#pipelined.get(socket) ?? 0) + 1;
+    if (waiting > MAX_PIPELINED) {
+      socket.destroy();
+      return;
+    }
+    this.#pipelined.set(socket, waiting);
+    res.once('socket', () => {
+      this.#pipelined.set(socket, (this.#pipelined.get(socket) ?? 0) - 1);
+      this.request(req, res);
     });
   }
 

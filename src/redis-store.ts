@@ -38,14 +38,13 @@ export class RedisStore implements SessionStore {
     if (this.#opening) await this.#opening;
     const key = this.#keyPrefix + sid;
     // GETEX would shorten an expiry that another proxy set longer, and is unknown to Redis before 6.2.
-    const [value, remaining] = await this.#client.read(key);
-    const host = textOf(value);
-    if (host === undefined) return undefined;
-    if (Number(remaining) < ttl) {
+    const found = await this.#read(key);
+    // What never expires was written by no proxy, and is not to be lost by a look-up.
+    if (found?.expiresIn !== undefined && found.expiresIn < ttl) {
       // Not awaited, which would be a second round trip. A read-only replica cannot renew, and is right all the same.
       this.#client.expire(key, ttl).catch(() => {});
     }
-    return host;
+    return found?.host;
   }
 
   async unbind(sid: string): Promise<void> {
@@ -55,11 +54,7 @@ export class RedisStore implements SessionStore {
 
   async inspect(sid: string): Promise<StoredBinding | undefined> {
     if (this.#opening) await this.#opening;
-    const [value, remaining] = await this.#client.read(this.#keyPrefix + sid);
-    const host = textOf(value);
-    const seconds = Number(remaining);
-    // Below 0 where it never expires: then it is no proxy that has written it.
-    return host === undefined ? undefined : { host, expiresIn: seconds >= 0 ? seconds : undefined };
+    return this.#read(this.#keyPrefix + sid);
   }
 
   watch(failed: (error: Error) => void, ready: () => void): void {
@@ -81,6 +76,20 @@ export class RedisStore implements SessionStore {
   async close(): Promise<void> {
     if (this.#opened && this.#client.isOpen()) await this.#client.close();
     for (const [event, listener] of this.#listeners.splice(0)) this.#client.events.off(event, listener);
+  }
+
+  async #read(key: string): Promise<StoredBinding | undefined> {
+    try {
+      const [value, remaining] = await this.#client.read(key);
+      const host = textOf(value);
+      const seconds = Number(remaining);
+      // Below 0 where it never expires.
+      return host === undefined ? undefined : { host, expiresIn: seconds >= 0 ? seconds : undefined };
+    } catch (error) {
+      // Something else of that name is no binding, and no failure of Redis, which any client could bring about.
+      if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return undefined;
+      throw error;
+    }
   }
 
   #listen(event: string, listener: (...args: unknown[]) => void): void {

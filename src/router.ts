@@ -17,6 +17,9 @@ const METHODS_WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
  */
 const NO_TARGET = /[^\x21-\x7e]|#/;
 
+/** What servers resolve, each in its way (RFC 3986 §5.2.4): it may lead to a path that the proxy does not capture. */
+const DOT_SEGMENT = /(?:[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\;]|%2f|%5c|$)/i;
+
 export type RouterOptions = Pick<ResolvedOptions, 'path' | 'onStoreFailure'>;
 
 /** Decides where a request goes: by its sid to the session's host, without one to any host that is up. */
@@ -48,7 +51,7 @@ export class Router {
   route(req: IncomingMessage): Route | Refusal | Promise<Route | Refusal> {
     const url = req.url ?? '';
     if (!this.owns(url)) return refusals.badPath;
-    if (NO_TARGET.test(url)) return refusals.badTarget;
+    if (NO_TARGET.test(url) || this.#mayLeave(url)) return refusals.badTarget;
     if (namesTwoHosts(req)) return refusals.twoHosts;
     if (hasBadBody(req)) return refusals.badBody;
     const sid = sidOf(url);
@@ -56,6 +59,15 @@ export class Router {
     if (sid === '') return refusals.malformedSid;
     const binding = this.#bindings.find(sid);
     return binding instanceof Promise ? this.#lookUp(sid, binding) : this.#follow(binding);
+  }
+
+  /** A server may take the path for one outside of `path`. */
+  #mayLeave(url: string): boolean {
+    const end = this.#path.length;
+    // As a rule there is nothing behind it.
+    if (url.length <= end || url[end] === '?') return false;
+    const query = url.indexOf('?');
+    return DOT_SEGMENT.test(url.slice(end - 1, query === -1 ? url.length : query));
   }
 
   #handshake(req: IncomingMessage, url: string): Route | Refusal | Promise<Route | Refusal> {
@@ -122,10 +134,12 @@ function namesTwoHosts({ rawHeaders }: IncomingMessage): boolean {
  * A body where none belongs, or in an encoding other than chunked, is how a second request is smuggled past a proxy
  * (RFC 9112 §11.2).
  */
-function hasBadBody({ method = '', headers }: IncomingMessage): boolean {
+function hasBadBody({ method = '', headers, httpVersionMinor }: IncomingMessage): boolean {
   const encoding = headers['transfer-encoding'];
   const length = headers['content-length'];
   if (encoding === undefined && (length === undefined || length === '0')) return false;
   if (encoding !== undefined && (length !== undefined || encoding.toLowerCase() !== 'chunked')) return true;
+  // HTTP/1.0 knows no encodings: who has passed it on may have seen no body (RFC 9112 §6.1).
+  if (encoding !== undefined && httpVersionMinor === 0) return true;
   return !METHODS_WITH_BODY.has(method) || headers.upgrade !== undefined;
 }

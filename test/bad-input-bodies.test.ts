@@ -42,6 +42,7 @@ describe('a request in the body of another is refused, and reaches no host', () 
     ['identity', `POST ${POLL} HTTP/1.1\r\nTransfer-Encoding: identity\r\n`, SMUGGLED],
     ['an unknown encoding', `POST ${POLL} HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n`, chunked(SMUGGLED)],
     ['chunks with a tab', `POST ${POLL} HTTP/1.1\r\nTransfer-Encoding:\tchunked, x\r\n`, chunked(SMUGGLED)],
+    ['chunks by HTTP/1.0', `POST ${POLL} HTTP/1.0\r\nConnection: keep-alive\r\n${CHUNKED}`, chunked(SMUGGLED)],
     ['a folded encoding', `POST ${POLL} HTTP/1.1\r\nTransfer-Encoding:\r\n chunked\r\n`, chunked(SMUGGLED)],
     ['bare line feeds', `POST ${POLL} HTTP/1.1\n${CHUNKED.replace('\r', '')}`, chunked(SMUGGLED)],
     ['an upgrade with Content-Length', `GET ${POLL} HTTP/1.1\r\n${UPGRADE}${LENGTH}`, SMUGGLED],

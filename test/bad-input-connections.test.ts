@@ -166,4 +166,18 @@ describe('pipelined requests', () => {
     expect(asked).toBe(0);
     await host.proxy.close();
   });
+
+  it('are served up to a hundred behind a poll that is held, and more end their connection', async () => {
+    const host = await holding();
+    const heads = (count: number): string => `GET ${POLL}&well HTTP/1.1\r\nHost: a.example\r\n\r\n`.repeat(count);
+    const modest = await connect(host.port);
+    const held = nextHeld(host);
+    modest.write(head(1) + heads(99) + `GET ${POLL}&well HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n`);
+    const [, response] = await held;
+    const answers = allFrom(modest);
+    expect(await exchangeBytes(host.port, head(1) + heads(101))).toBe('');
+    response.end();
+    expect((await answers).match(/HTTP\/1\.1 200 /g)).toHaveLength(101);
+    await expectAlive(host);
+  });
 });

@@ -114,6 +114,13 @@ describe('targets', () => {
     ['that begin with //', '//evil.example/socket.io/?EIO=4'],
     ['with a fragment', '/socket.io/?EIO=4#sid=x'],
     ['with a fragment before the query', '/socket.io/#?EIO=4'],
+    ['that climb out of the path', '/socket.io/../admin?EIO=4'],
+    ['that climb out of the path at their end', '/socket.io/x/..'],
+    ['that climb by an encoded dot', '/socket.io/.%2E/admin?EIO=4'],
+    ['that climb by an encoded slash', '/socket.io/x%2F..%2Fadmin?EIO=4'],
+    ['that climb by a backslash', '/socket.io/..\\admin?EIO=4'],
+    ['that climb before a parameter', '/socket.io/..;a=b/admin?EIO=4'],
+    ['with a segment of one dot', '/socket.io/./?EIO=4'],
     ['with a tab', '/socket.io/?EIO=4\tx'],
     ['with a byte over 127', '/socket.io/?EIO=4\xe9'],
     ['with a null', '/socket.io/?EIO=4\0x'],
@@ -126,6 +133,14 @@ describe('targets', () => {
     }
     expect(proxy.seen).toEqual([]);
     await expectAlive(proxy);
+  });
+
+  it.each([
+    '/socket.io/?EIO=4&x=/../y', '/socket.io/..a?EIO=4', '/socket.io/.a/b..?EIO=4', '/socket.io/...?EIO=4', '/socket.io?x=/../y',
+  ])('such as %s, whose dots lead nowhere, are passed on as they are', async (target) => {
+    const proxy = await watched();
+    await exchangeBytes(proxy.port, `GET ${target} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n`);
+    expect(proxy.seen).toEqual([`GET ${target}`]);
   });
 
   it('of CONNECT are not tunnelled', async () => {

@@ -89,6 +89,13 @@ describe('least-connections', () => {
     expect(opened(hosts)).toEqual([10, 10, 10]);
   });
 
+  it('does not count requests that have opened no session', async () => {
+    const { proxy, hosts, url } = await balanced([1, 0], { balance: 'least-connections' });
+    for (let i = 0; i < 5; i += 1) await request(`${url}/socket.io/?EIO=4&transport=polling`, { method: 'OPTIONS' });
+    proxy.setWeight(hosts[1]?.name ?? '', 1);
+    expect((await inTurn(10, url, hosts)).filter((turn) => turn === 0)).toHaveLength(5);
+  });
+
   it('leaves it to chance where several have as few', async () => {
     const { proxy, hosts, url } = await balanced([1, 1, 1], { balance: 'least-connections' });
     const first = new Set<number>();

@@ -205,6 +205,8 @@ describe('MemoryStore', () => {
     await store.bind('one', 'a:1', 60);
     await store.bind('two', 'a:1', 60);
     await store.find('one', 60);
+    // Which is no use of it.
+    await store.inspect('two');
     await store.bind('three', 'a:1', 60);
     expect(await Promise.all(['one', 'two', 'three'].map((sid) => store.find(sid, 60)))).toEqual(['a:1', undefined, 'a:1']);
   });

@@ -137,6 +137,20 @@ it('gives a host that a slow reader has kept from sending all its time again', a
   expect(received).toBeGreaterThan(size);
 });
 
+it('ends a connection whose host has answered before it had the whole request, however long the host would keep it', async () => {
+  let closed: Promise<unknown> | undefined;
+  const { port } = await behind((req) => {
+    const { socket } = req.resume();
+    closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.write('HTTP/1.1 413 Too Large\r\nKeep-Alive: timeout=600\r\nContent-Length: 0\r\n\r\n');
+  });
+  const client = net.connect(port, '127.0.0.1');
+  onCleanup(() => client.destroy());
+  client.write(`POST ${POLL} HTTP/1.1\r\nHost: a.example\r\nContent-Length: 50000\r\n\r\n${'x'.repeat(20_000)}`);
+  await once(client, 'data');
+  await closed;
+});
+
 it('resumes its TLS session with the next connection to a host', async () => {
   const reused: boolean[] = [];
   const { name } = await startTlsServer(({ url, socket }, res) => {

@@ -153,3 +153,9 @@ it('keeps the connections of the client and to the host', async () => {
   // One is the health check's, some are opened before it is known how long an idle one is safe.
   expect(toHost).toBeLessThan(20);
 });
+
+it('keeps from the host what a client expects, which the proxy has met', async () => {
+  const { url } = await behind((req, res) => req.resume().on('end', () => res.end(String(req.headers.expect))));
+  const reply = await request(url + POLL, { method: 'POST', headers: { Expect: '100-continue', 'Content-Length': 1 }, body: 'a' });
+  expect(reply.body).toBe('undefined');
+});

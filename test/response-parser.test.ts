@@ -161,3 +161,24 @@ describe('the connection', () => {
     expect(() => parser.write(Buffer.from('HTTP'))).toThrow('the host sent bytes that belong to no response');
   });
 });
+
+it('allows each response of a connection its own trailers', () => {
+  const { parser } = parse([]);
+  for (let i = 0; i < 10; i += 1) {
+    parser.expect('GET');
+    parser.write(Buffer.from(response(CHUNKED, `0\r\nX: ${'x'.repeat(MAX_HEAD_SIZE / 2)}\r\n\r\n`)));
+    expect(parser.keepAlive).toBe(true);
+  }
+});
+
+it('says no more of a response without a body that was stopped at its head', () => {
+  let ended = false;
+  const parser: ResponseParser = new ResponseParser(MAX_HEAD_SIZE, {
+    onHead: () => parser.stop(),
+    onBody: () => {},
+    onEnd: () => (ended = true),
+  });
+  parser.expect('GET');
+  parser.write(Buffer.from(response([OK, 'Content-Length: 0'])));
+  expect(ended).toBe(false);
+});

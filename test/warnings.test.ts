@@ -6,7 +6,7 @@ import WebSocket from 'ws';
 import { onCleanup } from './support/cleanup';
 import { Clients } from './support/clients';
 import { startHost, startHosts } from './support/hosts';
-import { exchangeBytes, handshake, pollUrl, request } from './support/http';
+import { exchangeBytes, handshake, pollUrl, request, startServer } from './support/http';
 import { ProxyProcess } from './support/proxy-process';
 import { RedisProcess } from './support/redis';
 import { CERT, KEY } from './support/tls';
@@ -84,6 +84,17 @@ it('prints no warning for many sessions on one connection, and many polls that a
   await until('every poll is held', async () => await host.call('polls') === MANY);
   for (const poll of polls) poll.destroy();
   await until('every poll has ended', async () => await host.call('polls') === 0);
+  expect(await watched.warnings()).toEqual([]);
+});
+
+it('prints no warning for a response that comes in more pieces at once than its client takes', async () => {
+  const chunks = '8\r\nabcdefgh\r\n'.repeat(20_000);
+  const { name } = await startServer((req, res) => {
+    if (req.url?.includes('?')) req.socket.end(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}0\r\n\r\n`);
+    else res.end();
+  });
+  const { url } = await watched.process.start({ hosts: [name], drainTimeout: 0 });
+  expect((await request(`${url}/socket.io/?EIO=4&transport=polling`)).body).toBe('abcdefgh'.repeat(20_000));
   expect(await watched.warnings()).toEqual([]);
 });
 

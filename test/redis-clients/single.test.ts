@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { RedisStore } from '../../src';
+import { onCleanup } from '../support/cleanup';
 import { startHosts } from '../support/hosts';
 import { handshake, pollUrl, request } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
@@ -71,9 +72,26 @@ describe.each(SERVERS)('on %s', (program) => {
       client.on('error', nothing);
       await open();
       const store = new RedisStore(client, prefix);
-      await admin.lPush(`${prefix}list`, 'x');
-      await expect(store.find('list', 5)).rejects.toThrow(/WRONGTYPE/);
       await expect(store.bind('a', 'host:1', 0)).rejects.toThrow(/invalid expire/);
+      await admin.sendCommand(['ACL', 'SETUSER', 'default', '-get']);
+      onCleanup(() => admin.sendCommand(['ACL', 'SETUSER', 'default', '+get']));
+      await expect(store.find('a', 5)).rejects.toThrow(/NOPERM/);
+    });
+
+    it('leaves alone what no proxy has written', async () => {
+      const prefix = uniqueKeyPrefix();
+      const { client, open } = make(redis.port);
+      client.on('error', nothing);
+      await open();
+      const store = new RedisStore(client, prefix);
+      await admin.lPush(`${prefix}list`, 'x');
+      expect(await store.find('list', 5)).toBeUndefined();
+      expect(await store.inspect('list')).toBeUndefined();
+      await admin.set(`${prefix}lasting`, 'host:1');
+      expect(await store.find('lasting', 5)).toBe('host:1');
+      // Commands of one client are answered in their order.
+      await store.unbind('list');
+      expect(await admin.ttl(`${prefix}lasting`)).toBe(-1);
     });
 
     it('looks a sid up in one write', async () => {
