@@ -1,14 +1,17 @@
 import http from 'node:http';
 import { once } from 'node:events';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onCleanup } from '../support/cleanup';
 import { startHosts } from '../support/hosts';
 import { handshake, pollUrl, request } from '../support/http';
 import { isAlive } from '../support/processes';
-import { openClient, uniqueKeyPrefix } from '../support/redis';
+import { temporaryFolder } from '../support/program';
+import { openClient, sharedRedisUrl, uniqueKeyPrefix } from '../support/redis';
 import { openWebSocket, startSessionHost, startSessionHosts, type SessionHost } from '../support/session-host';
 import { until } from '../support/until';
-import { startWorkers } from '../support/workers';
+import { startWorkers, WorkersCommand } from '../support/workers';
 
 /** Clients that never rest: each request that fails is kept. */
 class Load {
@@ -82,6 +85,37 @@ async function pidOfNext(command: { seen: (name: string, count?: number) => Prom
 Promise<number> {
   return Number((await command.seen('worker-started', count)).at(-1)?.pid);
 }
+
+it('follows what is told while it starts', async () => {
+  const [old, added] = await startSessionHosts(2);
+  const folder = temporaryFolder('worker-');
+  const [script, path, waits] = [join(folder, 'slow.cjs'), join(folder, 'proxy.json'), join(folder, 'waits')];
+  // A worker that has said that it is there reads nothing until a file is gone, and then all at once.
+  writeFileSync(script, `
+    const { existsSync, writeFileSync } = require('node:fs');
+    const waits = ${JSON.stringify(waits)};
+    if (require('node:cluster').isWorker && existsSync(waits)) setImmediate(() => {
+      writeFileSync(waits + '.begun', '');
+      while (existsSync(waits)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+    });`);
+  const write = (host: SessionHost | undefined): void => writeFileSync(path, JSON.stringify({ hosts: [host?.name] }));
+  write(old);
+  const args = ['--config', path, '--bind', '127.0.0.1', '--port', '0', '--log', 'json', '--workers', '2'];
+  const redis = ['--redis', sharedRedisUrl(), '--key-prefix', uniqueKeyPrefix()];
+  const command = new WorkersCommand([...args, ...redis], { env: { NODE_OPTIONS: `--require=${script}` } });
+  const url = await command.ready();
+  writeFileSync(waits, '');
+  process.kill(command.workers[0] ?? NaN, 'SIGKILL');
+  await until('it has begun', () => existsSync(`${waits}.begun`));
+  write(added);
+  command.signal('SIGHUP');
+  await command.seen('up', 2);
+  rmSync(waits);
+  await command.seen('worker-started');
+  const before = added?.sids.length ?? NaN;
+  for (let i = 0; i < 6; i += 1) await handshake(url);
+  expect(added?.sids).toHaveLength(before + 6);
+});
 
 describe('a worker that is killed', () => {
   it('is replaced, and its sessions go on through the other', async () => {
