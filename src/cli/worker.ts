@@ -174,6 +174,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'] as const) proces
 const lost = new Promise((resolve) => process.once('disconnect', resolve));
 const worker = new Worker();
 process.on('message', (message: ToWorker) => worker.take(message));
+// What Node itself tells a primary that has just gone fails.
+cluster.worker?.on('error', () => {});
 cluster.worker?.once('disconnect', () => {
   // Otherwise Node ends a worker at once whose primary is gone.
   if (cluster.worker) cluster.worker.exitedAfterDisconnect = true;

@@ -200,6 +200,20 @@ it('tells that a host is drained when it is, whatever a worker has opened just b
   expect(await command.seen('drained')).toMatchObject([{ host: old.name }]);
 });
 
+it('lets a worker end without a word when the primary is killed that has just started it', async () => {
+  const script = join(temporaryFolder('killed-'), 'killed.cjs');
+  writeFileSync(script, `require('node:cluster').on('fork', ({ process: { pid } }) => {
+    require('node:fs').writeSync(1, JSON.stringify({ event: 'forked', pid }) + '\\n');
+    process.kill(process.pid, 'SIGKILL');
+  });`);
+  const args = ['--hosts', '127.0.0.1:1', '--port', '0', '--log', 'json', '--workers', '2', '--redis', sharedRedisUrl()];
+  const command = new WorkersCommand(args, { env: { NODE_OPTIONS: `--require=${script}` } });
+  // Its output is the worker's too.
+  expect(await command.ended()).toBe('SIGKILL');
+  expect(command.eventsOf('forked').map(({ pid }) => isAlive(Number(pid)))).toEqual([false]);
+  expect(command.errors).toBe('');
+});
+
 it('drains the workers and lets them end when the primary is killed', async () => {
   const host = await startSessionHost();
   const { command, url } = await startWorkers([host.name], ['--drain-timeout', '60000']);
