@@ -148,6 +148,23 @@ describe('a signal', () => {
     expect(workers.filter(isAlive)).toEqual([]);
   });
 
+  it('leaves no client waiting whose connection no worker takes any more', async () => {
+    const host = await startSessionHost();
+    const { command, url } = await startWorkers([host.name], ['--drain-timeout', '60000']);
+    // As long as it is open, the command goes on.
+    const socket = await openWebSocket(url);
+    let stopped = false;
+    const client = async (): Promise<void> => {
+      while (!stopped) stopped = (await handshake(url).catch(String)).includes('ECONNREFUSED');
+    };
+    const clients = Array.from({ length: 20 }, client);
+    await until('they are busy', () => host.sids.length > 50);
+    command.signal('SIGTERM');
+    await Promise.all(clients);
+    socket.terminate();
+    expect(await command.ended()).toBe(0);
+  });
+
   it('that is the second one ends the workers at once', async () => {
     const host = await startSessionHost();
     const { command, url } = await startWorkers([host.name], ['--drain-timeout', '60000']);
