@@ -40,6 +40,8 @@ export class Member implements Asked {
   /** Why it cannot listen. */
   failure: string | undefined;
   closing = false;
+  /** It closes, and so do all others. */
+  #ending = false;
   readonly #worker: Worker;
   readonly #start: () => Start;
   readonly #asked = new Map<number, (answer: unknown) => void>();
@@ -56,7 +58,7 @@ export class Member implements Asked {
     this.#start = start;
     // What is sent to one that has just died fails.
     worker.on('error', () => {});
-    const closeLastConnection = followConnections(worker);
+    const closeLastConnection = followConnections(worker, () => this.#ending);
     this.ended = once(worker, 'exit').then(([code, signal]: (number | string | null)[]) => ({
       pid: worker.process.pid,
       lived: performance.now() - since,
@@ -115,6 +117,7 @@ export class Member implements Asked {
   /** Drains it, and resolves when it has ended: at the latest some seconds after `drainTimeout`. */
   async close(replaced: boolean, drainTimeout: number): Promise<void> {
     this.closing = true;
+    this.#ending = !replaced;
     this.address = undefined;
     this.tell({ type: 'close', replaced });
     const callOff = startDeadline(drainTimeout + END_TIMEOUT, () => this.kill());
@@ -151,11 +154,12 @@ export class Member implements Asked {
 
 /**
  * Node hands a worker one connection at a time, and waits with closing its own end until the worker has taken it, or
- * has left it to another. If that dies before, the client would wait for ever.
+ * has left it to another. If that dies before, or there is no other any more, the client would wait for ever.
  *
+ * @param isLast whether what it leaves is left to nobody.
  * @returns a function that closes the end of one that is on its way.
  */
-function followConnections({ process: child }: Worker): () => void {
+function followConnections({ process: child }: Worker, isLast: () => boolean): () => void {
   let underway: unknown;
   const send: unknown = Reflect.get(child, 'send');
   if (typeof send !== 'function') return () => {};
@@ -167,10 +171,16 @@ function followConnections({ process: child }: Worker): () => void {
   });
   // Before Node's own listener, which sends the next one at once.
   child.prependListener('internalMessage', (message: unknown) => {
-    if (Reflect.get(Object(message), 'ack') !== undefined) underway = undefined;
+    if (Reflect.get(Object(message), 'ack') === undefined) return;
+    const left = Reflect.get(Object(message), 'accepted') === false && isLast() ? underway : undefined;
+    underway = undefined;
+    // After Node has sent it to another, which has an end of its own by then, or keeps it where there is none.
+    if (left !== undefined) setImmediate(() => closeHandle(left));
   });
-  return () => {
-    const close: unknown = Reflect.get(Object(underway), 'close');
-    if (typeof close === 'function') Reflect.apply(close, underway, []);
-  };
+  return () => closeHandle(underway);
+}
+
+function closeHandle(handle: unknown): void {
+  const close: unknown = Reflect.get(Object(handle), 'close');
+  if (typeof close === 'function') Reflect.apply(close, handle, []);
 }

@@ -1,6 +1,7 @@
+import type { Host } from '../host';
 import type { Hosts } from '../hosts';
 import type { Proxy } from '../proxy';
-import { HostChanges } from './host-changes';
+import { HostChanges, type Changed } from './host-changes';
 import type { Log } from './log';
 import type { Settings, TlsPair } from './settings';
 import { SettingsError } from './sources';
@@ -22,10 +23,15 @@ export class Reload {
   readonly #log: Log;
   readonly #hosts: HostChanges;
   readonly #tls: TlsFiles | undefined;
+  readonly #discover: unknown;
   #settings: Settings;
+  /** As they were named when they were last applied. */
+  #named: readonly Host[];
 
   constructor({ proxy, hosts, setTls }: Reloaded, settings: Settings, log: Log) {
     this.#settings = settings;
+    this.#named = settings.resolved.hosts;
+    this.#discover = settings.values.get('discover');
     this.#log = log;
     this.#hosts = new HostChanges(proxy, hosts, settings.resolved.keyExpiry, log);
     this.#tls = settings.tls && new TlsFiles(settings.tls, log, setTls);
@@ -35,7 +41,7 @@ export class Reload {
     const before = this.#settings;
     try {
       const after = this.#settings = reread();
-      const { added, draining } = this.#hosts.apply(before.resolved.hosts, after.resolved.hosts);
+      const { added, draining } = this.#applyHosts(after);
       const changes = [...added.map((host) => `+${host}`), ...draining.map((host) => `-${host}`)].join(' ');
       this.#log.info('reloaded', `settings are read again${changes && `: ${changes}`}`, { added, draining });
       if (after.tls) this.#tls?.set(after.tls);
@@ -46,6 +52,13 @@ export class Reload {
     }
   }
 
+  /** Those that DNS names come with a restart, till which the others stay, and the other way round. */
+  #applyHosts(after: Settings): Changed {
+    if (after.values.get('discover') !== this.#discover) return { added: [], draining: [] };
+    const before = this.#named;
+    return this.#hosts.apply(before, this.#named = after.resolved.hosts);
+  }
+
   stop(): void {
     this.#hosts.stop();
     this.#tls?.stop();
@@ -54,8 +67,9 @@ export class Reload {
   /** Names in one line what has changed, and what only a restart applies. */
   #tellOfRestart(before: Settings, after: Settings): void {
     const flags = [...after.values.keys()].filter((name) => {
-      const isLive = RELOADED.has(name) && !(name.startsWith('tls-') && !before.tls !== !after.tls);
-      return !isLive && before.values.get(name) !== after.values.get(name);
+      if (before.values.get(name) === after.values.get(name)) return false;
+      if (name === 'hosts') return before.values.get('discover') !== after.values.get('discover');
+      return !RELOADED.has(name) || (name.startsWith('tls-') && !before.tls !== !after.tls);
     });
     if (flags.length === 0) return;
     const names = flags.map((name) => `--${name}`).join(', ');

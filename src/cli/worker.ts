@@ -29,18 +29,24 @@ class Worker {
   readonly #draining = new Promise<void>((resolve) => {
     this.#drain = resolve;
   });
+  /** What is to be changed before it is made would be lost. */
+  #created: Promise<void> = Promise.resolve();
   /** It comes to listen, or cannot: Node fails where a server is closed meanwhile. */
   #settled: Promise<unknown> = Promise.resolve();
 
   take(message: ToWorker): void {
-    if (message.type === 'start') void this.#start(message.settings, message.hosts);
-    else if (message.type === 'hosts') this.#follow(message.hosts);
+    if (message.type === 'start') this.#created = this.#start(message.settings, message.hosts);
+    else if (message.type === 'ask') void this.#answer(message.id, message.question);
+    else if (message.type === 'retired') this.#onRetired();
+    else if (message.type === 'close') this.close(message.replaced);
+    else void this.#created.then(() => this.#change(message));
+  }
+
+  #change(message: Extract<ToWorker, { type: 'hosts' | 'sought' | 'tls' | 'reopen' }>): void {
+    if (message.type === 'hosts') this.#follow(message.hosts);
     else if (message.type === 'sought') this.#hosts?.sought(message.host);
     else if (message.type === 'tls') this.#instance?.setTls(message.pair);
-    else if (message.type === 'ask') void this.#answer(message.id, message.question);
-    else if (message.type === 'reopen') this.#instance?.reopenLog();
-    else if (message.type === 'retired') this.#onRetired();
-    else this.close(message.replaced);
+    else this.#instance?.reopenLog();
   }
 
   /** Ends when it is drained. */
@@ -168,6 +174,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'] as const) proces
 const lost = new Promise((resolve) => process.once('disconnect', resolve));
 const worker = new Worker();
 process.on('message', (message: ToWorker) => worker.take(message));
+// What Node itself tells a primary that has just gone fails.
+cluster.worker?.on('error', () => {});
 cluster.worker?.once('disconnect', () => {
   // Otherwise Node ends a worker at once whose primary is gone.
   if (cluster.worker) cluster.worker.exitedAfterDisconnect = true;

@@ -11,6 +11,7 @@ import { handshake, pollUrl, request } from '../support/http';
 import { temporaryFolder } from '../support/program';
 import { openClient, RedisProcess, uniqueKeyPrefix, sharedRedisUrl } from '../support/redis';
 import { until } from '../support/until';
+import { WorkersCommand } from '../support/workers';
 
 async function startServer(): Promise<number> {
   const server = net.createServer().listen(0, '127.0.0.1');
@@ -158,6 +159,27 @@ describe('a signal', () => {
     expect(command.lines.at(-1)).toBe('closed');
   });
 
+  it.each(['1', '2'])('tells the admin server at once that it is not ready, with --workers %s', async (workers) => {
+    const host = await startHost();
+    const redis = ['--redis', sharedRedisUrl(), '--key-prefix', uniqueKeyPrefix()];
+    const args = ['--hosts', host.name, '--bind', '127.0.0.1', '--port', '0', '--admin-port', '0', '--drain-timeout', '60000'];
+    const command = new WorkersCommand([...args, '--workers', workers, ...redis]);
+    const url = await command.ready();
+    const admin = /http:\S+/.exec(await command.line(/admin server/))?.[0] ?? '';
+    const clients = new Clients();
+    const { key } = await clients.connect({ url, transports: ['websocket'] });
+    expect((await request(`${admin}/readyz`)).status).toBe(200);
+    command.signal('SIGTERM');
+    await command.line(/draining/);
+    const { status, body } = await request(`${admin}/readyz`);
+    expect([status, body]).toEqual([503, expect.stringContaining('"ready":false')]);
+    // It goes on for what is under way.
+    expect((await request(`${admin}/healthz`)).status).toBe(200);
+    await clients.exchange(key, 1000);
+    await clients.close(key);
+    expect(await command.ended()).toBe(0);
+  });
+
   it('ends what is left after the drain timeout', async () => {
     const host = await startHost();
     const { command, url } = await startCommand(['--hosts', host.name, '--drain-timeout', '100']);
@@ -193,7 +215,7 @@ describe('a signal', () => {
     const host = await startHost();
     const args = ['--bind', '127.0.0.1', '--port', '0', '--hosts', host.name, '--admin-port', '0'];
     for (const more of [[], ['--redis', sharedRedisUrl()], ['--redis', sharedRedisUrl(), '--workers', '2']]) {
-      const command = new Command([...args, ...more], { env: early(...signals) });
+      const command = new WorkersCommand([...args, ...more], { env: early(...signals) });
       expect(await command.ended()).toBe(exitCode);
       expect(command.errors).toBe('');
     }

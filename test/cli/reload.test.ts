@@ -132,6 +132,19 @@ describe('SIGHUP', () => {
     await handshake(url);
   });
 
+  it('keeps its hosts where DNS is to name them from now on, which only a restart applies', async () => {
+    const [host, other] = await startHosts(2);
+    const config = configure({ hosts: [host?.name] });
+    const { command, url } = await startCommand(['--config', config.path]);
+    config.write({ discover: 'dns:localhost:1' });
+    expect(await reload(command, /restart/)).toBe('warn: changed, but only a restart applies it: --hosts, --discover');
+    expect(command.lines).not.toContain(`${host?.name} is removed`);
+    await handshake(url);
+    // From those that it still has.
+    config.write({ hosts: [other?.name] });
+    expect(await reload(command, /read again: /)).toBe(`settings are read again: +${other?.name} -${host?.name}`);
+  });
+
   it('names in one line what only a restart applies', async () => {
     const config = configure({ hosts: ['127.0.0.1:1'], path: '/a/' });
     const { command } = await startCommand(['--config', config.path]);

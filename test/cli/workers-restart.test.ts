@@ -1,5 +1,7 @@
 import http from 'node:http';
+import https from 'node:https';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onCleanup } from '../support/cleanup';
 import { startHosts } from '../support/hosts';
@@ -7,8 +9,11 @@ import { handshake, pollUrl, request } from '../support/http';
 import { isAlive } from '../support/processes';
 import { openClient, uniqueKeyPrefix } from '../support/redis';
 import { openWebSocket, startSessionHost, startSessionHosts, type SessionHost } from '../support/session-host';
+import { CERT } from '../support/tls';
 import { until } from '../support/until';
 import { startWorkers } from '../support/workers';
+
+const FOLDER = join(__dirname, '../fixtures/tls');
 
 /** Clients that never rest: each request that fails is kept. */
 class Load {
@@ -50,15 +55,17 @@ function answering(host: SessionHost): void {
 /** New sessions, polls that are held and posts, on connections of their own and on one that is kept. */
 function startLoad(url: string, sids: readonly string[]): Load {
   const load = new Load();
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  const { Agent } = url.startsWith('https:') ? https : http;
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   onCleanup(() => agent.destroy());
   const handshakeUrl = `${url}/socket.io/?EIO=4&transport=polling`;
-  load.run(() => request(handshakeUrl)).run(() => request(handshakeUrl));
+  const [ca, post] = [CERT, { method: 'POST', body: '4', ca: CERT }];
+  load.run(() => request(handshakeUrl, { ca })).run(() => request(handshakeUrl, { ca }));
   for (const sid of sids) {
-    load.run(() => request(pollUrl(url, sid)));
-    load.run(() => request(pollUrl(url, sid), { method: 'POST', body: '4' }));
+    load.run(() => request(pollUrl(url, sid), { ca }));
+    load.run(() => request(pollUrl(url, sid), post));
   }
-  return load.run(() => request(pollUrl(url, sids[0] ?? ''), { agent, method: 'POST', body: '4' }));
+  return load.run(() => request(pollUrl(url, sids[0] ?? ''), { ...post, agent }));
 }
 
 /** A client that has one connection, and keeps it. */
@@ -165,12 +172,15 @@ describe('a worker that is killed', () => {
 });
 
 describe('SIGUSR2', () => {
-  it('replaces every worker, and fails no request meanwhile', async () => {
+  const tls = ['--tls-cert', join(FOLDER, 'cert.pem'), '--tls-key', join(FOLDER, 'key.pem')];
+
+  it.each([['HTTP', []], ['HTTPS', tls]])('replaces every worker, and fails no request by %s meanwhile', async (_, args) => {
     const hosts = await startSessionHosts(2);
     hosts.forEach(answering);
-    const { command, url } = await startWorkers(hosts.map(({ name }) => name));
+    const { command, url } = await startWorkers(hosts.map(({ name }) => name), args);
     const before = command.workers;
-    const sids = await Promise.all([0, 1, 2, 3].map(() => handshake(url)));
+    await Promise.all([0, 1, 2, 3].map(() => request(`${url}/socket.io/?EIO=4&transport=polling`, { ca: CERT })));
+    const sids = hosts.flatMap((host) => host.sids);
     const load = startLoad(url, sids);
     command.signal('SIGUSR2');
     await command.seen('restarted');

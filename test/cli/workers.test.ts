@@ -148,6 +148,23 @@ describe('a signal', () => {
     expect(workers.filter(isAlive)).toEqual([]);
   });
 
+  it('leaves no client waiting whose connection no worker takes any more', async () => {
+    const host = await startSessionHost();
+    const { command, url } = await startWorkers([host.name], ['--drain-timeout', '60000']);
+    // As long as it is open, the command goes on.
+    const socket = await openWebSocket(url);
+    let stopped = false;
+    const client = async (): Promise<void> => {
+      while (!stopped) stopped = (await handshake(url).catch(String)).includes('ECONNREFUSED');
+    };
+    const clients = Array.from({ length: 20 }, client);
+    await until('they are busy', () => host.sids.length > 50);
+    command.signal('SIGTERM');
+    await Promise.all(clients);
+    socket.terminate();
+    expect(await command.ended()).toBe(0);
+  });
+
   it('that is the second one ends the workers at once', async () => {
     const host = await startSessionHost();
     const { command, url } = await startWorkers([host.name], ['--drain-timeout', '60000']);
@@ -198,6 +215,20 @@ it('tells that a host is drained when it is, whatever a worker has opened just b
   socket.close();
   await closed;
   expect(await command.seen('drained')).toMatchObject([{ host: old.name }]);
+});
+
+it('lets a worker end without a word when the primary is killed that has just started it', async () => {
+  const script = join(temporaryFolder('killed-'), 'killed.cjs');
+  writeFileSync(script, `require('node:cluster').on('fork', ({ process: { pid } }) => {
+    require('node:fs').writeSync(1, JSON.stringify({ event: 'forked', pid }) + '\\n');
+    process.kill(process.pid, 'SIGKILL');
+  });`);
+  const args = ['--hosts', '127.0.0.1:1', '--port', '0', '--log', 'json', '--workers', '2', '--redis', sharedRedisUrl()];
+  const command = new WorkersCommand(args, { env: { NODE_OPTIONS: `--require=${script}` } });
+  // Its output is the worker's too.
+  expect(await command.ended()).toBe('SIGKILL');
+  expect(command.eventsOf('forked').map(({ pid }) => isAlive(Number(pid)))).toEqual([false]);
+  expect(command.errors).toBe('');
 });
 
 it('drains the workers and lets them end when the primary is killed', async () => {
