@@ -8,7 +8,7 @@ export interface Scheduled {
 export class Agenda<T extends Scheduled> {
   readonly #seconds = new Map<number, Set<T>>();
 
-  /** Has an item looked at once it is `at`, in ms since the epoch, and not when it was to be before. */
+  /** Has an item looked at once it is `at`, by `performance.now()`, and not when it was to be before. */
   set(item: T, at: number): void {
     const second = Math.ceil(at / 1000);
     if (item.due === second) return;
@@ -28,7 +28,7 @@ export class Agenda<T extends Scheduled> {
   /** Takes out what is due, but no more than `most` items. */
   take(now: number, most: number): T[] {
     const taken: T[] = [];
-    // By second, rather than second by second: clocks jump.
+    // By second, rather than second by second: the process may have stood still.
     for (const [second, items] of this.#seconds) {
       if (second * 1000 > now) continue;
       for (const item of items) {

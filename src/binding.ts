@@ -8,10 +8,11 @@ export interface Binding extends Bagged, Scheduled {
   readonly host: Host;
   /** How long the store keeps it after it was stored, in seconds. */
   readonly ttl: number;
-  /** Since when it is known here: ms since the epoch. */
+  /** Since when it is known here: by `performance.now()`, like all times here, as clocks are put forward and back. */
   readonly since: number;
-  /** When it was last used, and stored (or 0): ms since the epoch. */
+  /** When it was last used. */
   usedAt: number;
+  /** When it was last stored, or `NEVER`. */
   storedAt: number;
   /** How many requests and WebSockets of the session are open. */
   holds: number;
@@ -21,15 +22,18 @@ export interface Binding extends Bagged, Scheduled {
   era: number;
 }
 
+/** Of what is not in the store. */
+export const NEVER = -Infinity;
+
 /** One that was just bound, or found. */
 export function createBinding(sid: string, host: Host, ttl: number): Binding {
-  const now = Date.now();
+  const now = performance.now();
   return {
     sid, host, ttl, since: now, usedAt: now, storedAt: now, holds: 0, place: -1, due: -1, cached: true, era: host.era,
   };
 }
 
-/** When a binding that is not held expires: ms since the epoch. */
+/** When a binding that is not held expires. */
 export function expiryOf({ usedAt, ttl }: Binding): number {
   return usedAt + ttl * 1000;
 }

@@ -3,7 +3,7 @@ import createDebug from 'debug';
 import { LRUCache } from 'lru-cache';
 import { Agenda } from './agenda';
 import { Bag } from './bag';
-import { copyOf, createBinding, expiryOf, isExpired, type Binding } from './binding';
+import { copyOf, createBinding, expiryOf, isExpired, NEVER, type Binding } from './binding';
 import type { Absence } from './errors';
 import type { Host } from './host';
 import type { Hosts } from './hosts';
@@ -93,7 +93,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     // A third more than it lives, so that it need not be renewed on every use (see `#freshen`).
     const ttl = Math.max(this.#keyExpiry, Math.ceil((lifetime * 4) / 3));
     const binding = this.#remember(sid, host, ttl);
-    if (!await this.#guard.bind(sid, host.name, ttl)) binding.storedAt = 0;
+    if (!await this.#guard.bind(sid, host.name, ttl)) binding.storedAt = NEVER;
     debug('%s → %s for %d s', sid, host.name, ttl);
     return binding;
   }
@@ -104,7 +104,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
    */
   find(sid: string): Binding | Promise<Binding | undefined> {
     const binding = this.#cache.get(sid);
-    const now = Date.now();
+    const now = performance.now();
     // One that has expired here may have been used by another proxy since: the store knows.
     if (binding === undefined || isExpired(binding, now)) {
       this.#totals.cache.misses += 1;
@@ -140,16 +140,19 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     yield* this.#cache.values();
   }
 
-  /** Forgets a sid here at once, and in the store soon. @param binding where it may have left the cache. */
+  /** Forgets a sid here at once, and in the store soon. @param binding where it is one that may have left the cache. */
   unbind(sid: string, absence: Absence, binding = this.#cache.peek(sid)): void {
-    this.#absent.set(sid, absence);
-    this.#cache.delete(sid);
     if (binding) this.#held.delete(binding);
     if (binding && binding.holds > 0) {
       // What is still open is no session any more.
       this.#discount(binding);
       binding.era = -1;
     }
+    const latest = this.#cache.peek(sid);
+    // Servers may be made to give a client the same sid again, and by now it is another's.
+    if (latest && binding && latest.host !== binding.host) return;
+    this.#absent.set(sid, absence);
+    this.#cache.delete(sid);
     void this.#guard.unbind(sid);
     debug('%s unbound', sid);
   }
@@ -162,7 +165,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
 
   release(binding: Binding): void {
     binding.holds -= 1;
-    binding.usedAt = Date.now();
+    binding.usedAt = performance.now();
     if (binding.holds === 0) {
       this.#held.delete(binding);
       if (!binding.cached) this.#discount(binding);
@@ -177,8 +180,8 @@ export class Bindings extends EventEmitter<BindingsEvents> {
    */
   fade(binding: Binding): void {
     // Where this proxy alone knows it, nobody could be asked should it go on.
-    if (binding.holds > 0 || !binding.cached || binding.storedAt === 0 || this.#guard.degraded) return;
-    binding.usedAt = Math.min(binding.usedAt, Date.now() - binding.ttl * 1000 + ENDED_LIFE);
+    if (binding.holds > 0 || !binding.cached || binding.storedAt === NEVER || this.#guard.degraded) return;
+    binding.usedAt = Math.min(binding.usedAt, performance.now() - binding.ttl * 1000 + ENDED_LIFE);
     this.#expiries.set(binding, expiryOf(binding));
   }
 
@@ -206,7 +209,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
 
   #known(sid: string): Binding | undefined {
     const binding = this.#cache.peek(sid);
-    return binding && !isExpired(binding, Date.now()) ? binding : undefined;
+    return binding && !isExpired(binding, performance.now()) ? binding : undefined;
   }
 
   #remember(sid: string, host: Host, ttl: number): Binding {
@@ -244,7 +247,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   async #renew(binding: Binding, now: number): Promise<void> {
     // Set first, so that the requests that come meanwhile do not renew it too.
     binding.storedAt = now;
-    if (!await this.#restore(binding)) binding.storedAt = 0;
+    if (!await this.#restore(binding)) binding.storedAt = NEVER;
   }
 
   /** Renewing by `find` never shortens what another proxy set; what the store has lost is bound again. */
@@ -261,14 +264,14 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   }
 
   #sweep(): void {
-    const now = Date.now();
+    const now = performance.now();
     for (const binding of this.#held.items) this.#freshen(binding, now);
     this.#expire();
   }
 
   /** Forgets here what has expired, and so counts no longer; in the store it expires by itself. */
   #expire(): void {
-    const now = Date.now();
+    const now = performance.now();
     const due = this.#expiries.take(now, MAX_EXPIRING);
     for (const binding of due) {
       if (isExpired(binding, now)) {
@@ -288,7 +291,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     this.#rewriting = true;
     const all = [...new Set(this.all())];
     for (let i = 0; i < all.length && !this.#guard.degraded; i += BATCH) {
-      const now = Date.now();
+      const now = performance.now();
       const alive = all.slice(i, i + BATCH).filter((binding) => !isExpired(binding, now));
       await Promise.all(alive.map((binding) => this.#renew(binding, now)));
     }

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import createDebug from 'debug';
 import httpProxy from 'http-proxy';
 import { Bag } from './bag';
-import type { Binding } from './binding';
+import { NEVER, type Binding } from './binding';
 import type { Bindings } from './bindings';
 import type { Connection } from './connection';
 import { Connections } from './connections';
@@ -130,8 +130,8 @@ export class Forwarder implements ExchangeContext, TunnelContext {
 
   async opened(exchange: Exchange, { sid, lifetime }: OpenPacket): Promise<Refusal | undefined> {
     const binding = await this.#bindings.bind(sid, exchange.route.host, lifetime);
-    if (binding.storedAt === 0 && this.options.onStoreFailure === 'refuse') {
-      this.#bindings.unbind(sid, 'ended');
+    if (binding.storedAt === NEVER && this.options.onStoreFailure === 'refuse') {
+      this.#bindings.unbind(sid, 'ended', binding);
       return refusals.storeFailed;
     }
     this.#bound(exchange, binding, 'polling');
@@ -216,14 +216,14 @@ export class Forwarder implements ExchangeContext, TunnelContext {
       work.route.binding = binding;
       this.#bindings.hold(binding);
     } else if (transport === 'websocket') {
-      this.#bindings.unbind(sid, 'ended');
+      this.#bindings.unbind(sid, 'ended', binding);
     }
     this.#onSession({ sid, host: host.name, transport });
   }
 
   /** A WebSocket has ended, and with it the session that it has opened, which no other transport can carry on. */
   #leave(tunnel: Tunnel, binding: Binding): void {
-    if (tunnel.hasOpened) this.#bindings.unbind(binding.sid, 'ended');
+    if (tunnel.hasOpened) this.#bindings.unbind(binding.sid, 'ended', binding);
     else this.#bindings.fade(binding);
   }
 

@@ -103,7 +103,7 @@ export class Host {
   get gone(): boolean {
     if (typeof this.#down !== 'object') return false;
     const { reason, since } = this.#down;
-    if (reason === 'silent') return Date.now() - since > SILENT_GRACE;
+    if (reason === 'silent') return performance.now() - since > SILENT_GRACE;
     return reason !== 'failing';
   }
 
@@ -154,7 +154,7 @@ export class Host {
    */
   set(down: DownReason | undefined, slowStart: number): void {
     // A host that was silent and now refuses has died in between; the other way round it has come back.
-    this.#down = down && { reason: down, since: this.downReason === down ? this.#since : Date.now() };
+    this.#down = down && { reason: down, since: this.downReason === down ? this.#since : performance.now() };
     if (down === 'refused') this.#loseSessions();
     if (down === undefined) this.#slowStart = slowStart > 0 ? { since: performance.now(), ms: slowStart } : undefined;
   }
@@ -166,7 +166,7 @@ export class Host {
   }
 
   get #since(): number {
-    return typeof this.#down === 'object' ? this.#down.since : Date.now();
+    return typeof this.#down === 'object' ? this.#down.since : performance.now();
   }
 }
 

@@ -38,7 +38,7 @@ export function reroute(
   if (binding) {
     // Not every failure to connect means that the session is lost.
     if (!isDown) return refusals.hostUnreached;
-    bindings.unbind(binding.sid, 'host_gone');
+    bindings.unbind(binding.sid, 'host_gone', binding);
     return refusals.host_gone;
   }
   const tried = route.tried ??= new Set();

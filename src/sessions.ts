@@ -146,7 +146,7 @@ export class Sessions implements SessionSource {
 
   #reportOf(binding: Binding): SessionReport {
     const { sid, host, since, holds, ttl } = binding;
-    const now = Date.now();
+    const now = performance.now();
     return {
       sid,
       host: host.name,

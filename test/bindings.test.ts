@@ -10,6 +10,8 @@ import { startProxy } from './support/proxy';
 import { startProxyProcess } from './support/proxy-process';
 import { openClient, sharedRedisUrl, uniqueKeyPrefix, type TestClient } from './support/redis';
 import { Relay } from './support/relay';
+import { openWebSocket } from './support/session-host';
+import { until } from './support/until';
 
 let redisClient: TestClient;
 let keyPrefix: string;
@@ -36,7 +38,8 @@ async function holdingHost(pingInterval: number, pingTimeout: number): Promise<s
     else if (!url.includes('sid=')) res.end(`0${JSON.stringify({ sid: 'held', pingInterval, pingTimeout })}`);
     else if (req.method === 'POST') res.end('ok');
   });
-  new WebSocket.Server({ server });
+  const packet = `0${JSON.stringify({ sid: 'held', pingInterval, pingTimeout })}`;
+  new WebSocket.Server({ server }).on('connection', (socket) => socket.send(packet));
   return name;
 }
 
@@ -180,6 +183,20 @@ describe('a binding', () => {
     expect(await redisClient.exists(`${keyPrefix}held`)).toBe(1);
     socket.terminate();
     await expired(`${keyPrefix}held`);
+  });
+
+  it('stays, where two hosts give the same sid, when the session ends that was there before', async () => {
+    const hosts = [await holdingHost(45_000, 0), await holdingHost(45_000, 0)];
+    const { proxy, url } = await startProxy({ redisClient, keyPrefix, hosts, balance: 'round-robin' });
+    const socket = await openWebSocket(url);
+    const [first, second] = proxy.hosts[0]?.tunnels === 1 ? hosts : [...hosts].reverse();
+    await until('the first is bound', async () => await redisClient.get(`${keyPrefix}held`) === first);
+    await handshake(url);
+    socket.terminate();
+    await until('it has ended', () => proxy.hosts.every(({ tunnels }) => tunnels === 0));
+    expect(proxy.hosts.map(({ host, sessions }) => [host, sessions])).toEqual(hosts.map((host) => [host, host === second ? 1 : 0]));
+    expect(await post(url, 'held')).toEqual([200, 'ok']);
+    expect(await redisClient.get(`${keyPrefix}held`)).toBe(second);
   });
 
   it('is looked up in the store when it is no longer cached', async () => {
