@@ -1,6 +1,7 @@
 import http, { type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
-import type { Server as HttpsServer } from 'node:https';
+import https, { type Server as HttpsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
+import { MAX_DELAY } from './checks';
 import type { ResolvedOptions } from './options';
 
 /** What a server's events are handed to. */
@@ -11,6 +12,12 @@ export interface ServerHandlers {
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
   listening(): void;
   error(error: Error): void;
+}
+
+/** In PEM. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
 }
 
 /**
@@ -43,13 +50,18 @@ export function takeOver(server: Server | HttpsServer, handlers: ServerHandlers)
   };
 }
 
-/** The proxy's own server, where it was given none. */
-export function createServer(options: ResolvedOptions): Server {
-  return http.createServer(limitsOf(options));
+/** The proxy's own server, where it was given none, which keeps its clients to the limits of the options. */
+export function createServer(options: ResolvedOptions): Server;
+export function createServer(options: ResolvedOptions, tls: Certificate): HttpsServer;
+export function createServer(options: ResolvedOptions, tls?: Certificate): Server | HttpsServer {
+  const limits = limitsOf(options);
+  const server = tls ? https.createServer({ ...limits, ...tls }) : http.createServer(limits);
+  // On a connection in use: of a client that reads nothing of its response. No other wait is that long.
+  server.timeout = Math.min(options.hostTimeout + options.requestTimeout, MAX_DELAY);
+  return server;
 }
 
-/** What a server keeps its clients to. */
-export function limitsOf(options: ResolvedOptions): ServerOptions {
+function limitsOf(options: ResolvedOptions): ServerOptions {
   const { maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout } = options;
   // Node looks every 30 s by default, and so might let a slow head last that much longer.
   const connectionsCheckingInterval = Math.min(headersTimeout, 5000);

@@ -1,10 +1,10 @@
 import type { Server } from 'node:http';
-import https, { type Server as HttpsServer } from 'node:https';
+import type { Server as HttpsServer } from 'node:https';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Hosts } from '../hosts';
 import type { Proxy } from '../proxy';
 import type { ProxyInternals } from '../proxy-internals';
-import { limitsOf } from '../server';
+import { createServer } from '../server';
 import { MemoryStore } from '../session-store';
 import { AccessLog } from './access-log';
 import type { Log } from './log';
@@ -41,7 +41,7 @@ export class Instance {
     const redisClient = url === undefined ? undefined : (await import('redis')).createClient({ url });
     const store = redisClient ? { redisClient } : { store: new MemoryStore() };
     // With the limits that the library sets on a server that it makes itself.
-    const tlsServer = tls && https.createServer({ ...limitsOf(settings.resolved), cert: tls.cert, key: tls.key });
+    const tlsServer = tls && createServer(settings.resolved, { cert: tls.cert, key: tls.key });
     const own = tlsServer ? { ...withoutLimits(options), server: tlsServer } : options;
     const { proxy, parts } = proxyWithParts({ ...own, ...store }, internals);
     return new Instance(proxy, parts.hosts, tlsServer, accessLog && new AccessLog(accessLog, log));

@@ -69,6 +69,32 @@ it('cuts off 500 clients that send their heads a byte at a time, and serves othe
   await handshake(proxy.url);
 });
 
+it('cuts off a client that reads nothing of its response, and nobody who reads slowly', async () => {
+  const ended: (string | null)[] = [];
+  const { name } = await startServer((req, res) => {
+    const client = new URL(req.url ?? '', 'http://host').searchParams.get('client');
+    if (client !== null) res.on('close', () => ended.push(client));
+    // More than the kernel keeps, on both connections.
+    res.end(client === null ? '' : Buffer.alloc(32 * MB));
+  });
+  const proxy = await startProxyProcess({ hosts: [name], hostTimeout: 500, headersTimeout: 500, requestTimeout: 500 });
+  const ask = (client: string): net.Socket => {
+    const socket = net.connect(proxy.port, '127.0.0.1').on('error', () => {});
+    onCleanup(() => socket.destroy());
+    socket.write(`GET /socket.io/?transport=polling&client=${client} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+    return socket.pause();
+  };
+  ask('stalled');
+  const reader = ask('slow');
+  const reading = setInterval(() => void reader.read(), 5);
+  await until('the one is cut off', () => ended.includes('stalled'), 10_000);
+  expect(ended).toEqual(['stalled']);
+  clearInterval(reading);
+  reader.resume();
+  await once(reader, 'end');
+  expect(reader.bytesRead).toBeGreaterThan(32 * MB);
+});
+
 it('passes on four uploads of 100 MB with bounded memory', async () => {
   const { name } = await startServer((req, res) => {
     let size = 0;
