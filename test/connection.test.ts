@@ -154,11 +154,12 @@ it('ends a connection whose host has answered before it had the whole request, h
 
 it('keeps an idle connection for a second less than the host says, however short hostTimeout is, and trusts the host after', async () => {
   const sockets: net.Socket[] = [];
-  const { url } = await behind((req, res) => {
-    if (sockets.at(-1) !== req.socket) sockets.push(req.socket);
-    // The host itself closes none of them.
+  // The host itself closes none of them.
+  const { name } = await startServer(({ url, socket }, res) => {
+    if (url?.includes('?') && sockets.at(-1) !== socket) sockets.push(socket);
     res.writeHead(200, { 'Keep-Alive': 'timeout=3' }).end();
-  }, { hostTimeout: 500 });
+  }, { keepAliveTimeout: 0 });
+  const { url } = await startProxy({ hosts: [name], hostTimeout: 500 });
   await request(url + POLL);
   const idle = performance.now();
   const [first] = sockets;
