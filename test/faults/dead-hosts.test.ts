@@ -9,6 +9,7 @@ import { handshake, pollUrl, request, startServer } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
 import { openClient, uniqueKeyPrefix } from '../support/redis';
 import { Remote } from '../support/remote';
+import { until } from '../support/until';
 
 const MINUTE = 60_000;
 
@@ -103,6 +104,18 @@ describe('a session whose host is gone', () => {
     expect([reply.status, reply.body]).toEqual([400, '{"code":1,"message":"Session ID unknown"}']);
     const redis = await openClient();
     expect(await redis.exists(keyPrefix + sid)).toBe(0);
+  });
+
+  it('is told so where its host was found gone by another, and its binding is removed too', async () => {
+    const others = await Promise.all(Array.from({ length: 9 }, () => handshake(started.url)));
+    const redis = await openClient();
+    const sid = await sessionOnKilledHost();
+    const host = await redis.get(keyPrefix + sid);
+    const bound = await Promise.all(others.map(async (other) => [other, await redis.get(keyPrefix + other)] as const));
+    const lost = [sid, ...bound.filter(([, name]) => name === host).map(([other]) => other)];
+    expect(lost.length).toBeGreaterThan(1);
+    for (const each of lost) expect((await request(pollUrl(started.url, each))).status).toBe(400);
+    await until('the bindings are removed', async () => await redis.exists(lost.map((each) => keyPrefix + each)) === 0);
   });
 
   it('is told so on an upgrade too', async () => {
