@@ -251,7 +251,8 @@ describe('the end of a tunnel', () => {
     const closed = new Promise((resolve) => hostSocket.once('close', resolve));
     end(socket);
     await closed;
-    // Who has gone is refused nothing.
+    // Who has gone is refused nothing: closed, the proxy has heard of the end of its own connection to the host.
+    await proxy.close();
     expect((await proxy.operations.totals()).refusals).toEqual({});
   });
 
