@@ -74,6 +74,23 @@ describe('a host that does not answer connections', () => {
     expect(performance.now() - began).toBeLessThan(300);
     expect(downs).toEqual([[hosts[1], 'unreachable']]);
   });
+
+  it('is drained once the handshake that could not reach it has gone elsewhere', async () => {
+    const server = new Remote('backlog.mjs');
+    const silent = `127.0.0.1:${await server.call<number>('start')}`;
+    const host = await startHost();
+    const hosts = [silent, { host: host.name, weight: 0 }];
+    const { proxy, url } = await startProxy({ hosts, connectTimeout: 1000, checkInterval: MINUTE });
+    await until('both are up', () => proxy.hosts.every(({ state }) => state === 'up'));
+    await stopAnswering(server, Number(silent.split(':')[1]));
+    const opening = handshake(url);
+    await until('it is on its way', () => proxy.hosts[0]?.requests === 1);
+    proxy.setWeight(host.name, 1);
+    proxy.drainHost(silent);
+    const drained = once(proxy, 'drained');
+    await opening;
+    expect(await drained).toEqual([silent]);
+  });
 });
 
 describe('a session whose host is gone', () => {
