@@ -57,7 +57,6 @@ class HostConnections implements ConnectionOwner {
   }
 
   release(connection: Connection, idleTimeout: number): void {
-    if (!this.#all.has(connection)) return;
     const since = performance.now();
     this.#idle.push({ connection, since, until: since + idleTimeout });
     this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_INTERVAL).unref();

@@ -105,8 +105,6 @@ export function refuse(req: IncomingMessage, res: ServerResponse, reason: Refusa
   if (res.headersSent || res.destroyed) return;
   tell(req, reason);
   const body = bodyOf(reason);
-  // What is left of a host's answer that could not be passed on.
-  res.statusMessage = '';
   res.writeHead(reason.status, [...headersOf(req, reason, body), ...(reason.close ? ['Connection', 'close'] : [])]);
   res.end(body);
 }

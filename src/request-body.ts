@@ -33,7 +33,6 @@ export class RequestBody {
 
   /** Sends no more. What the client still sends is taken in and dropped, so that its connection can go on. */
   stop(): void {
-    if (this.#isWhole) return;
     this.#source.off('data', this.#onData);
     this.#source.off('end', this.#onEnd);
     this.#socket.off('drain', this.#onDrain);

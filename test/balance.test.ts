@@ -142,6 +142,7 @@ describe('least-connections', () => {
     for (let i = 0; i < 2; i += 1) await handshake(`http://127.0.0.1:${(proxy.server.address() as AddressInfo).port}`);
     expect(hosts.get(dead.name)).toMatchObject({ downReason: 'refused', load: 0, requests: 0 });
     expect(alive.sids).toHaveLength(2);
+    expect(hosts.get(alive.name)).toMatchObject({ load: 2, requests: 0 });
   });
 
   it('does not count requests', async () => {

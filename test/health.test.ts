@@ -113,6 +113,18 @@ it('marks a host down that is frozen, within checkTimeout, and up when it goes o
   await up;
 });
 
+it('finds nothing in a probe that it calls off when it stops', async () => {
+  const { name, asked, answer } = await scriptedHost();
+  answer(500);
+  const { checker, events } = check([name]);
+  await checker.start();
+  answer('silence');
+  await once(asked, 'asked');
+  checker.stop();
+  await sleep(0);
+  expect(events).toEqual([['down', name, 'failing']]);
+});
+
 it('needs unhealthyAfter failures in a row, so that one slow probe among good ones changes nothing', async () => {
   const { name, asked, answer } = await scriptedHost();
   const { hosts, checker, events } = check([name], { checkTimeout: 400, unhealthyAfter: 3 });

@@ -134,6 +134,12 @@ describe('the answer to an upgrade', () => {
     expect(response).toContain('\r\nUpgrade: websocket\r\n');
   });
 
+  it('may take longer than a connection to the host', async () => {
+    // Nothing tells that this has passed but time.
+    const { port } = await behind((_req, socket) => setTimeout(() => socket.write(bytesOf(ACCEPT)), 500), { connectTimeout: 250 });
+    expect(await readUntil(await connect(port), '\r\n\r\n')).toMatch(/^HTTP\/1\.1 101 /);
+  });
+
   it('may follow an interim response', async () => {
     const { port } = await behind((_, socket) => {
       socket.end(Buffer.concat([bytesOf(['HTTP/1.1 103 Early Hints', 'Link: </a>']), bytesOf(ACCEPT, 'hello')]));
@@ -237,7 +243,7 @@ describe('the end of a tunnel', () => {
   });
 
   it.each(ENDS)("comes for the host, before it has answered, when the client's socket is %s", async (_, end) => {
-    const { port, server } = await behind((_req, socket) => server.emit('asked', socket));
+    const { port, server, proxy } = await behind((_req, socket) => server.emit('asked', socket));
     const asked = once(server, 'asked') as Promise<[Socket]>;
     const socket = await connect(port);
     const [hostSocket] = await asked;
@@ -245,6 +251,9 @@ describe('the end of a tunnel', () => {
     const closed = new Promise((resolve) => hostSocket.once('close', resolve));
     end(socket);
     await closed;
+    // Who has gone is refused nothing: closed, the proxy has heard of the end of its own connection to the host.
+    await proxy.close();
+    expect((await proxy.operations.totals()).refusals).toEqual({});
   });
 
   it.each(ENDS)("comes for the client when the host's socket is %s", async (_, end) => {

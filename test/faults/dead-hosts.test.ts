@@ -9,6 +9,7 @@ import { handshake, pollUrl, request, startServer } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
 import { openClient, uniqueKeyPrefix } from '../support/redis';
 import { Remote } from '../support/remote';
+import { until } from '../support/until';
 
 const MINUTE = 60_000;
 
@@ -73,6 +74,23 @@ describe('a host that does not answer connections', () => {
     expect(performance.now() - began).toBeLessThan(300);
     expect(downs).toEqual([[hosts[1], 'unreachable']]);
   });
+
+  it('is drained once the handshake that could not reach it has gone elsewhere', async () => {
+    const server = new Remote('backlog.mjs');
+    const silent = `127.0.0.1:${await server.call<number>('start')}`;
+    const host = await startHost();
+    const hosts = [silent, { host: host.name, weight: 0 }];
+    const { proxy, url } = await startProxy({ hosts, connectTimeout: 1000, checkInterval: MINUTE });
+    await until('both are up', () => proxy.hosts.every(({ state }) => state === 'up'));
+    await stopAnswering(server, Number(silent.split(':')[1]));
+    const opening = handshake(url);
+    await until('it is on its way', () => proxy.hosts[0]?.requests === 1);
+    proxy.setWeight(host.name, 1);
+    proxy.drainHost(silent);
+    const drained = once(proxy, 'drained');
+    await opening;
+    expect(await drained).toEqual([silent]);
+  });
 });
 
 describe('a session whose host is gone', () => {
@@ -103,6 +121,18 @@ describe('a session whose host is gone', () => {
     expect([reply.status, reply.body]).toEqual([400, '{"code":1,"message":"Session ID unknown"}']);
     const redis = await openClient();
     expect(await redis.exists(keyPrefix + sid)).toBe(0);
+  });
+
+  it('is told so where its host was found gone by another, and its binding is removed too', async () => {
+    const others = await Promise.all(Array.from({ length: 9 }, () => handshake(started.url)));
+    const redis = await openClient();
+    const sid = await sessionOnKilledHost();
+    const host = await redis.get(keyPrefix + sid);
+    const bound = await Promise.all(others.map(async (other) => [other, await redis.get(keyPrefix + other)] as const));
+    const lost = [sid, ...bound.filter(([, name]) => name === host).map(([other]) => other)];
+    expect(lost.length).toBeGreaterThan(1);
+    for (const each of lost) expect((await request(pollUrl(started.url, each))).status).toBe(400);
+    await until('the bindings are removed', async () => await redis.exists(lost.map((each) => keyPrefix + each)) === 0);
   });
 
   it('is told so on an upgrade too', async () => {

@@ -1,4 +1,5 @@
 import { RedisStore } from '../../src';
+import { onCleanup } from '../support/cleanup';
 import { startHosts } from '../support/hosts';
 import { handshake, pollUrl, request } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
@@ -90,6 +91,15 @@ describe.each(SERVERS)('with a cluster of %s', (program) => {
         expect(made.isOpen()).toBe(true);
         await proxy.close();
         await until('it is closed', () => !made.isOpen());
+      });
+
+      it('is asked nothing before it is open', async () => {
+        const store = new RedisStore(make(cluster.ports).client, `${name} early#`);
+        onCleanup(() => store.close());
+        const opening = store.open();
+        await Promise.all([store.find('a', 100), store.inspect('b'), store.bind('c', 'host:1', 100), store.unbind('d')]);
+        await opening;
+        expect(await store.find('c', 100)).toBe('host:1');
       });
     }
   });
