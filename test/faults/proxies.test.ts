@@ -200,6 +200,17 @@ describe('close', () => {
     expect(await proxy.exit()).toBe(0);
     expect(performance.now() - began).toBeLessThan(3000);
   });
+
+  it('lets the process exit as soon as its last client goes, and not only after drainTimeout', async () => {
+    const proxy = await startProxyProcess({ hosts: [host.name], drainTimeout: 60_000 });
+    const socket = new WebSocket(`${proxy.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`);
+    await once(socket, 'message');
+    await proxy.call('closeNow');
+    const began = performance.now();
+    socket.terminate();
+    expect(await proxy.exit()).toBe(0);
+    expect(performance.now() - began).toBeLessThan(3000);
+  });
 });
 
 it('warns of nothing with many hosts', async () => {
