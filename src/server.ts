@@ -55,7 +55,7 @@ export function createServer(options: ResolvedOptions): Server;
 export function createServer(options: ResolvedOptions, tls: Certificate): HttpsServer;
 export function createServer(options: ResolvedOptions, tls?: Certificate): Server | HttpsServer {
   const limits = limitsOf(options);
-  const server = tls ? https.createServer({ ...limits, ...tls }) : http.createServer(limits);
+  const server = tls ? https.createServer({ ...limits, cert: tls.cert, key: tls.key }) : http.createServer(limits);
   // On a connection in use: of a client that reads nothing of its response. No other wait is that long.
   server.timeout = Math.min(options.hostTimeout + options.requestTimeout, MAX_DELAY);
   return server;

@@ -2,6 +2,7 @@ import type { Server } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Hosts } from '../hosts';
+import { SERVER_OPTIONS } from '../options';
 import type { Proxy } from '../proxy';
 import type { ProxyInternals } from '../proxy-internals';
 import { createServer } from '../server';
@@ -10,9 +11,6 @@ import { AccessLog } from './access-log';
 import type { Log } from './log';
 import { proxyWithParts } from './parts';
 import type { Options, Settings, TlsPair } from './settings';
-
-/** What the library refuses beside a server. */
-const LIMITS = new Set(['maxHeaderSize', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout']);
 
 /** One proxy as the command runs it: its store, and its server where that speaks TLS. */
 export class Instance {
@@ -41,7 +39,7 @@ export class Instance {
     const redisClient = url === undefined ? undefined : (await import('redis')).createClient({ url });
     const store = redisClient ? { redisClient } : { store: new MemoryStore() };
     // With the limits that the library sets on a server that it makes itself.
-    const tlsServer = tls && createServer(settings.resolved, { cert: tls.cert, key: tls.key });
+    const tlsServer = tls && createServer(settings.resolved, tls);
     const own = tlsServer ? { ...withoutLimits(options), server: tlsServer } : options;
     const { proxy, parts } = proxyWithParts({ ...own, ...store }, internals);
     return new Instance(proxy, parts.hosts, tlsServer, accessLog && new AccessLog(accessLog, log));
@@ -74,7 +72,8 @@ export class Instance {
   }
 }
 
-/** A server that was given has its own. */
+/** The library refuses them beside a server, which has its own. */
 function withoutLimits(options: Options): Options {
-  return Object.fromEntries(Object.entries(options).filter(([name]) => !LIMITS.has(name)));
+  const limits: readonly string[] = SERVER_OPTIONS;
+  return Object.fromEntries(Object.entries(options).filter(([name]) => !limits.includes(name)));
 }

@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { resolveOptions, type ResolvedOptions } from '../options';
 import type { ProxyOptions } from '../proxy-options';
+import type { Certificate } from '../server';
 import { MemoryStore } from '../session-store';
 import { byName, FLAGS } from './flags';
 import { fromCommandLine, fromEnvironment, fromFile, SettingsError } from './sources';
@@ -12,11 +13,9 @@ import { parse, parsed, wrong, type Value } from './values';
 /** The library's options, but for those that hold objects. */
 export type Options = Omit<ProxyOptions, 'redisClient' | 'store' | 'server'>;
 
-export interface TlsPair {
+export interface TlsPair extends Certificate {
   readonly certFile: string;
   readonly keyFile: string;
-  readonly cert: string;
-  readonly key: string;
 }
 
 /** How the access log is written, and where. */
@@ -102,8 +101,7 @@ function checkPorts(
   const everywhere = [undefined, '::', '0.0.0.0'];
   if (!admin || port === 0 || admin.port !== port) return;
   if (bind !== admin.bind && !everywhere.includes(bind) && !everywhere.includes(admin.bind)) return;
-  const label = values.get('admin-port')?.label ?? '--admin-port';
-  const other = values.get('port')?.label ?? '--port';
+  const [label, other] = [labelOf('admin-port', values), labelOf('port', values)];
   throw new SettingsError(`${label} must be another than ${other}, which is ${port} too`);
 }
 
@@ -203,16 +201,24 @@ function checkAdmin(values: ReadonlyMap<string, Value>): void {
 /** The library's `'hosts[1].weight' must…` as `--hosts (number 2: weight) must…`. */
 function inOurWords(message: string, values: ReadonlyMap<string, Value>): string {
   const [named, option, index, member] = /^'([\w.]+)(?:\[(\d+)\](?:\.(\w+))?)?'/.exec(message) ?? [];
-  const flag = FLAGS.find((candidate) => candidate.option === option);
-  if (named === undefined || !flag) return message;
-  const label = values.get(flag.name)?.label ?? `--${flag.name}`;
+  const label = labelOfOption(option, values);
+  if (named === undefined || label === undefined) return message;
   const place = index === undefined ? '' : ` (number ${Number(index) + 1}${member === undefined ? '' : `: ${member}`})`;
   // Of another option that it names, too.
-  const rest = message.slice(named.length).replace(/'([\w.]+)' is /, (text, other: string) => {
-    const found = FLAGS.find((candidate) => candidate.option === other);
-    return found ? `${values.get(found.name)?.label ?? `--${found.name}`} is ` : text;
-  });
+  const rest = message.slice(named.length)
+    .replace(/'[\w.]+'(?= is )/, (quoted) => labelOfOption(quoted.slice(1, -1), values) ?? quoted);
   return label + place + rest;
+}
+
+/** How a flag was given, or is. */
+function labelOf(name: string, values: ReadonlyMap<string, Value>): string {
+  return values.get(name)?.label ?? `--${name}`;
+}
+
+/** The same of the library's option; `undefined` where no flag is for it. */
+function labelOfOption(option: string | undefined, values: ReadonlyMap<string, Value>): string | undefined {
+  const flag = FLAGS.find((candidate) => candidate.option === option);
+  return flag && labelOf(flag.name, values);
 }
 
 /** A certificate and its key; `undefined` where neither is given. */
