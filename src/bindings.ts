@@ -142,9 +142,9 @@ export class Bindings extends EventEmitter<BindingsEvents> {
 
   /** Forgets a sid here at once, and in the store soon. @param binding where it is one that may have left the cache. */
   unbind(sid: string, absence: Absence, binding = this.#cache.peek(sid)): void {
-    if (binding) this.#held.delete(binding);
     if (binding && binding.holds > 0) {
       // What is still open is no session any more.
+      this.#held.delete(binding);
       this.#discount(binding);
       binding.era = -1;
     }

@@ -154,7 +154,7 @@ export class Host {
    */
   set(down: DownReason | undefined, slowStart: number): void {
     // A host that was silent and now refuses has died in between; the other way round it has come back.
-    this.#down = down && { reason: down, since: this.downReason === down ? this.#since : performance.now() };
+    if (down === undefined || this.downReason !== down) this.#down = down && { reason: down, since: performance.now() };
     if (down === 'refused') this.#loseSessions();
     if (down === undefined) this.#slowStart = slowStart > 0 ? { since: performance.now(), ms: slowStart } : undefined;
   }
@@ -163,10 +163,6 @@ export class Host {
   #loseSessions(): void {
     this.era += 1;
     this.sessions = 0;
-  }
-
-  get #since(): number {
-    return typeof this.#down === 'object' ? this.#down.since : performance.now();
   }
 }
 
