@@ -32,13 +32,13 @@ async function relayedRedis(): Promise<{ relay: Relay; client: TestClient }> {
 
 /** A host whose sessions live for as long as it is told, and whose polls and WebSockets hang. */
 async function holdingHost(pingInterval: number, pingTimeout: number): Promise<string> {
+  const packet = `0${JSON.stringify({ sid: 'held', pingInterval, pingTimeout })}`;
   const { name, server } = await startServer((req, res) => {
     const url = req.url ?? '';
     if (!url.includes('transport=')) res.writeHead(400).end();
-    else if (!url.includes('sid=')) res.end(`0${JSON.stringify({ sid: 'held', pingInterval, pingTimeout })}`);
+    else if (!url.includes('sid=')) res.end(packet);
     else if (req.method === 'POST') res.end('ok');
   });
-  const packet = `0${JSON.stringify({ sid: 'held', pingInterval, pingTimeout })}`;
   new WebSocket.Server({ server }).on('connection', (socket) => socket.send(packet));
   return name;
 }

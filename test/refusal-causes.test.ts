@@ -1,10 +1,11 @@
 import { once } from 'node:events';
-import net, { type AddressInfo } from 'node:net';
+import net from 'node:net';
 import { MemoryStore, type ProxyOptions } from '../src';
 import { refusals } from '../src/errors';
 import { onCleanup } from './support/cleanup';
 import { exchangeBytes, handshake, pollUrl, request } from './support/http';
 import { startProxy, type Started } from './support/proxy';
+import { Relay } from './support/relay';
 import { before, startSessionHost, type SessionHost } from './support/session-host';
 import { startTlsServer } from './support/tls';
 import { until } from './support/until';
@@ -17,22 +18,10 @@ const raw = (port: number, head: string): Promise<string> => exchangeBytes(port,
 
 /** A host by TLS that is well until it is broken: then no connection to it comes about, and yet it takes them. */
 async function breakable(): Promise<{ name: string; break: () => void }> {
-  let isBroken = false;
   const { port } = await startTlsServer((req, res) => res.writeHead(req.url?.includes('?') ? 200 : 400).end());
-  const server = net.createServer((socket) => {
-    socket.on('error', () => {});
-    if (isBroken) {
-      socket.destroy();
-      return;
-    }
-    const inner = net.connect(port, '127.0.0.1').on('error', () => {});
-    socket.pipe(inner).pipe(socket);
-    onCleanup(() => inner.destroy());
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onCleanup(() => server.close());
-  return { name: `https://127.0.0.1:${(server.address() as AddressInfo).port}`, break: () => (isBroken = true) };
+  const relay = await Relay.start(port);
+  // Where nothing listens.
+  return { name: `https://127.0.0.1:${relay.port}`, break: () => (relay.target = 1) };
 }
 
 type Provoke = (started: Started & { host: SessionHost }) => Promise<unknown>;

@@ -19,6 +19,12 @@ function open(port: number, bytes: string): net.Socket {
   return socket;
 }
 
+/** Resolves when what was sent has been read: what is sent after it is answered, on another connection. */
+async function isRead(socket: net.Socket, port: number): Promise<void> {
+  await once(socket, 'connect');
+  await exchangeBytes(port, requestOf('GET /healthz', 'Connection: close\r\n'));
+}
+
 it('answers one request at a time on a connection, and refuses those that come before its end', async () => {
   const { adminPort, admin } = await startOperated();
   const text = await exchangeBytes(adminPort, requestOf('GET /metrics').repeat(500));
@@ -77,9 +83,7 @@ it('changes no host that was removed while its change came', async () => {
   const { adminPort, proxy } = await startOperated({ hosts: ['127.0.0.1:1', '127.0.0.1:2'] });
   const body = '{"weight":2}';
   const socket = open(adminPort, requestOf('PATCH /api/hosts/127.0.0.1%3A2', `Content-Length: ${body.length}\r\n`));
-  // What is sent after it is answered on another connection, so that this one has been read.
-  await once(socket, 'connect');
-  await exchangeBytes(adminPort, requestOf('GET /healthz', 'Connection: close\r\n'));
+  await isRead(socket, adminPort);
   proxy.removeHost('127.0.0.1:2');
   socket.write(body);
   const [answer] = await once(socket, 'data') as [Buffer];
@@ -89,10 +93,8 @@ it('changes no host that was removed while its change came', async () => {
 it('takes no more than 100 connections', async () => {
   const { adminPort, ask } = await startOperated();
   const sockets = await Promise.all(Array.from({ length: 100 }, async () => {
-    const socket = net.connect(adminPort, '127.0.0.1');
-    onCleanup(() => socket.destroy());
+    const socket = open(adminPort, requestOf('GET /healthz'));
     // Answered, it is one that the server has taken.
-    socket.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n');
     await once(socket, 'data');
     return socket;
   }));
@@ -105,13 +107,8 @@ it('takes no more than 100 connections', async () => {
 
 it('ends within its deadline, whoever still talks to it', async () => {
   const { proxy, adminPort } = await startOperated();
-  const socket = net.connect(adminPort, '127.0.0.1');
-  onCleanup(() => socket.destroy());
-  socket.on('error', () => {});
-  socket.write('POST /api/hosts HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{');
-  // What is sent after it is answered on another connection, so that this one has been read.
-  await once(socket, 'connect');
-  await exchangeBytes(adminPort, 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+  const socket = open(adminPort, `${requestOf('POST /api/hosts', 'Content-Length: 10\r\n')}{`);
+  await isRead(socket, adminPort);
   const closed = once(socket, 'close');
   await proxy.close();
   await closed;
