@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { causeOf } from './errors';
 import { clientOf } from './headers';
 import { queryOf, sidOf } from './sniffer';
 
@@ -35,8 +34,9 @@ export interface AccessEntry {
 export interface AccessOutcome {
   host: string | undefined;
   sid: string | undefined;
-  /** Of an upgrade. */
+  /** `undefined` where it was not answered. */
   status: number | undefined;
+  cause: string | undefined;
 }
 
 /** How many letters of a sid are shown: enough to tell sessions apart, and too few to take one over. */
@@ -48,45 +48,32 @@ const SHOWN = ['EIO', 'transport', 't', 'j', 'b64'];
 /** A client that went away before it was answered: nginx's number for it. */
 const CLIENT_GONE = 499;
 
-/** Calls `done` when a request is over. */
-export function watchRequest(
-  req: IncomingMessage, res: ServerResponse, trustProxy: boolean, outcome: () => AccessOutcome,
+/** Calls `done` when a request is over: `end` is its response, or the socket of an upgrade. */
+export function watch(
+  req: IncomingMessage, end: ServerResponse | Duplex, trustProxy: boolean, outcome: () => AccessOutcome,
   done: (entry: AccessEntry) => void,
 ): void {
-  const finish = entryOf(req, req.socket, trustProxy);
-  res.once('close', () => done(finish({ ...outcome(), status: res.headersSent ? res.statusCode : undefined })));
-}
-
-/** The same for an upgrade. */
-export function watchUpgrade(
-  req: IncomingMessage, socket: Duplex, trustProxy: boolean, outcome: () => AccessOutcome,
-  done: (entry: AccessEntry) => void,
-): void {
-  const finish = entryOf(req, socket, trustProxy);
-  socket.once('close', () => done(finish(outcome())));
-}
-
-function entryOf(
-  req: IncomingMessage, socket: Duplex, trustProxy: boolean,
-): (outcome: AccessOutcome) => AccessEntry {
   const time = new Date();
   const since = performance.now();
+  const { socket, method = '', url = '', httpVersion } = req;
   const written = writtenTo(socket);
   // A socket that has closed knows it no longer.
   const client = clientOf(req, trustProxy);
-  const { method = '', url = '', httpVersion } = req;
-  return ({ host, sid, status = CLIENT_GONE }) => ({
-    time,
-    client,
-    method,
-    url: harmless(url),
-    httpVersion,
-    status,
-    bytes: writtenTo(socket) - written,
-    duration: performance.now() - since,
-    cause: causeOf(req),
-    host,
-    sid: shortened(sid ?? sidOf(url)),
+  end.once('close', () => {
+    const { host, sid, status = CLIENT_GONE, cause } = outcome();
+    done({
+      time,
+      client,
+      method,
+      url: harmless(url),
+      httpVersion,
+      status,
+      bytes: writtenTo(socket) - written,
+      duration: performance.now() - since,
+      cause,
+      host,
+      sid: shortened(sid ?? sidOf(url)),
+    });
   });
 }
 
@@ -100,6 +87,7 @@ function startOf(text: string, length: number): string {
   return text.slice(0, length).replace(/[\ud800-\udbff]$/, '');
 }
 
+/** A server may have been given a connection of another kind. */
 function writtenTo(socket: Duplex): number {
   return socket instanceof Socket ? socket.bytesWritten : 0;
 }

@@ -92,14 +92,6 @@ export const refusals = {
 /** How soon a client that was refused with 503 may come again (`Retry-After`, RFC 9110 §10.2.3), in seconds. */
 const RETRY_AFTER = 1;
 
-/** Why requests were refused: kept for as long as the requests are. */
-const causes = new WeakMap<IncomingMessage, string>();
-
-/** Why the proxy itself has refused a request; `undefined` where it has not. */
-export function causeOf(req: IncomingMessage): string | undefined {
-  return causes.get(req);
-}
-
 /** Answers a request. Does nothing where the client has gone, or the response has begun. */
 export function refuse(req: IncomingMessage, res: ServerResponse, reason: Refusal): void {
   if (res.headersSent || res.destroyed) return;
@@ -121,7 +113,6 @@ export function refuseUpgrade(req: IncomingMessage, socket: Duplex, reason: Refu
 }
 
 function tell(req: IncomingMessage, { status, cause }: Refusal): void {
-  causes.set(req, cause);
   if (!debug.enabled) return;
   const { method, url = '' } = req;
   // Of a query the sid alone: the rest may be secret.

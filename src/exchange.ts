@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Connection, Failure, ResponseHandler } from './connection';
-import { refusals, refuse, type Refusal } from './errors';
+import { refusals, type Refusal } from './errors';
 import { headerOf, requestHeaders, responseHeaders } from './headers';
 import type { Route } from './route';
 import { mayOpenByPolling, MAX_HANDSHAKE_SIZE, openPacketOf, type OpenPacket } from './sniffer';
@@ -22,8 +22,8 @@ export interface ExchangeContext {
   reroute(exchange: Exchange, error: Error): Refusal | undefined;
   /** Binds the session that a handshake has opened; a refusal when it may not go on. */
   opened(exchange: Exchange, packet: OpenPacket): Promise<Refusal | undefined>;
-  /** Hears of a refusal. */
-  refused(refusal: Refusal): void;
+  /** Counts the refusal, and answers with it. */
+  refuse(req: IncomingMessage, res: ServerResponse, refusal: Refusal): void;
   /** Hears once that the exchange is over, however it ended. */
   ended(exchange: Exchange): void;
 }
@@ -58,6 +58,7 @@ export class Exchange implements ResponseHandler {
   #hasBody = false;
   /** The client has yet to take what was written. What comes all the same was read before the host was stopped. */
   #isFull = false;
+  #refusal: Refusal | undefined;
 
   constructor(req: IncomingMessage, res: ServerResponse, route: Route, context: ExchangeContext) {
     this.req = req;
@@ -65,6 +66,11 @@ export class Exchange implements ResponseHandler {
     this.route = route;
     this.#context = context;
     this.isPoll = route.binding !== undefined && req.method === 'GET';
+  }
+
+  /** Why the client was refused after all, where it was. */
+  get refusal(): Refusal | undefined {
+    return this.#refusal;
   }
 
   start(): void {
@@ -199,8 +205,8 @@ export class Exchange implements ResponseHandler {
   };
 
   #refuse(refusal: Refusal): void {
-    this.#context.refused(refusal);
-    refuse(this.req, this.#res, refusal);
+    this.#refusal = refusal;
+    this.#context.refuse(this.req, this.#res, refusal);
   }
 
   /** The response has left, or the client has: then the host is not to go on either. */

@@ -7,7 +7,7 @@ import { NEVER, type Binding } from './binding';
 import type { Bindings } from './bindings';
 import type { Connection } from './connection';
 import { Connections } from './connections';
-import { refusals, type Refusal } from './errors';
+import { refusals, refuse, refuseUpgrade, type Refusal } from './errors';
 import { Exchange, type ExchangeContext } from './exchange';
 import type { Host } from './host';
 import type { Hosts } from './hosts';
@@ -94,10 +94,11 @@ export class Forwarder implements ExchangeContext, TunnelContext {
   }
 
   /** Forwards a request. */
-  web(req: IncomingMessage, res: ServerResponse, route: Route): void {
+  web(req: IncomingMessage, res: ServerResponse, route: Route): Exchange {
     const exchange = new Exchange(req, res, route, this);
     this.#begin(exchange);
     this.#frame.web(req, res, () => this.#run(exchange));
+    return exchange;
   }
 
   /** Forwards an upgrade to WebSocket; `head` is what the client sent after the request's head. */
@@ -144,8 +145,14 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     });
   }
 
-  refused(refusal: Refusal): void {
+  refuse(req: IncomingMessage, res: ServerResponse, refusal: Refusal): void {
     countRefusal(this.#totals, refusal);
+    refuse(req, res, refusal);
+  }
+
+  refuseUpgrade(req: IncomingMessage, socket: Duplex, refusal: Refusal): void {
+    countRefusal(this.#totals, refusal);
+    refuseUpgrade(req, socket, refusal);
   }
 
   /** The requests and WebSockets of a session that are under way. */

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { watchRequest, watchUpgrade, type AccessEntry, type AccessOutcome } from './access';
-import { refusals, refuse, refuseUpgrade, type Refusal } from './errors';
+import { watch, type AccessEntry, type AccessOutcome } from './access';
+import { refusals, type Refusal } from './errors';
+import type { Exchange } from './exchange';
 import type { Forwarder } from './forwarder';
 import type { HealthSource } from './health-checker';
 import type { Route } from './route';
@@ -45,17 +46,18 @@ export class Pipelines {
       this.#wait(req, res);
       return;
     }
-    let route: Route | undefined;
+    let refusal: Refusal | undefined;
+    let exchange: Exchange | undefined;
     const tell = this.#parts.access();
-    if (tell) watchRequest(req, res, trustProxy, () => ({ ...placeOf(route), status: undefined }), tell);
-    this.#routed(req, (outcome) => {
-      if ('status' in outcome) {
-        forwarder.refused(outcome);
-        refuse(req, res, outcome);
-        return;
+    const outcome = (): AccessOutcome => outcomeOf(refusal, exchange, res.headersSent ? res.statusCode : undefined);
+    if (tell) watch(req, res, trustProxy, outcome, tell);
+    this.#routed(req, (found) => {
+      if ('status' in found) {
+        refusal = found;
+        forwarder.refuse(req, res, found);
+      } else if (!res.destroyed) {
+        exchange = forwarder.web(req, res, found);
       }
-      route = outcome;
-      if (!res.destroyed) forwarder.web(req, res, outcome);
     });
   }
 
@@ -63,24 +65,20 @@ export class Pipelines {
     const { forwarder, trustProxy } = this.#parts;
     // Without a listener a reset connection would end the process.
     socket.on('error', () => {});
-    let refused: Refusal | undefined;
+    let refusal: Refusal | undefined;
     let tunnel: Tunnel | undefined;
     const tell = this.#parts.access();
-    const outcome = (): AccessOutcome => ({ ...placeOf(tunnel?.route), status: refused?.status ?? tunnel?.status });
-    if (tell) watchUpgrade(req, socket, trustProxy, outcome, tell);
-    const refuseWith = (refusal: Refusal): void => {
-      refused = refusal;
-      forwarder.refused(refusal);
-      refuseUpgrade(req, socket, refusal);
+    if (tell) watch(req, socket, trustProxy, () => outcomeOf(refusal, tunnel, tunnel?.status), tell);
+    const then = (found: Route | Refusal): void => {
+      if ('status' in found) {
+        refusal = found;
+        forwarder.refuseUpgrade(req, socket, found);
+      } else if (!socket.destroyed) {
+        tunnel = forwarder.ws(req, socket, head, found);
+      }
     };
-    if (req.method !== 'GET' || req.headers.upgrade?.toLowerCase() !== 'websocket') {
-      refuseWith(refusals.badUpgrade);
-      return;
-    }
-    this.#routed(req, (found) => {
-      if ('status' in found) refuseWith(found);
-      else if (!socket.destroyed) tunnel = forwarder.ws(req, socket, head, found);
-    });
+    if (req.method === 'GET' && req.headers.upgrade?.toLowerCase() === 'websocket') this.#routed(req, then);
+    else then(refusals.badUpgrade);
   }
 
   #wait(req: IncomingMessage, res: ServerResponse): void {
@@ -116,6 +114,10 @@ export class Pipelines {
   }
 }
 
-function placeOf(route: Route | undefined): Pick<AccessOutcome, 'host' | 'sid'> {
-  return { host: route?.host.name, sid: route?.binding?.sid };
+/** @param refusal where it was refused before it had a host. */
+function outcomeOf(
+  refusal: Refusal | undefined, work: Exchange | Tunnel | undefined, answered: number | undefined,
+): AccessOutcome {
+  const { status, cause } = refusal ?? work?.refusal ?? { status: answered, cause: undefined };
+  return { host: work?.route.host.name, sid: work?.route.binding?.sid, status, cause };
 }

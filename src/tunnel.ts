@@ -2,7 +2,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { startDeadline } from './deadline';
-import { refusals, refuseUpgrade, type Refusal } from './errors';
+import { refusals, type Refusal } from './errors';
 import { requestHeaders, responseHeaders } from './headers';
 import type { Host } from './host';
 import { requestTo } from './host-request';
@@ -25,8 +25,8 @@ export interface TunnelContext {
   reroute(tunnel: Tunnel, error: Error): Refusal | undefined;
   /** Hears of the session that a handshake over this WebSocket has opened. */
   openedByWebSocket(tunnel: Tunnel, packet: OpenPacket): void;
-  /** Hears of a refusal. */
-  refused(refusal: Refusal): void;
+  /** Counts the refusal, and answers with it. */
+  refuseUpgrade(req: IncomingMessage, socket: Duplex, refusal: Refusal): void;
   /** Hears once that the tunnel is over, however it ended. */
   ended(tunnel: Tunnel): void;
 }
@@ -45,6 +45,7 @@ export class Tunnel {
   #lingering: NodeJS.Timeout | undefined;
   #hasOpened = false;
   #status: number | undefined;
+  #refusal: Refusal | undefined;
 
   constructor(req: IncomingMessage, socket: Duplex, head: Buffer, route: Route, context: TunnelContext) {
     this.req = req;
@@ -59,9 +60,14 @@ export class Tunnel {
     return this.#hasOpened;
   }
 
-  /** What the client was answered; `undefined` until it is. */
+  /** What the host has answered; `undefined` until it has. */
   get status(): number | undefined {
     return this.#status;
+  }
+
+  /** Why the client was refused after all, where it was. */
+  get refusal(): Refusal | undefined {
+    return this.#refusal;
   }
 
   /** The host has accepted it. */
@@ -166,9 +172,8 @@ export class Tunnel {
   }
 
   #refuse(refusal: Refusal): void {
-    this.#status = refusal.status;
-    this.#context.refused(refusal);
-    refuseUpgrade(this.req, this.#socket, refusal);
+    this.#refusal = refusal;
+    this.#context.refuseUpgrade(this.req, this.#socket, refusal);
   }
 
   /** The host does not switch protocols: its answer goes to the client, whose connection ends with it. */
