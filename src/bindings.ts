@@ -7,6 +7,7 @@ import { copyOf, createBinding, expiryOf, isExpired, NEVER, type Binding } from 
 import type { Absence } from './errors';
 import type { Host } from './host';
 import type { Hosts } from './hosts';
+import type { ResolvedOptions } from './options';
 import { StoreGuard } from './store-guard';
 import type { SessionStore, StoredBinding } from './session-store';
 import { createTotals, type Totals } from './totals';
@@ -29,11 +30,7 @@ const ENDED_LIFE = 3000;
 /** Of how many sids that have no session any more it is remembered why. */
 const MAX_ABSENT = 10_000;
 
-export interface BindingsOptions {
-  readonly keyExpiry: number;
-  readonly cacheSize: number;
-  readonly storeTimeout: number;
-}
+export type BindingsOptions = Pick<ResolvedOptions, 'keyExpiry' | 'cacheSize' | 'storeTimeout'>;
 
 export interface BindingsEvents {
   degraded: [error: Error];
@@ -140,15 +137,17 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     yield* this.#cache.values();
   }
 
-  /** Forgets a sid here at once, and in the store soon. @param binding where it is one that may have left the cache. */
-  unbind(sid: string, absence: Absence, binding = this.#cache.peek(sid)): void {
+  /** Forgets a session here at once, and in the store soon. @param session a sid where it may be known there alone. */
+  unbind(session: Binding | string, absence: Absence): void {
+    const sid = typeof session === 'string' ? session : session.sid;
+    const latest = this.#cache.peek(sid);
+    const binding = typeof session === 'string' ? latest : session;
     if (binding && binding.holds > 0) {
       // What is still open is no session any more.
       this.#held.delete(binding);
       this.#discount(binding);
       binding.era = -1;
     }
-    const latest = this.#cache.peek(sid);
     // Servers may be made to give a client the same sid again, and by now it is another's.
     if (latest && binding && latest.host !== binding.host) return;
     this.#absent.set(sid, absence);

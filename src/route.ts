@@ -38,7 +38,7 @@ export function reroute(
   if (binding) {
     // Not every failure to connect means that the session is lost.
     if (!isDown) return refusals.hostUnreached;
-    bindings.unbind(binding.sid, 'host_gone', binding);
+    bindings.unbind(binding, 'host_gone');
     return refusals.host_gone;
   }
   const tried = route.tried ??= new Set();

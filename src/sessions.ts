@@ -94,7 +94,7 @@ export class Sessions implements SessionSource {
       // While it is being upgraded, its WebSocket does not carry it yet.
       await closeSession(host, sid, body, this.#options).catch(() => {});
     }
-    this.#bindings.unbind(sid, 'ended', binding);
+    this.#bindings.unbind(binding ?? sid, 'ended');
     host.totals.moved += 1;
     if (binding) this.#leave(binding);
     return 'ended';
