@@ -48,7 +48,7 @@ async function main(): Promise<number> {
 
 /** Lines that are not the log's own would be mixed with it. */
 function showsStatus({ quiet, log, accessLog }: Settings): boolean {
-  const isOwn = log === 'text' && !process.env.DEBUG && (!accessLog || accessLog.file !== undefined);
+  const isOwn = log === 'text' && !process.env.DEBUG && typeof accessLog?.target !== 'number';
   return process.stdout.isTTY && process.env.TERM !== 'dumb' && !quiet && isOwn;
 }
 

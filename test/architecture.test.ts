@@ -9,7 +9,7 @@ const ORDER = [
   'cli', 'cli/help', 'cli/primary', 'cli/run', 'cli/workers', 'cli/member', 'cli/restarts', 'cli/signals', 'cli/reload',
   'cli/status', 'cli/worker', 'cli/retirement', 'cli/events', 'cli/host-table', 'cli/told-hosts', 'cli/host-changes',
   'cli/instance', 'cli/parts', 'cli/access-log', 'cli/tls', 'cli/messages', 'cli/all-workers', 'cli/worker-answers',
-  'cli/questions', 'cli/settings', 'cli/values', 'cli/sources', 'cli/log', 'cli/status-line', 'cli/flags', 'cli/nearest',
+  'cli/questions', 'cli/settings', 'cli/values', 'cli/sources', 'cli/log', 'cli/status-line', 'cli/output', 'cli/flags', 'cli/nearest',
   'index', 'store-tests', 'store-clauses', 'store-bench', 'proxy', 'proxy-internals', 'own-process', 'admin/lazy', 'admin/server',
   'admin/host-routes', 'admin/session-routes', 'admin/routes', 'admin/body', 'admin/streams', 'admin/metrics',
   'admin/snapshot', 'admin/static-files', 'admin/reply', 'admin/guard', 'admin/problems', 'admin/process-metrics',

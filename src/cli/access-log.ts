@@ -1,7 +1,8 @@
+import { once } from 'node:events';
 import { isIP } from 'node:net';
 import { SonicBoom } from 'sonic-boom';
 import type { AccessEntry } from '../access';
-import { toError } from '../checks';
+import { startDeadline } from '../deadline';
 import { describe, type Log } from './log';
 import type { AccessLogOptions } from './settings';
 
@@ -14,6 +15,9 @@ const MAX_WRITE = 4096;
 /** How long a line may wait for others to be written with it, in ms. */
 const FLUSH_INTERVAL = 250;
 
+/** How long the command's end waits for what is still to be written, in ms: its reader may have stalled. */
+const CLOSE_TIMEOUT = 1000;
+
 /** How often it is told that lines were left out, in ms. */
 const DROP_INTERVAL = 60_000;
 
@@ -21,18 +25,18 @@ const DROP_INTERVAL = 60_000;
 export class AccessLog {
   readonly write: (entry: AccessEntry) => void;
   readonly #output: SonicBoom;
-  readonly #file: string | undefined;
+  readonly #isFile: boolean;
   readonly #log: Pick<Log, 'warn'>;
   #dropped = 0;
   #toldAt = -Infinity;
 
   /** @throws Error when the file cannot be opened. */
-  constructor({ format, file }: AccessLogOptions, log: Pick<Log, 'warn'>) {
-    this.#file = file;
+  constructor({ format, target }: AccessLogOptions, log: Pick<Log, 'warn'>) {
+    this.#isFile = typeof target === 'string';
     this.#log = log;
     const output = this.#output = new SonicBoom({
-      ...(file === undefined ? { fd: 1 } : { dest: file }),
-      minLength: MAX_WRITE / 2, maxWrite: MAX_WRITE, maxLength: MAX_WAITING, periodicFlush: FLUSH_INTERVAL, sync: false,
+      dest: target, sync: false, periodicFlush: FLUSH_INTERVAL,
+      minLength: MAX_WRITE / 2, maxWrite: MAX_WRITE, maxLength: MAX_WAITING,
     });
     output.on('error', (error: Error) => this.#fail(describe(error)));
     output.on('drop', () => this.#drop());
@@ -42,16 +46,20 @@ export class AccessLog {
 
   /** Opens the file anew: the one that was open may have been moved away. */
   reopen(): void {
-    if (this.#file !== undefined) this.#output.reopen();
+    if (this.#isFile) this.#output.reopen();
   }
 
-  /** Writes what waits, where that can be written. */
-  close(): void {
-    try {
-      this.#output.flushSync();
-    } catch (error) {
-      this.#fail(describe(toError(error)));
-    }
+  /** Writes what waits, as far as that can be written within a second; `write` is not to be called any more. */
+  async close(): Promise<void> {
+    const output = this.#output;
+    const callOff = startDeadline(CLOSE_TIMEOUT, () => {
+      this.#fail('what has waited for its reader was left out');
+      output.destroy();
+    });
+    output.end();
+    // What has failed is told by then.
+    await once(output, 'close').catch(() => {});
+    callOff();
   }
 
   #drop(): void {

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { startDeadline } from '../deadline';
 import type { Asked } from './all-workers';
 import type { HostLoad, ToPrimary, ToWorker } from './messages';
+import { write } from './output';
 import {
   ANSWER_TIMEOUT, QUICK_ANSWER_TIMEOUT, type Answer, type Question, type Questions, type Topic,
 } from './questions';
@@ -59,7 +60,9 @@ export class Member implements Asked {
     // What is sent to one that has just died fails.
     worker.on('error', () => {});
     const closeLastConnection = followConnections(worker, () => this.#ending);
-    this.ended = once(worker, 'exit').then(([code, signal]: (number | string | null)[]) => ({
+    worker.process.stderr?.on('data', (chunk: Buffer) => write(process.stderr, chunk));
+    // By then all that it wrote has come.
+    this.ended = once(worker.process, 'close').then(([code, signal]: (number | string | null)[]) => ({
       pid: worker.process.pid,
       lived: performance.now() - since,
       reason: this.failure ?? (signal === null ? `exit code ${code}` : String(signal)),

@@ -71,5 +71,11 @@ export type ToPrimary =
   /** It takes no more connections. */
   | { readonly type: 'retiring' };
 
+/**
+ * The descriptor at which a worker finds the command's standard output. It is none up to 2: writes to what a child is
+ * given there would wait for its reader, in the primary too, and a reader that stalls would stall them all.
+ */
+export const WORKER_OUTPUT = 4;
+
 /** How often a worker tells its load, in ms. */
 export const LOAD_INTERVAL = 250;

@@ -21,8 +21,8 @@ export interface TlsPair extends Certificate {
 /** How the access log is written, and where. */
 export interface AccessLogOptions {
   readonly format: 'json' | 'common';
-  /** Is added to; the standard output where there is none. */
-  readonly file: string | undefined;
+  /** A file, which is added to, or a descriptor, as that of the standard output. */
+  readonly target: string | number;
 }
 
 /** All that the command was given, checked. */
@@ -112,7 +112,7 @@ function accessLogOf(values: ReadonlyMap<string, Value>): AccessLogOptions | und
     return undefined;
   }
   if (file) checkAppendable(String(file.value), file.label);
-  return { format: format.value === 'json' ? 'json' : 'common', file: file && String(file.value) };
+  return { format: format.value === 'json' ? 'json' : 'common', target: file ? String(file.value) : 1 };
 }
 
 function checkAppendable(path: string, label: string): void {

@@ -1,7 +1,4 @@
-import type { WriteStream } from 'node:tty';
-
-/** Where lines go: a terminal, a pipe or a file. */
-export type Output = NodeJS.WritableStream & Partial<Pick<WriteStream, 'isTTY' | 'columns'>>;
+import { write, type Output } from './output';
 
 /** Returns to the line's start and clears it. */
 const CLEAR = '\r\x1b[K';
@@ -23,7 +20,7 @@ export class StatusLine {
       const { columns = 0 } = this.#output;
       // One that filled the last column, or went beyond, could not be cleared. Some terminals know no width: 0.
       this.#text = text().slice(0, (columns > 0 ? columns : 80) - 1);
-      this.#output.write(CLEAR + this.#text);
+      write(this.#output, CLEAR + this.#text);
     };
     this.#timer = setInterval(show, INTERVAL).unref();
     show();
@@ -40,6 +37,6 @@ export class StatusLine {
 
   /** In one write, so that nothing comes in between. */
   print(line: string): void {
-    this.#output.write(this.#timer ? `${CLEAR}${line}\n${this.#text}` : `${line}\n`);
+    write(this.#output, this.#timer ? `${CLEAR}${line}\n${this.#text}` : `${line}\n`);
   }
 }

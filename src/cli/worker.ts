@@ -6,7 +6,9 @@ import { MemoryStore } from '../session-store';
 import { listeningError } from './events';
 import { Instance } from './instance';
 import { describe, type Log } from './log';
-import { LOAD_INTERVAL, type HostList, type PlainSettings, type ToPrimary, type ToWorker } from './messages';
+import {
+  LOAD_INTERVAL, WORKER_OUTPUT, type HostList, type PlainSettings, type ToPrimary, type ToWorker,
+} from './messages';
 import type { Question } from './questions';
 import { Retirement } from './retirement';
 import type { Settings } from './settings';
@@ -152,7 +154,9 @@ function settingsOf(plain: PlainSettings): Settings {
   const share = (name: string): number => Number(plain.values.get(name)) / plain.workers;
   if (options.maxHandshakesPerSecond !== undefined) options.maxHandshakesPerSecond = share('max-handshakes-per-second');
   options.maxQueuedHandshakes = Math.ceil(share('max-queued-handshakes'));
-  return { ...plain, options, resolved: resolveOptions({ ...options, store: new MemoryStore() }) };
+  const { accessLog: log } = plain;
+  const accessLog = typeof log?.target === 'number' ? { ...log, target: WORKER_OUTPUT } : log;
+  return { ...plain, options, accessLog, resolved: resolveOptions({ ...options, store: new MemoryStore() }) };
 }
 
 function tell(message: ToPrimary): void {

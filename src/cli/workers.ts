@@ -50,7 +50,8 @@ export class Workers {
     this.#slots = Array.from({ length: options.count }, () =>
       ({ restarts: new Restarts(), current: undefined, next: undefined, timer: undefined, serves: false }));
     // An entry of its own, so that no arguments, in which a password may be, are shown in a list of processes.
-    cluster.setupPrimary({ exec: join(__dirname, 'worker.js'), args: [], serialization: 'advanced' });
+    const stdio = ['ignore', 'ignore', 'pipe', 'ipc', process.stdout.fd];
+    cluster.setupPrimary({ exec: join(__dirname, 'worker.js'), args: [], serialization: 'advanced', stdio });
     process.once('exit', () => {
       for (const member of this.#members) member.kill();
     });

@@ -76,6 +76,27 @@ it('is no reason to end otherwise when nobody reads it any more', async () => {
   }
 });
 
+it.each([
+  ['one process', async (host: string) => startCommand(['--hosts', host, '--access-log', 'json'])],
+  ['workers', async (host: string) => startWorkers([host], ['--access-log', 'json'])],
+])('with %s stalls nothing when its reader has stalled', async (_, start) => {
+  const host = await startSessionHost();
+  const { command, url } = await start(host.name);
+  command.pauseOutput();
+  // More than a pipe takes.
+  const hundred = (): unknown => Promise.all(Array.from({ length: 100 }, () => request(`${url}/socket.io/?EIO=3`)));
+  for (let i = 0; i < 30; i += 1) await hundred();
+  // Of which there is a line in the log too.
+  command.signal('SIGHUP');
+  command.signal('SIGUSR2');
+  await hundred();
+  const since = performance.now();
+  command.signal('SIGTERM');
+  expect(await command.exited()).toBe(0);
+  expect(performance.now() - since).toBeGreaterThan(900);
+  expect(command.errors).toBe('');
+});
+
 it('is no reason to end otherwise when its disk is full', async () => {
   const host = await startSessionHost();
   const args = ['--hosts', host.name, '--access-log', 'json', '--access-log-file', '/dev/full'];

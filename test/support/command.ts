@@ -70,6 +70,18 @@ export class Command {
     this.#child[name]?.destroy();
   }
 
+  /** Reads its output no more for now: what it writes stays in the pipe, until that is full. */
+  pauseOutput(): void {
+    this.#child.stdout?.pause();
+  }
+
+  /** Its exit code, or the signal that ended it: all that it wrote has not arrived yet. */
+  async exited(): Promise<number | NodeJS.Signals | null> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, 'exit');
+    this.#child.stdout?.resume();
+    return this.#child.exitCode ?? this.#child.signalCode;
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }

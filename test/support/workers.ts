@@ -35,9 +35,9 @@ export class WorkersCommand extends Command {
 
 /** Starts it with bindings in Redis and a log in JSON, and resolves when it is ready. */
 export async function startWorkers(
-  hosts: readonly string[], args: readonly string[] = [], redis = sharedRedisUrl(),
+  hosts: readonly string[], args: readonly string[] = [], redis = sharedRedisUrl(), env: NodeJS.ProcessEnv = {},
 ): Promise<{ command: WorkersCommand; url: string }> {
   const common = ['--bind', '127.0.0.1', '--port', '0', '--log', 'json', '--redis', redis, '--key-prefix', uniqueKeyPrefix()];
-  const command = new WorkersCommand(['--hosts', hosts.join(','), '--workers', '2', ...common, ...args]);
+  const command = new WorkersCommand(['--hosts', hosts.join(','), '--workers', '2', ...common, ...args], { env });
   return { command, url: await command.ready() };
 }
