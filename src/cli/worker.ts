@@ -174,6 +174,8 @@ function told(message: ToPrimary): Promise<void> {
 process.title = 'socket.io-proxy2 worker';
 // A terminal, and some that run services, send these to every process: the primary says what is to be done.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {});
+// The primary passes it on, until it is gone.
+process.stderr.on('error', () => {});
 /** The primary is gone. */
 const lost = new Promise((resolve) => process.once('disconnect', resolve));
 const worker = new Worker();

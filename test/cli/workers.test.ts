@@ -217,23 +217,28 @@ it('tells that a host is drained when it is, whatever a worker has opened just b
   expect(await command.seen('drained')).toMatchObject([{ host: old.name }]);
 });
 
-it('lets a worker end without a word when the primary is killed that has just started it', async () => {
+it('lets workers end as always when the primary is killed that has just started them', async () => {
   const script = join(temporaryFolder('killed-'), 'killed.cjs');
-  writeFileSync(script, `require('node:cluster').on('fork', ({ process: { pid } }) => {
-    require('node:fs').writeSync(1, JSON.stringify({ event: 'forked', pid }) + '\\n');
-    process.kill(process.pid, 'SIGKILL');
-  });`);
+  // A worker has the command's output as its fourth descriptor.
+  writeFileSync(script, `
+    const tell = (fd, message) => require('node:fs').writeSync(fd, JSON.stringify(message) + '\\n');
+    const cluster = require('node:cluster');
+    if (cluster.isWorker) process.on('exit', (code) => tell(4, { event: 'ended', code }));
+    cluster.on('fork', ({ process: { pid } }) => {
+      tell(1, { event: 'forked', pid });
+      process.kill(process.pid, 'SIGKILL');
+    });`);
   const args = ['--hosts', '127.0.0.1:1', '--port', '0', '--log', 'json', '--workers', '2', '--redis', sharedRedisUrl()];
   const command = new WorkersCommand(args, { env: { NODE_OPTIONS: `--require=${script}` } });
-  // Its output is the worker's too.
   expect(await command.ended()).toBe('SIGKILL');
   expect(command.eventsOf('forked').map(({ pid }) => isAlive(Number(pid)))).toEqual([false]);
-  expect(command.errors).toBe('');
+  expect(command.eventsOf('ended').map(({ code }) => code)).toEqual([0, 0]);
 });
 
-it('drains the workers and lets them end when the primary is killed', async () => {
+// What they have to say then is no reason to end otherwise.
+it.each([undefined, '*'])('drains the workers and lets them end when the primary is killed, with DEBUG=%s', async (DEBUG) => {
   const host = await startSessionHost();
-  const { command, url } = await startWorkers([host.name], ['--drain-timeout', '60000']);
+  const { command, url } = await startWorkers([host.name], ['--drain-timeout', '60000'], undefined, { DEBUG });
   const sid = await handshake(url);
   const polls = once(host, 'poll');
   const held = request(pollUrl(url, sid));
