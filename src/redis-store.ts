@@ -31,7 +31,7 @@ export class RedisStore implements SessionStore {
 
   async bind(sid: string, host: string, ttl: number): Promise<void> {
     if (this.#opening) await this.#opening;
-    await this.#client.set(this.#keyPrefix + sid, ttl, host);
+    await this.#client.set(this.#keyPrefix + sid, ttl, host).catch(explain);
   }
 
   async find(sid: string, ttl: number): Promise<string | undefined> {
@@ -49,7 +49,7 @@ export class RedisStore implements SessionStore {
 
   async unbind(sid: string): Promise<void> {
     if (this.#opening) await this.#opening;
-    await this.#client.del(this.#keyPrefix + sid);
+    await this.#client.del(this.#keyPrefix + sid).catch(explain);
   }
 
   async inspect(sid: string): Promise<StoredBinding | undefined> {
@@ -88,7 +88,7 @@ export class RedisStore implements SessionStore {
     } catch (error) {
       // Something else of that name is no binding, and no failure of Redis, which any client could bring about.
       if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return undefined;
-      throw error;
+      return explain(error);
     }
   }
 
@@ -96,6 +96,14 @@ export class RedisStore implements SessionStore {
     this.#listeners.push([event, listener]);
     this.#client.events.on(event, listener);
   }
+}
+
+/** @throws what a command has failed with; where it is the wrong client that has asked, the error says so. */
+function explain(error: unknown): never {
+  if (!(error instanceof Error && error.message.startsWith('MOVED'))) throw error;
+  const wanted = 'createCluster() of redis, or Cluster of ioredis';
+  const text = `this Redis is one node of a cluster, which needs a client of its own (${wanted}): ${error.message}`;
+  throw new Error(text, { cause: error });
 }
 
 /** A client may be told to give its values as buffers. */
