@@ -50,7 +50,7 @@ describe.each(['1', '2'])('--discover with --workers %s', (workers) => {
     expect(host).toBe(first);
 
     server.zone = { [NAME]: addresses(['127.0.0.2']) };
-    await until('the second is up', () => hostsOf(command, 'up').includes(second));
+    await until('the second is up', () => hostsOf(command, 'up').includes(second), 20_000);
     await until('it alone has new sessions', async () => {
       const client = await clients.connect({ url, transports: ['websocket'] });
       await clients.close(client.key);
