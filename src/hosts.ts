@@ -131,6 +131,11 @@ export class Hosts extends EventEmitter<HostsEvents> {
     });
   }
 
+  /** It is empty and, where it is draining, all have been told. */
+  isSettled(host: Host): boolean {
+    return host.empty && !this.#draining.has(host);
+  }
+
   /** A new session has somewhere to go. */
   get open(): boolean {
     return this.#all.some((host) => host.open);

@@ -78,7 +78,7 @@ export class Leaving {
     const longEnough = performance.now() - this.#keyExpiry * 1000;
     for (const [name, { since }] of this.#leavers) {
       const host = this.#hosts.get(name);
-      if (!host || !(host.gone || (host.empty && since <= longEnough))) continue;
+      if (!host || !(host.gone || (this.#hosts.isSettled(host) && since <= longEnough))) continue;
       debug('%s leaves', name);
       this.#former.set(name, true);
       this.#hosts.remove(name);

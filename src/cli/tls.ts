@@ -48,6 +48,8 @@ export class TlsFiles {
 
   #watch(): void {
     for (const file of this.#files()) watchFile(file, { interval: INTERVAL, persistent: false }, this.#onChange);
+    // What has changed since they were read, and before they were first looked at, would never be seen.
+    this.#onChange();
   }
 
   #files(): Set<string> {

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { Clients } from '../support/clients';
 import { addresses, DnsServer, type Entry } from '../support/dns-server';
 import { startCommand } from '../support/command';
-import { startHost, type HostProcess } from '../support/hosts';
+import { startHost, startHostOnSomePort, type HostProcess } from '../support/hosts';
 import { handshake, pollUrl, request } from '../support/http';
-import { somePort, temporaryFolder } from '../support/program';
+import { temporaryFolder } from '../support/program';
 import { openClient, sharedRedisUrl, uniqueKeyPrefix } from '../support/redis';
 import { until } from '../support/until';
 import { WorkersCommand } from '../support/workers';
@@ -15,8 +15,11 @@ const NAME = 'chat.example.test';
 
 /** Hosts that share a port, at 127.0.0.1 and the addresses after it, as pods do. */
 async function startPods(count: number): Promise<{ pods: HostProcess[]; names: string[]; discover: string }> {
-  const port = somePort();
-  const pods = await Promise.all(Array.from({ length: count }, (_, i) => startHost({ address: `127.0.0.${i + 1}`, port })));
+  // Its port is hardly ever taken at the other addresses, where nobody else listens.
+  const first = await startHostOnSomePort();
+  const { port } = first;
+  const others = Array.from({ length: count - 1 }, (_, i) => startHost({ address: `127.0.0.${i + 2}`, port }));
+  const pods = [first, ...await Promise.all(others)];
   return { pods, names: pods.map(({ name }) => name), discover: `dns:${NAME}:${port}` };
 }
 
@@ -47,7 +50,7 @@ describe.each(['1', '2'])('--discover with --workers %s', (workers) => {
     expect(host).toBe(first);
 
     server.zone = { [NAME]: addresses(['127.0.0.2']) };
-    await until('the second is up', () => hostsOf(command, 'up').includes(second));
+    await until('the second is up', () => hostsOf(command, 'up').includes(second), 20_000);
     await until('it alone has new sessions', async () => {
       const client = await clients.connect({ url, transports: ['websocket'] });
       await clients.close(client.key);

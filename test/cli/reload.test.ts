@@ -212,6 +212,21 @@ describe('TLS', () => {
     await clients.exchange(client, 1000);
   });
 
+  it('reads the files again where they change while it starts', async () => {
+    const { cert, key, next } = tlsFiles();
+    const script = join(temporaryFolder('early-'), 'early.cjs');
+    // The settings have been read by the next turn, and nothing that takes longer is done.
+    writeFileSync(script, `Object.defineProperty(process, 'title', { set: () => process.nextTick(() => {
+      const { writeFileSync } = require('node:fs');
+      writeFileSync(${JSON.stringify(cert)}, ${JSON.stringify(next[0])});
+      writeFileSync(${JSON.stringify(key)}, ${JSON.stringify(next[1])});
+    }) });`);
+    const args = ['--hosts', '127.0.0.1:1', '--tls-cert', cert, '--tls-key', key];
+    const { command, url } = await startCommand(args, { env: { NODE_OPTIONS: `--require=${script}` } });
+    await command.line(/^a new certificate is in use/);
+    expect((await connect(url)).shown).toBe(next[0].trim());
+  });
+
   it('reads other files on SIGHUP, and these again when they change', async () => {
     const [first, second] = [tlsFiles(), tlsFiles()];
     second.replace(...second.next);
@@ -221,10 +236,13 @@ describe('TLS', () => {
     config.write(settings(second));
     await reload(command, /^a new certificate is in use/);
     expect((await connect(url)).shown).toBe(second.next[0].trim());
-    const from = command.lines.length;
-    second.replace(CERT, KEY);
-    await command.line(/^a new certificate is in use/, from);
-    expect((await connect(url)).shown).toBe(CERT.trim());
+    // The first change may be found when they are looked at once more; the second only where they are followed.
+    for (const [nextCert, nextKey] of [[CERT, KEY], second.next] as const) {
+      const from = command.lines.length;
+      second.replace(nextCert, nextKey);
+      await command.line(/^a new certificate is in use/, from);
+      expect((await connect(url)).shown).toBe(nextCert.trim());
+    }
   });
 
   it.each([['when they change', false], ['on SIGHUP', true]])('keeps the old ones %s and do not fit', async (_, bySignal) => {

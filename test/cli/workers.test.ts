@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { onCleanup } from '../support/cleanup';
 import { Clients } from '../support/clients';
 import { Command } from '../support/command';
-import { startHost, startHosts } from '../support/hosts';
+import { startHost, startHostOnSomePort, startHosts } from '../support/hosts';
 import { handshake, pollUrl, request } from '../support/http';
 import { temporaryFolder } from '../support/program';
 import { isAlive } from '../support/processes';
@@ -33,7 +33,7 @@ describe('two workers', () => {
   });
 
   it('write one line for each change, and are ready when all of them listen', async () => {
-    const host = await startHost();
+    const host = await startHostOnSomePort();
     const { command, url } = await startWorkers([host.name], ['--check-interval', '50']);
     await host.kill();
     await command.seen('down');
@@ -68,11 +68,10 @@ describe('two workers', () => {
   });
 
   it('give a host that is back new sessions again, also the one that had found it gone', async () => {
-    const host = await startSessionHost();
+    const host = await startHostOnSomePort();
     const { command, url } = await startWorkers([host.name], ['--check-interval', '1000']);
-    await once(host, 'check');
-    await host.stop();
-    // Long before the next check, which finds it well.
+    await host.kill();
+    // As a rule before the next check, which finds it well.
     await expect(handshake(url)).rejects.toThrow('503');
     await startHost({ port: host.port });
     await command.seen('up', 2);
@@ -84,15 +83,19 @@ describe('two workers', () => {
 
   it('tell once that the store fails and that it works again', async () => {
     const [redis, host] = await Promise.all([RedisProcess.start(), startHost()]);
-    const { command } = await startWorkers([host.name], [], redis.url);
+    const { command, url } = await startWorkers([host.name], ['--admin-port', '0'], redis.url);
+    const [admin] = await command.seen('admin') as [{ url: string }];
     await redis.kill();
     await command.seen('degraded');
+    // Each worker has found it out when it has answered, and the primary has heard so when they have answered it.
+    for (let made = 0; made < 2; made += 1) await handshake(url);
+    await request(`${admin.url}/metrics`);
     await redis.restart();
     await command.seen('recovered');
     command.signal('SIGTERM');
     await command.ended();
     expect(command.events.map(({ event }) => event))
-      .toEqual(['up', 'listening', 'degraded', 'recovered', 'closing', 'closed']);
+      .toEqual(['admin', 'up', 'listening', 'degraded', 'recovered', 'closing', 'closed']);
   });
 
   it('are refused where bindings are in memory', async () => {
