@@ -17,6 +17,7 @@ const SILENCE = 10_000;
 export class Stream {
   #lastId = '';
   #attempts = 0;
+  #isAsked = false;
   #wake = () => {};
   #onEvent;
   #onState;
@@ -28,6 +29,7 @@ export class Stream {
 
   async run() {
     for (;;) {
+      this.#isAsked = false;
       this.#onState({ name: 'connecting' });
       const problem = await this.#read().catch((error) => error);
       if (problem.status === 401) {
@@ -39,8 +41,9 @@ export class Stream {
     }
   }
 
-  /** Ends the wait for the next attempt. */
+  /** Ends the wait for the next attempt: that of now, or that which the attempt of now may lead to. */
   retry() {
+    this.#isAsked = true;
     this.#wake();
   }
 
@@ -55,6 +58,7 @@ export class Stream {
 
   /** Resolves after so many ms, or with true as soon as it is woken. */
   #sleep(ms) {
+    if (this.#isAsked) return Promise.resolve(true);
     return new Promise((resolve) => {
       const timer = ms === undefined ? undefined : setTimeout(() => resolve(false), ms);
       this.#wake = () => {
