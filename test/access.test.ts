@@ -40,8 +40,8 @@ it('tells of a WebSocket when it is over, with all that was sent', async () => {
   const host = await startSessionHost();
   const { proxy, url } = await before([host]);
   const told = entry(proxy);
-  const socket = await openWebSocket(url);
   const began = performance.now();
+  const socket = await openWebSocket(url);
   await new Promise((resolve) => setTimeout(resolve, 50));
   socket.close();
   const { status, sid, host: name, bytes, duration } = await told;

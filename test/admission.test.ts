@@ -31,6 +31,28 @@ const queueOf = (proxy: ProxyInstance, count: number): Promise<number> =>
 /** What is still on its way when the proxy is closed fails. */
 const ignore = (waiting: Promise<unknown>): void => void waiting.catch(() => {});
 
+/** Resolves, in the very turn, when so many more requests have come to a proxy. */
+function arrivals(proxy: ProxyInstance, count: number): Promise<void> {
+  return new Promise((resolve) => {
+    let arrived = 0;
+    proxy.server.on('request', () => {
+      arrived += 1;
+      if (arrived === count) resolve();
+    });
+  });
+}
+
+/** Watches how much time this process loses where it stands still for over 50 ms. */
+function watchStalls(): () => number {
+  let [at, lost] = [performance.now(), 0];
+  const timer = setInterval(() => {
+    lost += Math.max(0, performance.now() - at - 50);
+    at = performance.now();
+  }, 5);
+  onCleanup(() => clearInterval(timer));
+  return () => lost;
+}
+
 /** A host that knows when handshakes have come; its sids count them. */
 async function startWatch(): Promise<{ name: string; times: number[] }> {
   const times: number[] = [];
@@ -64,9 +86,14 @@ async function requestOf(): Promise<IncomingMessage> {
 }
 
 describe('a rate of handshakes', () => {
-  it.each([[0.5, 2], [3, 6], [1000, 1300]])('of %p a second is not exceeded in any, as the host sees it', async (rate, count) => {
+  // Of a thousand a second, what is slow may be this process.
+  it.each([
+    [0.5, 2, 10_000], [3, 6, 6000], [1000, 1300, 25_000],
+  ])('of %p a second is not exceeded in any, as the host sees it', async (rate, count, most) => {
     const { name, times } = await startWatch();
-    const { url } = await startProxy({ hosts: [name], maxHandshakesPerSecond: rate, maxQueuedHandshakes: 10_000 });
+    const { url } = await startProxy({
+      hosts: [name], maxHandshakesPerSecond: rate, maxQueuedHandshakes: 10_000, handshakeQueueTimeout: 30_000,
+    });
     const delay = monitorEventLoopDelay({ resolution: 5 });
     delay.enable();
     expect(new Set(statusesOf(await openSeveral(count, url)))).toEqual(new Set([200]));
@@ -76,7 +103,7 @@ describe('a rate of handshakes', () => {
     const lag = 3 * delay.max / 1e6;
     expect(mostWithin(Math.max(1000, 1000 / rate) - lag, times)).toBeLessThanOrEqual(Math.ceil(rate));
     // It is used, too.
-    expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeLessThan(count / rate * 2000 + 2000);
+    expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeLessThan(most);
   });
 
   it('is spread over the second', async () => {
@@ -153,21 +180,24 @@ describe('handshakes that wait', () => {
 
   it('go to a host that is up when their turn comes', async () => {
     const [first, second] = [await startSessionHost(), await startSessionHost()];
-    const { url, proxy } = await before([first], { maxHandshakesPerSecond: 2 });
-    await handshake(url);
-    const waiting = handshake(url);
-    await queueOf(proxy, 1);
-    proxy.addHost(second.name);
+    const { url, proxy } = await before([first, second], { maxHandshakesPerSecond: 2 });
+    proxy.drainHost(second.name);
+    const arrived = arrivals(proxy, 2);
+    const opening = [handshake(url), handshake(url)];
+    await arrived;
+    // One has had its turn, and the other waits for half a second: this is the turn in which it came.
+    proxy.undrainHost(second.name);
     proxy.drainHost(first.name);
-    expect(await waiting).toBe(second.sids[0]);
+    expect((await Promise.all(opening)).sort()).toEqual([...first.sids, ...second.sids].sort());
+    expect([first.sids.length, second.sids.length]).toEqual([1, 1]);
   });
 
   it('are kept up to the bound, and the others told to come again over the time that all take', async () => {
-    const { url, proxy } = await startWaiting({ maxHandshakesPerSecond: 6, maxQueuedHandshakes: 9 });
-    const waiting = openSeveral(9, url);
-    await queueOf(proxy, 9);
-    // Some may come when one has just had its turn.
-    const refused = (await openSeveral(80, url)).filter(({ status }) => status === 503);
+    const { url } = await startWaiting({ maxHandshakesPerSecond: 6, maxQueuedHandshakes: 9 });
+    const replies = await openSeveral(89, url);
+    const refused = replies.filter(({ status }) => status === 503);
+    // Nine have waited. Some more may come when one has just had its turn.
+    expect(statusesOf(replies).filter((status) => status === 200).length).toBeGreaterThanOrEqual(9);
     expect(refused.length).toBeGreaterThan(60);
     expect(refused[0]?.json()).toEqual({ code: 'TOO_MANY_HANDSHAKES', message: 'Too many handshakes' });
     const waits = refused.map(({ headers }) => Number(headers['retry-after']));
@@ -176,7 +206,7 @@ describe('handshakes that wait', () => {
     expect(Math.max(...waits)).toBeLessThanOrEqual(16);
     expect(new Set(waits).size).toBeGreaterThan(5);
     expect(Math.max(...waits)).toBeGreaterThan(6);
-    expect(statusesOf(await waiting)).toEqual(Array(9).fill(200));
+    expect(new Set(statusesOf(replies))).toEqual(new Set([200, 503]));
   });
 
   it('soon make way for the others, who are told to come again after a second, where the excess is small', async () => {
@@ -202,12 +232,13 @@ describe('handshakes that wait', () => {
   });
 
   it('are refused at once where they would wait for too long', async () => {
-    const { url, proxy } = await startWaiting({ maxHandshakesPerSecond: 1, handshakeQueueTimeout: 1500 });
-    const waiting = open(url);
-    await queueOf(proxy, 1);
-    expect(await open(url)).toMatchObject({ status: 503 });
+    const { url, proxy } = await before([await startSessionHost()], { maxHandshakesPerSecond: 1, handshakeQueueTimeout: 1500 });
+    const arrived = arrivals(proxy, 3);
+    const replies = openSeveral(3, url);
+    await arrived;
+    // The first goes on, the second waits for a second, and the third would for two.
     expect(await queued(proxy)).toBe(1);
-    expect(await waiting).toMatchObject({ status: 200 });
+    expect(statusesOf(await replies).sort()).toEqual([200, 200, 503]);
   });
 
   it('are not refused once they have waited for as long as they may, while more come than can go', async () => {
@@ -218,20 +249,21 @@ describe('handshakes that wait', () => {
       const { status } = await open(url);
       return [status, performance.now() - since];
     };
-    const delay = monitorEventLoopDelay({ resolution: 5 });
-    delay.enable();
+    const lost = watchStalls();
     const replies: ReturnType<typeof timed>[] = [];
-    // Twice as fast as they can go.
-    for (let i = 0; i < 120; i += 1) {
-      replies.push(timed());
+    // Twice as fast as they can go, and no slower where this process has little time.
+    for (let [at, due] = [performance.now(), 0]; replies.length < 120;) {
+      const now = performance.now();
+      due += Math.min(now - at, 50) / 10;
+      at = now;
+      while (replies.length < due) replies.push(timed());
       await sleep(10);
     }
     const settled = await Promise.all(replies);
-    delay.disable();
     const inVain = settled.filter(([status, ms]) => status === 503 && ms > 200);
     expect(settled.filter(([status, ms]) => status === 200 && ms > 200).length).toBeGreaterThan(20);
     // Where the process stands still, those who wait lose that time.
-    expect(inVain.length).toBeLessThanOrEqual(Math.max(0, delay.max / 1e6 - 50) / 1000 * 50);
+    expect(inVain.length).toBeLessThanOrEqual(lost() / 1000 * 100);
   });
 
   it('take no turn where their client has gone, and are no refusals', async () => {
@@ -264,15 +296,15 @@ describe('handshakes that wait', () => {
   });
 
   it.each([undefined, 'websocket'])('leave nothing on their connection, which goes on (an upgrade to %p)', async (upgrade) => {
-    const admission = new Admission({ maxHandshakesPerSecond: 50, maxQueuedHandshakes: 1, handshakeQueueTimeout: 5000 });
+    const admission = new Admission({ maxHandshakesPerSecond: 10, maxQueuedHandshakes: 1, handshakeQueueTimeout: 5000 });
     const req = await requestOf();
     if (upgrade) req.headers.upgrade = upgrade;
     const listeners = (): number[] => ['close', 'end'].map((event) => req.socket.listenerCount(event));
     const before = listeners();
-    expect(admission.admit(req)).toBeUndefined();
-    const turn = admission.admit(req);
+    const turns = [admission.admit(req), admission.admit(req)];
+    expect(turns).toEqual([undefined, expect.any(Promise)]);
     expect(listeners()).not.toEqual(before);
-    expect(await turn).toBeUndefined();
+    expect(await turns[1]).toBeUndefined();
     expect(listeners()).toEqual(before);
   });
 
@@ -281,11 +313,12 @@ describe('handshakes that wait', () => {
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
     onCleanup(() => agent.destroy());
     const waiting = [open(url), open(url, { agent }), open(url, { agent })];
+    // Its connection may be refused.
+    ignore(waiting[2] ?? Promise.resolve());
     await queueOf(proxy, 2);
     const closed = proxy.close();
     const [first, second] = await Promise.all(waiting.slice(0, 2));
     expect([first?.json(), second?.json()]).toMatchObject([{ code: 'CLOSING' }, { code: 'CLOSING' }]);
-    ignore(waiting[2] ?? Promise.resolve());
     await closed;
   });
 

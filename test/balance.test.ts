@@ -153,13 +153,16 @@ describe('least-connections', () => {
     proxy.setWeight(other.name, 1);
     await inTurn(2, url, hosts);
     proxy.setWeight(busy.name, 1);
+    let held = 0;
+    busy.on('poll', () => (held += 1));
     const polls = Array.from({ length: 5 }, () => request(pollUrl(url, sid)));
-    await until('the polls are held', () => proxy.hosts.some(({ requests }) => requests === 5));
+    await until('the polls are held', () => held === 5);
+    expect(proxy.hosts[0]?.requests).toBe(5);
     await handshake(url);
     expect(opened([busy, other])).toEqual([2, 2]);
     busy.answer();
     await Promise.all(polls);
-    expect(proxy.hosts.map(({ requests }) => requests)).toEqual([0, 0]);
+    await until('none is under way', () => proxy.hosts.every(({ requests }) => requests === 0));
   });
 });
 
@@ -216,6 +219,8 @@ describe('a function', () => {
   it('is asked again for a handshake whose host can not be reached, without that host', async () => {
     const calls: string[][] = [];
     const { hosts, url } = await balanced([1, 1], {
+      // No health check is to find it down before the handshake does.
+      checkInterval: 60_000,
       balance: (candidates) => {
         calls.push(candidates.map(({ host }) => host));
         return candidates[0]?.host;
@@ -268,7 +273,7 @@ describe('slowStart', () => {
 
   it('lets the weight grow to the whole', async () => {
     const host = new Host('localhost:3000', 50);
-    const hosts = new Hosts([host], { balance: 'random', slowStart: 300, unhealthyAfter: 1, healthyAfter: 1 });
+    const hosts = new Hosts([host], { balance: 'random', slowStart: 1000, unhealthyAfter: 1, healthyAfter: 1 });
     hosts.report(host, 'failing');
     hosts.report(host, undefined);
     const shares: number[] = [];

@@ -126,7 +126,7 @@ describe('a binding', () => {
     const { url } = await startProxy({ redisClient, keyPrefix, keyExpiry, hosts: [await holdingHost(pingInterval, pingTimeout)] });
     await handshake(url);
     const ttl = await redisClient.ttl(`${keyPrefix}held`);
-    expect(ttl).toBeGreaterThan(least - 2);
+    expect(ttl).toBeGreaterThan(least - 30);
     expect(ttl).toBeLessThanOrEqual(Math.ceil((least * 4) / 3));
   });
 
@@ -136,38 +136,38 @@ describe('a binding', () => {
     const second = await startProxy({ redisClient, keyPrefix, hosts });
     await handshake(first.url);
     expect(await post(second.url, 'held')).toEqual([200, 'ok']);
-    expect(await redisClient.ttl(`${keyPrefix}held`)).toBeGreaterThan(118);
+    expect(await redisClient.ttl(`${keyPrefix}held`)).toBeGreaterThan(100);
   });
 
   it('has its expiry renewed by a look-up', async () => {
     const hosts = [await holdingHost(100, 100)];
-    await redisClient.set(`${keyPrefix}held`, hosts[0] ?? '', { EX: 5 });
+    await redisClient.set(`${keyPrefix}held`, hosts[0] ?? '', { EX: 30 });
     const { url } = await startProxy({ redisClient, keyPrefix, keyExpiry: 90, hosts });
     expect(await post(url, 'held')).toEqual([200, 'ok']);
-    expect(await redisClient.ttl(`${keyPrefix}held`)).toBeGreaterThan(88);
+    expect(await redisClient.ttl(`${keyPrefix}held`)).toBeGreaterThan(60);
   });
 
   it('outlives its expiry while the session is used', async () => {
-    const { url } = await startProxy({ redisClient, keyPrefix, keyExpiry: 1, hosts: [await holdingHost(100, 100)] });
+    const { url, proxy } = await startProxy({ redisClient, keyPrefix, keyExpiry: 2, hosts: [await holdingHost(100, 100)] });
     await handshake(url);
-    const end = Date.now() + 2500;
+    const end = Date.now() + 2200;
     while (Date.now() < end) {
       expect(await post(url, 'held')).toEqual([200, 'ok']);
       expect(await redisClient.exists(`${keyPrefix}held`)).toBe(1);
       await sleep(100);
     }
-    // A second after its last use it has expired in the proxy too.
-    await sleep(1500);
-    expect(await redisClient.exists(`${keyPrefix}held`)).toBe(0);
+    // Two seconds after its last use it has expired in the proxy too.
+    await expired(`${keyPrefix}held`);
+    await until('it has expired in the proxy', () => proxy.hosts[0]?.sessions === 0);
     expect(await post(url, 'held')).toEqual([400, '{"code":1,"message":"Session ID unknown"}']);
   });
 
   it('outlives its expiry while a poll hangs', async () => {
-    const { url } = await startProxy({ redisClient, keyPrefix, keyExpiry: 1, hosts: [await holdingHost(100, 100)] });
+    const { url } = await startProxy({ redisClient, keyPrefix, keyExpiry: 2, hosts: [await holdingHost(100, 100)] });
     await handshake(url);
     const leaving = new AbortController();
     const poll = request(pollUrl(url, 'held'), { signal: leaving.signal });
-    await sleep(2500);
+    await sleep(2200);
     expect(await redisClient.exists(`${keyPrefix}held`)).toBe(1);
     leaving.abort();
     await expect(poll).rejects.toThrow('aborted');
@@ -175,11 +175,11 @@ describe('a binding', () => {
   });
 
   it('outlives its expiry while a WebSocket is open', async () => {
-    const { url } = await startProxy({ redisClient, keyPrefix, keyExpiry: 1, hosts: [await holdingHost(100, 100)] });
+    const { url } = await startProxy({ redisClient, keyPrefix, keyExpiry: 2, hosts: [await holdingHost(100, 100)] });
     await handshake(url);
     const socket = new WebSocket(`${url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket&sid=held`);
     await once(socket, 'open');
-    await sleep(2500);
+    await sleep(2200);
     expect(await redisClient.exists(`${keyPrefix}held`)).toBe(1);
     socket.terminate();
     await expired(`${keyPrefix}held`);

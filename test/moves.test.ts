@@ -87,9 +87,13 @@ describe('drainHost with a deadline', () => {
     proxy.drainHost(host.name, { deadline: 0, movesPerSecond: 10 });
     await sockets.ended(2);
     proxy.undrainHost(host.name);
+    // Some more than two may have been moved by now.
+    const left = proxy.hosts[0]?.sessions ?? 0;
+    expect(left).toBeGreaterThan(0);
     await sleep(700);
-    expect(sockets.endedAt.length).toBeLessThanOrEqual(3);
-    expect(proxy.hosts[0]?.sessions).toBe(10 - sockets.endedAt.length);
+    expect(proxy.hosts[0]?.sessions).toBe(left);
+    await sockets.ended(10 - left);
+    expect(sockets.endedAt).toHaveLength(10 - left);
   });
 
   it('moves sessions at times that differ at random', async () => {
@@ -100,8 +104,9 @@ describe('drainHost with a deadline', () => {
     proxy.drainHost(host.name, { deadline: 0, movesPerSecond: 10 });
     await sockets.ended(16);
     const gaps = sockets.endedAt.slice(1).map((at, i) => at - (sockets.endedAt[i] ?? 0)).sort((a, b) => a - b);
-    // A tenth of them and nine tenths: not what a busy machine does to one or two.
-    expect(gaps[13] ?? 0).toBeGreaterThan(1.5 * (gaps[1] ?? 0));
+    // The second shortest and the second longest: not what a busy machine does to one. Chance has them differ by less
+    // in no case of a million.
+    expect(gaps[13] ?? 0).toBeGreaterThan(1.2 * (gaps[1] ?? 0));
   });
 
   it('goes on at its pace when many sessions have ended by themselves', async () => {
@@ -114,7 +119,8 @@ describe('drainHost with a deadline', () => {
     sockets.end(54);
     const start = performance.now();
     await sockets.ended(60);
-    expect(performance.now() - start).toBeLessThan(3000);
+    // The five that are left take half a second; one for each that has ended would take six.
+    expect(performance.now() - start).toBeLessThan(4500);
   });
 
   it('forgets a host that is removed, also where it is added again', async () => {
@@ -156,9 +162,14 @@ describe('drainHost with a deadline', () => {
     proxy.drainHost(host.name, { deadline, movesPerSecond: 10 });
     await sockets.ended(moved);
     const closed = proxy.close();
+    // Some more may have been moved by now, where one had been.
+    const left = proxy.hosts[0]?.sessions ?? 0;
+    expect(left).toBeGreaterThan(0);
     proxy.drainHost(host.name, { deadline: 0, movesPerSecond: 100 });
     await sleep(700);
-    expect(sockets.endedAt.length).toBeLessThanOrEqual(moved + 1);
+    expect(proxy.hosts[0]?.sessions).toBe(left);
+    await sockets.ended(8 - left);
+    expect(sockets.endedAt).toHaveLength(8 - left);
     sockets.end(8);
     await closed;
   });

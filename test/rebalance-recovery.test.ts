@@ -43,7 +43,9 @@ async function start(weights: [number, number, number]): Promise<Servers> {
   }
   const prefix = uniqueKeyPrefix();
   const ports = await Promise.all(hosts.map((host) => host.call<number>('start', { redisUrl: sharedRedisUrl(), prefix })));
-  const started = await startProxy({ hosts: weights.map((weight, i) => ({ host: `127.0.0.1:${ports[i]}`, weight })) });
+  // In turn, so that each has as many as another, and of every transport.
+  const entries = weights.map((weight, i) => ({ host: `127.0.0.1:${ports[i]}`, weight }));
+  const started = await startProxy({ balance: 'round-robin', hosts: entries });
   return { ...started, hosts, reasons, given };
 }
 

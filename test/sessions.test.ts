@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocketServer } from 'ws';
 import { MemoryStore, RedisStore } from '../src';
@@ -7,7 +8,7 @@ import { onCleanup } from './support/cleanup';
 import { handshake, pollUrl, request, startServer } from './support/http';
 import { startProxy } from './support/proxy';
 import { openClient, uniqueKeyPrefix, type TestClient } from './support/redis';
-import { before, openWebSocket, startSessionHost, startSessionHosts, type SessionHost } from './support/session-host';
+import { before, openWebSocket, startSessionHost, type SessionHost } from './support/session-host';
 import { until } from './support/until';
 
 describe('findSession', () => {
@@ -239,16 +240,26 @@ describe('endSession', () => {
   });
 
   it('rejects when its host cannot be reached, and leaves the session as it is', async () => {
-    const [host, other] = await startSessionHosts(2) as [SessionHost, SessionHost];
-    const { proxy, url } = await before([host], { checkInterval: 60_000 });
+    // At an address of its own: nobody takes its port while it is away.
+    const listen = async (port: number): Promise<Server> => {
+      const server = createServer(({ method }, res) => res.end(method === 'POST' ? 'ok' : '0{"sid":"a"}')).listen(port, '127.0.0.2');
+      onCleanup(() => server.close());
+      await once(server, 'listening');
+      return server;
+    };
+    const server = await listen(0);
+    const { port } = server.address() as AddressInfo;
+    const [name, other] = [`127.0.0.2:${port}`, await startSessionHost()];
+    const { proxy, url } = await startProxy({ hosts: [name], checkInterval: 60_000 });
     const sid = await handshake(url);
-    await host.stop();
+    const closed = once(server, 'close');
+    server.close();
+    server.closeAllConnections();
+    await closed;
     await expect(proxy.endSession(sid)).rejects.toThrow('ECONNREFUSED');
-    expect(await proxy.findSession(sid)).toMatchObject({ host: host.name });
+    expect(await proxy.findSession(sid)).toMatchObject({ host: name });
     proxy.addHost(other.name);
-    const server = createServer((_, res) => res.end('ok')).listen(host.port, '127.0.0.1');
-    onCleanup(() => server.close());
-    await once(server, 'listening');
+    await listen(port);
     expect(await proxy.endSession(sid)).toBe('ended');
     expect(await request(pollUrl(url, sid))).toMatchObject({ status: 400, body: '{"code":1,"message":"Session ID unknown"}' });
   });

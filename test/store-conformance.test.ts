@@ -52,7 +52,8 @@ describe('a store', () => {
     [none, ...failures] = await Promise.all([
       failuresOfTable(TableStore, table), ...BROKEN.map(([, Store]) => failuresOfTable(Store)),
     ]);
-  });
+    // A thousand tests, which take a while where this process gets little time.
+  }, 120_000);
 
   it('that does what the contract says passes, and holds nothing in the end', () => {
     expect(none).toEqual(new Map());

@@ -230,15 +230,22 @@ export const BROKEN: [what: string, store: TableStoreClass, test: RegExp, messag
     'renews everything',
     overriding((store) => ({
       find: async (sid, ttl) => {
-        await Promise.all([...store.table.keys()].map((key) => store.find(key, ttl)));
-        return store.find(sid, ttl);
+        const host = await store.find(sid, ttl);
+        // What has expired too: on a busy machine all may have by then.
+        for (const row of store.table.values()) row.expiresAt = store.renewed(row, store.after(ttl));
+        return host;
       },
     })),
     /^renews a binding that is found to the ttl.+, and no other/, /must renew the expiry of its own sid alone/,
   ],
   [
     'renews what is looked at',
-    overriding((store) => ({ inspect: async (sid) => ({ host: await store.find(sid, 60) ?? '', expiresIn: 60 }) })),
+    overriding((store) => ({
+      inspect: async (sid) => {
+        const host = await store.find(sid, 60);
+        return host === undefined ? undefined : { host, expiresIn: 60 };
+      },
+    })),
     /^tells by `inspect`/, /`inspect` must leave the expiry as it is: expected undefined, received 'a:1'/,
   ],
   [
