@@ -31,12 +31,12 @@ export function blockOf(document: string, language: string): string {
   return block;
 }
 
-/** Replaces each text, which must be there. */
+/** Replaces each text, which must be there: at once, as what is put in (a port) may look like another of them. */
 export function adapt(text: string, replacements: readonly (readonly [from: string, to: string])[]): string {
-  return replacements.reduce((adapted, [from, to]) => {
-    if (!adapted.includes(from)) throw new Error(`there is no '${from}' in ${adapted}`);
-    return adapted.replaceAll(from, to);
-  }, text);
+  for (const [from] of replacements) if (!text.includes(from)) throw new Error(`there is no '${from}' in ${text}`);
+  const to = new Map(replacements);
+  const any = [...to.keys()].map((from) => from.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|');
+  return text.replace(new RegExp(any, 'g'), (from) => to.get(from) ?? from);
 }
 
 /** What a program that prints its version says of it. */
