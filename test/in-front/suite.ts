@@ -8,7 +8,7 @@ import { onCleanup } from '../support/cleanup';
 import { startHosts, type HostProcess } from '../support/hosts';
 import { request, startServer, type RequestOptions } from '../support/http';
 import type { Balancer, StartBalancer } from '../support/balancer';
-import { somePort } from '../support/program';
+import { lastingPort } from '../support/program';
 import { startProxy, type ProxyInstance } from '../support/proxy';
 import { openClient, uniqueKeyPrefix, type TestClient } from '../support/redis';
 import { tested } from '../support/tested';
@@ -157,7 +157,7 @@ export function describeBehind(start: StartBalancer, idleTimeout: number): void 
       for (let tries = 1; ; tries += 1) {
         try {
           const listening = once(proxy, 'listening');
-          proxy.listen(port ?? somePort(), '127.0.0.1');
+          proxy.listen(port ?? lastingPort(), '127.0.0.1');
           await listening;
           return proxy;
         } catch (error) {

@@ -16,6 +16,14 @@ export function somePort(): number {
   return randomInt(20_000, 32_000);
 }
 
+/**
+ * A port that no other test takes while it is free for a while, as one that is asked for again does: those of listeners
+ * on any port are few, and used again soon.
+ */
+export function lastingPort(): number {
+  return randomInt(10_000, 20_000);
+}
+
 /** A folder that is removed when the test is over. */
 export function temporaryFolder(prefix: string): string {
   const folder = mkdtempSync(join(tmpdir(), prefix));
