@@ -58,10 +58,11 @@ export async function exchangeBytes(port: number, bytes: string | Buffer): Promi
   onCleanup(() => socket.destroy());
   const chunks: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-  // A reset ends it as well as a FIN.
+  await once(socket, 'connect');
+  // A reset ends it as well as a FIN: `once` would reject.
   socket.on('error', () => {});
   socket.write(bytes);
-  await once(socket, 'close');
+  await new Promise((resolve) => socket.once('close', resolve));
   return Buffer.concat(chunks).toString('latin1');
 }
 
