@@ -24,6 +24,8 @@ export async function request(url: string, { body, ...options }: RequestOptions 
   const send = url.startsWith('https:') ? https.request : http.request;
   const req = send(url, { agent: false, ...options });
   const responded = once(req, 'response') as Promise<[IncomingMessage]>;
+  // One that comes after the response, for what was still to be sent, is none: without a listener it would be thrown.
+  req.on('error', () => {});
   req.end(body);
   const [res] = await responded;
   const chunks: Buffer[] = [];
