@@ -80,14 +80,18 @@ async function startServer(port) {
   return host;
 }
 
+/** Starts it again on its port: as often as it takes, where another process has that meanwhile. */
 async function restart(host) {
   running.delete(host);
-  try {
-    await sleep(RESTART_DELAY, undefined, { signal: stopping.signal });
-    await startServer(Number(host.split(':')[1]));
-    printServer(host);
-  } catch (error) {
-    if (!stopping.signal.aborted) console.error(`${host}: ${error.message}`);
+  while (!running.has(host)) {
+    try {
+      await sleep(RESTART_DELAY, undefined, { signal: stopping.signal });
+      await startServer(Number(host.split(':')[1]));
+      printServer(host);
+    } catch (error) {
+      if (stopping.signal.aborted) return;
+      console.error(`${host}: ${error.message}`);
+    }
   }
 }
 

@@ -14,7 +14,7 @@ beforeAll(async () => {
   project = packed.folder;
   mkdirSync(join(project, 'node_modules', '@types'));
   symlinkSync(join(ROOT, 'node_modules/@types/node'), join(project, 'node_modules/@types/node'), 'junction');
-});
+}, 2 * TIMEOUT);
 
 describe('a consumer', () => {
   it.each(['commonjs.cjs', 'module.mjs'])('of JavaScript gets the class, and exits after close: %s', async (name) => {

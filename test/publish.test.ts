@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { dependencies, filesOf, install, pack, ROOT, run, type Packed } from './support/package';
+import { dependencies, filesOf, install, pack, ROOT, run, TIMEOUT, type Packed } from './support/package';
 
 interface Manifest extends Record<string, unknown> {
   main: string;
@@ -25,7 +25,7 @@ beforeAll(async () => {
   modules = join(packed.folder, 'node_modules');
   installed = join(modules, 'socket.io-proxy2');
   manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as Manifest;
-});
+}, 2 * TIMEOUT);
 
 function sizeOf(folder: string): number {
   return filesOf(folder).reduce((size, path) => size + statSync(join(folder, path)).size, 0);

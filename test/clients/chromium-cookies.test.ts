@@ -3,6 +3,7 @@ import { startCookieBalancer } from '../support/cookie-balancer';
 import { startHosts } from '../support/hosts';
 import { startProxy } from '../support/proxy';
 import { tested } from '../support/tested';
+import { until } from '../support/until';
 import { versionOf } from '../support/versions';
 
 // The same page and hosts behind cookie affinity and behind the proxy: what chromium.test.ts shows would prove nothing
@@ -43,7 +44,8 @@ describe('where third-party cookies are blocked', () => {
   it.each(VERSIONS)('a session of client %i is lost by cookie affinity', async (version) => {
     const page = await browser.openPage(pages, version);
     await expect(converse(page, balancer)).rejects.toThrow(/xhr (?:poll|post) error|transport error/);
-    // It was the cookie: the balancer has sent one, and the browser has not taken it, as it was told.
+    // It was the cookie: the balancer has sent one, and the browser has not taken it, as it was told. It says so by the way.
+    await until('the browser has told of a refusal', () => page.refusals.size > 0);
     expect(page.setCookies[0]).toMatch(/^HOST=host\d; path=\/; Secure; SameSite=None$/);
     expect([...page.refusals]).toEqual(['UserPreferences']);
     expect(await browser.cookies()).toBe(0);

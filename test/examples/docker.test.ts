@@ -7,10 +7,10 @@ import { validate } from 'dockerfile-utils';
 import { parse } from 'yaml';
 import { readSettings } from '../../src/cli/settings';
 import { onCleanup } from '../support/cleanup';
-import { startCommand } from '../support/command';
+import { Command, startCommand } from '../support/command';
 import { examplePath, readExample, Script } from '../support/examples';
 import { startHost } from '../support/hosts';
-import { adapt } from '../support/program';
+import { adapt, lastingPort } from '../support/program';
 
 interface Service {
   build?: string;
@@ -98,7 +98,8 @@ describe('the health check of the proxy', () => {
   });
 
   it('ends with 1 when the proxy has ended', async () => {
-    const { command, url } = await startCommand(['--hosts', (await startHost()).name]);
+    const command = new Command(['--bind', '127.0.0.1', '--port', String(lastingPort()), '--hosts', (await startHost()).name]);
+    const url = await command.ready();
     command.signal('SIGTERM');
     await command.ended();
     const script = check(`${url}/socket.io/`);
@@ -127,7 +128,7 @@ describe('the health check of the servers', () => {
   };
 
   it('ends with 0 while a server answers, and with 1 when it has ended', async () => {
-    const host = await startHost();
+    const host = await startHost({ port: lastingPort() });
     expect(await check(host.port)).toBe(0);
     await host.kill();
     expect(await check(host.port)).toBe(1);

@@ -42,8 +42,9 @@ it('runs with what the file says, and ends with 0 on the signal that PM2 sends',
   const args = app.args.map((arg) => replacements.get(arg) ?? arg);
   expect(args.filter((arg, i) => arg !== app.args[i])).toHaveLength(2);
   const command = new Command(args, { env: { ...app.env, SOCKETIO_PROXY_REDIS: sharedRedisUrl() } });
-  expect(await command.line(/^listening/)).toMatch(/: 3 of 3 hosts up, bindings in redis:\/\/.+$/);
-  const port = /:(\d+):/.exec(command.lines.at(-1) ?? '')?.[1];
+  const line = await command.line(/^listening/);
+  expect(line).toMatch(/: 3 of 3 hosts up, bindings in redis:\/\/.+$/);
+  const port = /:(\d+):/.exec(line)?.[1];
   await handshake(`http://127.0.0.1:${port}`);
   command.signal('SIGINT');
   expect(await command.ended()).toBe(0);

@@ -5,7 +5,8 @@ import { onCleanup } from '../support/cleanup';
 import { startCommand } from '../support/command';
 import { examplePath, readExample, Script } from '../support/examples';
 import { handshake } from '../support/http';
-import { RedisProcess } from '../support/redis';
+import { openClient, RedisProcess, type TestClient } from '../support/redis';
+import { until } from '../support/until';
 
 interface ExampleServer {
   script: Script;
@@ -19,12 +20,12 @@ async function startServer(redis: RedisProcess): Promise<ExampleServer> {
 }
 
 /** Two servers as they stand in examples/, and the command in front of them, which sends every second session to each. */
-async function start(): Promise<{ servers: [ExampleServer, ExampleServer]; url: string }> {
+async function start(): Promise<{ servers: [ExampleServer, ExampleServer]; url: string; redisClient: TestClient }> {
   const redis = await RedisProcess.start();
   const servers: [ExampleServer, ExampleServer] = [await startServer(redis), await startServer(redis)];
   const hosts = servers.map(({ port }) => `127.0.0.1:${port}`).join(',');
   const { url } = await startCommand(['--hosts', hosts, '--redis', redis.url, '--balance', 'round-robin']);
-  return { servers, url };
+  return { servers, url, redisClient: await openClient(redis.url) };
 }
 
 /** A client by polling that comes back when it is told to, and all that it is sent. */
@@ -69,7 +70,7 @@ describe('a client that is cut off while messages are broadcast', () => {
       client.io.engine.close();
     }],
   ])('comes back to another server and has missed nothing: %s', async (_, cutOff) => {
-    const { servers, url } = await start();
+    const { servers, url, redisClient } = await start();
     const { client, heard, hears } = await connect(url);
     const [server, another] = await placeOf(client, servers);
     const speaker = await connect(url);
@@ -82,6 +83,8 @@ describe('a client that is cut off while messages are broadcast', () => {
     await cutOff(server, client, url);
     await gone;
     await server.script.line(new RegExp(`^${id} has gone`));
+    // What the next server needs is on its way by then, and nothing but Redis tells when it is there.
+    await until('its state is stored', async () => (await redisClient.keys('sio:session:*')).length === 1);
     for (const text of ['missed 1', 'missed 2', 'missed 3']) speaker.client.emit('say', text);
     await speaker.hears('missed 3');
 

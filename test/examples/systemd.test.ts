@@ -73,8 +73,9 @@ it('is run with the settings that are beside it: it reloads on SIGHUP and ends w
   const secrets = adapt(readExample('systemd/secrets.env'), [['redis://:password@localhost:6379', sharedRedisUrl()]]);
   const env = Object.fromEntries(secrets.trim().split('\n').map((line) => line.split(/=(.*)/s).slice(0, 2)) as [string, string][]);
   const command = new Command(args.map((arg) => (arg === '/etc/socket.io-proxy/proxy.json' ? config : arg)), { env });
-  expect(await command.line(/^listening/)).toMatch(/^listening on http:\/\/.+: 2 of 2 hosts up, bindings in redis:\/\/.+$/);
-  const port = /:(\d+):/.exec(command.lines.at(-1) ?? '')?.[1];
+  const line = await command.line(/^listening/);
+  expect(line).toMatch(/^listening on http:\/\/.+: 2 of 2 hosts up, bindings in redis:\/\/.+$/);
+  const port = /:(\d+):/.exec(line)?.[1];
   await handshake(`http://127.0.0.1:${port}`);
 
   writeFileSync(config, adapt(settings, [[names[1] ?? '', names[2] ?? '']]));

@@ -106,7 +106,7 @@ export class Browser {
     const executablePath = find('chromium');
     if (executablePath === undefined) throw new Error('no chromium: see scripts/ensure-programs.mjs');
     const profile = mkdtempSync(join(tmpdir(), 'chromium-'));
-    onCleanup(() => rmSync(profile, { recursive: true, force: true, maxRetries: 5 }));
+    onCleanup(() => rmSync(profile, { recursive: true, force: true, maxRetries: 10 }));
     mkdirSync(join(profile, 'Default'));
     const preferences = { profile: { cookie_controls_mode: COOKIE_CONTROLS[thirdPartyCookies] } };
     writeFileSync(join(profile, 'Default', 'Preferences'), JSON.stringify(preferences));

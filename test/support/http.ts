@@ -24,6 +24,8 @@ export async function request(url: string, { body, ...options }: RequestOptions 
   const send = url.startsWith('https:') ? https.request : http.request;
   const req = send(url, { agent: false, ...options });
   const responded = once(req, 'response') as Promise<[IncomingMessage]>;
+  // One that comes after the response, for what was still to be sent, is none: without a listener it would be thrown.
+  req.on('error', () => {});
   req.end(body);
   const [res] = await responded;
   const chunks: Buffer[] = [];
@@ -58,10 +60,10 @@ export async function exchangeBytes(port: number, bytes: string | Buffer): Promi
   onCleanup(() => socket.destroy());
   const chunks: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-  socket.write(bytes);
   await once(socket, 'connect');
-  // A reset ends it as well as a FIN: unlike `once`, this does not reject then.
+  // A reset ends it as well as a FIN: `once` would reject.
   socket.on('error', () => {});
+  socket.write(bytes);
   await new Promise((resolve) => socket.once('close', resolve));
   return Buffer.concat(chunks).toString('latin1');
 }

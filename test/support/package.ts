@@ -8,7 +8,7 @@ import { onCleanup } from './cleanup';
 export const ROOT = join(__dirname, '../..');
 
 /** How long a program may take, in ms: a compilation takes seconds, and much more on a machine with other work. */
-export const TIMEOUT = 60_000;
+export const TIMEOUT = 120_000;
 
 interface Manifest {
   name: string;

@@ -16,6 +16,14 @@ export function somePort(): number {
   return randomInt(20_000, 32_000);
 }
 
+/**
+ * A port that no other test takes while it is free for a while, as one that is asked for again does: those of listeners
+ * on any port are few, and used again soon.
+ */
+export function lastingPort(): number {
+  return randomInt(10_000, 20_000);
+}
+
 /** A folder that is removed when the test is over. */
 export function temporaryFolder(prefix: string): string {
   const folder = mkdtempSync(join(tmpdir(), prefix));
@@ -31,12 +39,12 @@ export function blockOf(document: string, language: string): string {
   return block;
 }
 
-/** Replaces each text, which must be there. */
+/** Replaces each text, which must be there: at once, as what is put in (a port) may look like another of them. */
 export function adapt(text: string, replacements: readonly (readonly [from: string, to: string])[]): string {
-  return replacements.reduce((adapted, [from, to]) => {
-    if (!adapted.includes(from)) throw new Error(`there is no '${from}' in ${adapted}`);
-    return adapted.replaceAll(from, to);
-  }, text);
+  for (const [from] of replacements) if (!text.includes(from)) throw new Error(`there is no '${from}' in ${text}`);
+  const to = new Map(replacements);
+  const any = [...to.keys()].map((from) => from.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|');
+  return text.replace(new RegExp(any, 'g'), (from) => to.get(from) ?? from);
 }
 
 /** What a program that prints its version says of it. */
