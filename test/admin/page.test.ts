@@ -220,6 +220,27 @@ it('shows nothing any more once a token is asked for, and another proxy once tha
   expectCleanliness(dashboard, page.url());
 });
 
+it('tries a token that is given while another one is being refused', async () => {
+  const stand = await startStand(1, TOKEN);
+  const dashboard = await Dashboard.open(browser, stand.admin);
+  const { page } = dashboard;
+  await dashboard.is('A token is needed');
+  const asked = page.waitForRequest('**/api/events');
+  let answer = (): void => {};
+  const given = new Promise<void>((resolve) => (answer = resolve));
+  await page.route('**/api/events', async (route) => {
+    await given;
+    await route.continue();
+  }, { times: 1 });
+  await page.keyboard.type('the-wrong-token-of-all');
+  await page.keyboard.press('Enter');
+  await asked;
+  await page.getByLabel('Token').fill(TOKEN);
+  await page.keyboard.press('Enter');
+  answer();
+  await dashboard.cell(stand.names[0] ?? '', 'Health', /^Up$/);
+});
+
 it('asks for the token, keeps it for the tab, and never puts it into a URL', async () => {
   const stand = await startStand(1, TOKEN);
   const dashboard = await Dashboard.open(browser, stand.admin);

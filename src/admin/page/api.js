@@ -13,7 +13,7 @@ export class Problem extends Error {
 
 let onUnauthorized = () => {};
 
-/** Calls `listener` whenever a request gets 401. */
+/** Calls `listener` whenever a request gets 401 with the token that is kept. */
 export function whenUnauthorized(listener) {
   onUnauthorized = listener;
 }
@@ -33,7 +33,8 @@ export async function send(path, { headers, ...options } = {}) {
     throw new Problem(0, error.name === 'TimeoutError' ? 'TIMEOUT' : 'UNREACHABLE', reasonOf(error));
   }
   if (response.ok) return response;
-  if (response.status === 401) onUnauthorized();
+  // Another token may have been given meanwhile, and is not to be lost with the one that is refused.
+  if (response.status === 401 && token() === kept) onUnauthorized();
   throw await problemOf(response);
 }
 
