@@ -1,3 +1,4 @@
+import { somePort } from './program';
 import { Remote } from './remote';
 
 export interface HostOptions {
@@ -47,6 +48,20 @@ export class HostProcess extends Remote {
 
 export function startHost(options?: HostOptions): Promise<HostProcess> {
   return new HostProcess().start(options);
+}
+
+/** One whose port nobody else is given while it does not listen there: it may end, and come back. */
+export async function startHostOnSomePort(options?: HostOptions): Promise<HostProcess> {
+  for (let tries = 1; ; tries += 1) {
+    const host = new HostProcess();
+    try {
+      return await host.start({ ...options, port: somePort() });
+    } catch (error) {
+      // Another process has that port: try one more.
+      if (tries === 5 || !String(error).includes('EADDRINUSE')) throw error;
+      await host.kill();
+    }
+  }
 }
 
 export function startHosts(count: number, options?: HostOptions): Promise<HostProcess[]> {
