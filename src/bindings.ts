@@ -52,16 +52,16 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   readonly #absent = new LRUCache<string, Absence>({ max: MAX_ABSENT });
   readonly #totals: Totals;
   #sweeping: NodeJS.Timeout | undefined;
-  #rewriting = false;
+  /** How often all were to be stored since that began: none while it is not under way. */
+  #rewrites = 0;
 
   constructor(store: SessionStore, hosts: Hosts, options: BindingsOptions, totals = createTotals()) {
     super();
-    const { keyExpiry, cacheSize, storeTimeout } = options;
     this.#totals = totals;
     this.#hosts = hosts;
-    this.#keyExpiry = keyExpiry;
-    this.#cache = new LRUCache({ max: cacheSize, dispose: (binding) => this.#dropped(binding) });
-    this.#guard = new StoreGuard(store, storeTimeout, totals.store);
+    this.#keyExpiry = options.keyExpiry;
+    this.#cache = new LRUCache({ max: options.cacheSize, dispose: (binding) => this.#dropped(binding) });
+    this.#guard = new StoreGuard(store, options.storeTimeout, totals.store);
     this.#guard.on('degraded', (error) => this.emit('degraded', error));
     this.#guard.on('recovered', () => this.emit('recovered'));
     this.#guard.on('ready', () => void this.#rewrite());
@@ -76,8 +76,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   start(): void {
     this.#guard.start();
     // An eighth of the shortest life finds each binding well before it has lived half of it.
-    const interval = Math.min(5000, this.#keyExpiry * 125);
-    this.#sweeping = setInterval(() => this.#sweep(), interval).unref();
+    this.#sweeping = setInterval(() => this.#sweep(), Math.min(5000, this.#keyExpiry * 125)).unref();
   }
 
   /**
@@ -286,14 +285,15 @@ export class Bindings extends EventEmitter<BindingsEvents> {
 
   /** Stores everything that is alive here: the store may have lost it. */
   async #rewrite(): Promise<void> {
-    if (this.#rewriting) return;
-    this.#rewriting = true;
-    const all = [...new Set(this.all())];
-    for (let i = 0; i < all.length && !this.#guard.degraded; i += BATCH) {
-      const now = performance.now();
-      const alive = all.slice(i, i + BATCH).filter((binding) => !isExpired(binding, now));
-      await Promise.all(alive.map((binding) => this.#renew(binding, now)));
+    if ((this.#rewrites += 1) > 1) return;
+    // Once more where the store failed meanwhile, and is back: what it did not take then would be missed.
+    for (; this.#rewrites > 0; this.#rewrites = Math.min(1, this.#rewrites - 1)) {
+      const all = [...new Set(this.all())];
+      for (let i = 0; i < all.length && !this.#guard.degraded; i += BATCH) {
+        const now = performance.now();
+        const alive = all.slice(i, i + BATCH).filter((binding) => !isExpired(binding, now));
+        await Promise.all(alive.map((binding) => this.#renew(binding, now)));
+      }
     }
-    this.#rewriting = false;
   }
 }

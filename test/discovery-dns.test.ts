@@ -93,7 +93,8 @@ describe('dns:NAME:PORT', () => {
     const together = find();
     await expect(alone).rejects.toThrow(`queryA ETIMEOUT ${NAME}`);
     await expect(together).rejects.toThrow(`no DNS server has told of ${NAME} within 5000 ms`);
-    expect(performance.now() - before).toBeLessThan(7000);
+    // One after the other, they would take twelve seconds.
+    expect(performance.now() - before).toBeLessThan(10_000);
   });
 
   it('ends at once when it is called off', async () => {
@@ -104,7 +105,8 @@ describe('dns:NAME:PORT', () => {
     const before = performance.now();
     stopping.abort();
     await expect(looking).rejects.toThrow('ECANCELLED');
-    expect(performance.now() - before).toBeLessThan(500);
+    // By itself it would end after three seconds.
+    expect(performance.now() - before).toBeLessThan(2500);
   });
 });
 

@@ -12,14 +12,25 @@ import { until } from './support/until';
 
 const NAME = 'chat.example.test';
 
-/** Sessions of a second, so that one by polling is over soon after its last request. */
-const SHORT = { pingInterval: 500, pingTimeout: 500 };
+/**
+ * Sessions of two seconds, so that one by polling is over soon after its last request. Nearly all of that is for the
+ * answers to pings, which client and server may be slow to give.
+ */
+const SHORT = { pingInterval: 200, pingTimeout: 1800 };
 
 /** Hosts that share a port, at 127.0.0.1 and the addresses after it, as pods do. */
 async function startPods(count: number, options?: HostOptions): Promise<{ pods: HostProcess[]; discover: string; port: number }> {
-  const port = somePort();
-  const pods = await Promise.all(Array.from({ length: count }, (_, i) => startHost({ address: `127.0.0.${i + 1}`, port, ...options })));
-  return { pods, port, discover: `dns:${NAME}:${port}` };
+  for (let tries = 1; ; tries += 1) {
+    const port = somePort();
+    const starting = Array.from({ length: count }, (_, i) => startHost({ address: `127.0.0.${i + 1}`, port, ...options }));
+    try {
+      return { pods: await Promise.all(starting), port, discover: `dns:${NAME}:${port}` };
+    } catch (error) {
+      await Promise.allSettled(starting);
+      // Another process has that port at one of the addresses: try one more.
+      if (tries === 5 || !String(error).includes('EADDRINUSE')) throw error;
+    }
+  }
 }
 
 /** A proxy of the built package in a process of its own, which asks this server. */
@@ -188,13 +199,14 @@ it('routes a session of another proxy to a host that only this one knows yet', a
   const options = discovering(discover, { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix() });
   const late = await startProxy(options);
   await once(late.proxy, 'up');
+  const known = performance.now();
   server.zone = { [NAME]: addresses(['127.0.0.2'], 60) };
   const early = await startProxy(options);
   await once(early.proxy, 'up');
   const sid = await handshake(early.url);
   expect(late.proxy.hosts.map(({ host }) => host)).toEqual([pods[0]?.name]);
   // Not sooner than a second after the answer before.
-  await until('a second', () => performance.now() - (server.queries[0]?.at ?? 0) > 1100);
+  await until('a second', () => performance.now() - known > 1010);
   expect((await request(pollUrl(late.url, sid), { method: 'POST', body: '40' })).body).toBe('ok');
   expect(late.proxy.hosts.map(({ host, draining }) => [host, draining])).toEqual([[pods[0]?.name, true], [pods[1]?.name, false]]);
 });
@@ -223,7 +235,8 @@ it.each([['silent', 'silence'], ['answering', addresses(['127.0.0.1'])]] as cons
     const before = performance.now();
     await proxy.call('closeNow').catch(() => {});
     expect(await proxy.exit()).toBe(0);
-    expect(performance.now() - before).toBeLessThan(2000);
+    // What asks a silent server ends by itself after three seconds.
+    expect(performance.now() - before).toBeLessThan(2500);
   },
 );
 

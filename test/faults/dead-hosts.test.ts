@@ -11,7 +11,8 @@ import { openClient, uniqueKeyPrefix } from '../support/redis';
 import { Remote } from '../support/remote';
 import { until } from '../support/until';
 
-const MINUTE = 60_000;
+/** Health is checked once, and hosts have time for it: what happens then, the proxy has to find out by itself. */
+const ONCE = { checkInterval: 60_000, checkTimeout: 20_000 };
 
 /** Opens a session by WebSocket, and resolves with the first packet. */
 async function openByWebSocket(url: string): Promise<string> {
@@ -36,7 +37,7 @@ describe('two of three hosts dead, health checks a minute apart', () => {
 
   beforeEach(async () => {
     const hosts = await startHosts(3);
-    started = await startProxy({ hosts: hosts.map(({ name }) => name), checkInterval: MINUTE });
+    started = await startProxy({ hosts: hosts.map(({ name }) => name), ...ONCE });
     await handshake(started.url);
     await Promise.all(hosts.slice(1).map((host) => host.kill()));
   });
@@ -61,7 +62,7 @@ describe('a host that does not answer connections', () => {
     const port = await server.call<number>('start');
     const host = await startHost();
     const hosts = [host.name, `127.0.0.1:${port}`];
-    const { proxy, url } = await startProxy({ hosts, connectTimeout: 300, checkInterval: MINUTE });
+    const { proxy, url } = await startProxy({ hosts, connectTimeout: 1000, ...ONCE });
     const up = new Set<unknown>();
     while (up.size < 2) up.add((await once(proxy, 'up'))[0]);
     await stopAnswering(server, port);
@@ -71,7 +72,7 @@ describe('a host that does not answer connections', () => {
     while (downs.length === 0) await Promise.all(Array.from({ length: 10 }, () => open(url)));
     const began = performance.now();
     await Promise.all(Array.from({ length: 10 }, () => open(url)));
-    expect(performance.now() - began).toBeLessThan(300);
+    expect(performance.now() - began).toBeLessThan(1000);
     expect(downs).toEqual([[hosts[1], 'unreachable']]);
   });
 
@@ -80,7 +81,7 @@ describe('a host that does not answer connections', () => {
     const silent = `127.0.0.1:${await server.call<number>('start')}`;
     const host = await startHost();
     const hosts = [silent, { host: host.name, weight: 0 }];
-    const { proxy, url } = await startProxy({ hosts, connectTimeout: 1000, checkInterval: MINUTE });
+    const { proxy, url } = await startProxy({ hosts, connectTimeout: 1000, ...ONCE });
     await until('both are up', () => proxy.hosts.every(({ state }) => state === 'up'));
     await stopAnswering(server, Number(silent.split(':')[1]));
     const opening = handshake(url);
@@ -101,7 +102,9 @@ describe('a session whose host is gone', () => {
   beforeEach(async () => {
     hosts = await startHosts(2);
     const redisClient = await openClient();
-    started = await startProxy({ redisClient, keyPrefix, hosts: hosts.map(({ name }) => name), checkInterval: MINUTE });
+    started = await startProxy({
+      redisClient, keyPrefix, hosts: hosts.map(({ name }) => name), ...ONCE, balance: 'round-robin', connectTimeout: 10_000,
+    });
   });
 
   /** A session, and the host that it is on, which is then killed. */
@@ -117,10 +120,10 @@ describe('a session whose host is gone', () => {
     const sid = await sessionOnKilledHost();
     const began = performance.now();
     const reply = await request(pollUrl(started.url, sid));
-    expect(performance.now() - began).toBeLessThan(1000);
+    expect(performance.now() - began).toBeLessThan(5000);
     expect([reply.status, reply.body]).toEqual([400, '{"code":1,"message":"Session ID unknown"}']);
     const redis = await openClient();
-    expect(await redis.exists(keyPrefix + sid)).toBe(0);
+    await until('its binding is removed', async () => await redis.exists(keyPrefix + sid) === 0);
   });
 
   it('is told so where its host was found gone by another, and its binding is removed too', async () => {
@@ -168,7 +171,7 @@ it('never sends a handshake again that may have reached its host', async () => {
 it('marks a host down with the first connection that it refuses', async () => {
   const hosts = await startHosts(2);
   const [first] = hosts as [HostProcess, HostProcess];
-  const { proxy, url } = await startProxy({ hosts: hosts.map(({ name }) => name), checkInterval: MINUTE });
+  const { proxy, url } = await startProxy({ hosts: hosts.map(({ name }) => name), ...ONCE });
   await handshake(url);
   const down = once(proxy, 'down');
   await first.kill();
@@ -189,7 +192,8 @@ describe('a host that is killed', () => {
     const began = performance.now();
     await host.kill();
     expect((await poll).status).toBe(502);
-    expect(performance.now() - began).toBeLessThan(1000);
+    // The host's own answer would come after 25 s.
+    expect(performance.now() - began).toBeLessThan(10_000);
   });
 
   it('in mid-tunnel closes the WebSocket', async () => {

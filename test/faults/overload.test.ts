@@ -88,7 +88,7 @@ it('cuts off a client that reads nothing of its response, and nobody who reads s
     res.on('drain', write);
     write();
   });
-  const proxy = await startProxyProcess({ hosts: [name], hostTimeout: 1000, headersTimeout: 1000, requestTimeout: 1000 });
+  const proxy = await startProxyProcess({ hosts: [name], hostTimeout: 2000, headersTimeout: 1000, requestTimeout: 1000 });
   const ask = (client: string): net.Socket => {
     const socket = net.connect(proxy.port, '127.0.0.1').on('error', () => {});
     onCleanup(() => socket.destroy());

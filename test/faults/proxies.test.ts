@@ -135,7 +135,8 @@ describe('close', () => {
     await ended();
     const took = performance.now() - began;
     expect(took).toBeGreaterThan(590);
-    expect(took).toBeLessThan(2000);
+    // By itself it would last for 25 s, or for ever.
+    expect(took).toBeLessThan(10_000);
     await closing;
   });
 
@@ -146,7 +147,7 @@ describe('close', () => {
     await request(`${url}/socket.io/?EIO=4&transport=polling`, { agent });
     const began = performance.now();
     await proxy.close();
-    expect(performance.now() - began).toBeLessThan(1000);
+    expect(performance.now() - began).toBeLessThan(9000);
   });
 
   it('joins a close that is under way', async () => {
@@ -182,7 +183,8 @@ describe('close', () => {
     const { proxy, url } = await startProxy({ hosts: [own.name] });
     await Promise.all(Array.from({ length: 20 }, () => handshake(url)));
     await proxy.close();
-    expect(await until('they are closed', async () => await own.call<number>('sockets') === 0)).toBeLessThan(1000);
+    // Idle ones would be closed after four seconds.
+    expect(await until('they are closed', async () => await own.call<number>('sockets') === 0)).toBeLessThan(3500);
   });
 
   it.each([

@@ -98,13 +98,14 @@ describe.each(FAULTS)('while Redis %s', (_, { begin, answersReads, loses }) => {
     // The first to find out waits for `storeTimeout` at most; those after it do not wait.
     const began = performance.now();
     const fresh = await Promise.all(Array.from({ length: 10 }, () => handshake(first.url)));
-    expect(performance.now() - began).toBeLessThan(2000);
+    expect(performance.now() - began).toBeLessThan(5000);
     for (const sid of fresh) expect(await post(first.url, sid)).toBe(200);
 
     // By now it is known to fail, and nothing waits for it.
     const asked = performance.now();
     for (let i = 0; i < 5; i += 1) expect(await post(first.url, unseen)).toBe(answersReads ? 200 : 503);
-    expect(performance.now() - asked).toBeLessThan(1000);
+    // If they did, they would take 800 ms each.
+    expect(performance.now() - asked).toBeLessThan(4000);
     expect(events).toEqual(['degraded']);
 
     const recovered = once(first.proxy, 'recovered');
@@ -135,26 +136,34 @@ it('looks sids up again in a Redis that comes back read-only', async () => {
   await until('it is looked up', async () => (await request(pollUrl(started.url, 'unknown'))).status === 400);
 });
 
-it('answers a look-up in under a second when Redis has just frozen', async () => {
+it('answers a look-up before storeTimeout is over, which is a second, when Redis has just frozen', async () => {
   const redis = await RedisProcess.start();
   const { url } = await startProxy({ redisClient: createClient({ url: redis.url }), hosts: names });
   await handshake(url);
   redis.freeze();
-  const began = performance.now();
-  const reply = await request(pollUrl(url, 'unknown'));
-  expect(performance.now() - began).toBeLessThan(1000);
+  const asking = request(pollUrl(url, 'unknown'));
+  // It waits for as long as a binding may take to be stored.
+  const opening = handshake(url).then(() => 'a handshake');
+  expect(await Promise.race([asking.then(() => 'a look-up'), opening])).toBe('a look-up');
+  const reply = await asking;
+  await opening;
   expect([reply.status, reply.headers['retry-after']]).toEqual([503, '1']);
   expect(reply.json()).toEqual({ code: 'STORE_FAILED', message: 'The session store cannot be asked' });
 });
 
 it('minds storeTimeout', async () => {
   const redis = await RedisProcess.start();
-  const { url } = await startProxy({ redisClient: createClient({ url: redis.url }), hosts: names, storeTimeout: 100 });
-  await handshake(url);
+  const [long, short] = await Promise.all([1000, 100].map((storeTimeout) =>
+    startProxy({ redisClient: createClient({ url: redis.url }), hosts: names, storeTimeout }))) as [Started, Started];
+  await Promise.all([handshake(long.url), handshake(short.url)]);
   redis.freeze();
-  const began = performance.now();
-  await handshake(url);
-  expect(performance.now() - began).toBeLessThan(600);
+  // Whatever else is slow is so for both.
+  const order: string[] = [];
+  await Promise.all([
+    handshake(long.url).then(() => order.push('long')),
+    handshake(short.url).then(() => order.push('short')),
+  ]);
+  expect(order).toEqual(['short', 'long']);
 });
 
 it('does not take its own standstill for one of Redis', async () => {
@@ -182,11 +191,12 @@ it('goes on while Redis loads its data', async () => {
   const admin = await openClient(redis.url);
   const first = await startProxy({ redisClient: createClient({ url: redis.url }), hosts: names });
   const running = await handshake(first.url);
-  const recovered = once(first.proxy, 'recovered');
   await redis.restartLoading();
   const isLoading = (): Promise<boolean> =>
     admin.get('x').then(() => false, (error: unknown) => String(error).includes('LOADING'));
   await until('Redis says that it is loading', isLoading);
+  // Not before: it may have recovered while the data were made.
+  const recovered = once(first.proxy, 'recovered');
   expect(await post(first.url, running)).toBe(200);
   expect(await post(first.url, await handshake(first.url))).toBe(200);
   await recovered;

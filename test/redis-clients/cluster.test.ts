@@ -135,7 +135,7 @@ describe.each(SERVERS)('with a cluster of %s', (program) => {
     await cluster.restart(node);
     await until('all have recovered', () => all.every(({ events }) => events.at(-1) === 'recovered'), 15_000);
     await Promise.all(all.map(async ({ name, second, sids }) => {
-      for (const sid of sids) await until(`${name}: ${sid} is found`, async () => await post(second, sid) === 200);
+      for (const sid of sids) await until(`${name}: ${sid} is found`, async () => await post(second, sid) === 200, 15_000);
     }));
-  });
+  }, 60_000);
 });

@@ -29,8 +29,9 @@ export async function spawnRedis(
   options: LaunchOptions = {},
 ): Promise<{ port: number; child: ChildProcess }> {
   for (;;) {
-    // A cluster's nodes talk on ports 10,000 higher.
-    const candidate = port ?? randomInt(20_000, 32_000);
+    // A cluster's nodes talk on ports 10,000 higher: these too are not to be taken by outgoing connections, which take
+    // those from 32768, while a node is down.
+    const candidate = port ?? randomInt(20_000, args.includes('--cluster-enabled') ? 22_700 : 32_000);
     const child = launchRedis(candidate, args, options);
     if (await isReady(child)) return { port: candidate, child };
     if (port !== undefined) throw new Error(`redis-server did not start on port ${port}`);
