@@ -212,7 +212,8 @@ it('routes a session of another proxy to a host that only this one knows yet', a
 });
 
 it('finds hosts by SRV records, and binds sessions to their names', async () => {
-  const [first, second] = await Promise.all([startHost(), startHost()]);
+  const address = '127.0.0.1';
+  const [first, second] = await Promise.all([startHost({ address }), startHost({ address })]);
   const server = await new DnsServer({
     [NAME]: [
       { type: 'SRV', data: { target: 'LOCALHOST', port: first.port, weight: 5 } },

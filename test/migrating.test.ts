@@ -106,7 +106,7 @@ beforeAll(async () => {
   for (const name of ['redis', 'socket.io', '@socket.io/sticky']) {
     symlinkSync(join(ROOT, 'node_modules', name), join(project, 'node_modules', name), 'junction');
   }
-  [hosts, redis] = await Promise.all([startHosts(3), RedisProcess.start()]);
+  [hosts, redis] = await Promise.all([startHosts(3, { address: '127.0.0.1' }), RedisProcess.start()]);
   redisClient = await openClient(redis.url);
   proxies = await runProxies(portsOf(hosts));
 });

@@ -190,7 +190,7 @@ beforeAll(async () => {
   }
   for (const [, snippet] of snippetsOf('js')) writeFileSync(join(project, fileOf(snippet)), snippet.text);
   // Not the Redis that the tests share: a snippet's keys have the default prefix, and its client has no password.
-  const [redis, ...hosts] = await Promise.all([RedisProcess.start(), startHosts(3)]);
+  const [redis, ...hosts] = await Promise.all([RedisProcess.start(), startHosts(3, { address: '127.0.0.1' })]);
   redisClient = await openClient(redis.url);
   const ports = new Map(hosts.flat().map(({ port }, i) => [3000 + i, port])).set(6379, redis.port);
   env = {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import http, { type RequestListener } from 'node:http';
-import net, { type AddressInfo } from 'node:net';
+import net from 'node:net';
 import Proxy from '../src';
 import { onCleanup } from './support/cleanup';
 import { exchangeBytes, request, startServer, type RequestOptions } from './support/http';
@@ -33,13 +33,7 @@ async function hostThat(handler: RequestListener): Promise<string> {
   return name;
 }
 
-async function deadHost(): Promise<string> {
-  const server = http.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return `127.0.0.1:${port}`;
-}
+const DEAD_HOST = '127.0.0.1:1';
 
 const working = async (): Promise<Started> => startProxy({ hosts: [await hostThat((_, res) => res.end('ok'))] });
 
@@ -54,7 +48,7 @@ const CASES: Case[] = [
   },
   {
     name: 'no host that is up', status: 503, code: ErrorCode.NO_HOST, message: 'No host is up',
-    target: POLL, start: async () => startProxy({ hosts: [await deadHost()] }),
+    target: POLL, start: async () => startProxy({ hosts: [DEAD_HOST] }),
   },
   {
     name: 'a host that fails in mid-request', status: 502, code: ErrorCode.HOST_FAILED,

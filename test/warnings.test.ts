@@ -59,7 +59,7 @@ beforeEach(() => {
 const names = (hosts: { name: string }[]): string[] => hosts.map(({ name }) => name);
 
 it.each([['http', {}], ['https', { tls: { cert: CERT, key: KEY } }]])('prints no warning for sessions on %s hosts', async (scheme, tls) => {
-  const hosts = names(await startHosts(2, tls)).map((name) => `${scheme}://${name}`);
+  const hosts = names(await startHosts(2, { ...tls, address: '127.0.0.1' })).map((name) => `${scheme}://${name}`);
   const { url } = await watched.process.start({ hosts, hostTls: { ca: CERT }, drainTimeout: 0 });
   const clients = new Clients();
   for (const transports of [['polling'], ['websocket'], ['polling', 'websocket']] as const) {

@@ -16,7 +16,7 @@ const NAME = 'chat.example.test';
 /** Hosts that share a port, at 127.0.0.1 and the addresses after it, as pods do. */
 async function startPods(count: number): Promise<{ pods: HostProcess[]; names: string[]; discover: string }> {
   // Its port is hardly ever taken at the other addresses, where nobody else listens.
-  const first = await startHostOnSomePort();
+  const first = await startHostOnSomePort({ address: '127.0.0.1' });
   const { port } = first;
   const others = Array.from({ length: count - 1 }, (_, i) => startHost({ address: `127.0.0.${i + 2}`, port }));
   const pods = [first, ...await Promise.all(others)];
@@ -72,7 +72,8 @@ describe.each(['1', '2'])('--discover with --workers %s', (workers) => {
   });
 
   it('follows SRV records', async () => {
-    const [first, second] = await Promise.all([startHost(), startHost()]);
+    const address = '127.0.0.1';
+    const [first, second] = await Promise.all([startHost({ address }), startHost({ address })]);
     const server = await new DnsServer({ [NAME]: [service(first.port), service(second.port)] }).start();
     const keyPrefix = uniqueKeyPrefix();
     const command = start(server, `dns+srv:${NAME}`, ['--workers', workers, '--key-prefix', keyPrefix]);

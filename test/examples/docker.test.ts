@@ -128,7 +128,7 @@ describe('the health check of the servers', () => {
   };
 
   it('ends with 0 while a server answers, and with 1 when it has ended', async () => {
-    const host = await startHost({ port: lastingPort() });
+    const host = await startHost({ address: '127.0.0.1', port: lastingPort() });
     expect(await check(host.port)).toBe(0);
     await host.kill();
     expect(await check(host.port)).toBe(1);

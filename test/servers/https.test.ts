@@ -11,7 +11,7 @@ let names: string[];
 let clients: Clients;
 
 beforeAll(async () => {
-  const hosts = await startHosts(3, { tls: { cert: CERT, key: KEY } });
+  const hosts = await startHosts(3, { address: '127.0.0.1', tls: { cert: CERT, key: KEY } });
   names = hosts.map(({ name }) => name);
   clients = new Clients();
   const options = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), hostTls: { ca: CERT } };

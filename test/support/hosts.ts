@@ -3,7 +3,7 @@ import { Remote } from './remote';
 
 export interface HostOptions {
   version?: 2 | 3 | 4;
-  /** Of the loopback interface; 127.0.0.1 by default. */
+  /** Of the loopback interface; by default one that no other test file that runs meanwhile uses. */
   address?: string;
   port?: number;
   keepAliveTimeout?: number;
@@ -22,6 +22,9 @@ export interface Recorded {
   upgrade?: string;
 }
 
+/** Of this process of the tests' alone: a port that a host has left is taken there by no other test file's listener. */
+const ADDRESS = `127.0.0.${10 + Number(process.env.JEST_WORKER_ID ?? 0)}`;
+
 /** A Socket.IO server in a process of its own. */
 export class HostProcess extends Remote {
   /** As it stands in a proxy's `hosts`. */
@@ -36,7 +39,8 @@ export class HostProcess extends Remote {
   }
 
   async start(options: HostOptions = {}): Promise<this> {
-    this.name = `${options.address ?? '127.0.0.1'}:${await this.call<number>('start', options)}`;
+    const address = options.address ?? ADDRESS;
+    this.name = `${address}:${await this.call<number>('start', { ...options, address })}`;
     return this;
   }
 
