@@ -1,27 +1,18 @@
 import { once } from 'node:events';
-import http, { type IncomingMessage } from 'node:http';
+import http from 'node:http';
 import net from 'node:net';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Admission } from '../src/admission';
 import { onCleanup } from './support/cleanup';
-import { handshake, pollUrl, request, startServer, type Reply, type RequestOptions } from './support/http';
-import { mostWithin } from './support/most-within';
+import { HANDSHAKE, open, openSeveral, requestOf, startWatch, statusesOf } from './support/handshakes';
+import { handshake, pollUrl, request } from './support/http';
 import { startProxy, type ProxyInstance, type Started } from './support/proxy';
 import { startProxyProcess } from './support/proxy-process';
 import { before, openWebSocket, startSessionHost } from './support/session-host';
 import { until } from './support/until';
 
-const HANDSHAKE = '/socket.io/?EIO=4&transport=polling';
-
 /** A rate of one handshake in almost two minutes, and all the time to wait for the next. */
 const ONE = { maxHandshakesPerSecond: 0.01, handshakeQueueTimeout: 2_000_000_000 };
-
-const open = (url: string, options?: RequestOptions): Promise<Reply> => request(url + HANDSHAKE, options);
-
-const openSeveral = (count: number, url: string): Promise<Reply[]> => Promise.all(Array.from({ length: count }, () => open(url)));
-
-const statusesOf = (replies: Reply[]): number[] => replies.map(({ status }) => status);
 
 const queued = async (proxy: ProxyInstance): Promise<number> => (await proxy.operations.totals()).queued;
 
@@ -53,16 +44,6 @@ function watchStalls(): () => number {
   return () => lost;
 }
 
-/** A host that knows when handshakes have come; its sids count them. */
-async function startWatch(): Promise<{ name: string; times: number[] }> {
-  const times: number[] = [];
-  const { name } = await startServer(({ url = '' }, res) => {
-    if (url.includes('transport=')) times.push(performance.now());
-    res.end(`0{"sid":"${times.length}","pingInterval":45000,"pingTimeout":0}`);
-  });
-  return { name, times };
-}
-
 /** A proxy that has let one handshake through, and lets none through for almost two minutes. */
 async function startWaiting(options: object = {}): Promise<Started> {
   const started = await before([await startSessionHost()], { ...ONE, ...options });
@@ -70,71 +51,7 @@ async function startWaiting(options: object = {}): Promise<Started> {
   return started;
 }
 
-/** Keeps the process busy. */
-function block(ms: number): void {
-  for (const end = performance.now() + ms; performance.now() < end;);
-}
-
-/** A request that has come, and stays. */
-async function requestOf(): Promise<IncomingMessage> {
-  const { server, port } = await startServer(() => {});
-  const came = once(server, 'request') as Promise<[IncomingMessage]>;
-  http.get({ port, host: '127.0.0.1', agent: false }).on('error', () => {});
-  const [req] = await came;
-  req.socket.setMaxListeners(0);
-  return req;
-}
-
 describe('a rate of handshakes', () => {
-  // Of a thousand a second, what is slow may be this process.
-  it.each([
-    [0.5, 2, 10_000], [3, 6, 6000], [1000, 1300, 25_000],
-  ])('of %p a second is not exceeded in any, as the host sees it', async (rate, count, most) => {
-    const { name, times } = await startWatch();
-    const { url } = await startProxy({
-      hosts: [name], maxHandshakesPerSecond: rate, maxQueuedHandshakes: 10_000, handshakeQueueTimeout: 30_000,
-    });
-    const delay = monitorEventLoopDelay({ resolution: 5 });
-    delay.enable();
-    expect(new Set(statusesOf(await openSeveral(count, url)))).toEqual(new Set([200]));
-    delay.disable();
-    expect(times).toHaveLength(count);
-    // All runs in this process: what leaves in time is seen later where it stands still.
-    const lag = 3 * delay.max / 1e6;
-    expect(mostWithin(Math.max(1000, 1000 / rate) - lag, times)).toBeLessThanOrEqual(Math.ceil(rate));
-    // It is used, too.
-    expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeLessThan(most);
-  });
-
-  it('is spread over the second', async () => {
-    const admission = new Admission({ maxHandshakesPerSecond: 50, maxQueuedHandshakes: 1000, handshakeQueueTimeout: 5000 });
-    const req = await requestOf();
-    const times = await Promise.all(Array.from({ length: 50 }, async () => {
-      await admission.admit(req);
-      return performance.now();
-    }));
-    // What a late timer has missed is made up for, but not more than 100 ms of it at once.
-    for (const ms of [200, 400, 600]) expect(mostWithin(ms, times)).toBeLessThanOrEqual((ms + 100) * 50 / 1000 + 1);
-  });
-
-  it.each([[100, 150], [10.5, 16]])('of %p a second makes up for what a busy process misses, and is not exceeded', async (rate, count) => {
-    const admission = new Admission({ maxHandshakesPerSecond: rate, maxQueuedHandshakes: 1000, handshakeQueueTimeout: 5000 });
-    const req = await requestOf();
-    const busy = [300, 900].map((at) => setTimeout(() => block(90), at));
-    onCleanup(() => busy.forEach(clearTimeout));
-    const delay = monitorEventLoopDelay({ resolution: 5 });
-    delay.enable();
-    const times = await Promise.all(Array.from({ length: count }, async () => {
-      await admission.admit(req);
-      return performance.now();
-    }));
-    expect(mostWithin(1000, times)).toBeLessThanOrEqual(Math.ceil(rate));
-    const took = (times.at(-1) ?? 0) - (times[0] ?? 0);
-    expect(took).toBeGreaterThan(count / rate * 1000 - 200);
-    // Of longer times than 100 ms, which others may take, the rest is lost.
-    expect(took).toBeLessThan(count / rate * 1020 + 100 + 5 * Math.max(0, delay.max / 1e6 - 95));
-  });
-
   it('counts WebSockets too, and nothing that opens no session', async () => {
     const { url } = await before([await startSessionHost()], { ...ONE, maxQueuedHandshakes: 0 });
     for (const target of ['/socket.io/socket.io.js', '/socket.io/', '/socket.io/?EIO=4']) {
