@@ -1,7 +1,9 @@
 import { once } from 'node:events';
+import { openSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { SonicBoom } from 'sonic-boom';
 import type { AccessEntry } from '../access';
+import { toError } from '../checks';
 import { startDeadline } from '../deadline';
 import { describe, type Log } from './log';
 import type { AccessLogOptions } from './settings';
@@ -21,45 +23,81 @@ const CLOSE_TIMEOUT = 1000;
 /** How often it is told that lines were left out, in ms. */
 const DROP_INTERVAL = 60_000;
 
+/** How long it waits until it opens its file again where it has none, in ms. */
+const OPEN_INTERVAL = 1000;
+
 /** The access log: a line for each request that is over. */
 export class AccessLog {
   readonly write: (entry: AccessEntry) => void;
-  readonly #output: SonicBoom;
-  readonly #isFile: boolean;
+  readonly #target: string | number;
   readonly #log: Pick<Log, 'warn'>;
+  /** `undefined` while there is no file to write to. */
+  #output: SonicBoom | undefined;
+  /** What was written to before has been closed. */
+  #finished: Promise<unknown> = Promise.resolve();
+  #opening: NodeJS.Timeout | undefined;
   #dropped = 0;
   #toldAt = -Infinity;
 
-  /** @throws Error when the file cannot be opened. */
   constructor({ format, target }: AccessLogOptions, log: Pick<Log, 'warn'>) {
-    this.#isFile = typeof target === 'string';
+    this.#target = target;
     this.#log = log;
-    const output = this.#output = new SonicBoom({
-      dest: target, sync: false, periodicFlush: FLUSH_INTERVAL,
-      minLength: MAX_WRITE / 2, maxWrite: MAX_WRITE, maxLength: MAX_WAITING,
-    });
-    output.on('error', (error: Error) => this.#fail(describe(error)));
-    output.on('drop', () => this.#drop());
     const toLine = format === 'json' ? jsonLine : commonLine;
-    this.write = (entry) => output.write(toLine(entry));
+    this.write = (entry) => {
+      if (this.#output) this.#output.write(toLine(entry));
+      else this.#dropped += 1;
+    };
+    this.#open();
   }
 
   /** Opens the file anew: the one that was open may have been moved away. */
   reopen(): void {
-    if (this.#isFile) this.#output.reopen();
+    if (typeof this.#target === 'string') this.#open();
   }
 
-  /** Writes what waits, as far as that can be written within a second; `write` is not to be called any more. */
+  /** Writes what waits, as far as that can be written within a second. */
   async close(): Promise<void> {
+    clearTimeout(this.#opening);
+    this.#finish();
+    await this.#finished;
+  }
+
+  /** Where that fails, the file that was open stays so. */
+  #open(): void {
+    clearTimeout(this.#opening);
+    try {
+      const fd = typeof this.#target === 'number' ? this.#target : openSync(this.#target, 'a');
+      this.#finish();
+      this.#output = this.#outputOf(fd);
+    } catch (error) {
+      this.#fail(describe(toError(error)));
+      if (!this.#output) this.#opening = setTimeout(() => this.#open(), OPEN_INTERVAL).unref();
+    }
+  }
+
+  #outputOf(fd: number): SonicBoom {
+    const output = new SonicBoom({
+      fd, sync: false, periodicFlush: FLUSH_INTERVAL,
+      minLength: MAX_WRITE / 2, maxWrite: MAX_WRITE, maxLength: MAX_WAITING,
+    });
+    output.on('error', (error: Error) => this.#fail(describe(error)));
+    output.on('drop', () => this.#drop());
+    return output;
+  }
+
+  /** Closes what is open once what waits is written, or the deadline has passed. */
+  #finish(): void {
     const output = this.#output;
+    if (!output) return;
     const callOff = startDeadline(CLOSE_TIMEOUT, () => {
       this.#fail('what has waited for its reader was left out');
       output.destroy();
     });
-    output.end();
     // What has failed is told by then.
-    await once(output, 'close').catch(() => {});
-    callOff();
+    const closed = once(output, 'close').catch(() => output.destroy()).finally(callOff);
+    output.end();
+    this.#finished = Promise.all([this.#finished, closed]).then(() => {});
+    this.#output = undefined;
   }
 
   #drop(): void {

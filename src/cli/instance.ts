@@ -68,13 +68,7 @@ export class Instance {
     // The last answers have been written by then, but not all of them have left.
     await nextTurn();
     this.#tlsServer?.closeAllConnections();
-    await this.#closeLog();
-  }
-
-  async #closeLog(): Promise<void> {
-    if (!this.#accessLog) return;
-    this.proxy.off('access', this.#accessLog.write);
-    await this.#accessLog.close();
+    await this.#accessLog?.close();
   }
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, startCommand } from '../support/command';
 import { exchangeBytes, handshake, pollUrl, request } from '../support/http';
@@ -50,6 +50,31 @@ it('is written to a file by every worker, and to a new one after SIGHUP', async 
   let sent = 20;
   for (; linesOf(file).length === 0; sent += 1) await handshake(url);
   await until('all are written', () => linesOf(file).length + linesOf(`${file}.1`).length === sent);
+});
+
+it('is no reason to end otherwise when its folder is gone, and goes on in a new one', async () => {
+  const folder = join(temporaryFolder('access-'), 'logs');
+  mkdirSync(folder);
+  const file = join(folder, 'access.log');
+  const host = await startSessionHost();
+  const { command, url } = await startWorkers([host.name], ['--access-log', 'json', '--access-log-file', file]);
+  rmSync(folder, { recursive: true });
+  // One that opens it for the first time, and one that opens it anew.
+  process.kill(command.workers[0] ?? NaN, 'SIGKILL');
+  await command.seen('worker-started');
+  command.signal('SIGHUP');
+  await command.seen('access-log-failed', 2);
+  // More than is gathered before it is written.
+  await Promise.all(Array.from({ length: 100 }, () => handshake(url)));
+  mkdirSync(folder);
+  await until('it is written to again', async () => {
+    await handshake(url);
+    return linesOf(file).length > 0;
+  });
+  command.signal('SIGTERM');
+  expect(await command.ended()).toBe(0);
+  expect(command.eventsOf('worker-died')).toHaveLength(1);
+  expect(command.errors).toBe('');
 });
 
 it('has all when the command ends', async () => {
