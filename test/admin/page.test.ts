@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser, Page } from 'playwright-core';
 import { onCleanup } from '../support/cleanup';
 import { Clients, type Connected } from '../support/clients';
@@ -24,11 +25,14 @@ beforeAll(async () => {
   browser = await startChromium();
 });
 
-/** Keeps clients busy until it is told to stop. */
-function exchange(connected: Connected[]): () => Promise<void> {
+/** Keeps clients busy until it is told to stop. @param pauseOn how long those of a host rest between exchanges, in ms. */
+function exchange(connected: Connected[], pauseOn: (host: string) => number = () => 0): () => Promise<void> {
   let going = true;
-  const loops = connected.map(async ({ key }) => {
-    while (going) await clients.exchange(key, 2000);
+  const loops = connected.map(async ({ key, host }) => {
+    while (going) {
+      await clients.exchange(key, 2000);
+      await sleep(pauseOn(host));
+    }
   });
   const stop = async (): Promise<void> => {
     going = false;
@@ -66,7 +70,8 @@ it('shows hosts, their sessions and what passes, in numbers and in charts', asyn
   ];
   const dashboard = await Dashboard.open(browser, stand.admin);
   await dashboard.is('Live');
-  const stop = exchange(connected.slice(-6));
+  // Each host at a pace of its own: of lines that lie upon each other only the last is seen.
+  const stop = exchange(connected.slice(-6), (host) => 50 * stand.names.indexOf(host));
   for (const host of stand.names) {
     const report = stand.proxy.hosts.find((status) => status.host === host);
     expect(report?.sessions).toBe(5);
