@@ -49,8 +49,10 @@ export class Pipelines {
     let refusal: Refusal | undefined;
     let exchange: Exchange | undefined;
     const tell = this.#parts.access();
-    const outcome = (): AccessOutcome => outcomeOf(refusal, exchange, res.headersSent ? res.statusCode : undefined);
-    if (tell) watch(req, res, trustProxy, outcome, tell);
+    if (tell) {
+      const outcome = (): AccessOutcome => outcomeOf(refusal, exchange, res.headersSent ? res.statusCode : undefined);
+      watch(req, res, trustProxy, outcome, tell);
+    }
     this.#routed(req, (found) => {
       if ('status' in found) {
         refusal = found;
