@@ -5,7 +5,7 @@ import { HealthChecker } from '../src/health-checker';
 import { Host } from '../src/host';
 import { Hosts } from '../src/hosts';
 import { onCleanup } from './support/cleanup';
-import { startHost, startHostOnSomePort } from './support/hosts';
+import { startHost } from './support/hosts';
 import { request, startServer } from './support/http';
 import { startProxy } from './support/proxy';
 import { until } from './support/until';
@@ -89,7 +89,7 @@ it('takes every answer below 500 for a sign of life', async () => {
 });
 
 it('marks a host down when it is killed, and up when it is back', async () => {
-  const host = await startHostOnSomePort();
+  const host = await startHost();
   const { port } = host;
   const { hosts, checker } = check([host.name]);
   await checker.start();

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import Proxy, { MemoryStore } from '../src';
 import { onCleanup } from './support/cleanup';
-import { startHost, startHostOnSomePort } from './support/hosts';
+import { startHost } from './support/hosts';
 import { handshake, pollUrl, request } from './support/http';
 import { startProxy } from './support/proxy';
 import { before, countsOf, openWebSocket, startSessionHost, startSessionHosts, type SessionHost } from './support/session-host';
@@ -135,7 +135,7 @@ describe('hosts', () => {
   });
 
   it('counts no session of a host that has died', async () => {
-    const host = await startHostOnSomePort();
+    const host = await startHost();
     const { proxy, url } = await startProxy({ hosts: [host.name], checkInterval: 20, checkTimeout: 10_000 });
     for (let i = 0; i < 3; i += 1) await handshake(url);
     await until('the handshakes are over', () => proxy.hosts[0]?.requests === 0);

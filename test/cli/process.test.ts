@@ -6,7 +6,7 @@ import { Proxy } from '../../src';
 import { onCleanup } from '../support/cleanup';
 import { Clients } from '../support/clients';
 import { Command, startCommand } from '../support/command';
-import { startHost, startHostOnSomePort, startHosts } from '../support/hosts';
+import { startHost, startHosts } from '../support/hosts';
 import { handshake, pollUrl, request } from '../support/http';
 import { temporaryFolder } from '../support/program';
 import { openClient, RedisProcess, uniqueKeyPrefix, sharedRedisUrl } from '../support/redis';
@@ -61,7 +61,7 @@ describe('a proxy on its own', () => {
 
 describe('the log', () => {
   it('tells in JSON of each change, with fields', async () => {
-    const host = await startHostOnSomePort();
+    const host = await startHost();
     const { command, url } = await startCommand(['--log', 'json', '--hosts', host.name, '--check-interval', '50']);
     const port = host.port;
     await host.kill();
@@ -86,7 +86,7 @@ describe('the log', () => {
   });
 
   it('is no reason to end when nobody reads it any more', async () => {
-    const host = await startHostOnSomePort();
+    const host = await startHost();
     const { command, url } = await startCommand(['--hosts', host.name, '--check-interval', '20']);
     command.closeOutput();
     const works = (): Promise<boolean> => handshake(url).then(() => true, () => false);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { onCleanup } from '../support/cleanup';
 import { Clients } from '../support/clients';
 import { Command } from '../support/command';
-import { startHost, startHostOnSomePort, startHosts } from '../support/hosts';
+import { startHost, startHosts } from '../support/hosts';
 import { handshake, pollUrl, request } from '../support/http';
 import { temporaryFolder } from '../support/program';
 import { isAlive } from '../support/processes';
@@ -33,7 +33,7 @@ describe('two workers', () => {
   });
 
   it('write one line for each change, and are ready when all of them listen', async () => {
-    const host = await startHostOnSomePort();
+    const host = await startHost();
     const { command, url } = await startWorkers([host.name], ['--check-interval', '50']);
     await host.kill();
     await command.seen('down');
@@ -68,7 +68,7 @@ describe('two workers', () => {
   });
 
   it('give a host that is back new sessions again, also the one that had found it gone', async () => {
-    const host = await startHostOnSomePort();
+    const host = await startHost();
     const { command, url } = await startWorkers([host.name], ['--check-interval', '1000']);
     await host.kill();
     // As a rule before the next check, which finds it well.

@@ -54,7 +54,7 @@ export function startHost(options?: HostOptions): Promise<HostProcess> {
   return new HostProcess().start(options);
 }
 
-/** One whose port nobody else is given while it does not listen there: it may end, and come back. */
+/** One at an address that is not its own, whose port nobody else is given while it does not listen there. */
 export async function startHostOnSomePort(options?: HostOptions): Promise<HostProcess> {
   for (let tries = 1; ; tries += 1) {
     const host = new HostProcess();
