@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { types } from 'node:util';
 import createDebug from 'debug';
 import { lookUp, type DnsAnswer, type DnsName } from './dns';
@@ -7,6 +6,7 @@ import { Host } from './host';
 import type { Hosts } from './hosts';
 import { Leaving } from './leaving';
 import type { ResolvedOptions } from './options';
+import { pause } from './pause';
 
 const debug = createDebug('socket.io-proxy:discovery');
 
@@ -71,9 +71,8 @@ export class Discovery {
 
   async #repeat(first: number): Promise<void> {
     const { signal } = this.#stopping;
-    const slept = (ms: number): Promise<boolean> =>
-      sleep(ms * (1 + JITTER * Math.random()), true, { signal, ref: false }).catch(() => false);
-    for (let delay = first; await slept(delay);) delay = await this.#ask();
+    const spread = (ms: number): number => ms * (1 + JITTER * Math.random());
+    for (let delay = first; await pause(spread(delay), signal);) delay = await this.#ask();
   }
 
   /** Another proxy may have learned of a host already, and opened sessions there: these can't wait for the TTL. */

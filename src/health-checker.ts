@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import createDebug from 'debug';
 import { startDeadline } from './deadline';
 import type { DownReason, Host } from './host';
 import { requestTo } from './host-request';
 import { reasonOf, type Hosts } from './hosts';
 import type { ResolvedOptions } from './options';
+import { pause } from './pause';
 
 const debug = createDebug('socket.io-proxy:health');
 
@@ -85,9 +85,7 @@ export class HealthChecker implements HealthSource {
 
   // Sleeping between checks, rather than an interval, keeps slow ones from overlapping.
   async #repeat(host: Host, signal: AbortSignal): Promise<void> {
-    const slept = (): Promise<boolean> =>
-      sleep(this.#options.checkInterval, true, { signal, ref: false }).catch(() => false);
-    while (await slept()) await this.#check(host, signal);
+    while (await pause(this.#options.checkInterval, signal)) await this.#check(host, signal);
   }
 
   async #check(host: Host, signal: AbortSignal): Promise<void> {

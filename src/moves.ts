@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from './host';
 import type { Hosts } from './hosts';
 import type { DrainStatus, RebalanceStatus, SessionSource } from './operator';
+import { pause } from './pause';
 
 /** The shortest time between two times that sessions are moved, in ms: at higher rates it is several each time. */
 const TICK = 50;
@@ -124,8 +124,8 @@ export class Moves extends EventEmitter<MovesEvents> {
   }
 
   async #empty(host: Host, deadline: number, perSecond: number, signal: AbortSignal): Promise<void> {
-    if (!await slept(deadline, signal)) return;
-    for (const pace = new Pace(perSecond); await slept(host.empty ? IDLE_TICK : pace.pause(), signal);) {
+    if (!await pause(deadline, signal)) return;
+    for (const pace = new Pace(perSecond); await pause(host.empty ? IDLE_TICK : pace.pause(), signal);) {
       if (!host.empty) await this.#sessions.endSome(host.name, pace.take());
     }
   }
@@ -136,7 +136,7 @@ export class Moves extends EventEmitter<MovesEvents> {
     this.#hosts.levelling = true;
     // Where clients are away, hosts may only seem to be even; and till they are back they are to go to the emptiest.
     const isDone = (): boolean => signal.aborted || this.#tries <= 0 || (!this.isUneven && this.#away === 0);
-    for (const pace = new Pace(perMinute / 60); await slept(pace.pause(), signal);) {
+    for (const pace = new Pace(perMinute / 60); await pause(pace.pause(), signal);) {
       for (let left = pace.take(); left > 0; left -= 1) {
         if (isDone()) return;
         await this.#moveOne();
@@ -236,8 +236,4 @@ class Pace {
     this.#due -= whole;
     return whole;
   }
-}
-
-function slept(ms: number, signal: AbortSignal): Promise<boolean> {
-  return sleep(ms, true, { signal, ref: false }).catch(() => false);
 }

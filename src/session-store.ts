@@ -68,7 +68,8 @@ export class MemoryStore implements SessionStore {
     if (!Number.isSafeInteger(maxSessions) || maxSessions < 1) {
       throw new TypeError(`'maxSessions' must be an integer from 1, received ${String(maxSessions)}`);
     }
-    this.#sessions = new LRUCache({ max: maxSessions });
+    // The clock as it is when it is read, rather than when the cache was loaded: tests move it by hand.
+    this.#sessions = new LRUCache({ max: maxSessions, perf: { now: () => performance.now() } });
   }
 
   bind(sid: string, host: string, ttl: number): Promise<void> {

@@ -1,9 +1,9 @@
 import { EventEmitter } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import createDebug from 'debug';
 import { toError } from './checks';
 import { startDeadline } from './deadline';
 import { observe, type HistogramTotals } from './histogram';
+import { pause } from './pause';
 import type { SessionStore, StoredBinding } from './session-store';
 import { createTotals, type Totals } from './totals';
 
@@ -179,7 +179,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   async #probe(): Promise<void> {
     const { signal } = this.#closing;
     while (this.#degraded) {
-      await this.#pause();
+      await this.#rest();
       if (signal.aborted) return;
       try {
         if (!this.#opened) await this.#within(() => this.#open(), PROBE_TIMEOUT);
@@ -193,11 +193,11 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     }
   }
 
-  #pause(): Promise<void> {
+  #rest(): Promise<boolean> {
     const waking = new AbortController();
     this.#wake = () => waking.abort();
     const signal = AbortSignal.any([this.#closing.signal, waking.signal]);
-    return sleep(PROBE_INTERVAL, undefined, { signal, ref: false }).catch(() => {});
+    return pause(PROBE_INTERVAL, signal);
   }
 
   async #answersReads(): Promise<boolean> {

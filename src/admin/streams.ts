@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import createDebug from 'debug';
 import type { Change, Operator } from '../operator';
+import { pause } from '../pause';
 import type { Totals } from '../totals';
 import { Problem } from './problems';
 import { SECURITY_HEADERS } from './reply';
@@ -94,7 +94,7 @@ export class Streams {
 
   /** Sleeping between rounds, rather than an interval, keeps slow rounds from overlapping. */
   async #run(signal: AbortSignal): Promise<void> {
-    for (let took = 0; await slept(INTERVAL - took, signal);) {
+    for (let took = 0; await pause(INTERVAL - took, signal);) {
       const start = performance.now();
       try {
         const { event, totals } = await this.#snapshot();
@@ -126,9 +126,4 @@ export class Streams {
       else res.write(event);
     }
   }
-}
-
-/** Resolves with false once it is aborted. */
-function slept(ms: number, signal: AbortSignal): Promise<boolean> {
-  return sleep(Math.max(0, ms), true, { signal }).catch(() => false);
 }

@@ -22,8 +22,11 @@ export interface Recorded {
   upgrade?: string;
 }
 
-/** Of this process of the tests' alone: a port that a host has left is taken there by no other test file's listener. */
-const ADDRESS = `127.0.0.${10 + Number(process.env.JEST_WORKER_ID ?? 0)}`;
+/**
+ * Of this process of the tests' alone: a port that a host has left is taken there by no other test file's listener, nor
+ * by one of another run's on this machine.
+ */
+const ADDRESS = `127.${1 + (process.ppid % 250)}.0.${10 + Number(process.env.JEST_WORKER_ID ?? 0)}`;
 
 /** A Socket.IO server in a process of its own. */
 export class HostProcess extends Remote {

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+const { setTimeout: realTimeout } = globalThis;
 
 /** The most that one turn of waiting counts, in ms: in a longer one this process stood still, and saw nothing. */
 const MAX_TURN = 100;
@@ -16,7 +16,7 @@ export async function until(what: string, condition: () => unknown, ms = 5000): 
     waited += Math.min(now - before, MAX_TURN);
     before = now;
     if (waited > ms) throw new Error(`${what}: not within ${ms} ms`);
-    await sleep(10);
+    await new Promise((resolve) => realTimeout(resolve, 10));
   }
   return performance.now() - start;
 }
