@@ -10,9 +10,9 @@ const JEST = require.resolve('jest/bin/jest');
 const SUPPORT = join(__dirname, '../support');
 
 const CONFIG = {
-  transform: { '\\.ts$': [require.resolve('ts-jest'), { diagnostics: false, tsconfig: { isolatedModules: true } }] },
+  transform: { '\\.ts$': [require.resolve('@swc/jest'), { swcrc: false, jsc: { parser: { syntax: 'typescript' } } }] },
   testEnvironment: 'node',
-  reporters: ['default', join(SUPPORT, 'tested-reporter.mjs')],
+  reporters: ['default', [join(SUPPORT, 'tested-reporter.mjs'), { folder: 'test/compat' }]],
   globalSetup: join(SUPPORT, 'global-setup.ts'),
   globalTeardown: join(SUPPORT, 'global-teardown.ts'),
 };
@@ -39,13 +39,13 @@ class Project {
 
   constructor(table: string[], lastLine = '') {
     onCleanup(() => rmSync(this.root, { recursive: true }));
-    for (const folder of ['test', 'bin']) mkdirSync(join(this.root, folder));
+    for (const folder of ['test/compat', 'bin']) mkdirSync(join(this.root, folder), { recursive: true });
     const tested = `const { tested } = require(${JSON.stringify(join(SUPPORT, 'tested'))});\n`;
-    writeFileSync(join(this.root, 'test/one.test.ts'), `${tested}
+    writeFileSync(join(this.root, 'test/compat/one.test.ts'), `${tested}
       it('a', () => tested('Server', 'Socket.IO', '10.2.3'));
       it('b', () => tested('Redis server', 'Redis', '7.0.15'));
       it('c', () => tested('Redis client', 'a', '0.9.1'));`);
-    writeFileSync(join(this.root, 'test/two.test.ts'), `${tested}
+    writeFileSync(join(this.root, 'test/compat/two.test.ts'), `${tested}
       it.each(['2', '2.1.0'])('%s', (version) => tested('Server', 'Socket.IO', version));
       it('raw', () => tested('Client', 'raw', ''));
       it('d', () => tested('Client', 'a in Chromium', '4.8.1 in v142.0.7444.59'));
@@ -91,6 +91,13 @@ it('writes what the tests have shown: sorted, each once, with versions that no p
   expect(await project.run([], { TESTED: 'write' })).toEqual([0, []]);
   expect(project.table).toEqual(SHOWN);
   expect(await project.run()).toEqual([0, []]);
+});
+
+it('asks for no files but those of its folder', async () => {
+  const project = new Project(HEAD);
+  writeFileSync(join(project.root, 'test/other.test.ts'), "it('fails', () => expect(1).toBe(2));");
+  expect(await project.run(['test/compat'], { TESTED: 'write' })).toEqual([0, []]);
+  expect(project.table).toEqual(SHOWN);
 });
 
 it.each([
