@@ -29,8 +29,8 @@ module.exports = {
     process.env.TESTS_QUIETLY ? ['summary', { summaryThreshold: 0 }] : 'default',
     ['<rootDir>/test/support/tested-reporter.mjs', { folder: 'test/compat' }],
   ],
-  // It only ends what hangs, and after `until`, which says what it has waited for.
-  testTimeout: 70_000,
+  // Longer than `until` waits, so that what hangs is told by what was waited for.
+  testTimeout: 90_000,
   // More than the two cores that there may be: tests wait more than they compute.
   maxWorkers: 3,
 };
