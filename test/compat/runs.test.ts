@@ -62,7 +62,10 @@ describe('the tests beside busy loops', () => {
   /** Stands for the tests: one of them fails, and a file cannot be run. */
   const RESULTS = {
     testResults: [
-      { name: 'a.test.ts', status: 'failed', assertionResults: [{ status: 'failed', fullName: 'a b' }, { status: 'passed', fullName: 'c' }] },
+      {
+        name: 'a.test.ts', status: 'failed',
+        assertionResults: [{ status: 'failed', fullName: 'a b' }, { status: 'passed', fullName: 'c' }],
+      },
       { name: 'b.test.ts', status: 'failed', assertionResults: [] },
       { name: 'c.test.ts', status: 'passed', assertionResults: [] },
     ],
