@@ -107,8 +107,10 @@ export class Bindings extends EventEmitter<BindingsEvents> {
       return this.#lookUp(sid);
     }
     this.#totals.cache.hits += 1;
+    // What will be refused is no use of it.
+    if (binding.host.gone) return binding;
     binding.usedAt = now;
-    // Its host has refused connections in the meantime, and yet it is used.
+    // Its host was gone in the meantime, and yet it is used.
     if (binding.era !== binding.host.era) this.#count(binding);
     this.#freshen(binding, now);
     return binding;
@@ -136,23 +138,41 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     yield* this.#cache.values();
   }
 
-  /** Forgets a session here at once, and in the store soon. @param session a sid where it may be known there alone. */
-  unbind(session: Binding | string, absence: Absence): void {
+  /**
+   * Takes in that a request was refused as its host is gone: the session no longer counts, unless it is used once the
+   * host is back. Another proxy may well reach the host, so the store keeps the binding until it expires.
+   */
+  miss(binding: Binding): void {
+    this.#discount(binding);
+    binding.era = -1;
+  }
+
+  /**
+   * Forgets a session here at once, and in the store soon: one that is over, whichever proxy looks at it.
+   *
+   * @param session a sid where it may be known there alone.
+   */
+  unbind(session: Binding | string, host: Host, absence: Absence): void {
+    const sid = typeof session === 'string' ? session : session.sid;
+    if (this.forget(session, absence)) void this.#unstore(sid, host);
+    debug('%s unbound', sid);
+  }
+
+  /** Forgets a session in this process alone. @returns whether its sid is nobody else's here by now. */
+  forget(session: Binding | string, absence: Absence): boolean {
     const sid = typeof session === 'string' ? session : session.sid;
     const latest = this.#cache.peek(sid);
     const binding = typeof session === 'string' ? latest : session;
     if (binding && binding.holds > 0) {
       // What is still open is no session any more.
       this.#held.delete(binding);
-      this.#discount(binding);
-      binding.era = -1;
+      this.miss(binding);
     }
     // Servers may be made to give a client the same sid again, and by now it is another's.
-    if (latest && binding && latest.host !== binding.host) return;
+    if (latest && binding && latest.host !== binding.host) return false;
     this.#absent.set(sid, absence);
     this.#cache.delete(sid);
-    void this.#guard.unbind(sid);
-    debug('%s unbound', sid);
+    return true;
   }
 
   /** Keeps a binding alive while a request or WebSocket of its session is open, until `release`. */
@@ -261,6 +281,12 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     return !alive || this.#guard.bind(sid, host.name, ttl);
   }
 
+  /** Only what is bound to its host: another proxy may have bound the sid to another one since. */
+  async #unstore(sid: string, host: Host): Promise<void> {
+    const stored = await this.#guard.inspect(sid).catch(() => undefined);
+    if (stored?.host === host.name && !this.#cache.has(sid)) await this.#guard.unbind(sid);
+  }
+
   #sweep(): void {
     const now = performance.now();
     for (const binding of this.#held.items) this.#freshen(binding, now);
@@ -273,7 +299,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     const due = this.#expiries.take(now, MAX_EXPIRING);
     for (const binding of due) {
       if (isExpired(binding, now)) {
-        this.#absent.set(binding.sid, binding.host.removed ? 'host_gone' : 'expired');
+        this.#absent.set(binding.sid, binding.host.gone ? 'host_gone' : 'expired');
         this.#cache.delete(binding.sid);
       } else {
         // It was used in the meantime. While it is held it is as if it were used now.
