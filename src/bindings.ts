@@ -88,8 +88,8 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   async bind(sid: string, host: Host, lifetime: number): Promise<Binding> {
     // A third more than it lives, so that it need not be renewed on every use (see `#freshen`).
     const ttl = Math.max(this.#keyExpiry, Math.ceil((lifetime * 4) / 3));
-    const binding = this.#remember(sid, host, ttl);
-    if (!await this.#guard.bind(sid, host.name, ttl)) binding.storedAt = NEVER;
+    const binding = this.#remember(sid, host, ttl, false);
+    await this.#store(binding);
     debug('%s → %s for %d s', sid, host.name, ttl);
     return binding;
   }
@@ -215,7 +215,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     const known = this.#known(sid);
     if (known) return known;
     const host = name === undefined ? undefined : this.#hosts.get(name);
-    if (host) return this.#remember(copyOf(sid), host, this.#keyExpiry);
+    if (host) return this.#remember(copyOf(sid), host, this.#keyExpiry, true);
     // Never trusted as an address: who can write to the store could make the proxy send requests anywhere.
     if (name !== undefined) {
       debug('%s is bound to %s, which is no host', sid, name);
@@ -230,8 +230,8 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     return binding && !isExpired(binding, performance.now()) ? binding : undefined;
   }
 
-  #remember(sid: string, host: Host, ttl: number): Binding {
-    const binding = createBinding(sid, host, ttl);
+  #remember(sid: string, host: Host, ttl: number, stored: boolean): Binding {
+    const binding = createBinding(sid, host, ttl, stored);
     this.#cache.set(sid, binding);
     this.#count(binding);
     this.#expiries.set(binding, expiryOf(binding));
@@ -265,20 +265,40 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   async #renew(binding: Binding, now: number): Promise<void> {
     // Set first, so that the requests that come meanwhile do not renew it too.
     binding.storedAt = now;
-    if (!await this.#restore(binding)) binding.storedAt = NEVER;
+    // One that could not be stored when it was made is newer than what the store may have.
+    if (!binding.stored) await this.#store(binding);
+    else if (!await this.#restore(binding)) binding.storedAt = NEVER;
   }
 
-  /** Renewing by `find` never shortens what another proxy set; what the store has lost is bound again. */
+  async #store(binding: Binding): Promise<void> {
+    binding.stored = await this.#guard.bind(binding.sid, binding.host.name, binding.ttl);
+    if (!binding.stored) binding.storedAt = NEVER;
+  }
+
+  /**
+   * Renewing by `find` never shortens what another proxy set; what the store has lost is stored again. Where it has
+   * another host by then, which another proxy has bound, that counts from the next request on.
+   */
   async #restore(binding: Binding): Promise<boolean> {
     const { sid, host, ttl } = binding;
     try {
-      if (await this.#guard.find(sid, ttl) !== undefined) return true;
+      let found = await this.#guard.find(sid, ttl);
+      if (found === undefined && this.#isCurrent(binding)) {
+        if (!await this.#guard.restore(sid, host.name, ttl)) return false;
+        found = await this.#guard.find(sid, ttl);
+      }
+      const isOthers = found !== undefined && found !== host.name;
+      if (isOthers && this.#cache.peek(sid) === binding) this.#cache.delete(sid);
+      return true;
     } catch {
       return false;
     }
-    // Unbound in the meantime: it is not to come back.
-    const alive = this.#cache.has(sid) || this.#held.has(binding);
-    return !alive || this.#guard.bind(sid, host.name, ttl);
+  }
+
+  /** It was neither forgotten in the meantime, nor has another one taken its place. */
+  #isCurrent(binding: Binding): boolean {
+    const latest = this.#cache.peek(binding.sid);
+    return latest ? latest === binding : this.#held.has(binding);
   }
 
   /** Only what is bound to its host: another proxy may have bound the sid to another one since. */
@@ -309,6 +329,11 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     if (due.length === MAX_EXPIRING) setImmediate(() => this.#expire());
   }
 
+  /** It is alive, and not being bound just now. */
+  #isToBeStored(binding: Binding, now: number): boolean {
+    return !isExpired(binding, now) && this.#isCurrent(binding) && (binding.stored || binding.storedAt === NEVER);
+  }
+
   /** Stores everything that is alive here: the store may have lost it. */
   async #rewrite(): Promise<void> {
     if ((this.#rewrites += 1) > 1) return;
@@ -317,7 +342,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
       const all = [...new Set(this.all())];
       for (let i = 0; i < all.length && !this.#guard.degraded; i += BATCH) {
         const now = performance.now();
-        const alive = all.slice(i, i + BATCH).filter((binding) => !isExpired(binding, now));
+        const alive = all.slice(i, i + BATCH).filter((binding) => this.#isToBeStored(binding, now));
         await Promise.all(alive.map((binding) => this.#renew(binding, now)));
       }
     }
