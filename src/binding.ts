@@ -14,6 +14,8 @@ export interface Binding extends Bagged, Scheduled {
   usedAt: number;
   /** When it was last stored, or `NEVER`. */
   storedAt: number;
+  /** The store has had it: it was found there, or bound. */
+  stored: boolean;
   /** How many requests and WebSockets of the session are open. */
   holds: number;
   /** It can be found here. One that cannot may still be held. */
@@ -26,10 +28,11 @@ export interface Binding extends Bagged, Scheduled {
 export const NEVER = -Infinity;
 
 /** One that was just bound, or found. */
-export function createBinding(sid: string, host: Host, ttl: number): Binding {
+export function createBinding(sid: string, host: Host, ttl: number, stored: boolean): Binding {
   const now = performance.now();
+  const { era } = host;
   return {
-    sid, host, ttl, since: now, usedAt: now, storedAt: now, holds: 0, place: -1, due: -1, cached: true, era: host.era,
+    sid, host, ttl, since: now, usedAt: now, storedAt: now, stored, holds: 0, place: -1, due: -1, cached: true, era,
   };
 }
 

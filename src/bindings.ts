@@ -88,8 +88,8 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   async bind(sid: string, host: Host, lifetime: number): Promise<Binding> {
     // A third more than it lives, so that it need not be renewed on every use (see `#freshen`).
     const ttl = Math.max(this.#keyExpiry, Math.ceil((lifetime * 4) / 3));
-    const binding = this.#remember(sid, host, ttl);
-    if (!await this.#guard.bind(sid, host.name, ttl)) binding.storedAt = NEVER;
+    const binding = this.#remember(sid, host, ttl, false);
+    await this.#store(binding);
     debug('%s → %s for %d s', sid, host.name, ttl);
     return binding;
   }
@@ -107,8 +107,10 @@ export class Bindings extends EventEmitter<BindingsEvents> {
       return this.#lookUp(sid);
     }
     this.#totals.cache.hits += 1;
+    // What will be refused is no use of it.
+    if (binding.host.gone) return binding;
     binding.usedAt = now;
-    // Its host has refused connections in the meantime, and yet it is used.
+    // Its host was gone in the meantime, and yet it is used.
     if (binding.era !== binding.host.era) this.#count(binding);
     this.#freshen(binding, now);
     return binding;
@@ -136,23 +138,41 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     yield* this.#cache.values();
   }
 
-  /** Forgets a session here at once, and in the store soon. @param session a sid where it may be known there alone. */
-  unbind(session: Binding | string, absence: Absence): void {
+  /**
+   * Takes in that a request was refused as its host is gone: the session no longer counts, unless it is used once the
+   * host is back. Another proxy may well reach the host, so the store keeps the binding until it expires.
+   */
+  miss(binding: Binding): void {
+    this.#discount(binding);
+    binding.era = -1;
+  }
+
+  /**
+   * Forgets a session here at once, and in the store soon: one that is over, whichever proxy looks at it.
+   *
+   * @param session a sid where it may be known there alone.
+   */
+  unbind(session: Binding | string, host: Host, absence: Absence): void {
+    const sid = typeof session === 'string' ? session : session.sid;
+    if (this.forget(session, absence)) void this.#unstore(sid, host);
+    debug('%s unbound', sid);
+  }
+
+  /** Forgets a session in this process alone. @returns whether its sid is nobody else's here by now. */
+  forget(session: Binding | string, absence: Absence): boolean {
     const sid = typeof session === 'string' ? session : session.sid;
     const latest = this.#cache.peek(sid);
     const binding = typeof session === 'string' ? latest : session;
     if (binding && binding.holds > 0) {
       // What is still open is no session any more.
       this.#held.delete(binding);
-      this.#discount(binding);
-      binding.era = -1;
+      this.miss(binding);
     }
     // Servers may be made to give a client the same sid again, and by now it is another's.
-    if (latest && binding && latest.host !== binding.host) return;
+    if (latest && binding && latest.host !== binding.host) return false;
     this.#absent.set(sid, absence);
     this.#cache.delete(sid);
-    void this.#guard.unbind(sid);
-    debug('%s unbound', sid);
+    return true;
   }
 
   /** Keeps a binding alive while a request or WebSocket of its session is open, until `release`. */
@@ -195,7 +215,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     const known = this.#known(sid);
     if (known) return known;
     const host = name === undefined ? undefined : this.#hosts.get(name);
-    if (host) return this.#remember(copyOf(sid), host, this.#keyExpiry);
+    if (host) return this.#remember(copyOf(sid), host, this.#keyExpiry, true);
     // Never trusted as an address: who can write to the store could make the proxy send requests anywhere.
     if (name !== undefined) {
       debug('%s is bound to %s, which is no host', sid, name);
@@ -210,8 +230,8 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     return binding && !isExpired(binding, performance.now()) ? binding : undefined;
   }
 
-  #remember(sid: string, host: Host, ttl: number): Binding {
-    const binding = createBinding(sid, host, ttl);
+  #remember(sid: string, host: Host, ttl: number, stored: boolean): Binding {
+    const binding = createBinding(sid, host, ttl, stored);
     this.#cache.set(sid, binding);
     this.#count(binding);
     this.#expiries.set(binding, expiryOf(binding));
@@ -245,20 +265,46 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   async #renew(binding: Binding, now: number): Promise<void> {
     // Set first, so that the requests that come meanwhile do not renew it too.
     binding.storedAt = now;
-    if (!await this.#restore(binding)) binding.storedAt = NEVER;
+    // One that could not be stored when it was made is newer than what the store may have.
+    if (!binding.stored) await this.#store(binding);
+    else if (!await this.#restore(binding)) binding.storedAt = NEVER;
   }
 
-  /** Renewing by `find` never shortens what another proxy set; what the store has lost is bound again. */
+  async #store(binding: Binding): Promise<void> {
+    binding.stored = await this.#guard.bind(binding.sid, binding.host.name, binding.ttl);
+    if (!binding.stored) binding.storedAt = NEVER;
+  }
+
+  /**
+   * Renewing by `find` never shortens what another proxy set; what the store has lost is stored again. Where it has
+   * another host by then, which another proxy has bound, that counts from the next request on.
+   */
   async #restore(binding: Binding): Promise<boolean> {
     const { sid, host, ttl } = binding;
     try {
-      if (await this.#guard.find(sid, ttl) !== undefined) return true;
+      let found = await this.#guard.find(sid, ttl);
+      if (found === undefined && this.#isCurrent(binding)) {
+        if (!await this.#guard.restore(sid, host.name, ttl)) return false;
+        found = await this.#guard.find(sid, ttl);
+      }
+      const isOthers = found !== undefined && found !== host.name;
+      if (isOthers && this.#cache.peek(sid) === binding) this.#cache.delete(sid);
+      return true;
     } catch {
       return false;
     }
-    // Unbound in the meantime: it is not to come back.
-    const alive = this.#cache.has(sid) || this.#held.has(binding);
-    return !alive || this.#guard.bind(sid, host.name, ttl);
+  }
+
+  /** It was neither forgotten in the meantime, nor has another one taken its place. */
+  #isCurrent(binding: Binding): boolean {
+    const latest = this.#cache.peek(binding.sid);
+    return latest ? latest === binding : this.#held.has(binding);
+  }
+
+  /** Only what is bound to its host: another proxy may have bound the sid to another one since. */
+  async #unstore(sid: string, host: Host): Promise<void> {
+    const stored = await this.#guard.inspect(sid).catch(() => undefined);
+    if (stored?.host === host.name && !this.#cache.has(sid)) await this.#guard.unbind(sid);
   }
 
   #sweep(): void {
@@ -273,7 +319,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     const due = this.#expiries.take(now, MAX_EXPIRING);
     for (const binding of due) {
       if (isExpired(binding, now)) {
-        this.#absent.set(binding.sid, binding.host.removed ? 'host_gone' : 'expired');
+        this.#absent.set(binding.sid, binding.host.gone ? 'host_gone' : 'expired');
         this.#cache.delete(binding.sid);
       } else {
         // It was used in the meantime. While it is held it is as if it were used now.
@@ -281,6 +327,11 @@ export class Bindings extends EventEmitter<BindingsEvents> {
       }
     }
     if (due.length === MAX_EXPIRING) setImmediate(() => this.#expire());
+  }
+
+  /** It is alive, and not being bound just now. */
+  #isToBeStored(binding: Binding, now: number): boolean {
+    return !isExpired(binding, now) && this.#isCurrent(binding) && (binding.stored || binding.storedAt === NEVER);
   }
 
   /** Stores everything that is alive here: the store may have lost it. */
@@ -291,7 +342,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
       const all = [...new Set(this.all())];
       for (let i = 0; i < all.length && !this.#guard.degraded; i += BATCH) {
         const now = performance.now();
-        const alive = all.slice(i, i + BATCH).filter((binding) => !isExpired(binding, now));
+        const alive = all.slice(i, i + BATCH).filter((binding) => this.#isToBeStored(binding, now));
         await Promise.all(alive.map((binding) => this.#renew(binding, now)));
       }
     }

@@ -132,7 +132,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
   async opened(exchange: Exchange, { sid, lifetime }: OpenPacket): Promise<Refusal | undefined> {
     const binding = await this.#bindings.bind(sid, exchange.route.host, lifetime);
     if (binding.storedAt === NEVER && this.options.onStoreFailure === 'refuse') {
-      this.#bindings.unbind(binding, 'ended');
+      this.#bindings.forget(binding, 'ended');
       return refusals.storeFailed;
     }
     this.#bound(exchange, binding, 'polling');
@@ -223,14 +223,14 @@ export class Forwarder implements ExchangeContext, TunnelContext {
       work.route.binding = binding;
       this.#bindings.hold(binding);
     } else if (transport === 'websocket') {
-      this.#bindings.unbind(binding, 'ended');
+      this.#bindings.unbind(binding, host, 'ended');
     }
     this.#onSession({ sid, host: host.name, transport });
   }
 
   /** A WebSocket has ended, and with it the session that it has opened, which no other transport can carry on. */
   #leave(tunnel: Tunnel, binding: Binding): void {
-    if (tunnel.hasOpened) this.#bindings.unbind(binding, 'ended');
+    if (tunnel.hasOpened) this.#bindings.unbind(binding, binding.host, 'ended');
     else this.#bindings.fade(binding);
   }
 

@@ -4,7 +4,7 @@ import { createHostTotals, type HostTotals } from './totals';
 export type DownReason =
   /** It refuses connections: nothing listens there any more, and its sessions are lost. */
   | 'refused'
-  /** No connection to it can be made: its machine or its name is gone. */
+  /** No connection to it comes about, nor is one refused: it may be too busy, or the way there cut for a while. */
   | 'unreachable'
   /** It accepts connections and does not answer in time: it may be busy or frozen, and come back with its sessions. */
   | 'silent'
@@ -33,8 +33,14 @@ export interface HostStatus {
   readonly polls: number;
 }
 
-/** How long a silent host's sessions may live on: Engine.IO's default `pingTimeout`, after which they end anyway. */
+/**
+ * How long the sessions of a host may live on from which nothing comes, in ms: Engine.IO's default `pingTimeout`, after
+ * which they end anyway.
+ */
 const SILENT_GRACE = 20_000;
+
+/** What is no proof that a host is gone. */
+const DOUBTS = new Set<DownReason | undefined>(['silent', 'unreachable']);
 
 /** The part of its weight with which a slow start begins. */
 const SLOW_START = 0.1;
@@ -99,12 +105,13 @@ export class Host {
     return this.#down === 'unknown';
   }
 
-  /** It is down in a way that ended its sessions. */
+  /** As far as this proxy can see, its sessions are lost. Others may see more: what they share is not to be deleted. */
   get gone(): boolean {
+    if (this.removed) return true;
     if (typeof this.#down !== 'object') return false;
     const { reason, since } = this.#down;
-    if (reason === 'silent') return performance.now() - since > SILENT_GRACE;
-    return reason !== 'failing';
+    if (!DOUBTS.has(reason)) return reason === 'refused';
+    return performance.now() - Math.max(since, this.#answeredAt) > SILENT_GRACE;
   }
 
   /** It may be given a new session. */
@@ -153,10 +160,16 @@ export class Host {
    * @param slowStart for how long its share grows from now on, in ms, where it is up.
    */
   set(down: DownReason | undefined, slowStart: number): void {
-    // A host that was silent and now refuses has died in between; the other way round it has come back.
-    if (down === undefined || this.downReason !== down) this.#down = down && { reason: down, since: performance.now() };
+    this.#down = down && { reason: down, since: this.#sinceOf(down) };
     if (down === 'refused') this.#loseSessions();
     if (down === undefined) this.#slowStart = slowStart > 0 ? { since: performance.now(), ms: slowStart } : undefined;
+  }
+
+  /** Since when it is down like that, and so since when nothing has come from one that is in doubt. */
+  #sinceOf(down: DownReason): number {
+    const isSame = this.downReason === down || (DOUBTS.has(down) && DOUBTS.has(this.downReason));
+    // A host that was silent and now refuses has died in between; the other way round it has come back.
+    return typeof this.#down === 'object' && isSame ? this.#down.since : performance.now();
   }
 
   /** Nothing listens there: should it come back, its sessions do not. */

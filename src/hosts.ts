@@ -13,8 +13,11 @@ const UNREACHED = new Map<string, DownReason>([
   ['ENOTFOUND', 'unreachable'],
 ]);
 
+/** What was found of a host in a row. */
 interface Counts {
   failures: number;
+  /** When the last of these was counted, by `performance.now()`. */
+  failedAt: number;
   successes: number;
 }
 
@@ -159,6 +162,7 @@ export class Hosts extends EventEmitter<HostsEvents> {
     } else {
       counts.successes = 0;
       counts.failures += 1;
+      counts.failedAt = performance.now();
       // A refusal needs no second opinion: nothing listens there.
       const known = host.unknown || !host.up || found === 'refused';
       if (known || counts.failures >= this.#options.unhealthyAfter) this.#mark(host, found);
@@ -166,23 +170,31 @@ export class Hosts extends EventEmitter<HostsEvents> {
   }
 
   /**
-   * Takes in that a connection to the host could not be made within `ms`, and marks it down where that is the host's
-   * fault: not where ports are lacking here, nor where it has only more connections waiting than it can take.
-   *
-   * @returns whether it is down by now.
+   * Takes in that a connection to the host could not be made within `ms`, as a health check that has failed where that
+   * is the host's fault: not where ports are lacking here, nor where it has only more connections waiting than it can
+   * take.
    */
-  unreached(host: Host, error: Error, ms: number): boolean {
-    if (host.removed) return true;
+  unreached(host: Host, error: Error, ms: number): void {
     const reason = reasonOf(error);
-    if (reason === undefined || (reason !== 'refused' && host.hasAnsweredWithin(ms))) return host.gone;
-    this.#countsOf(host).successes = 0;
-    this.#mark(host, reason);
-    return true;
+    if (reason === undefined || (reason !== 'refused' && host.hasAnsweredWithin(ms))) return;
+    const counts = this.#countsOf(host);
+    const passed = performance.now() - counts.failedAt;
+    // Those that fail at about the same time fail for the same reason.
+    if (reason !== 'refused' && passed < ms) return;
+    if (host.hasAnsweredWithin(passed)) counts.failures = 0;
+    this.report(host, reason);
+  }
+
+  /** Takes over what another process has found that applies the same thresholds: `undefined` when the host is up. */
+  follow(host: Host, found: DownReason | undefined): void {
+    if (host.removed || (found === undefined && host.up)) return;
+    Object.assign(this.#countsOf(host), { failures: 0, successes: 0 });
+    this.#mark(host, found);
   }
 
   #countsOf(host: Host): Counts {
     let counts = this.#counts.get(host);
-    if (!counts) this.#counts.set(host, counts = { failures: 0, successes: 0 });
+    if (!counts) this.#counts.set(host, counts = { failures: 0, failedAt: -Infinity, successes: 0 });
     return counts;
   }
 

@@ -34,6 +34,8 @@ export interface RedisConnection {
   read(key: string): Promise<readonly unknown[]>;
   expire(key: string, seconds: number): Promise<unknown>;
   set(key: string, seconds: number, value: string): Promise<unknown>;
+  /** Does nothing where the key exists. */
+  setNew(key: string, seconds: number, value: string): Promise<unknown>;
   del(key: string): Promise<unknown>;
 }
 
@@ -56,10 +58,11 @@ interface NodeRedisCommands {
   ttl(key: string): Promise<unknown>;
   expire(key: string, seconds: number): Promise<unknown>;
   setEx(key: string, seconds: number, value: string): Promise<unknown>;
+  set(key: string, value: string, options: { EX: number; NX: true }): Promise<unknown>;
   del(key: string): Promise<unknown>;
 }
 
-const NODE_REDIS_COMMANDS = ['get', 'ttl', 'expire', 'setEx', 'del'] as const;
+const NODE_REDIS_COMMANDS = ['get', 'ttl', 'expire', 'setEx', 'set', 'del'] as const;
 
 function isNodeRedis(value: unknown): value is NodeRedis {
   return has(value, [...NODE_REDIS_COMMANDS, 'connect', 'on', 'off']) &&
@@ -81,6 +84,7 @@ function ofNodeRedis(client: NodeRedis): RedisConnection {
     read: (key) => Promise.all([commands.get(key), commands.ttl(key)]),
     expire: (key, seconds) => commands.expire(key, seconds),
     set: (key, seconds, value) => commands.setEx(key, seconds, value),
+    setNew: (key, seconds, value) => commands.set(key, value, { EX: seconds, NX: true }),
     del: (key) => commands.del(key),
   };
   return isSentinel(commands) ? sharingOneLease(connection, commands) : connection;
@@ -130,6 +134,7 @@ function sharingOneLease(connection: RedisConnection, client: Sentinel): RedisCo
     read: (key) => start(() => client.multi().get(key).ttl(key).execAsPipeline()),
     expire: (key, seconds) => start(() => connection.expire(key, seconds)),
     set: (key, seconds, value) => start(() => connection.set(key, seconds, value)),
+    setNew: (key, seconds, value) => start(() => connection.setNew(key, seconds, value)),
     del: (key) => start(() => connection.del(key)),
   };
 }
@@ -142,12 +147,13 @@ interface IoRedis extends Emitter {
   pipeline(): { get(key: string): { ttl(key: string): { exec(): Promise<[unknown, unknown][] | null> } } };
   expire(key: string, seconds: number): Promise<unknown>;
   setex(key: string, seconds: number, value: string): Promise<unknown>;
+  set(key: string, value: string, ex: 'EX', seconds: number, nx: 'NX'): Promise<unknown>;
   del(key: string): Promise<unknown>;
 }
 
 function isIoRedis(value: unknown): value is IoRedis {
-  return has(value, ['get', 'ttl', 'expire', 'setex', 'del', 'pipeline', 'connect', 'disconnect', 'on', 'off']) &&
-    typeof Reflect.get(value, 'status') === 'string';
+  const methods = ['get', 'ttl', 'expire', 'setex', 'set', 'del', 'pipeline', 'connect', 'disconnect', 'on', 'off'];
+  return has(value, methods) && typeof Reflect.get(value, 'status') === 'string';
 }
 
 function ofIoRedis(client: IoRedis): RedisConnection {
@@ -166,6 +172,7 @@ function ofIoRedis(client: IoRedis): RedisConnection {
     },
     expire: (key, seconds) => client.expire(key, seconds),
     set: (key, seconds, value) => client.setex(key, seconds, value),
+    setNew: (key, seconds, value) => client.set(key, value, 'EX', seconds, 'NX'),
     del: (key) => client.del(key),
   };
 }
@@ -177,11 +184,12 @@ interface CallbackRedis extends Emitter {
   batch(): { get(key: string): { ttl(key: string): { exec(callback: Callback<unknown[]>): void } } };
   expire(key: string, seconds: number, callback: Callback<unknown>): void;
   setex(key: string, seconds: number, value: string, callback: Callback<unknown>): void;
+  set(key: string, value: string, ex: 'EX', seconds: number, nx: 'NX', callback: Callback<unknown>): void;
   del(key: string, callback: Callback<unknown>): void;
 }
 
 function isCallbackRedis(value: unknown): value is CallbackRedis {
-  return has(value, ['get', 'ttl', 'expire', 'setex', 'del', 'batch', 'end', 'on', 'off']) &&
+  return has(value, ['get', 'ttl', 'expire', 'setex', 'set', 'del', 'batch', 'end', 'on', 'off']) &&
     typeof Reflect.get(value, 'connected') === 'boolean';
 }
 
@@ -199,6 +207,7 @@ function ofCallbackRedis(client: CallbackRedis): RedisConnection {
     },
     expire: (key, seconds) => answerOf((callback) => client.expire(key, seconds, callback)),
     set: (key, seconds, value) => answerOf((callback) => client.setex(key, seconds, value, callback)),
+    setNew: (key, seconds, value) => answerOf((callback) => client.set(key, value, 'EX', seconds, 'NX', callback)),
     del: (key) => answerOf((callback) => client.del(key, callback)),
   };
 }

@@ -52,6 +52,15 @@ export class RedisStore implements SessionStore {
     await this.#client.del(this.#keyPrefix + sid).catch(explain);
   }
 
+  async restore(sid: string, host: string, ttl: number): Promise<void> {
+    if (this.#opening) await this.#opening;
+    await this.#client.setNew(this.#keyPrefix + sid, ttl, host).catch((error: unknown) => {
+      // A user of Redis who may do only what earlier versions did.
+      if (error instanceof Error && error.message.startsWith('NOPERM')) return this.bind(sid, host, ttl);
+      return explain(error);
+    });
+  }
+
   async inspect(sid: string): Promise<StoredBinding | undefined> {
     if (this.#opening) await this.#opening;
     return this.#read(this.#keyPrefix + sid);

@@ -34,11 +34,11 @@ export function reroute(
 ): Refusal | undefined {
   const { hosts, bindings, connectTimeout } = context;
   const { host, binding } = route;
-  const isDown = hosts.unreached(host, error, connectTimeout);
+  hosts.unreached(host, error, connectTimeout);
   if (binding) {
     // Not every failure to connect means that the session is lost.
-    if (!isDown) return refusals.hostUnreached;
-    bindings.unbind(binding, 'host_gone');
+    if (!host.gone) return refusals.hostUnreached;
+    bindings.miss(binding);
     return refusals.host_gone;
   }
   const tried = route.tried ??= new Set();

@@ -113,7 +113,7 @@ export class Router {
   #follow(binding: Binding): Route | Refusal {
     const { host } = binding;
     if (host.gone) {
-      this.#bindings.unbind(binding, 'host_gone');
+      this.#bindings.miss(binding);
       return refusals.host_gone;
     }
     return { host, binding, tried: undefined };

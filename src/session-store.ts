@@ -28,6 +28,11 @@ export interface SessionStore {
   /** Forgets the sid, if it is known. */
   unbind(sid: string): Promise<void>;
   /**
+   * Does what `bind` does where the sid is unknown or expired, and nothing where it is bound, in one step. Where it is
+   * missing, `find` and then `bind` are asked, and what another proxy has bound in between is overwritten.
+   */
+  restore?(sid: string, host: string, ttl: number): Promise<void>;
+  /**
    * The binding as it is, its expiry left alone, for those who operate the proxy; `undefined` when unknown or expired.
    * Where it is missing, `find` is asked.
    */
@@ -88,6 +93,10 @@ export class MemoryStore implements SessionStore {
   unbind(sid: string): Promise<void> {
     this.#sessions.delete(sid);
     return Promise.resolve();
+  }
+
+  restore(sid: string, host: string, ttl: number): Promise<void> {
+    return this.#sessions.has(sid) ? Promise.resolve() : this.bind(sid, host, ttl);
   }
 
   inspect(sid: string): Promise<StoredBinding | undefined> {

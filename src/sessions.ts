@@ -73,7 +73,7 @@ export class Sessions implements SessionSource {
 
   /** Forgets a session that another process has ended. */
   forget(sid: string): void {
-    this.#bindings.unbind(sid, 'ended');
+    this.#bindings.forget(sid, 'ended');
   }
 
   /** Where its requests would go. */
@@ -94,7 +94,7 @@ export class Sessions implements SessionSource {
       // While it is being upgraded, its WebSocket does not carry it yet.
       await closeSession(host, sid, body, this.#options).catch(() => {});
     }
-    this.#bindings.unbind(binding ?? sid, 'ended');
+    this.#bindings.unbind(binding ?? sid, host, 'ended');
     host.totals.moved += 1;
     if (binding) this.#leave(binding);
     return 'ended';

@@ -93,6 +93,15 @@ export class Subject {
     return told?.host;
   }
 
+  /** @returns whether the store can. */
+  async restore(sid: string, host: string, ttl = STAYS): Promise<boolean> {
+    const restore = this.#store.restore?.bind(this.#store);
+    if (!restore) return false;
+    this.#bound.add(sid);
+    await settled(`restore(${inspect(sid)}, ${inspect(host)}, ${ttl})`, () => restore(sid, host, ttl));
+    return true;
+  }
+
   async unbind(sid: string): Promise<void> {
     await settled(`unbind(${inspect(sid)})`, () => this.#store.unbind(sid));
   }

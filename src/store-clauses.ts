@@ -71,6 +71,21 @@ export const CLAUSES: Clauses = {
     }
   },
 
+  'binds by `restore`, where it has that, what is not bound, and nothing else': async (bench) => {
+    const store = await bench.open();
+    const [sid, unbound] = [newSid(), newSid()];
+    await store.bind(sid, 'a:1');
+    await store.restore(sid, 'b:2');
+    holds(await store.find(sid), 'a:1', '`restore` must leave a sid as it is that is bound');
+    if (!await store.restore(unbound, 'b:2')) return;
+    holds(await store.find(unbound), 'b:2', '`restore` must bind a sid that is not bound');
+    const sids = Array.from({ length: 20 }, newSid);
+    await Promise.all(sids.flatMap((each) => [store.restore(each, 'a:1'), store.bind(each, 'b:2')]));
+    const found = await Promise.all(sids.map((each) => store.find(each)));
+    const clause = '`restore` must look and bind in one step, so that a `bind` at the same time is not overwritten';
+    holds(found, sids.map(() => 'b:2'), clause);
+  },
+
   'keeps every host as it stands': async (bench) => {
     const store = await bench.open();
     for (const host of HOSTS) {
@@ -241,6 +256,17 @@ export const LASTING: Clauses = {
     const other = await bindAndFind(store, { find: (each) => store.inspect(each) }, 1);
     await sleep(WAIT);
     holds(await store.find(other), undefined, '`inspect` must leave the expiry as it is');
+  },
+
+  'binds by `restore`, where it has that, what has expired, for its ttl': async (bench) => {
+    const store = await bench.open();
+    const [expired, short] = [newSid(), newSid()];
+    await store.bind(expired, 'a:1', 1);
+    if (!await store.restore(short, 'a:1', 1)) return;
+    await sleep(WAIT);
+    holds(await store.find(short), undefined, 'What `restore` has bound must expire when its `ttl` has passed');
+    await store.restore(expired, 'b:2');
+    holds(await store.find(expired), 'b:2', '`restore` must bind a sid whose binding has expired');
   },
 
   'never shortens the expiry of a binding that is found': async (bench) => {

@@ -122,6 +122,13 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     return this.#write(() => this.#store.bind(sid, host, ttl), this.#totals.bind);
   }
 
+  /** Binds a sid unless it is bound: in one step where the store can. Whether that was done. Never rejects. */
+  async restore(sid: string, host: string, ttl: number): Promise<boolean> {
+    if (this.#degraded) return false;
+    const restore = (): Promise<void> => this.#store.restore?.(sid, host, ttl) ?? this.#store.bind(sid, host, ttl);
+    return this.#write(restore, this.#totals.bind);
+  }
+
   /** Forgets a sid where the store can be asked. Never rejects. */
   async unbind(sid: string): Promise<void> {
     if (!this.#degraded) await this.#write(() => this.#store.unbind(sid), this.#totals.unbind);

@@ -2,7 +2,9 @@ import { EventEmitter } from 'node:events';
 import { Discovery, type DiscoveryOptions } from '../src/discovery';
 import { Host } from '../src/host';
 import { Hosts } from '../src/hosts';
+import { Leaving } from '../src/leaving';
 import { onCleanup } from './support/cleanup';
+import { stopClock } from './support/clock';
 import { addresses, startDnsServer, type DnsServer, type Entry, type Zone } from './support/dns-server';
 import { until } from './support/until';
 
@@ -106,16 +108,34 @@ it('keeps a host that seems to be drained for keyExpiry: other proxies may still
   expect(performance.now() - vanished).toBeGreaterThan(1000);
 });
 
-it.each(['refused', 'unreachable'] as const)('lets a host leave at once that has vanished and is %s, with its sessions', async (reason) => {
+it('lets a host leave at once that has vanished and is refused, with its sessions', async () => {
   const { hosts, discovery, turn } = await discover(addresses(['127.0.0.1', '127.0.0.2'], 0), { keyExpiry: 60 });
   await discovery.start();
   const host = hostNamed(hosts, '127.0.0.1:3000');
   host.sessions = 1;
-  hosts.report(host, reason);
+  hosts.report(host, 'refused');
   await turn(addresses(['127.0.0.1', '127.0.0.2'], 0));
   expect(namesOf(hosts)).toHaveLength(2);
   await turn(addresses(['127.0.0.2'], 0));
   expect(namesOf(hosts)).toEqual(['127.0.0.2:3000']);
+});
+
+it('lets a host leave that has vanished and is unreachable once nothing has come from it for 20 s', async () => {
+  const clock = stopClock();
+  const hosts = new Hosts([new Host('127.0.0.1:3000')], { unhealthyAfter: 1, healthyAfter: 1, balance: 'random', slowStart: 0 });
+  const leaving = new Leaving(hosts, 60);
+  onCleanup(() => leaving.stop());
+  const [host] = hosts.all as [Host];
+  host.sessions = 1;
+  hosts.report(host, 'unreachable');
+  leaving.drop(host.name);
+  await clock.advance(15_000);
+  // A session that is there was answered after all.
+  host.answered();
+  await clock.advance(20_000);
+  expect(namesOf(hosts)).toEqual([host.name]);
+  await clock.advance(1000);
+  expect(namesOf(hosts)).toEqual([]);
 });
 
 it('lets dead hosts leave that had vanished before the name did', async () => {

@@ -49,11 +49,10 @@ export class HostTable {
     return { entries, version: this.#version, undiscovered, levelling };
   }
 
-  /** Takes in that a worker could not reach a host; the next checks tell whether others can. */
+  /** Takes in that a worker has found a host down; the next checks tell whether it is. */
   unreached(name: string, reason: DownReason): void {
     const host = this.hosts.get(name);
-    const code = reason === 'refused' ? 'ECONNREFUSED' : 'EHOSTUNREACH';
-    if (host?.up) this.hosts.unreached(host, Object.assign(new Error(code), { code }), 0);
+    if (host?.up) this.hosts.follow(host, reason);
   }
 
   /**

@@ -108,6 +108,6 @@ export class ToldHosts implements HealthSource {
     if (draining) this.#hosts.drain(name);
     else this.#hosts.undrain(name);
     const host = this.#hosts.get(name);
-    if (host && state !== 'checking') this.#hosts.report(host, downReason);
+    if (host && state !== 'checking') this.#hosts.follow(host, downReason);
   }
 }

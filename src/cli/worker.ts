@@ -145,9 +145,9 @@ const log: Pick<Log, 'warn'> = {
   warn: (event, message, fields) => tell({ type: 'warn', event, message, fields }),
 };
 
-/** The primary applies thresholds, knows the hosts, asks DNS, and is operated. */
+/** The primary checks the hosts, knows them, asks DNS, and is operated. */
 function settingsOf(plain: PlainSettings): Settings {
-  const options = { ...plain.options, unhealthyAfter: 1, healthyAfter: 1 };
+  const options = { ...plain.options };
   delete options.admin;
   delete options.rebalance;
   // The limits are the command's, their defaults too.

@@ -64,3 +64,22 @@ describe('a host that the primary removes', () => {
     }
   });
 });
+
+it('takes over at once what the primary has found, and by its own clients counts as the primary does', () => {
+  const hosts = new Hosts([], { unhealthyAfter: 2, healthyAfter: 2, balance: 'random', slowStart: 0 });
+  const unreached: string[] = [];
+  const up: HostEntry = { ...leaving, draining: false };
+  const told = new ToldHosts(hosts, listOf(up), { unreached: (...found) => unreached.push(found.join()), seek: () => {} });
+  onCleanup(() => told.stop());
+  const host = hosts.named(HOST);
+  expect(host.up).toBe(true);
+  told.apply(listOf({ ...up, state: 'down', downReason: 'silent' }));
+  expect(host.downReason).toBe('silent');
+  told.apply(listOf(up));
+  expect(host.up).toBe(true);
+  const error = Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' });
+  hosts.unreached(host, error, 0);
+  expect([host.up, unreached]).toEqual([true, []]);
+  hosts.unreached(host, error, 0);
+  expect([host.downReason, unreached]).toEqual(['unreachable', [`${HOST},unreachable`]]);
+});

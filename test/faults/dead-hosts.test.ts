@@ -1,14 +1,13 @@
 import { once } from 'node:events';
 import http from 'node:http';
-import net from 'node:net';
 import WebSocket from 'ws';
 import { Clients } from '../support/clients';
 import { onCleanup } from '../support/cleanup';
+import { FullQueue } from '../support/full-queue';
 import { startHost, startHosts, type HostProcess } from '../support/hosts';
 import { handshake, pollUrl, request, startServer } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
 import { openClient, uniqueKeyPrefix } from '../support/redis';
-import { Remote } from '../support/remote';
 import { until } from '../support/until';
 
 /** Health is checked once, and hosts have time for it: what happens then, the proxy has to find out by itself. */
@@ -21,15 +20,6 @@ async function openByWebSocket(url: string): Promise<string> {
   const [packet] = await once(socket, 'message') as [Buffer];
   socket.terminate();
   return packet.toString();
-}
-
-/** Freezes a server that has a small backlog, and fills that, so that connections to it are not answered. */
-async function stopAnswering(server: Remote, port: number): Promise<void> {
-  server.freeze();
-  const fill = Array.from({ length: 8 }, () => net.connect(port, '127.0.0.1').on('error', () => {}));
-  onCleanup(() => fill.forEach((socket) => socket.destroy()));
-  // Those that fit are connected at once; the others are not, and nothing is from here on.
-  await Promise.race(fill.map((socket) => once(socket, 'connect')));
 }
 
 describe('two of three hosts dead, health checks a minute apart', () => {
@@ -58,14 +48,13 @@ describe('a host that does not answer connections', () => {
     ['polling', handshake],
     ['WebSocket', openByWebSocket],
   ])('is passed over by %s, and is down from then on', async (_, open) => {
-    const server = new Remote('backlog.mjs');
-    const port = await server.call<number>('start');
+    const server = await FullQueue.start();
     const host = await startHost();
-    const hosts = [host.name, `127.0.0.1:${port}`];
+    const hosts = [host.name, `127.0.0.1:${server.port}`];
     const { proxy, url } = await startProxy({ hosts, connectTimeout: 1000, ...ONCE });
     const up = new Set<unknown>();
     while (up.size < 2) up.add((await once(proxy, 'up'))[0]);
-    await stopAnswering(server, port);
+    await server.fill();
     const downs: [string, string][] = [];
     proxy.on('down', (name, reason) => downs.push([name, reason]));
     // At random, all of them miss the silent host once in a thousand runs: go on until one has met it.
@@ -77,13 +66,13 @@ describe('a host that does not answer connections', () => {
   });
 
   it('is drained once the handshake that could not reach it has gone elsewhere', async () => {
-    const server = new Remote('backlog.mjs');
-    const silent = `127.0.0.1:${await server.call<number>('start')}`;
+    const server = await FullQueue.start();
+    const silent = `127.0.0.1:${server.port}`;
     const host = await startHost();
     const hosts = [silent, { host: host.name, weight: 0 }];
     const { proxy, url } = await startProxy({ hosts, connectTimeout: 1000, ...ONCE });
     await until('both are up', () => proxy.hosts.every(({ state }) => state === 'up'));
-    await stopAnswering(server, Number(silent.split(':')[1]));
+    await server.fill();
     const opening = handshake(url);
     await until('it is on its way', () => proxy.hosts[0]?.requests === 1);
     proxy.setWeight(host.name, 1);
@@ -116,17 +105,17 @@ describe('a session whose host is gone', () => {
     return sid;
   }
 
-  it('is told so at once, as an unknown one, and its binding is removed', async () => {
+  it('is told so at once, as an unknown one, and its binding is left to expire', async () => {
     const sid = await sessionOnKilledHost();
     const began = performance.now();
     const reply = await request(pollUrl(started.url, sid));
     expect(performance.now() - began).toBeLessThan(5000);
     expect([reply.status, reply.body]).toEqual([400, '{"code":1,"message":"Session ID unknown"}']);
     const redis = await openClient();
-    await until('its binding is removed', async () => await redis.exists(keyPrefix + sid) === 0);
+    expect(await redis.ttl(keyPrefix + sid)).toBeGreaterThan(0);
   });
 
-  it('is told so where its host was found gone by another, and its binding is removed too', async () => {
+  it('is told so where its host was found gone by another', async () => {
     const others = await Promise.all(Array.from({ length: 9 }, () => handshake(started.url)));
     const redis = await openClient();
     const sid = await sessionOnKilledHost();
@@ -135,7 +124,6 @@ describe('a session whose host is gone', () => {
     const lost = [sid, ...bound.filter(([, name]) => name === host).map(([other]) => other)];
     expect(lost.length).toBeGreaterThan(1);
     for (const each of lost) expect((await request(pollUrl(started.url, each))).status).toBe(400);
-    await until('the bindings are removed', async () => await redis.exists(lost.map((each) => keyPrefix + each)) === 0);
   });
 
   it('is told so on an upgrade too', async () => {

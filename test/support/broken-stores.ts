@@ -1,10 +1,11 @@
-import { keyed, overriding, TableStore, type Row, type TableStoreClass } from './table-store';
+import { BROKEN_RESTORES } from './broken-restores';
+import { keyed, overriding, TableStore, type BrokenStore, type Row } from './table-store';
 
 /** Those that a store here leaves running. */
 export const timers = new Map<string, NodeJS.Timeout>();
 
 /** Stores that each break one clause; the test that catches it, and how its message begins or ends. */
-export const BROKEN: [what: string, store: TableStoreClass, test: RegExp, message: RegExp][] = [
+export const BROKEN: BrokenStore[] = [
   [
     'does not wait until it has bound',
     overriding((store) => ({ bind: (...args) => Promise.resolve().then(() => void setTimeout(() => void store.bind(...args), 20)) })),
@@ -238,6 +239,7 @@ export const BROKEN: [what: string, store: TableStoreClass, test: RegExp, messag
     })),
     /^renews a binding that is found to the ttl.+, and no other/, /must renew the expiry of its own sid alone/,
   ],
+  ...BROKEN_RESTORES,
   [
     'renews what is looked at',
     overriding((store) => ({

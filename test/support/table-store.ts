@@ -64,3 +64,6 @@ export const overriding = (methods: (store: TableStore) => Partial<SessionStore>
 };
 
 export type TableStoreClass = new (table: Map<string, Row>) => SessionStore;
+
+/** A store that breaks a clause; the test that catches it, and how its message begins or ends. */
+export type BrokenStore = [what: string, store: TableStoreClass, test: RegExp, message: RegExp];

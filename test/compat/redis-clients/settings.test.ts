@@ -97,7 +97,7 @@ describe('what is no client', () => {
     await wrong;
   });
 
-  const common = ['get', 'ttl', 'expire', 'del', 'on', 'off'];
+  const common = ['get', 'ttl', 'expire', 'set', 'del', 'on', 'off'];
   const needs: [family: string, names: string[]][] = [
     ['redis 2', [...common, 'setex', 'batch', 'end', 'connected']],
     ['redis 3', [...common, 'setex', 'batch', 'end', 'connected']],

@@ -1,0 +1,195 @@
+import dns from 'node:dns';
+import { once } from 'node:events';
+import { MemoryStore, type ProxyOptions, type SessionStore } from '../../src';
+import { stopClock, type Clock } from '../support/clock';
+import { FullQueue } from '../support/full-queue';
+import { handshake, pollUrl, request } from '../support/http';
+import { startProxy, type Started } from '../support/proxy';
+import { startProxyProcess } from '../support/proxy-process';
+import { openClient, sharedRedisUrl, uniqueKeyPrefix } from '../support/redis';
+import { before, openWebSocket, startSessionHost, type SessionHost } from '../support/session-host';
+import { until } from '../support/until';
+
+const UNKNOWN = [400, '{"code":1,"message":"Session ID unknown"}'];
+const UNREACHED = [502, '{"code":"HOST_FAILED","message":"The host failed before it answered"}'];
+
+/** Where this process finds the host that others find at 127.0.0.1: with a full queue, and with nothing that listens. */
+const FULL = '127.0.0.2';
+const CLOSED = '127.0.0.3';
+
+let address = '127.0.0.1';
+
+beforeEach(() => {
+  address = '127.0.0.1';
+  const { lookup } = dns;
+  // As if a route or a firewall were between this process and the host.
+  const elsewhere = (name: string, ...rest: [never, never]): void => lookup(name === 'localhost' ? address : name, ...rest);
+  jest.spyOn(dns, 'lookup').mockImplementation(elsewhere as typeof lookup);
+});
+afterEach(() => jest.restoreAllMocks());
+
+async function post(url: string, sid: string): Promise<[number, string]> {
+  const { status, body } = await request(pollUrl(url, sid), { method: 'POST', body: '2' });
+  return [status, body];
+}
+
+/** Two proxies with one Redis before one host: one in this process, whose time the test moves, and another. */
+interface Fleet extends Started {
+  clock: Clock;
+  host: SessionHost;
+  name: string;
+  otherUrl: string;
+  /** Lets this process find the host elsewhere, and has it use no connection from before. */
+  cut: (to: string) => Promise<void>;
+  /** Lets time pass until the host is up here. */
+  recover: () => Promise<void>;
+  /** The host in Redis that a sid is bound to. */
+  boundTo: (sid: string) => Promise<string | null>;
+  /** Requests through this proxy, and waits for the connection that is not made. */
+  postLate: (sid: string) => Promise<[number, string]>;
+}
+
+async function startFleet(options: Partial<ProxyOptions> = {}): Promise<Fleet> {
+  const [redis, keyPrefix, host] = [await openClient(), uniqueKeyPrefix(), await startSessionHost()];
+  const queue = await FullQueue.start(FULL, host.port);
+  await queue.fill();
+  const name = `localhost:${host.port}`;
+  const other = await startProxyProcess({ hosts: [name], redisUrl: sharedRedisUrl(), keyPrefix });
+  const clock = stopClock();
+  const checks = { checkInterval: 10_000, checkTimeout: 5000 };
+  const started = await before([host], { hosts: [name], redisClient: redis, keyPrefix, ...checks, ...options });
+  const postLate = async (sid: string): Promise<[number, string]> => {
+    const posted = post(started.url, sid);
+    await until('it is on its way', () => started.proxy.hosts[0]?.requests === 1);
+    await clock.advance(2000);
+    return posted;
+  };
+  const cut = async (to: string): Promise<void> => {
+    await clock.advance(5000);
+    address = to;
+  };
+  const recover = async (): Promise<void> => {
+    address = '127.0.0.1';
+    // A little at a time: what a check is answered comes in real time.
+    await until('it is up', async () => {
+      await clock.advance(500);
+      return started.proxy.hosts[0]?.state === 'up';
+    });
+  };
+  const boundTo = (sid: string): Promise<string | null> => redis.get(keyPrefix + sid);
+  return { ...started, clock, host, name, otherUrl: other.url, postLate, cut, recover, boundTo };
+}
+
+describe('a host that one of two proxies cannot reach', () => {
+  it('keeps its sessions there too for as long as a silent host, and in Redis in any case', async () => {
+    const { proxy, url, otherUrl, clock, name, boundTo, postLate, cut, recover } = await startFleet();
+    const sid = await handshake(url);
+    expect(await post(otherUrl, sid)).toEqual([200, 'ok']);
+    const downs: unknown[] = [];
+    proxy.on('down', (...down) => downs.push(down));
+    await cut(FULL);
+    await clock.advance(10_100);
+    expect(downs).toEqual([[name, 'unreachable']]);
+    expect(await postLate(sid)).toEqual(UNREACHED);
+    // It goes on as soon as a connection can be made, whatever the checks have found.
+    address = '127.0.0.1';
+    expect(await post(url, sid)).toEqual([200, 'ok']);
+    expect(proxy.hosts).toMatchObject([{ state: 'down', sessions: 1 }]);
+    await cut(FULL);
+    await clock.advance(14_900);
+    expect(await proxy.findSession(sid)).toMatchObject({ host: name });
+    await clock.advance(200);
+    expect(await post(url, sid)).toEqual(UNKNOWN);
+    expect(await post(url, sid)).toEqual(UNKNOWN);
+    expect(proxy.hosts).toMatchObject([{ state: 'down', downReason: 'unreachable', sessions: 0 }]);
+    expect(await boundTo(sid)).toBe(name);
+    expect(await post(otherUrl, sid)).toEqual([200, 'ok']);
+    await recover();
+    expect(await post(url, sid)).toEqual([200, 'ok']);
+    expect(proxy.hosts).toMatchObject([{ state: 'up', sessions: 1 }]);
+  });
+
+  it('keeps its sessions in Redis where connections are refused, and serves them again once they are not', async () => {
+    const { proxy, url, otherUrl, name, boundTo, cut, recover } = await startFleet();
+    const sid = await handshake(url);
+    const down = once(proxy, 'down');
+    await cut(CLOSED);
+    expect(await post(url, sid)).toEqual(UNKNOWN);
+    expect(await down).toEqual([name, 'refused']);
+    expect(await post(url, sid)).toEqual(UNKNOWN);
+    // One that this proxy has not seen.
+    const opened = await handshake(otherUrl);
+    expect(await post(url, opened)).toEqual(UNKNOWN);
+    expect(proxy.hosts).toMatchObject([{ sessions: 0 }]);
+    expect([await boundTo(sid), await boundTo(opened)]).toEqual([name, name]);
+    expect(await post(otherUrl, sid)).toEqual([200, 'ok']);
+    await recover();
+    expect(await post(url, sid)).toEqual([200, 'ok']);
+    expect(await post(url, opened)).toEqual([200, 'ok']);
+    expect(proxy.hosts).toMatchObject([{ sessions: 2 }]);
+  });
+
+  it('takes as many failures as unhealthyAfter says, of which those of one moment are one', async () => {
+    const { proxy, url, clock, postLate, cut } = await startFleet({ unhealthyAfter: 3, checkInterval: 3_600_000 });
+    const sid = await handshake(url);
+    await cut(FULL);
+    const posts = Array.from({ length: 10 }, () => post(url, sid));
+    await until('all are on their way', () => proxy.hosts[0]?.requests === 10);
+    await clock.advance(2000);
+    expect(await Promise.all(posts)).toEqual(Array.from({ length: 10 }, () => UNREACHED));
+    expect(await postLate(sid)).toEqual(UNREACHED);
+    expect(proxy.hosts).toMatchObject([{ state: 'up' }]);
+    // An answer in between shows that the host is well.
+    await clock.advance(1);
+    address = '127.0.0.1';
+    expect(await post(url, sid)).toEqual([200, 'ok']);
+    await cut(FULL);
+    expect([await postLate(sid), await postLate(sid)]).toEqual([UNREACHED, UNREACHED]);
+    expect(proxy.hosts).toMatchObject([{ state: 'up' }]);
+    expect(await postLate(sid)).toEqual(UNREACHED);
+    expect(proxy.hosts).toMatchObject([{ state: 'down', downReason: 'unreachable' }]);
+  });
+
+  it('keeps a WebSocket that is open, and its binding', async () => {
+    const { proxy, url, clock, host, name, boundTo, cut } = await startFleet();
+    const socket = await openWebSocket(url);
+    const [sid = ''] = host.sids;
+    await until('it is bound', async () => await boundTo(sid) === name);
+    await cut(FULL);
+    await clock.advance(40_000);
+    expect(await post(url, sid)).toEqual(UNKNOWN);
+    expect(proxy.hosts).toMatchObject([{ state: 'down', downReason: 'unreachable', tunnels: 1 }]);
+    expect(socket.readyState).toBe(socket.OPEN);
+    expect(await boundTo(sid)).toBe(name);
+  });
+});
+
+it('asks the store once for a sid whose host is gone, which is not a use of it', async () => {
+  const clock = stopClock();
+  const inner = new MemoryStore();
+  const asked: string[] = [];
+  const store: SessionStore = {
+    bind: (...args) => inner.bind(...args),
+    find: (...args) => {
+      asked.push(`find ${args[0]}`);
+      return inner.find(...args);
+    },
+    unbind: (sid) => {
+      asked.push(`unbind ${sid}`);
+      return inner.unbind(sid);
+    },
+  };
+  await inner.bind('a', '127.0.0.1:1', 60);
+  const { proxy, url } = await startProxy({ store, hosts: ['127.0.0.1:1'], keyExpiry: 60, checkInterval: 3_600_000 });
+  await until('it is down', () => proxy.hosts[0]?.state === 'down');
+  for (let i = 0; i < 3; i += 1) {
+    expect(await post(url, 'a')).toEqual(UNKNOWN);
+    await clock.advance(19_000);
+  }
+  expect(asked).toEqual(['find a']);
+  await clock.advance(10_000);
+  // Here it has expired, as in the store.
+  expect(await post(url, 'a')).toEqual(UNKNOWN);
+  expect(asked).toEqual(['find a', 'find a']);
+  expect(await inner.inspect('a')).toBeUndefined();
+});
