@@ -25,6 +25,8 @@ interface Emitter {
 export interface RedisConnection {
   /** What tells of the connection: `error`, and `ready` where the family has it. */
   readonly events: Emitter;
+  /** It is one of a Redis Cluster, of which a part may fail alone. */
+  readonly isCluster: boolean;
   /** It was opened, by anyone; whether it is connected is another matter. */
   readonly isOpen: () => boolean;
   open(): Promise<unknown>;
@@ -32,10 +34,13 @@ export interface RedisConnection {
   close(): unknown;
   /** The value and its remaining life in seconds, asked for in one write and no transaction. */
   read(key: string): Promise<readonly unknown[]>;
-  expire(key: string, seconds: number): Promise<unknown>;
+  /** With `GT`, which Redis before 7 does not know, only where it expires sooner. */
+  expire(key: string, seconds: number, ...mode: ExpireMode): Promise<unknown>;
   set(key: string, seconds: number, value: string): Promise<unknown>;
   del(key: string): Promise<unknown>;
 }
+
+type ExpireMode = [] | ['GT'];
 
 /** What a client's family needs; `undefined` when it is of none. */
 export function connectionOf(client: unknown): RedisConnection | undefined {
@@ -54,7 +59,7 @@ interface NodeRedis extends Emitter, NodeRedisCommands {
 interface NodeRedisCommands {
   get(key: string): Promise<unknown>;
   ttl(key: string): Promise<unknown>;
-  expire(key: string, seconds: number): Promise<unknown>;
+  expire(key: string, seconds: number, ...mode: ExpireMode): Promise<unknown>;
   setEx(key: string, seconds: number, value: string): Promise<unknown>;
   del(key: string): Promise<unknown>;
 }
@@ -71,15 +76,17 @@ function ofNodeRedis(client: NodeRedis): RedisConnection {
   let opening: Promise<unknown> = Promise.resolve();
   // `destroy` from version 5 on, `disconnect` in 4.
   const close = (): unknown => call(client, has(client, ['destroy']) ? 'destroy' : 'disconnect');
+  const isCluster = has(client, ['nodeClient']);
   const connection: RedisConnection = {
     events: client,
+    isCluster,
     isOpen: () => client.isOpen,
     open: () => opening = client.connect(),
     // A cluster's client goes on opening connections when it is closed meanwhile.
-    close: () => has(client, ['nodeClient']) ? opening.then(close, () => {}) : close(),
+    close: () => isCluster ? opening.then(close, () => {}) : close(),
     // Commands of one turn leave in one write.
     read: (key) => Promise.all([commands.get(key), commands.ttl(key)]),
-    expire: (key, seconds) => commands.expire(key, seconds),
+    expire: (key, seconds, ...mode) => commands.expire(key, seconds, ...mode),
     set: (key, seconds, value) => commands.setEx(key, seconds, value),
     del: (key) => commands.del(key),
   };
@@ -128,7 +135,7 @@ function sharingOneLease(connection: RedisConnection, client: Sentinel): RedisCo
   return {
     ...connection,
     read: (key) => start(() => client.multi().get(key).ttl(key).execAsPipeline()),
-    expire: (key, seconds) => start(() => connection.expire(key, seconds)),
+    expire: (key, seconds, ...mode) => start(() => connection.expire(key, seconds, ...mode)),
     set: (key, seconds, value) => start(() => connection.set(key, seconds, value)),
     del: (key) => start(() => connection.del(key)),
   };
@@ -140,7 +147,7 @@ interface IoRedis extends Emitter {
   connect(): Promise<unknown>;
   disconnect(): void;
   pipeline(): { get(key: string): { ttl(key: string): { exec(): Promise<[unknown, unknown][] | null> } } };
-  expire(key: string, seconds: number): Promise<unknown>;
+  expire(key: string, seconds: number, ...mode: ExpireMode): Promise<unknown>;
   setex(key: string, seconds: number, value: string): Promise<unknown>;
   del(key: string): Promise<unknown>;
 }
@@ -153,6 +160,7 @@ function isIoRedis(value: unknown): value is IoRedis {
 function ofIoRedis(client: IoRedis): RedisConnection {
   return {
     events: client,
+    isCluster: has(client, ['nodes']),
     isOpen: () => client.status !== 'wait' && client.status !== 'end',
     open: () => client.connect(),
     close: () => client.disconnect(),
@@ -164,7 +172,7 @@ function ofIoRedis(client: IoRedis): RedisConnection {
         return reply;
       });
     },
-    expire: (key, seconds) => client.expire(key, seconds),
+    expire: (key, seconds, ...mode) => client.expire(key, seconds, ...mode),
     set: (key, seconds, value) => client.setex(key, seconds, value),
     del: (key) => client.del(key),
   };
@@ -175,7 +183,7 @@ type Callback<T> = (error: unknown, reply: T) => void;
 /** `redis` 2 and 3: every method takes a callback, and it is open from the start. */
 interface CallbackRedis extends Emitter {
   batch(): { get(key: string): { ttl(key: string): { exec(callback: Callback<unknown[]>): void } } };
-  expire(key: string, seconds: number, callback: Callback<unknown>): void;
+  expire(key: string, seconds: number, ...rest: [Callback<unknown>] | ['GT', Callback<unknown>]): void;
   setex(key: string, seconds: number, value: string, callback: Callback<unknown>): void;
   del(key: string, callback: Callback<unknown>): void;
 }
@@ -188,6 +196,7 @@ function isCallbackRedis(value: unknown): value is CallbackRedis {
 function ofCallbackRedis(client: CallbackRedis): RedisConnection {
   return {
     events: client,
+    isCluster: false,
     isOpen: () => true,
     open: () => Promise.resolve(),
     close: () => {},
@@ -197,7 +206,7 @@ function ofCallbackRedis(client: CallbackRedis): RedisConnection {
       for (const reply of replies) if (reply instanceof Error) throw reply;
       return replies;
     },
-    expire: (key, seconds) => answerOf((callback) => client.expire(key, seconds, callback)),
+    expire: (key, seconds, ...mode) => answerOf((callback) => client.expire(key, seconds, ...mode, callback)),
     set: (key, seconds, value) => answerOf((callback) => client.setex(key, seconds, value, callback)),
     del: (key) => answerOf((callback) => client.del(key, callback)),
   };
