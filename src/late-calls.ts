@@ -46,7 +46,7 @@ export class LateCalls {
    * Counts no longer what a store that works has not answered by now: as a rule it is lost. But a part of it may fail
    * that is too small to be seen, and so this is done now and then only.
    *
-   * @param recovered it did not work before.
+   * @param recovered it, or a part of it, did not work before.
    */
   forgive(recovered: boolean): void {
     const now = performance.now();

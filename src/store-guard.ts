@@ -249,8 +249,13 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   #settle({ whole }: Finding, recovered: boolean): void {
     const mayHaveLost = this.#mayHaveLost;
     this.#mayHaveLost = !whole;
-    if (whole) this.#late.forgive(recovered);
-    else this.#doubt ??= new StoreError('a part of the session store fails');
+    if (whole) {
+      this.#late.forgive(mayHaveLost);
+    } else {
+      this.#doubt ??= new StoreError('a part of the session store fails');
+      // What it has not answered while it failed it may have lost.
+      if (recovered) this.#probe.renew(true);
+    }
     if (recovered || (whole && mayHaveLost)) this.emit('ready');
     else if (whole) this.emit('trusted');
   }

@@ -50,9 +50,13 @@ export class StoreProbe {
     this.renew();
   }
 
-  /** From now on other sids are asked for, but for those that the store owes an answer. */
-  renew(): void {
-    const owed = this.#trials.filter(({ since }) => since !== undefined);
+  /**
+   * From now on other sids are asked for.
+   *
+   * @param all those too that the store owes an answer.
+   */
+  renew(all = false): void {
+    const owed = all ? [] : this.#trials.filter(({ since }) => since !== undefined);
     this.#trials = [...owed, ...Array.from({ length: TRIALS - owed.length }, newTrial)];
   }
 
