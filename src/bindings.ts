@@ -7,15 +7,14 @@ import { copyOf, createBinding, expiryOf, isExpired, NEVER, type Binding } from 
 import type { Absence } from './errors';
 import type { Host } from './host';
 import type { Hosts } from './hosts';
+import { LookUps } from './look-ups';
 import type { ResolvedOptions } from './options';
+import { Rewrites } from './rewrites';
 import { StoreGuard } from './store-guard';
 import type { SessionStore, StoredBinding } from './session-store';
 import { createTotals, type Totals } from './totals';
 
 const debug = createDebug('socket.io-proxy:bindings');
-
-/** How many bindings are written at once when all must be. */
-const BATCH = 500;
 
 /** The most bindings that are looked at in one go when their time has come. */
 const MAX_EXPIRING = 5000;
@@ -50,10 +49,10 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   readonly #held = new Bag<Binding>();
   readonly #expiries = new Agenda<Binding>();
   readonly #absent = new LRUCache<string, Absence>({ max: MAX_ABSENT });
+  readonly #lookUps: LookUps;
+  readonly #rewrites: Rewrites;
   readonly #totals: Totals;
   #sweeping: NodeJS.Timeout | undefined;
-  /** How often all were to be stored since that began: none while it is not under way. */
-  #rewrites = 0;
 
   constructor(store: SessionStore, hosts: Hosts, options: BindingsOptions, totals = createTotals()) {
     super();
@@ -64,7 +63,15 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     this.#guard = new StoreGuard(store, options.storeTimeout, totals.store);
     this.#guard.on('degraded', (error) => this.emit('degraded', error));
     this.#guard.on('recovered', () => this.emit('recovered'));
-    this.#guard.on('ready', () => void this.#rewrite());
+    this.#lookUps = new LookUps((sid) => this.#guard.find(sid, this.#keyExpiry));
+    this.#rewrites = new Rewrites({
+      all: () => this.all(),
+      renew: (binding) => this.#rewrite(binding),
+      isUp: () => !this.#guard.degraded,
+    });
+    // The store may have lost what it held.
+    this.#guard.on('ready', () => this.#rewrites.all());
+    this.#guard.on('trusted', () => this.#rewrites.unstored());
   }
 
   /** The store can't be used at the moment. */
@@ -205,11 +212,12 @@ export class Bindings extends EventEmitter<BindingsEvents> {
 
   async close(): Promise<void> {
     clearInterval(this.#sweeping);
+    this.#rewrites.close();
     await this.#guard.close();
   }
 
   async #lookUp(sid: string): Promise<Binding | undefined> {
-    const name = await this.#guard.find(sid, this.#keyExpiry);
+    const name = await this.#lookUps.find(sid);
     if (name !== undefined && !this.#hosts.get(name)) await this.#hosts.seek(name);
     // A binding made here in the meantime knows more than the store's answer.
     const known = this.#known(sid);
@@ -232,6 +240,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
 
   #remember(sid: string, host: Host, ttl: number, stored: boolean): Binding {
     const binding = createBinding(sid, host, ttl, stored);
+    this.#lookUps.forget(sid);
     this.#cache.set(sid, binding);
     this.#count(binding);
     this.#expiries.set(binding, expiryOf(binding));
@@ -268,6 +277,12 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     // One that could not be stored when it was made is newer than what the store may have.
     if (!binding.stored) await this.#store(binding);
     else if (!await this.#restore(binding)) binding.storedAt = NEVER;
+  }
+
+  /** The store may have lost it. One that has given way to another is not to come back, nor one being bound just now. */
+  async #rewrite(binding: Binding): Promise<void> {
+    const isToBeStored = this.#isCurrent(binding) && (binding.stored || binding.storedAt === NEVER);
+    if (isToBeStored) await this.#renew(binding, performance.now());
   }
 
   async #store(binding: Binding): Promise<void> {
@@ -327,24 +342,5 @@ export class Bindings extends EventEmitter<BindingsEvents> {
       }
     }
     if (due.length === MAX_EXPIRING) setImmediate(() => this.#expire());
-  }
-
-  /** It is alive, and not being bound just now. */
-  #isToBeStored(binding: Binding, now: number): boolean {
-    return !isExpired(binding, now) && this.#isCurrent(binding) && (binding.stored || binding.storedAt === NEVER);
-  }
-
-  /** Stores everything that is alive here: the store may have lost it. */
-  async #rewrite(): Promise<void> {
-    if ((this.#rewrites += 1) > 1) return;
-    // Once more where the store failed meanwhile, and is back: what it did not take then would be missed.
-    for (; this.#rewrites > 0; this.#rewrites = Math.min(1, this.#rewrites - 1)) {
-      const all = [...new Set(this.all())];
-      for (let i = 0; i < all.length && !this.#guard.degraded; i += BATCH) {
-        const now = performance.now();
-        const alive = all.slice(i, i + BATCH).filter((binding) => this.#isToBeStored(binding, now));
-        await Promise.all(alive.map((binding) => this.#renew(binding, now)));
-      }
-    }
   }
 }
