@@ -8,7 +8,8 @@ module.exports = {
   reporters: ['default', '<rootDir>/test/support/tested-reporter.mjs'],
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
-  testTimeout: 30_000,
+  // Longer than `until` waits, so that what hangs is told by what was waited for.
+  testTimeout: 90_000,
   // More than the two cores that there may be: tests wait more than they compute.
   maxWorkers: 3,
 };
