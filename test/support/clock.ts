@@ -2,7 +2,10 @@ import { onCleanup } from './cleanup';
 
 /** Time as this process sees it, which passes only when the test says so. */
 export interface Clock {
-  /** Lets `ms` pass: what is due by then happens, in its order, each with what follows from it at once. */
+  /**
+   * Lets `ms` pass: what is due by then happens, in its order, each with what follows from it at once. Sockets have no
+   * time in between: what is asked over one meanwhile, a health check too, misses its deadline.
+   */
   advance(ms: number): Promise<void>;
   /**
    * Lets time pass in steps until `condition` holds, and resolves with how much has, in ms. After each step what the
