@@ -78,7 +78,7 @@ export class SessionHost extends EventEmitter {
   }
 
   #open(): string {
-    const sid = `${this.port}-${this.sids.length}`;
+    const sid = `${this.port}-${this.name.split(':')[0]}-${this.sids.length}`;
     this.sids.push(sid);
     return `0${JSON.stringify({ sid, pingInterval: this.#lifetime, pingTimeout: 0 })}`;
   }
