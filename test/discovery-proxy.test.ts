@@ -214,7 +214,7 @@ describe('the option discover', () => {
   const store = new MemoryStore();
 
   it.each(['chat:3000', 'dns:chat', 7, null, {}])('is refused where it is no name: %j', (value) => {
-    expect(() => new Proxy({ store, discover: value } as ProxyOptions))
+    expect(() => new Proxy({ store, discover: value as never }))
       .toThrow(new TypeError(`'discover' must be 'dns:NAME:PORT' or 'dns+srv:NAME', received ${inspect(value)}`));
   });
 
