@@ -46,7 +46,7 @@ export class Moves extends EventEmitter<MovesEvents> {
   /** How many more times it may try to move one: where clients do not come back, it is not to go on for ever. */
   #tries = 0;
   #isStopped = false;
-  /** What was moved lately, when (by `performance.now()`), and how many clients there were before, on their way or not. */
+  /** What was moved lately, when (by `performance.now()`), and how many clients there were before, on their way too. */
   #recent: { at: number; count: number; before: number }[] = [];
 
   constructor(hosts: Hosts, sessions: SessionSource) {

@@ -55,7 +55,8 @@ describe('a rate of handshakes', () => {
     const refused = await open(url, { headers: { Origin: 'http://page.example' } });
     expect([refused.status, refused.json()]).toEqual([503, { code: 'TOO_MANY_HANDSHAKES', message: 'Too many handshakes' }]);
     // A page can read it.
-    expect(refused.headers).toMatchObject({ 'access-control-allow-origin': 'http://page.example', 'retry-after': expect.stringMatching(/^\d+$/) });
+    expect(refused.headers).toMatchObject({ 'access-control-allow-origin': 'http://page.example' });
+    expect(refused.headers['retry-after']).toMatch(/^\d+$/);
     await expect(openWebSocket(url)).rejects.toThrow('503');
     expect(await open(url, preflight)).not.toMatchObject({ status: 503 });
     proxy.drainHost(host.name);

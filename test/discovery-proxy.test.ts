@@ -204,7 +204,7 @@ it('leaves nothing that keeps the process once it is closed', async () => {
   const { discover } = await startPods();
   const server = await new DnsServer({ [NAME]: FIRST }).start();
   const script = `import dns from 'node:dns'; dns.setServers(['${server.address}']);`;
-  const proxy = await startProxyProcess({ hosts: [], discover } as never, ['--import', `data:text/javascript,${script}`]);
+  const proxy = await startProxyProcess({ hosts: [], discover }, ['--import', `data:text/javascript,${script}`]);
   await until('DNS is asked', () => server.queries.length > 0);
   await proxy.call('closeNow').catch(() => {});
   expect(await proxy.exit()).toBe(0);

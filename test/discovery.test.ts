@@ -157,7 +157,8 @@ it('keeps its hosts while the name does not resolve, and says so once until it d
 });
 
 /** The pauses between the queries from that one on, in ms. */
-const pausesOf = ({ queries }: DnsServer, from = 0): number[] => queries.slice(from + 1).map(({ at }, i) => at - (queries[from + i]?.at ?? NaN));
+const pausesOf = ({ queries }: DnsServer, from = 0): number[] =>
+  queries.slice(from + 1).map(({ at }, i) => at - (queries[from + i]?.at ?? NaN));
 
 /** Each is as long as it has to be, and by a tenth longer at most. */
 function expectPauses(pauses: number[], least: number[]): void {

@@ -98,7 +98,8 @@ describe('drainHost with a deadline', () => {
 
   it('moves sessions by polling and by WebSocket, and one that another proxy brings when the host was empty', async () => {
     const store = new MemoryStore();
-    const [{ proxy, url }, other] = [await before(hosts, { store, checkInterval: HOUR }), await before(hosts, { store, checkInterval: HOUR })];
+    const options = { store, checkInterval: HOUR };
+    const [{ proxy, url }, other] = [await before(hosts, options), await before(hosts, options)];
     const [first, second] = hosts;
     for (const each of [proxy, other.proxy]) each.setWeight(second.name, 0);
     const sid = await handshake(url);

@@ -32,9 +32,12 @@ export async function settle(): Promise<void> {
 
 /** Not jest's own, which takes a millisecond of real time for each timer. */
 async function advance(ms: number): Promise<void> {
-  let isOver = false;
-  setTimeout(() => (isOver = true), ms);
-  for (; !isOver; await turn()) jest.advanceTimersToNextTimer();
+  const end = { isOver: false };
+  setTimeout(() => (end.isOver = true), ms);
+  while (!end.isOver) {
+    jest.advanceTimersToNextTimer();
+    await turn();
+  }
   // What is due at that very time, and was set meanwhile.
   await jest.advanceTimersByTimeAsync(0);
 }
@@ -42,20 +45,21 @@ async function advance(ms: number): Promise<void> {
 async function advanceUntil(what: string, condition: () => unknown, step = 10): Promise<number> {
   const end = process.hrtime.bigint() + BigInt(GUARD) * 1_000_000n;
   let passed = 0;
-  for (; !await condition(); await settle()) {
+  while (!await condition()) {
     if (passed > MOST || process.hrtime.bigint() > end) throw new Error(`${what}: not within ${passed} ms`);
     await advance(step);
     passed += step;
+    await settle();
   }
   return passed;
 }
 
 /** Lets `performance.now()` be as much ahead of the timers as this process has stood still. */
 function stalling(): Clock['stall'] {
-  const { now } = performance;
+  const now = performance.now.bind(performance);
   let lost = 0;
   return (ms) => {
-    if (lost === 0) jest.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + lost);
+    if (lost === 0) jest.spyOn(performance, 'now').mockImplementation(() => now() + lost);
     lost += ms;
   };
 }
