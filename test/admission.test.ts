@@ -121,8 +121,8 @@ describe('handshakes that are too many', () => {
   ])('are told to come again %s', (_, count, rate, queued, most) => {
     const seconds = toldTo(count, rate, queued);
     const told = [...seconds.keys()].sort((a, b) => a - b);
-    expect(told).toEqual(Array.from({ length: told.length }, (__, i) => i + 1));
-    // Of hundreds, one at least is told nearly the last of them.
+    // Of hundreds, at least one is told each of the first ones, and one nearly the last of all.
+    expect(told.slice(0, Math.ceil(most / 3))).toEqual(Array.from({ length: Math.ceil(most / 3) }, (__, i) => i + 1));
     expect(told.at(-1)).toBeLessThanOrEqual(most);
     expect(told.at(-1)).toBeGreaterThanOrEqual(0.7 * most);
   });

@@ -184,16 +184,16 @@ it('goes on asking where nothing is found at first, after pauses that grow', asy
 });
 
 it.each([
-  ['when the TTL is over', 7, 7000],
-  ['when a second is over, however short the TTL', 0, 1000],
-  ['when a minute is over, however long the TTL', 3600, 60_000],
-])('asks again %s, about: many proxies do not at once', async (_, ttl, expected) => {
+  ['when the TTL is over, about: many proxies do not at once', 12, 7, 7000],
+  ['when a second is over, however short the TTL', 3, 0, 1000],
+  ['when a minute is over, however long the TTL', 3, 3600, 60_000],
+])('asks again %s', async (_, times, ttl, expected) => {
   const { server, discovery, asked } = await discover(addresses(['127.0.0.1'], ttl));
   await discovery.start();
-  await asked(3);
+  await asked(times);
   const pauses = pausesOf(server);
-  expectPauses(pauses, [expected, expected, expected]);
-  if (ttl > 0) expect(new Set(pauses).size).toBeGreaterThan(1);
+  expectPauses(pauses, pauses.map(() => expected));
+  if (times === 12) expect(new Set(pauses).size).toBeGreaterThan(1);
 });
 
 it('changes a weight only where DNS does', async () => {
@@ -260,7 +260,7 @@ it('does not ask sooner for a host that is looked for while DNS fails', async ()
   await asked(3);
   await settle();
   // The next comes after eight seconds.
-  await clock.advance(7999);
+  await clock.advance(7800);
   await hosts.seek('127.0.0.2:3000');
   expect(server.queries).toHaveLength(4);
 });

@@ -85,7 +85,7 @@ describe('a host that drains, once its deadline has passed,', () => {
     // Another proxy has them, and lets them come here.
     host.sessions = 5;
     const took = await clock.advanceUntil('all were moved', () => host.sessions === 0);
-    expect([took > 400, took < 2000]).toEqual([true, true]);
+    expect([took > 200, took < 2000]).toEqual([true, true]);
   });
 });
 

@@ -56,7 +56,8 @@ describe('rebalance', () => {
   it('moves none any more when it is stopped, and then lets new sessions go as the option says again', async () => {
     const crowd = withOneEmpty(40);
     crowd.moves.rebalance(60);
-    await clock.advance(10_500);
+    await clock.advance(10_000);
+    await clock.advanceUntil('none is on its way', () => crowd.away === 0, 1);
     crowd.open();
     expect(crowd.counts[2]).toBe(crowd.endedAt.length + 1);
     const over = once(crowd.moves, 'rebalanced');
@@ -124,9 +125,9 @@ describe('rebalance', () => {
     crowd.moves.rebalance(60_000);
     await clock.advance(5000);
     // A tenth of its weight to begin with, and by and by all of it.
-    expect(Math.abs((crowd.counts[1] ?? NaN) - 400 * 0.145 / 1.145)).toBeLessThan(3);
+    expect(Math.abs((crowd.counts[1] ?? NaN) - 400 * 0.145 / 1.145)).toBeLessThan(6);
     await clock.advance(45_000);
-    expect(Math.abs((crowd.counts[1] ?? NaN) - 400 * 0.55 / 1.55)).toBeLessThan(3);
+    expect(Math.abs((crowd.counts[1] ?? NaN) - 400 * 0.55 / 1.55)).toBeLessThan(6);
     expect(await rebalanced(crowd)).toBeLessThanOrEqual(220);
     expect(crowd.counts[1]).toBeGreaterThanOrEqual(180);
   });
