@@ -39,7 +39,6 @@ export class Discovery {
   readonly #hosts: Hosts;
   readonly #leaving: Leaving;
   readonly #undiscovered: (error: Error) => void;
-  readonly #pauses: typeof PAUSES;
   readonly #discovered = new Map<string, Discovered>();
   readonly #stopping = new AbortController();
   #failures = 0;
@@ -48,11 +47,10 @@ export class Discovery {
   #first: Promise<void> | undefined;
 
   /** @param undiscovered is told of a failure, and of the next only after DNS has answered again. */
-  constructor(options: DiscoveryOptions, hosts: Hosts, undiscovered: (error: Error) => void, pauses = PAUSES) {
+  constructor(options: DiscoveryOptions, hosts: Hosts, undiscovered: (error: Error) => void) {
     this.#options = options;
     this.#hosts = hosts;
     this.#undiscovered = undiscovered;
-    this.#pauses = pauses;
     hosts.undiscovered = true;
     hosts.seek = () => this.#seek();
     this.#leaving = new Leaving(hosts, options.keyExpiry);
@@ -77,7 +75,7 @@ export class Discovery {
 
   /** Another proxy may have learned of a host already, and opened sessions there: these can't wait for the TTL. */
   async #seek(): Promise<void> {
-    const mayAsk = this.#failures === 0 && performance.now() - this.#askedAt >= this.#pauses.least;
+    const mayAsk = this.#failures === 0 && performance.now() - this.#askedAt >= PAUSES.least;
     if (this.#asking ?? mayAsk) await this.#ask();
   }
 
@@ -91,7 +89,7 @@ export class Discovery {
 
   async #round(): Promise<number> {
     const { signal } = this.#stopping;
-    const { least, most, mostAfterFailures } = this.#pauses;
+    const { least, most, mostAfterFailures } = PAUSES;
     let answer: DnsAnswer;
     try {
       answer = await lookUp(this.#options.discover, signal);

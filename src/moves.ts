@@ -46,7 +46,7 @@ export class Moves extends EventEmitter<MovesEvents> {
   /** How many more times it may try to move one: where clients do not come back, it is not to go on for ever. */
   #tries = 0;
   #isStopped = false;
-  /** What was moved lately, when (by `performance.now()`), and how many sessions there were before. */
+  /** What was moved lately, when (by `performance.now()`), and how many clients there were before, on their way too. */
   #recent: { at: number; count: number; before: number }[] = [];
 
   constructor(hosts: Hosts, sessions: SessionSource) {
@@ -152,7 +152,7 @@ export class Moves extends EventEmitter<MovesEvents> {
     const host = this.isUneven ? this.#fullest() : undefined;
     if (!host) return;
     this.#tries -= 1;
-    const [at, before] = [performance.now(), this.#total];
+    const [at, before] = [performance.now(), this.#total + this.#missing];
     const { length: count } = await this.#sessions.endSome(host.name, 1);
     this.#moved += count;
     if (count > 0) this.#recent.push({ at, count, before });
@@ -161,11 +161,17 @@ export class Moves extends EventEmitter<MovesEvents> {
   /** How many clients that were moved are on their way, as it seems. */
   get #away(): number {
     const now = performance.now();
+    const uncounted = this.#recent.reduce((sum, { at, count }) => now - at < COUNT_TIME ? sum + count : sum, 0);
+    return Math.max(uncounted, this.#missing);
+  }
+
+  /** How many sessions fewer there are than before, as far as that is for what was moved lately. */
+  get #missing(): number {
+    const now = performance.now();
     this.#recent = this.#recent.filter(({ at }) => now - at < RETURN_TIME);
     const most = this.#recent.reduce((sum, { count }) => sum + count, 0);
-    const uncounted = this.#recent.reduce((sum, { at, count }) => now - at < COUNT_TIME ? sum + count : sum, 0);
     const missing = Math.max(0, ...this.#recent.map(({ before }) => before)) - this.#total;
-    return Math.max(uncounted, Math.min(most, missing));
+    return Math.max(0, Math.min(most, missing));
   }
 
   /**

@@ -4,8 +4,10 @@ import type { AddressInfo } from 'node:net';
 import Proxy, { MemoryStore } from '../src';
 import type { HealthSource } from '../src/health-checker';
 import { Host } from '../src/host';
-import { Hosts } from '../src/hosts';
+import { Hosts, type HostsOptions } from '../src/hosts';
 import { onCleanup } from './support/cleanup';
+import { stopClock, type Clock } from './support/clock';
+import { requestsOf } from './support/handshakes';
 import { handshake, pollUrl, request } from './support/http';
 import { startProxy, type Started } from './support/proxy';
 import { openWebSocket, startSessionHosts, type SessionHost } from './support/session-host';
@@ -34,36 +36,47 @@ async function inTurn(count: number, url: string, hosts: SessionHost[]): Promise
   return turns;
 }
 
-async function openMany(count: number, url: string): Promise<void> {
-  for (let i = 0; i < count; i += 50) {
-    await Promise.all(Array.from({ length: Math.min(50, count - i) }, () => handshake(url)));
-  }
+const [HANDSHAKE] = requestsOf(1) as [IncomingMessage];
+
+/** Hosts of these weights, all of which are up. */
+function hostsOf(weights: number[], options: Partial<HostsOptions>): Hosts {
+  const all = weights.map((weight, i) => new Host(`host-${i}:3000`, weight));
+  const hosts = new Hosts(all, { balance: 'random', slowStart: 0, unhealthyAfter: 1, healthyAfter: 1, ...options });
+  for (const host of all) hosts.report(host, undefined);
+  return hosts;
 }
 
+/** So many sessions are opened one after the other: the index of the host of each. */
+function picks(count: number, hosts: Hosts): number[] {
+  return Array.from({ length: count }, () => {
+    const host = hosts.pick(HANDSHAKE);
+    if (host) host.sessions += 1;
+    return host ? hosts.all.indexOf(host) : -1;
+  });
+}
+
+/** How many of them each host has got. */
+const counts = (turns: number[], of = 3): number[] => Array.from({ length: of }, (_, host) => turns.filter((turn) => turn === host).length);
+
 describe('random', () => {
-  it.each<[name: string, options: Options]>([['named', { balance: 'random' }], ['by default', {}]])(
-    'gives each host its share by weight, and none with 0: %s',
-    async (_, options) => {
-      const { hosts, url } = await balanced([1, 3, 0], options);
-      await openMany(800, url);
-      const [light = 0, heavy = 0, none] = opened(hosts);
-      expect(none).toBe(0);
-      expect(light + heavy).toBe(800);
-      // 600, with a standard deviation of 12: seven of them.
-      expect(Math.abs(heavy - 600)).toBeLessThan(86);
-    },
-  );
+  it('gives each host its share by weight, and none with 0', () => {
+    const [light = 0, heavy = 0, none] = counts(picks(80_000, hostsOf([1, 3, 0], {})));
+    expect([light + heavy, none]).toEqual([80_000, 0]);
+    // 60,000, with a standard deviation of 122: seven of them.
+    expect(Math.abs(heavy - 60_000)).toBeLessThan(860);
+  });
+
+  it('is the default', async () => {
+    const { hosts, url } = await balanced([1, 1], {});
+    // Of any two turns the others give one to each host. Chance does so with thirty in no case of a billion.
+    expect((await inTurn(60, url, hosts)).join('')).toMatch(/^(?:..)*(?:00|11)/);
+  });
 });
 
 describe('round-robin', () => {
-  it('gives each host its turn', async () => {
-    const { hosts, url } = await balanced([1, 1, 1], { balance: 'round-robin' });
-    expect(await inTurn(9, url, hosts)).toEqual([0, 1, 2, 0, 1, 2, 0, 1, 2]);
-  });
-
-  it('spreads the turns of a heavy host among those of the others', async () => {
-    const { hosts, url } = await balanced([5, 1, 1, 0], { balance: 'round-robin' });
-    expect(await inTurn(14, url, hosts)).toEqual([0, 0, 1, 0, 2, 0, 0, 0, 0, 1, 0, 2, 0, 0]);
+  it('gives each host its turn, and spreads those of a heavy one among those of the others', () => {
+    expect(picks(9, hostsOf([1, 1, 1], { balance: 'round-robin' }))).toEqual([0, 1, 2, 0, 1, 2, 0, 1, 2]);
+    expect(picks(14, hostsOf([5, 1, 1, 0], { balance: 'round-robin' }))).toEqual([0, 0, 1, 0, 2, 0, 0, 0, 0, 1, 0, 2, 0, 0]);
   });
 
   it('follows weights that change', async () => {
@@ -77,10 +90,11 @@ describe('round-robin', () => {
 });
 
 describe('least-connections', () => {
-  it('fills the hosts by weight', async () => {
-    const { hosts, url } = await balanced([1, 1, 2, 0], { balance: 'least-connections' });
-    await inTurn(40, url, hosts);
-    expect(opened(hosts)).toEqual([10, 10, 20, 0]);
+  it('fills the hosts by weight, and leaves it to chance where several have as few', () => {
+    expect(counts(picks(40, hostsOf([1, 1, 2, 0], { balance: 'least-connections' })), 4)).toEqual([10, 10, 20, 0]);
+    const first = Array.from({ length: 3000 }, () => picks(1, hostsOf([1, 1, 1], { balance: 'least-connections' }))).flat();
+    // A thousand each, with a standard deviation of 26.
+    for (const count of counts(first)) expect(Math.abs(count - 1000)).toBeLessThan(200);
   });
 
   it('fills them as evenly with handshakes that come at once', async () => {
@@ -94,21 +108,6 @@ describe('least-connections', () => {
     for (let i = 0; i < 5; i += 1) await request(`${url}/socket.io/?EIO=4&transport=polling`, { method: 'OPTIONS' });
     proxy.setWeight(hosts[1]?.name ?? '', 1);
     expect((await inTurn(10, url, hosts)).filter((turn) => turn === 0)).toHaveLength(5);
-  });
-
-  it('leaves it to chance where several have as few', async () => {
-    const { proxy, hosts, url } = await balanced([1, 1, 1], { balance: 'least-connections' });
-    const first = new Set<number>();
-    for (let i = 0; i < 60 && first.size < 3; i += 1) {
-      first.add((await inTurn(1, url, hosts))[0] ?? -1);
-      // Forgets all sessions.
-      for (const { name } of hosts) {
-        proxy.removeHost(name);
-        proxy.addHost(name);
-      }
-      await until('all are up', () => proxy.hosts.every(({ state }) => state === 'up'));
-    }
-    expect([...first].sort()).toEqual([0, 1, 2]);
   });
 
   it('counts a WebSocket and its session once, and no longer when it has ended', async () => {
@@ -195,25 +194,21 @@ describe('a function', () => {
     expect(calls).toHaveLength(4);
   });
 
-  it.each<[what: string, balance: (draining: string) => unknown]>([
+  it.each<[what: string, balance: () => unknown]>([
     ['throws', () => {
       throw new Error('no host for you');
     }],
     ['names no host', () => 'elsewhere.example:3000'],
-    ['names a host that is draining', (draining) => draining],
+    ['names a host that is draining', () => 'host-0:3000'],
     ['returns no string', () => ({})],
     ['returns a promise that is rejected', () => Promise.reject(new Error('late'))],
     ['returns undefined', () => undefined],
-  ])('that %s leaves it to chance', async (_, balance) => {
-    let draining = '';
-    const { proxy, hosts, url } = await balanced([1, 1, 1], { balance: () => balance(draining) as string });
-    draining = hosts[0]?.name ?? '';
-    proxy.drainHost(draining);
-    await openMany(60, url);
-    const [none, second = 0, third = 0] = opened(hosts);
-    expect(none).toBe(0);
-    // That one of two gets less than 8 of 60 has a chance of one in a hundred million.
-    expect(Math.min(second, third)).toBeGreaterThan(7);
+  ])('that %s leaves it to chance', (_, balance) => {
+    const hosts = hostsOf([1, 1, 1], { balance: balance as () => string });
+    hosts.drain('host-0:3000');
+    const [none, second = 0, third = 0] = counts(picks(200, hosts));
+    expect([none, second + third]).toEqual([0, 200]);
+    expect(Math.min(second, third)).toBeGreaterThan(40);
   });
 
   it('is asked again for a handshake whose host can not be reached, without that host', async () => {
@@ -234,53 +229,53 @@ describe('a function', () => {
 });
 
 describe('slowStart', () => {
-  const options = { balance: 'round-robin', checkInterval: 20, slowStart: 600_000 } as const;
-  const turnsOfSecond = async (url: string, hosts: SessionHost[]): Promise<number> =>
-    (await inTurn(22, url, hosts)).filter((turn) => turn === 1).length;
+  const options = { balance: 'round-robin', slowStart: 600_000 } as const;
+  const turnsOfSecond = (hosts: Hosts): number => counts(picks(22, hosts))[1] ?? NaN;
 
-  it('does not concern the hosts that the first health checks find up', async () => {
-    const { hosts, url } = await balanced([1, 1], options);
-    expect(await turnsOfSecond(url, hosts)).toBe(11);
+  let clock: Clock;
+
+  beforeEach(() => {
+    clock = stopClock();
   });
 
-  it('begins with a tenth of the weight for a host that has come up again', async () => {
-    const { proxy, hosts, url } = await balanced([1, 1], options);
-    const [, second] = hosts as [SessionHost, SessionHost];
-    second.health = 503;
-    await once(proxy, 'down');
-    second.health = 400;
-    await once(proxy, 'up');
-    expect(await turnsOfSecond(url, hosts)).toBe(2);
+  it('does not concern the hosts that the first health checks find up, nor those that are added before', () => {
+    expect(turnsOfSecond(hostsOf([1, 1], options))).toBe(11);
+    const hosts = new Hosts([new Host('host-0:3000')], { ...options, unhealthyAfter: 1, healthyAfter: 1 });
+    hosts.add(new Host('host-1:3000'));
+    for (const host of hosts.all) hosts.report(host, undefined);
+    expect(turnsOfSecond(hosts)).toBe(11);
   });
 
-  it('begins with a tenth of the weight for a host that was added', async () => {
+  it.each<[string, (hosts: Hosts) => void]>([
+    ['has come up again', (hosts) => {
+      for (const found of ['failing', undefined] as const) hosts.report(hosts.named('host-1:3000'), found);
+    }],
+    ['was added', (hosts) => {
+      hosts.remove('host-1:3000');
+      hosts.add(new Host('host-1:3000'));
+      hosts.report(hosts.named('host-1:3000'), undefined);
+    }],
+  ])('begins with a tenth of the weight for a host that %s, which grows to the whole', async (_, come) => {
+    const hosts = hostsOf([1, 1], options);
+    await clock.advance(3_600_000);
+    come(hosts);
+    expect(turnsOfSecond(hosts)).toBe(2);
+    const shares: number[] = [];
+    for (let i = 0; i < 5; i += 1) {
+      shares.push(hosts.named('host-1:3000').share);
+      await clock.advance(i === 3 ? 149_999 : 150_000);
+    }
+    expect(shares.map((share) => Math.round(share * 1e5) / 1e5)).toEqual([0.1, 0.325, 0.55, 0.775, 1]);
+    expect([shares[4] === 1, hosts.named('host-1:3000').share]).toEqual([false, 1]);
+    expect(turnsOfSecond(hosts)).toBe(11);
+  });
+
+  it('is given by the option', async () => {
     const [first, second] = await startSessionHosts(2) as [SessionHost, SessionHost];
     const { proxy, url } = await startProxy({ ...options, hosts: [first.name] });
     await once(proxy, 'up');
     proxy.addHost(second.name);
     await once(proxy, 'up');
-    expect(await turnsOfSecond(url, [first, second])).toBe(2);
-  });
-
-  it('is no concern of hosts that are added before the first health checks', async () => {
-    const [first, second] = await startSessionHosts(2) as [SessionHost, SessionHost];
-    const hosts = new Hosts([new Host(first.name)], { balance: 'random', slowStart: 1000, unhealthyAfter: 1, healthyAfter: 1 });
-    const added = new Host(second.name);
-    hosts.add(added);
-    for (const host of hosts.all) hosts.report(host, undefined);
-    expect(added.share).toBe(1);
-  });
-
-  it('lets the weight grow to the whole', async () => {
-    const host = new Host('localhost:3000', 50);
-    const hosts = new Hosts([host], { balance: 'random', slowStart: 1000, unhealthyAfter: 1, healthyAfter: 1 });
-    hosts.report(host, 'failing');
-    hosts.report(host, undefined);
-    const shares: number[] = [];
-    await until('it has its whole weight', () => shares.push(host.share) && host.share === 50);
-    expect(shares[0]).toBeGreaterThanOrEqual(5);
-    expect(shares[0]).toBeLessThan(25);
-    expect(shares).toEqual([...shares].sort((a, b) => a - b));
-    expect(new Set(shares).size).toBeGreaterThan(2);
+    expect((await inTurn(11, url, [first, second])).filter((turn) => turn === 1)).toHaveLength(1);
   });
 });

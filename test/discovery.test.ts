@@ -1,14 +1,16 @@
-import { EventEmitter } from 'node:events';
 import { Discovery, type DiscoveryOptions } from '../src/discovery';
 import { Host } from '../src/host';
 import { Hosts } from '../src/hosts';
 import { Leaving } from '../src/leaving';
 import { onCleanup } from './support/cleanup';
-import { stopClock } from './support/clock';
+import { settle, stopClock, type Clock } from './support/clock';
 import { addresses, startDnsServer, type DnsServer, type Entry, type Zone } from './support/dns-server';
-import { until } from './support/until';
 
 const NAME = 'chat.example.test';
+
+/** In ms. */
+const STEP = 100;
+const HOUR = 3_600_000;
 
 interface Discovering {
   server: DnsServer;
@@ -16,39 +18,35 @@ interface Discovering {
   discovery: Discovery;
   /** What the hosts have told of, and failures, in order. */
   events: string[];
-  /** Emits `change` with each of them. */
-  changes: EventEmitter;
+  clock: Clock;
+  /** Waits until DNS has been asked so many times more. */
+  asked: (count: number) => Promise<number>;
   /** Lets the server answer otherwise, and resolves once that has been taken in. */
   turn: (found: Zone[string]) => Promise<void>;
 }
 
-interface Given extends Partial<DiscoveryOptions> {
-  pauses?: { least: number; most: number; mostAfterFailures: number };
-}
-
-/** Discovers hosts with short pauses, from a server of this test's own. */
-async function discover(found: Zone[string], { pauses, ...options }: Given = {}): Promise<Discovering> {
+/** Discovers hosts, from a server of this test's own. */
+async function discover(found: Zone[string], options: Partial<DiscoveryOptions> = {}): Promise<Discovering> {
+  const clock = stopClock();
   const server = await startDnsServer({ [NAME]: found });
   const hosts = new Hosts([], { unhealthyAfter: 1, healthyAfter: 1, balance: 'random', slowStart: 0 });
   const events: string[] = [];
-  const changes = new EventEmitter();
-  const add = (event: string): void => {
-    events.push(event);
-    changes.emit('change', event);
-  };
-  for (const event of ['added', 'removed', 'drained'] as const) hosts.on(event, ({ name }) => add(`${event} ${name}`));
+  for (const event of ['added', 'removed', 'drained'] as const) hosts.on(event, ({ name }) => events.push(`${event} ${name}`));
   const discovery = new Discovery(
-    { discover: { name: NAME, port: 3000 }, keyExpiry: 0, ...options }, hosts, (error) => add(error.message),
-    { least: 20, most: 40, mostAfterFailures: 40, ...pauses },
+    { discover: { name: NAME, port: 3000 }, keyExpiry: 0, ...options }, hosts, (error) => events.push(error.message),
   );
   onCleanup(() => discovery.stop());
+  const asked = (count: number): Promise<number> => {
+    const all = server.queries.length + count;
+    return clock.advanceUntil('DNS is asked', () => server.queries.length >= all, STEP);
+  };
   const turn = async (next: Zone[string]): Promise<void> => {
     server.zone = { [NAME]: next };
     // When it asks once more, it has taken in the answer before.
-    await server.asked();
-    await server.asked();
+    await asked(1);
+    await asked(1);
   };
-  return { server, hosts, discovery, events, changes, turn };
+  return { server, hosts, discovery, events, clock, asked, turn };
 }
 
 function hostNamed(hosts: Hosts, name: string): Host {
@@ -97,15 +95,16 @@ it('drains a host that has vanished, until its last session is over', async () =
 });
 
 it('keeps a host that seems to be drained for keyExpiry: other proxies may still bring its sessions', async () => {
-  const { hosts, discovery, changes, turn } = await discover(addresses(['127.0.0.1', '127.0.0.2'], 0), { keyExpiry: 1 });
+  const { hosts, discovery, events, clock, turn } = await discover(addresses(['127.0.0.1', '127.0.0.2'], 0), { keyExpiry: 60 });
   await discovery.start();
   const vanished = performance.now();
-  const changed: [event: string, draining: string[]][] = [];
-  changes.on('change', (event: string) => changed.push([event, drainingOf(hosts)]));
   await turn(addresses(['127.0.0.2'], 0));
-  await until('it is removed', () => changed.length === 2);
-  expect(changed).toEqual([['drained 127.0.0.1:3000', ['127.0.0.1:3000']], ['removed 127.0.0.1:3000', []]]);
-  expect(performance.now() - vanished).toBeGreaterThan(1000);
+  expect([events.slice(2), drainingOf(hosts)]).toEqual([['drained 127.0.0.1:3000'], ['127.0.0.1:3000']]);
+  await clock.advanceUntil('it is removed', () => events.length === 4, STEP);
+  expect(events[3]).toBe('removed 127.0.0.1:3000');
+  const stayed = performance.now() - vanished;
+  // It has vanished with the first answer, and is looked for twice a second.
+  expect([stayed >= 61_000, stayed <= 62_000]).toEqual([true, true]);
 });
 
 it('lets a host leave at once that has vanished and is refused, with its sessions', async () => {
@@ -176,47 +175,50 @@ it('keeps its hosts while the name does not resolve, and says so once until it d
   expect(events.slice(2)).toEqual(['added 127.0.0.2:3000', `queryA ESERVFAIL ${NAME}`]);
 });
 
+/** The pauses between the queries from that one on, in ms. */
+const pausesOf = ({ queries }: DnsServer, from = 0): number[] =>
+  queries.slice(from + 1).map(({ at }, i) => at - (queries[from + i]?.at ?? NaN));
+
+/** Each is as long as it has to be, and by a tenth longer at most. */
+function expectPauses(pauses: number[], least: number[]): void {
+  expect(pauses).toHaveLength(least.length);
+  for (const [i, pause] of pauses.entries()) {
+    const ms = least[i] ?? NaN;
+    expect([ms, pause >= ms, pause <= 1.1 * ms + STEP]).toEqual([ms, true, true]);
+  }
+}
+
 it('goes on asking where nothing is found at first, after pauses that grow', async () => {
-  const { server, hosts, discovery, events } = await discover('NXDOMAIN', { pauses: { least: 20, most: 20, mostAfterFailures: 320 } });
+  const { server, hosts, discovery, events, asked } = await discover('NXDOMAIN');
   await discovery.start();
   expect(hosts.all).toEqual([]);
   expect(events).toEqual([`queryA ENOTFOUND ${NAME}`]);
-  const pauses = (): number[] => server.queries.slice(1).map(({ at }, i) => at - (server.queries[i]?.at ?? 0));
-  await until('nine queries', () => server.queries.length >= 9);
-  const least = [20, 40, 80, 160, 320, 320, 320, 320];
-  expect(least.map((ms, i) => (pauses()[i] ?? 0) >= ms - 2)).toEqual(least.map(() => true));
-  // Without a bound it would be 2560 by now.
-  expect(pauses()[7]).toBeLessThan(2500);
+  await asked(8);
+  expectPauses(pausesOf(server), [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
   server.zone = { [NAME]: addresses(['127.0.0.1'], 0) };
-  await until('a host', () => hosts.all.length === 1);
   // From then on as ever.
-  const known = server.queries.length;
-  await until('ten queries more', () => server.queries.length >= known + 10);
-  expect(Math.min(...pauses().slice(known))).toBeLessThan(300);
+  await asked(5);
+  expect(hosts.all).toHaveLength(1);
+  expectPauses(pausesOf(server, 8), [30_000, 1000, 1000, 1000, 1000]);
 });
 
 it.each([
-  ['not before the TTL is over', 1, { least: 20, most: 60_000 }, 1000],
-  ['not before a second is over, however short the TTL', 0, { least: 300, most: 60_000 }, 300],
-  ['when a minute is over, however long the TTL', 3600, { least: 20, most: 300 }, 300],
-])('asks again %s', async (_, ttl, bounds, expected) => {
-  const { server, discovery } = await discover(addresses(['127.0.0.1'], ttl), { pauses: { mostAfterFailures: 20, ...bounds } });
+  ['when the TTL is over, about: many proxies do not at once', 12, 7, 7000],
+  ['when a second is over, however short the TTL', 3, 0, 1000],
+  ['when a minute is over, however long the TTL', 3, 3600, 60_000],
+])('asks again %s', async (_, times, ttl, expected) => {
+  const { server, discovery, asked } = await discover(addresses(['127.0.0.1'], ttl));
   await discovery.start();
-  await server.asked();
-  await server.asked();
-  const [first = NaN, second = NaN, third = NaN] = server.queries.map(({ at }) => at);
-  for (const pause of [second - first, third - second]) {
-    // A timer may be a millisecond early.
-    expect(pause).toBeGreaterThan(expected - 2);
-    // What it is not to be is a minute at least.
-    expect(pause).toBeLessThan(20_000);
-  }
+  await asked(times);
+  const pauses = pausesOf(server);
+  expectPauses(pauses, pauses.map(() => expected));
+  if (times === 12) expect(new Set(pauses).size).toBeGreaterThan(1);
 });
 
 it('changes a weight only where DNS does', async () => {
   const { hosts, discovery, turn } = await discover(
     [service('pod-0', 1), service('pod-1', 1)],
-    { discover: { name: NAME, port: undefined }, pauses: { least: 20, most: 20, mostAfterFailures: 20 } },
+    { discover: { name: NAME, port: undefined } },
   );
   await discovery.start();
   hosts.setWeight('pod-0:3000', 7);
@@ -260,45 +262,43 @@ it('follows 300 hosts', async () => {
 });
 
 it('asks at once where a host is looked for, though the TTL is not over, but not again within a second', async () => {
-  const pauses = { least: 300, most: 60_000, mostAfterFailures: 60_000 };
-  const { server, hosts, discovery } = await discover(addresses(['127.0.0.1'], 60), { pauses });
+  const { server, hosts, discovery, clock } = await discover(addresses(['127.0.0.1'], 60));
   await discovery.start();
   server.zone = { [NAME]: addresses(['127.0.0.1', '127.0.0.2'], 60) };
+  await clock.advance(999);
   await hosts.seek('127.0.0.2:3000');
-  expect(namesOf(hosts)).toEqual(['127.0.0.1:3000']);
-  await until('a host more', async () => {
-    await Promise.all([hosts.seek('127.0.0.2:3000'), hosts.seek('127.0.0.2:3000')]);
-    return hosts.all.length === 2;
-  });
-  expect(server.queries).toHaveLength(2);
-  expect((server.queries[1]?.at ?? 0) - (server.queries[0]?.at ?? 0)).toBeGreaterThan(298);
+  expect([server.queries.length, namesOf(hosts)]).toEqual([1, ['127.0.0.1:3000']]);
+  await clock.advance(1);
+  await Promise.all([hosts.seek('127.0.0.2:3000'), hosts.seek('127.0.0.2:3000')]);
+  expect([server.queries.length, hosts.all.length]).toEqual([2, 2]);
 });
 
 it('does not ask sooner for a host that is looked for while DNS fails', async () => {
-  const pauses = { least: 200, most: 200, mostAfterFailures: 60_000 };
-  const { server, hosts, discovery } = await discover('NXDOMAIN', { pauses });
+  const { server, hosts, discovery, clock, asked } = await discover('NXDOMAIN');
   await discovery.start();
-  await until('four queries', () => server.queries.length >= 4);
-  const { at } = server.queries[3] ?? { at: NaN };
-  await until('a pause', () => performance.now() - at > 250);
+  await asked(3);
+  await settle();
+  // The next comes after eight seconds.
+  await clock.advance(7800);
   await hosts.seek('127.0.0.2:3000');
-  // The next comes after 1600 ms, which may have passed where this process stood still.
-  expect((server.queries[4]?.at ?? Infinity) - at).toBeGreaterThan(1598);
+  expect(server.queries).toHaveLength(4);
 });
 
 it('asks no more once it is stopped, and takes in nothing that comes late', async () => {
-  const { server, hosts, discovery, events } = await discover('silence');
+  const { server, hosts, discovery, events, clock } = await discover('silence');
   const started = discovery.start();
   await server.asked();
   discovery.stop();
   await started;
-  expect(hosts.all).toEqual([]);
-  expect(events).toEqual([]);
-  const { server: other, discovery: running } = await discover(addresses(['127.0.0.1'], 0));
-  await running.start();
-  running.stop();
-  const asked = other.queries.length;
-  // Longer than a pause by far.
-  await expect(until('one more query', () => other.queries.length > asked, 200)).rejects.toThrow('not within');
+  await clock.advance(HOUR);
+  expect([hosts.all, events, server.queries.length]).toEqual([[], [], 1]);
+});
+
+it('asks no more once it is stopped between two answers', async () => {
+  const { server, discovery, clock } = await discover(addresses(['127.0.0.1'], 0));
+  await discovery.start();
+  discovery.stop();
+  await clock.advance(HOUR);
+  await settle();
   expect(server.queries).toHaveLength(1);
 });

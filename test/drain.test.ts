@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { Clients, type Connected } from './support/clients';
+import { stopClock } from './support/clock';
 import { startHosts, type HostProcess } from './support/hosts';
 import { handshake, pollUrl, request } from './support/http';
 import { startProxy, type ProxyInstance } from './support/proxy';
@@ -8,6 +9,14 @@ import { until } from './support/until';
 
 const HANDSHAKE = '/socket.io/?EIO=4&transport=polling';
 const REFUSED = { status: 503, body: '{"code":"NO_HOST","message":"No host is up"}' };
+
+let hosts: [SessionHost, SessionHost];
+let first: SessionHost;
+
+beforeAll(async () => {
+  hosts = await startSessionHosts(2) as typeof hosts;
+  [first] = hosts;
+});
 
 /** The hosts that were told to be drained, by and by. */
 function drainedOf(proxy: ProxyInstance): string[] {
@@ -20,8 +29,8 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate
 
 it('lets Socket.IO sessions go on, has new ones go elsewhere, and tells when the last one has ended', async () => {
   // Their sessions live for three seconds after their last sign.
-  const [first, second] = await startHosts(2, { pingInterval: 2000, pingTimeout: 1000 }) as [HostProcess, HostProcess];
-  const { proxy, url } = await startProxy({ hosts: [first.name, { host: second.name, weight: 0 }], keyExpiry: 2 });
+  const [own, other] = await startHosts(2, { pingInterval: 2000, pingTimeout: 1000 }) as [HostProcess, HostProcess];
+  const { proxy, url } = await startProxy({ hosts: [own.name, { host: other.name, weight: 0 }], keyExpiry: 2 });
   const clients = new Clients();
   const connect = (): Promise<Connected[]> => Promise.all([
     clients.connect({ url, transports: ['polling'] }),
@@ -30,69 +39,57 @@ it('lets Socket.IO sessions go on, has new ones go elsewhere, and tells when the
   ]);
   const sessions = await connect();
   const told = drainedOf(proxy);
-  proxy.drainHost(first.name);
-  proxy.setWeight(second.name, 1);
+  proxy.drainHost(own.name);
+  proxy.setWeight(other.name, 1);
   await until('the other is up', () => proxy.hosts[1]?.state === 'up');
-  expect((await connect()).map(({ host }) => host)).toEqual([second.name, second.name, second.name]);
+  expect((await connect()).map(({ host }) => host)).toEqual([other.name, other.name, other.name]);
   for (const { key, host } of sessions) {
-    expect(host).toBe(first.name);
+    expect(host).toBe(own.name);
     await clients.exchange(key, 10_000);
-    expect(await clients.host(key)).toBe(first.name);
+    expect(await clients.host(key)).toBe(own.name);
   }
   expect(proxy.hosts[0]).toMatchObject({ sessions: 3, tunnels: 2 });
   expect(told).toEqual([]);
   const drained = once(proxy, 'drained');
   await Promise.all(sessions.map(({ key }) => clients.close(key)));
-  expect(await drained).toEqual([first.name]);
+  expect(await drained).toEqual([own.name]);
   expect(proxy.hosts[0]).toMatchObject({ sessions: 0, tunnels: 0, requests: 0, draining: true });
 });
 
-it('is told at once, yet not before drainHost has returned, of a host that has no session', async () => {
-  const host = await startSessionHost();
-  const { proxy } = await before([host]);
+it('is told once of a host that has no session, yet not before drainHost has returned, and again when it is drained anew', async () => {
+  const { proxy } = await before([first]);
   const told = drainedOf(proxy);
-  proxy.drainHost(host.name);
+  for (let i = 0; i < 3; i += 1) proxy.drainHost(first.name);
   expect(told).toEqual([]);
   await nextTurn();
-  expect(told).toEqual([host.name]);
-});
-
-it('is told once, of a host that is drained again and again too, until it is no longer', async () => {
-  const host = await startSessionHost();
-  const { proxy } = await before([host]);
-  const told = drainedOf(proxy);
-  for (let i = 0; i < 3; i += 1) proxy.drainHost(host.name);
+  proxy.drainHost(first.name);
   await nextTurn();
-  proxy.drainHost(host.name);
+  expect(told).toEqual([first.name]);
+  proxy.undrainHost(first.name);
+  proxy.drainHost(first.name);
   await nextTurn();
-  expect(told).toEqual([host.name]);
-  proxy.undrainHost(host.name);
-  proxy.drainHost(host.name);
-  await nextTurn();
-  expect(told).toEqual([host.name, host.name]);
+  expect(told).toEqual([first.name, first.name]);
 });
 
 it('is not told of a host that is drained no more, or removed', async () => {
-  const [first, second] = await startSessionHosts(2) as [SessionHost, SessionHost];
-  const { proxy } = await before([first, second]);
+  const { proxy } = await before(hosts);
   const told = drainedOf(proxy);
   proxy.drainHost(first.name);
   proxy.undrainHost(first.name);
-  proxy.drainHost(second.name);
-  proxy.removeHost(second.name);
+  proxy.drainHost(hosts[1].name);
+  proxy.removeHost(hosts[1].name);
   await nextTurn();
   expect(told).toEqual([]);
 });
 
 it('refuses new sessions while all hosts that are up are draining, until one is no longer', async () => {
-  const [first, second] = await startSessionHosts(2) as [SessionHost, SessionHost];
-  const { proxy, url } = await before([first, second]);
+  const { proxy, url } = await before(hosts);
   const sid = await handshake(url);
-  for (const { name } of [first, second]) proxy.drainHost(name);
+  for (const { name } of hosts) proxy.drainHost(name);
   expect(await request(url + HANDSHAKE)).toMatchObject(REFUSED);
   expect(await request(pollUrl(url, sid), { method: 'POST', body: '2' })).toMatchObject({ status: 200 });
-  proxy.undrainHost(second.name);
-  expect(await handshake(url)).toBe(second.sids.at(-1));
+  proxy.undrainHost(hosts[1].name);
+  expect(await handshake(url)).toBe(hosts[1].sids.at(-1));
 });
 
 it('sends no handshake to a draining host that could not reach another', async () => {
@@ -106,9 +103,10 @@ it('sends no handshake to a draining host that could not reach another', async (
   expect(draining.sids).toEqual([]);
 });
 
-it('waits for a handshake that is under way, and for the session that it opens', async () => {
+it('waits for a handshake that is under way, and for the session that it opens, however long its poll is held', async () => {
+  const clock = stopClock();
   const host = await startSessionHost(100);
-  const { proxy, url } = await before([host], { keyExpiry: 1 });
+  const { proxy, url } = await before([host], { keyExpiry: 1, checkInterval: 3_600_000 });
   const told = drainedOf(proxy);
   host.holdsHandshakes = true;
   const [opening] = [handshake(url), await once(host, 'handshake')];
@@ -119,37 +117,38 @@ it('waits for a handshake that is under way, and for the session that it opens',
   await until('the handshake is over', () => proxy.hosts[0]?.requests === 0);
   const [poll] = [request(pollUrl(url, sid)), await once(host, 'poll')];
   // Longer than its binding lives: what waits is not idle.
-  for (const end = Date.now() + 2000; Date.now() < end;) await once(host, 'check');
+  await clock.advance(60_000);
   expect(told).toEqual([]);
-  const drained = once(proxy, 'drained');
   host.answer();
   await poll;
-  expect(proxy.hosts[0]?.sessions).toBe(1);
+  await until('the poll is over', () => proxy.hosts[0]?.requests === 0);
+  await clock.advance(999);
+  expect([told, proxy.hosts[0]?.sessions]).toEqual([[], 1]);
   // The session has ended without a word, as those by polling do.
-  await drained;
+  await clock.advance(2001);
+  expect([told, proxy.hosts[0]?.sessions]).toEqual([[host.name], 0]);
 });
 
 it('waits for a request of no session, which may yet open one', async () => {
-  const host = await startSessionHost();
-  const { proxy, url } = await before([host]);
+  const { proxy, url } = await before([first]);
   const told = drainedOf(proxy);
-  host.holdsHandshakes = true;
-  const [preflight] = [request(url + HANDSHAKE, { method: 'OPTIONS' }), await once(host, 'handshake')];
-  proxy.drainHost(host.name);
+  first.holdsHandshakes = true;
+  const [preflight] = [request(url + HANDSHAKE, { method: 'OPTIONS' }), await once(first, 'handshake')];
+  proxy.drainHost(first.name);
   await nextTurn();
   expect(told).toEqual([]);
   const drained = once(proxy, 'drained');
-  host.answer();
+  first.answer();
+  first.holdsHandshakes = false;
   await preflight;
   await drained;
 });
 
 it('waits for the last WebSocket', async () => {
-  const host = await startSessionHost();
-  const { proxy, url } = await before([host]);
+  const { proxy, url } = await before([first]);
   const told = drainedOf(proxy);
   const sockets = [await openWebSocket(url), await openWebSocket(url)];
-  proxy.drainHost(host.name);
+  proxy.drainHost(first.name);
   sockets[0]?.terminate();
   await until('one has ended', () => proxy.hosts[0]?.tunnels === 1);
   await nextTurn();

@@ -140,7 +140,6 @@ describe('totals of a host', () => {
     const { latency } = await host0();
     expect(countOf(latency)).toBe(2);
     expect(latency.sum).toBeGreaterThan(0);
-    expect(latency.sum).toBeLessThan(5);
   });
 });
 

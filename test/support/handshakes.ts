@@ -1,5 +1,5 @@
-import { once } from 'node:events';
-import http, { type IncomingMessage } from 'node:http';
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
 import { request, startServer, type Reply, type RequestOptions } from './http';
 
 export const HANDSHAKE = '/socket.io/?EIO=4&transport=polling';
@@ -20,12 +20,11 @@ export async function startWatch(): Promise<{ name: string; times: number[] }> {
   return { name, times };
 }
 
-/** A request that has come, and stays. */
-export async function requestOf(): Promise<IncomingMessage> {
-  const { server, port } = await startServer(() => {});
-  const came = once(server, 'request') as Promise<[IncomingMessage]>;
-  http.get({ port, host: '127.0.0.1', agent: false }).on('error', () => {});
-  const [req] = await came;
-  req.socket.setMaxListeners(0);
-  return req;
+/** Requests that have come, a few on each connection, whose clients stay. */
+export function requestsOf(count: number): IncomingMessage[] {
+  let socket = new Socket();
+  return Array.from({ length: count }, (_, i) => {
+    if (i % 20 === 0) socket = new Socket().setMaxListeners(0);
+    return new IncomingMessage(socket);
+  });
 }

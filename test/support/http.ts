@@ -72,14 +72,15 @@ export async function exchangeBytes(port: number, bytes: string | Buffer): Promi
 export async function startServer(
   handler: http.RequestListener,
   options: http.ServerOptions = {},
+  { host = '127.0.0.1', port: wanted = 0 }: net.ListenOptions = {},
 ): Promise<{ server: http.Server; name: string; port: number }> {
   const server = http.createServer(options, handler);
-  server.listen(0, '127.0.0.1');
+  server.listen(wanted, host);
   await once(server, 'listening');
   onCleanup(() => {
     server.close();
     server.closeAllConnections();
   });
   const { port } = server.address() as net.AddressInfo;
-  return { server, port, name: `127.0.0.1:${port}` };
+  return { server, port, name: `${host}:${port}` };
 }

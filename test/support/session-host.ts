@@ -1,5 +1,6 @@
 import { EventEmitter, once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { ListenOptions } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 import type Proxy from '../../src';
 import { onCleanup } from './cleanup';
@@ -27,8 +28,8 @@ export class SessionHost extends EventEmitter {
     this.#lifetime = lifetime;
   }
 
-  async start(): Promise<this> {
-    const { server, name, port } = await startServer((req, res) => this.#onRequest(req, res));
+  async start(where?: ListenOptions): Promise<this> {
+    const { server, name, port } = await startServer((req, res) => this.#onRequest(req, res), {}, where);
     Object.assign(this, { name, port });
     this.#server = server;
     const sockets = new WebSocketServer({ server });
@@ -77,7 +78,7 @@ export class SessionHost extends EventEmitter {
   }
 
   #open(): string {
-    const sid = `${this.port}-${this.sids.length}`;
+    const sid = `${this.port}-${this.name.split(':')[0]}-${this.sids.length}`;
     this.sids.push(sid);
     return `0${JSON.stringify({ sid, pingInterval: this.#lifetime, pingTimeout: 0 })}`;
   }
