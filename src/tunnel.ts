@@ -9,6 +9,7 @@ import { requestTo } from './host-request';
 import type { ResolvedOptions } from './options';
 import type { Route } from './route';
 import { MAX_HANDSHAKE_SIZE, openPacketOfFrame, type OpenPacket } from './sniffer';
+import { originFormOf } from './target';
 import { countResponse } from './totals';
 import { Traffic } from './traffic';
 
@@ -180,8 +181,9 @@ export class Tunnel {
   #relay(response: IncomingMessage): void {
     response.on('error', () => this.destroy());
     this.#request?.setTimeout(this.#context.options.hostTimeout, () => this.destroy());
-    const headers = [...responseHeaders(response.rawHeaders), 'Connection', 'close'];
-    this.#socket.write(head(`${response.statusCode ?? 502} ${response.statusMessage ?? ''}`, headers), 'latin1');
+    const { statusCode = 502 } = response;
+    const headers = [...responseHeaders(response.rawHeaders, statusCode), 'Connection', 'close'];
+    this.#socket.write(head(`${statusCode} ${response.statusMessage ?? ''}`, headers), 'latin1');
     response.pipe(this.#socket).once('finish', () => this.destroy());
   }
 
@@ -209,7 +211,7 @@ export class Tunnel {
     // What the client sent after its head, before it heard that it may.
     if (this.#head.length > 0) socket.unshift(this.#head);
     socket.write(head('101 Switching Protocols', [
-      ...responseHeaders(response.rawHeaders), 'Connection', 'Upgrade', 'Upgrade', 'websocket',
+      ...responseHeaders(response.rawHeaders, 101), 'Connection', 'Upgrade', 'Upgrade', 'websocket',
     ]), 'latin1');
     hostSocket.pipe(socket).pipe(hostSocket);
   }
@@ -237,8 +239,8 @@ export class Tunnel {
 }
 
 function openRequest(req: IncomingMessage, host: Host, options: TunnelOptions): ClientRequest {
-  const headers = [...requestHeaders(req, host, options), 'Connection', 'Upgrade', 'Upgrade', 'websocket'];
-  return requestTo(host, options.hostTls, { path: req.url, headers, setHost: false });
+  const headers = ['Connection', 'Upgrade', 'Upgrade', 'websocket', ...requestHeaders(req, host, options)];
+  return requestTo(host, options.hostTls, { path: originFormOf(req.url ?? '/'), headers, setHost: false });
 }
 
 function head(status: string, headers: readonly string[]): string {

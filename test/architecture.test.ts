@@ -13,11 +13,11 @@ const ORDER = [
   'index', 'store-tests', 'store-clauses', 'store-bench', 'proxy', 'proxy-internals', 'own-process', 'admin/lazy', 'admin/server',
   'admin/host-routes', 'admin/session-routes', 'admin/routes', 'admin/body', 'admin/streams', 'admin/metrics',
   'admin/snapshot', 'admin/static-files', 'admin/reply', 'admin/guard', 'admin/problems', 'admin/process-metrics',
-  'operations', 'moves', 'sessions', 'pipelines', 'router', 'admission', 'proxy-events', 'access', 'forwarder', 'tunnel',
-  'exchange', 'route', 'connections', 'connection', 'traffic', 'request-body', 'response-parser', 'headers', 'sniffer',
+  'operations', 'moves', 'sessions', 'pipelines', 'router', 'request-checks', 'admission', 'proxy-events', 'access', 'forwarder', 'tunnel',
+  'exchange', 'route', 'connections', 'connection', 'traffic', 'request-body', 'response-parser', 'headers', 'target', 'sniffer',
   'discovery', 'leaving', 'health-checker', 'host-request', 'operator', 'bindings', 'binding', 'store-guard', 'server',
   'options', 'proxy-options', 'admin/options', 'host-options', 'dns', 'hosts', 'balance', 'host', 'redis-store',
-  'redis-clients', 'session-store', 'totals', 'histogram', 'errors', 'checks', 'agenda', 'bag', 'deadline', 'pause', 'version',
+  'redis-clients', 'session-store', 'totals', 'histogram', 'errors', 'fields', 'checks', 'agenda', 'bag', 'deadline', 'pause', 'version',
 ];
 
 const MAX_LINES = 300;
