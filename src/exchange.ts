@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Connection, Failure, ResponseHandler } from './connection';
 import { refusals, type Refusal } from './errors';
-import { headerOf, requestHeaders, responseHeaders } from './headers';
+import { hasLeft, headerOf, requestHeaders, responseHeaders } from './headers';
 import type { StreamedBody } from './request-body';
 import type { Route } from './route';
 import { mayOpenByPolling, MAX_HANDSHAKE_SIZE, openPacketOf, type OpenPacket } from './sniffer';
@@ -149,6 +149,10 @@ export class Exchange implements ResponseHandler {
   }
 
   #dispatch(): void {
+    if (hasLeft(this.req)) {
+      this.destroy();
+      return;
+    }
     const { method = 'GET', url = '/' } = this.req;
     const headers = requestHeaders(this.req, this.route.host, this.#context);
     // A poll is held, and the time of a body that streams is its client's.

@@ -88,6 +88,15 @@ function hostOf({ url = '', headers }: IncomingMessage): string | undefined {
   return authorityOf(url) ?? headers.host;
 }
 
+/**
+ * The client has gone, and who it was can't be told any more: a connection that was reset has no address, before its end
+ * is known here.
+ */
+export function hasLeft({ socket }: IncomingMessage): boolean {
+  // A unix socket has neither address.
+  return socket.destroyed || (socket.remoteAddress === undefined && socket.localAddress !== undefined);
+}
+
 /** The client's address: what the proxy itself sees or, of a load balancer that it trusts, what that has seen. */
 export function clientOf({ headers, socket }: IncomingMessage, trustProxy: boolean): string {
   // Of a chain the last one is what the load balancer itself has seen; the others are hearsay.

@@ -3,7 +3,7 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { startDeadline } from './deadline';
 import { refusals, type Refusal } from './errors';
-import { requestHeaders, responseHeaders } from './headers';
+import { hasLeft, requestHeaders, responseHeaders } from './headers';
 import type { Host } from './host';
 import { requestTo } from './host-request';
 import type { ResolvedOptions } from './options';
@@ -123,6 +123,10 @@ export class Tunnel {
   }
 
   #connect(): void {
+    if (hasLeft(this.req)) {
+      this.destroy();
+      return;
+    }
     const { options } = this.#context;
     let connected = false;
     const request = this.#request = openRequest(this.req, this.route.host, options);
