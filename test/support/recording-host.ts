@@ -77,6 +77,7 @@ function serve(req: IncomingMessage, res: ServerResponse, listener: RecordingLis
 
 function upgrade({ url: target = '' }: IncomingMessage, socket: Socket): void {
   const id = idOf(target);
+  socket.on('end', () => socket.end()).resume();
   if (isAccepted(target)) socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
   else socket.write(`HTTP/1.1 400 Bad Request\r\nContent-Length: ${String(id).length + 2}\r\n\r\n<${id}>`);
 }
