@@ -13,7 +13,7 @@ import { onCleanup } from './support/cleanup';
 
 /** An hour on demand: `FUZZ_SECONDS=3600`. Without it so many connections are made. */
 const SECONDS = Number(process.env.FUZZ_SECONDS ?? 0);
-const CONNECTIONS = 1500;
+const CONNECTIONS = 1200;
 const SEED = Number(process.env.FUZZ_SEED ?? (SECONDS > 0 ? Date.now() % 1_000_000_007 : 2026));
 /** How many connections are open at once, so that those to the host are shared. */
 const BATCH = 12;
@@ -26,7 +26,10 @@ const OWN = new Set([
   'x-forwarded-port',
 ]);
 /** What a host must never read as the client's word, with each character that no variable's name has as a hyphen. */
-const GUARDED = /^(?:host|connection|content-length|transfer-encoding|expect|keep-alive|proxy-connection|proxy-authenticate|proxy-authorization|te|trailer|upgrade|x-forwarded-.*|forwarded|x-real-ip)$/;
+const GUARDED = new RegExp(`^(?:${[
+  'host', 'connection', 'content-length', 'transfer-encoding', 'expect', 'keep-alive', 'proxy-connection', 'proxy-authenticate',
+  'proxy-authorization', 'te', 'trailer', 'upgrade', 'x-forwarded-.*', 'forwarded', 'x-real-ip',
+].join('|')})$`);
 const NEVER_NAMED = ['host', 'content-length', 'transfer-encoding'];
 const ABSOLUTE = /^https?:\/\/([^/@]+)(?=\/)/i;
 
@@ -89,7 +92,7 @@ function differences(seen: ReadRequest, { request, seenBy }: Expected, reader: s
   const isPart = seen.isUpgrade || !seen.isWhole || !request.isWhole;
   const body = isPart ? request.body.subarray(0, seen.body.length) : request.body;
   if (!seen.body.equals(body)) expect('body', seen.body.toString('latin1'), request.body.toString('latin1'));
-  if (seen.isWhole && !request.isWhole) found.push(`its body has ended ${seen.body.length} ${JSON.stringify(request.fields)} ${request.body.length} ${JSON.stringify(request.body.toString('latin1').slice(0,300))}`);
+  if (seen.isWhole && !request.isWhole) found.push('its body has ended');
   if (seen.isUpgrade && !isAccepted(seen.target) && seen.body.length > 0) found.push('bytes follow an upgrade that was not accepted');
   return found;
 }
