@@ -1,11 +1,10 @@
-import type { IncomingMessage } from 'node:http';
 import net, { type Socket } from 'node:net';
 import tls from 'node:tls';
 import { toError } from './checks';
 import { startDeadline } from './deadline';
 import type { Host } from './host';
 import type { ResolvedOptions } from './options';
-import { RequestBody } from './request-body';
+import { framingOf, RequestBody, type StreamedBody } from './request-body';
 import { ResponseParser, type ResponseListener } from './response-parser';
 import { Traffic } from './traffic';
 
@@ -15,10 +14,9 @@ export type ConnectionOptions = Pick<ResolvedOptions, 'connectTimeout' | 'hostTi
 export interface HostRequest {
   readonly method: string;
   readonly path: string;
-  /** A flat list of names and values, in latin1. */
+  /** A flat list of names and values, in latin1, with none that speaks of the connection or frames the body. */
   readonly headers: readonly string[];
-  /** A stream is sent by its `Content-Length` where the headers have one, and else in chunks. */
-  readonly body: Buffer | IncomingMessage | undefined;
+  readonly body: Buffer | StreamedBody | undefined;
 }
 
 /** How a request has failed. */
@@ -175,15 +173,15 @@ export class Connection implements ResponseListener {
   #write({ method, path, headers, body }: HostRequest): void {
     const socket = this.#socket;
     if (!socket) return;
-    let head = `${method} ${path} HTTP/1.1\r\n`;
+    let head = `${method} ${path} HTTP/1.1\r\nConnection: keep-alive\r\n${framingOf(method, body)}`;
     for (let i = 0; i < headers.length; i += 2) head += `${headers[i] ?? ''}: ${headers[i + 1] ?? ''}\r\n`;
-    head += 'Connection: keep-alive\r\n';
+    head += '\r\n';
     this.#parser.expect(method);
     if (body === undefined) {
-      socket.write(`${head}\r\n`, 'latin1');
+      socket.write(head, 'latin1');
     } else if (Buffer.isBuffer(body)) {
       // In one string, as latin1 keeps each byte as it is: two writes would be two parts for the kernel to gather.
-      socket.write(`${head}\r\n${body.toString('latin1')}`, 'latin1');
+      socket.write(head + body.toString('latin1'), 'latin1');
     } else {
       this.#body = new RequestBody(body, socket);
       this.#body.send(head);

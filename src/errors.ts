@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import createDebug from 'debug';
+import { isFieldValue } from './fields';
 
 const debug = createDebug('socket.io-proxy:refused');
 
@@ -13,7 +14,7 @@ const debug = createDebug('socket.io-proxy:refused');
 export const ErrorCode = {
   /** 400: the sid is unknown, expired or ended, or its host is gone. A client makes a new handshake. */
   SESSION_UNKNOWN: 1,
-  /** 400: the path is outside `path`, or the request cannot be one of Engine.IO's. */
+  /** 400, 431 or 505: the path is outside `path`, or the request cannot be one of Engine.IO's. */
   BAD_REQUEST: 3,
   /** 502: the host failed before it had answered. */
   HOST_FAILED: 'HOST_FAILED',
@@ -54,6 +55,9 @@ const refusal = (status: number, code: ErrorCode, cause: string, message: string
 const sessionUnknown = (cause: Absence | 'malformed'): Refusal =>
   refusal(400, ErrorCode.SESSION_UNKNOWN, cause, 'Session ID unknown');
 const badRequest = (cause: string): Refusal => refusal(400, ErrorCode.BAD_REQUEST, cause, 'Bad request');
+/** Where a request begins and ends may be in doubt. */
+const doubtful = (status: number, cause: string, message: string): Refusal =>
+  refusal(status, ErrorCode.BAD_REQUEST, cause, message, true);
 const hostFailed = (cause: string): Refusal =>
   refusal(502, ErrorCode.HOST_FAILED, cause, 'The host failed before it answered');
 
@@ -77,9 +81,11 @@ export const refusals = {
   badTarget: badRequest('target'),
   twoHosts: badRequest('host_header'),
   badUpgrade: badRequest('upgrade'),
-  badBody: refusal(
-    400, ErrorCode.BAD_REQUEST, 'body', 'Bad request: this method or encoding may not carry a body', true,
-  ),
+  badBody: doubtful(400, 'body', 'Bad request: this method or encoding may not carry a body'),
+  badField: doubtful(400, 'field', 'Bad request: a header field is malformed'),
+  namedFraming: doubtful(400, 'connection', 'Bad request: Connection names a field that is not for it to name'),
+  tooManyFields: doubtful(431, 'fields', 'Too many header fields'),
+  badVersion: doubtful(505, 'version', 'This version of HTTP is not served'),
   hostUnreached: hostFailed('unreached'),
   hostFailed: hostFailed('failed'),
   noHost: refusal(503, ErrorCode.NO_HOST, 'no_host', 'No host is up'),
@@ -98,7 +104,8 @@ export function refuse(req: IncomingMessage, res: ServerResponse, reason: Refusa
   tell(req, reason);
   const body = bodyOf(reason);
   res.writeHead(reason.status, [...headersOf(req, reason, body), ...(reason.close ? ['Connection', 'close'] : [])]);
-  res.end(body);
+  // A string would take the head with it into UTF-8.
+  res.end(Buffer.from(body));
 }
 
 /** Answers an upgrade with a plain HTTP response, and closes its socket. */
@@ -109,7 +116,7 @@ export function refuseUpgrade(req: IncomingMessage, socket: Duplex, reason: Refu
   const headers = [...headersOf(req, reason, body), 'Connection', 'close'];
   let head = `HTTP/1.1 ${reason.status} ${STATUS_CODES[reason.status] ?? ''}\r\n`;
   for (let i = 0; i < headers.length; i += 2) head += `${headers[i] ?? ''}: ${headers[i + 1] ?? ''}\r\n`;
-  socket.end(`${head}\r\n${body}`, () => socket.destroy());
+  socket.end(`${head}\r\n${body}`, 'latin1', () => socket.destroy());
 }
 
 function tell(req: IncomingMessage, { status, cause }: Refusal): void {
@@ -129,7 +136,8 @@ function headersOf(req: IncomingMessage, { status, retryAfter = RETRY_AFTER }: R
   if (status === 503) headers.push('Retry-After', String(retryAfter));
   // Without these a browser hides the answer from the client, which then cannot tell why it failed.
   const { origin } = req.headers;
-  if (origin !== undefined) {
+  // A parser that is lenient lets through what would be no header of an answer either.
+  if (origin !== undefined && isFieldValue(origin)) {
     headers.push('Access-Control-Allow-Origin', origin, 'Access-Control-Allow-Credentials', 'true', 'Vary', 'Origin');
   }
   return headers;

@@ -1,9 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Connection, Failure, ResponseHandler } from './connection';
 import { refusals, type Refusal } from './errors';
-import { headerOf, requestHeaders, responseHeaders } from './headers';
+import { hasLeft, headerOf, requestHeaders, responseHeaders } from './headers';
+import type { StreamedBody } from './request-body';
 import type { Route } from './route';
 import { mayOpenByPolling, MAX_HANDSHAKE_SIZE, openPacketOf, type OpenPacket } from './sniffer';
+import { originFormOf } from './target';
 import { observe } from './histogram';
 import { countResponse } from './totals';
 
@@ -50,7 +52,7 @@ export class Exchange implements ResponseHandler {
   readonly #res: ServerResponse;
   readonly #context: ExchangeContext;
   #connection: Connection | undefined;
-  #body: Buffer | IncomingMessage | undefined;
+  #body: Buffer | StreamedBody | undefined;
   #held: Held | undefined;
   /** By `performance.now()`; 0 where it does not tell how fast the host is. */
   #sentAt = 0;
@@ -78,13 +80,13 @@ export class Exchange implements ResponseHandler {
     const req = this.req;
     // A client that goes away in the middle is seen by the response's `close`.
     req.on('error', () => {});
-    const length = Number(req.headers['content-length'] ?? 0);
-    if (length === 0 && req.headers['transfer-encoding'] === undefined) {
-      this.#dispatch();
-    } else if (length > 0 && length <= MAX_GATHERED_BODY) {
+    // Of the two there is at most one, which is well-formed: the router has refused all else.
+    const isChunked = req.headers['transfer-encoding'] !== undefined;
+    const length = isChunked ? undefined : Number(req.headers['content-length'] ?? 0);
+    if (length !== undefined && length > 0 && length <= MAX_GATHERED_BODY) {
       this.#gatherBody();
     } else {
-      this.#body = req;
+      if (length !== 0) this.#body = { source: req, length };
       this.#dispatch();
     }
   }
@@ -99,7 +101,7 @@ export class Exchange implements ResponseHandler {
     host.answered();
     countResponse(host.totals, status);
     if (this.#sentAt > 0) observe(host.totals.latency, (performance.now() - this.#sentAt) / 1000);
-    const headers = responseHeaders(raw);
+    const headers = responseHeaders(raw, status);
     if (this.#context.closing) headers.push('Connection', 'close');
     if (status === 200 && this.#isHandshake() && !exceeds(headerOf(headers, 'content-length'))) {
       this.#held = { status, message, headers, chunks: [], size: 0 };
@@ -147,12 +149,17 @@ export class Exchange implements ResponseHandler {
   }
 
   #dispatch(): void {
+    if (hasLeft(this.req)) {
+      this.destroy();
+      return;
+    }
     const { method = 'GET', url = '/' } = this.req;
     const headers = requestHeaders(this.req, this.route.host, this.#context);
     // A poll is held, and the time of a body that streams is its client's.
-    if (!this.isPoll && this.#body !== this.req) this.#sentAt = performance.now();
+    const isStreamed = this.#body !== undefined && !Buffer.isBuffer(this.#body);
+    if (!this.isPoll && !isStreamed) this.#sentAt = performance.now();
     this.#connection = this.#context.acquire(this.route);
-    this.#connection.send({ method, path: url, headers, body: this.#body }, this);
+    this.#connection.send({ method, path: originFormOf(url), headers, body: this.#body }, this);
   }
 
   #gatherBody(): void {

@@ -1,11 +1,7 @@
 import type { IncomingMessage } from 'node:http';
+import { Field, fieldOf } from './fields';
 import type { Host } from './host';
-
-/** Fields that speak of one connection and not of the message (RFC 9110 §7.6.1), in lower case. */
-const HOP_BY_HOP = new Set([
-  'connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'proxy-authorization', 'te', 'trailer',
-  'transfer-encoding', 'upgrade',
-]);
+import { authorityOf } from './target';
 
 /** How a request's headers change on the way to a host. */
 export interface HeaderRules {
@@ -15,49 +11,50 @@ export interface HeaderRules {
 }
 
 /**
- * The headers for a host, as a flat list of names and values: in the client's order and spelling, less the hop-by-hop
- * ones and those of other proxies that are not trusted, with `Host` and `X-Forwarded-*` as the rules say.
+ * The headers for a host, as a flat list of names and values. `Host` and `X-Forwarded-*`, as the rules say, are first:
+ * a server that reads only so many fields reads these. The client's follow, in its order and spelling, less those of
+ * other proxies that are not trusted, those that may be taken for either, and all that speak of a connection or of
+ * where the body ends, which is for those to write who send it.
  */
 export function requestHeaders(req: IncomingMessage, host: Host, rules: HeaderRules): string[] {
   const { changeOrigin, xfwd, trustProxy } = rules;
   const raw = req.rawHeaders;
   const named = namedByConnection(req.headers.connection);
-  const headers: string[] = [];
+  // A client of HTTP/1.0 need not name the host.
+  const headers = ['Host', changeOrigin ? host.url.host : hostOf(req) ?? host.url.host];
+  if (xfwd) pushForwarded(headers, req, trustProxy);
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] ?? '';
     const value = raw[i + 1] ?? '';
-    const key = name.toLowerCase();
-    if (isOfProxies(key)) {
-      // Even where `Connection` names it: a client is not to undo what a proxy has set.
-      if (trustProxy && !(xfwd && isOurs(key))) headers.push(name, value);
-      continue;
+    switch (fieldOf(name)) {
+      case Field.EndToEnd:
+        if (!named?.has(name.toLowerCase())) headers.push(name, value);
+        break;
+      // Even where `Connection` names them: a client is not to undo what a proxy has set.
+      case Field.Forwarded:
+        if (trustProxy && !xfwd) headers.push(name, value);
+        break;
+      case Field.ForwardedElse:
+        if (trustProxy) headers.push(name, value);
     }
-    // The expectation was met when the server sent its `100 Continue`.
-    if (HOP_BY_HOP.has(key) || key === 'expect' || named?.has(key)) continue;
-    headers.push(name, key === 'host' && changeOrigin ? host.url.host : value);
   }
-  // A client of HTTP/1.0 need not name the host.
-  if (req.headers.host === undefined) headers.push('Host', host.url.host);
-  if (xfwd) pushForwarded(headers, req, trustProxy);
   return headers;
 }
 
-/** The headers for a client, as a flat list: as the host sent them, less the hop-by-hop ones. */
-export function responseHeaders(raw: readonly string[]): string[] {
+/**
+ * The headers for a client, as a flat list: as the host sent them, less the hop-by-hop ones, and less a length where
+ * none may be (RFC 9110 §8.6).
+ */
+export function responseHeaders(raw: readonly string[], status: number): string[] {
+  const named = namedByConnection(connectionOf(raw));
+  const hasLength = status >= 200 && status !== 204;
   const headers: string[] = [];
-  let connection: string | undefined;
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] ?? '';
-    if (name.length === 10 && name.toLowerCase() === 'connection') {
-      const value = raw[i + 1] ?? '';
-      connection = connection === undefined ? value : `${connection},${value}`;
-    }
-  }
-  const named = namedByConnection(connection);
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i] ?? '';
-    const key = name.toLowerCase();
-    if (!HOP_BY_HOP.has(key) && !named?.has(key)) headers.push(name, raw[i + 1] ?? '');
+    const field = fieldOf(name);
+    if (field === Field.Connection || field === Field.TransferEncoding || field === Field.Hop) continue;
+    if (field === Field.ContentLength && !hasLength) continue;
+    if (!named?.has(name.toLowerCase())) headers.push(name, raw[i + 1] ?? '');
   }
   return headers;
 }
@@ -70,19 +67,9 @@ export function headerOf(headers: readonly string[], name: string): string | und
   return undefined;
 }
 
-/** Any proxy's word on where a request came from, which anyone can write. */
-function isOfProxies(key: string): boolean {
-  return key.startsWith('x-forwarded-') || key === 'forwarded' || key === 'x-real-ip';
-}
-
-/** One of those that are set here. */
-function isOurs(key: string): boolean {
-  return key === 'x-forwarded-for' || key === 'x-forwarded-proto' || key === 'x-forwarded-host' ||
-    key === 'x-forwarded-port';
-}
-
 /** What this proxy sees of the client or, of a proxy that it trusts, of that proxy and what it says. */
-function pushForwarded(headers: string[], { headers: came, socket }: IncomingMessage, trustProxy: boolean): void {
+function pushForwarded(headers: string[], req: IncomingMessage, trustProxy: boolean): void {
+  const { headers: came, socket } = req;
   const peer = plainAddress(socket.remoteAddress);
   const chain = trustProxy && textOf(came['x-forwarded-for']);
   const addresses = chain && peer ? `${chain}, ${peer}` : chain || peer;
@@ -90,10 +77,24 @@ function pushForwarded(headers: string[], { headers: came, socket }: IncomingMes
   if (addresses) headers.push('x-forwarded-for', addresses);
   const proto = (trustProxy && textOf(came['x-forwarded-proto'])) || ('encrypted' in socket ? 'https' : 'http');
   headers.push('x-forwarded-proto', proto);
-  const host = (trustProxy && textOf(came['x-forwarded-host'])) || came.host;
+  const host = (trustProxy && textOf(came['x-forwarded-host'])) || hostOf(req);
   if (host) headers.push('x-forwarded-host', host);
   // What is not told follows from what is: a proxy in front that speaks TLS often tells no port.
   headers.push('x-forwarded-port', (trustProxy && textOf(came['x-forwarded-port'])) || portOf(host, proto));
+}
+
+/** The name by which the client calls the host. */
+function hostOf({ url = '', headers }: IncomingMessage): string | undefined {
+  return authorityOf(url) ?? headers.host;
+}
+
+/**
+ * The client has gone, and who it was can't be told any more: a connection that was reset has no address, before its end
+ * is known here.
+ */
+export function hasLeft({ socket }: IncomingMessage): boolean {
+  // A unix socket has neither address.
+  return socket.destroyed || (socket.remoteAddress === undefined && socket.localAddress !== undefined);
 }
 
 /** The client's address: what the proxy itself sees or, of a load balancer that it trusts, what that has seen. */
@@ -123,6 +124,17 @@ function portOf(hosts = '', protocols: string): string {
 /** Node joins repeated headers of these names. */
 function textOf(value: string | string[] | undefined): string {
   return typeof value === 'string' ? value : '';
+}
+
+/** All that a message says of its connection. */
+function connectionOf(raw: readonly string[]): string | undefined {
+  let connection: string | undefined;
+  for (let i = 0; i < raw.length; i += 2) {
+    if (fieldOf(raw[i] ?? '') !== Field.Connection) continue;
+    const value = raw[i + 1] ?? '';
+    connection = connection === undefined ? value : `${connection},${value}`;
+  }
+  return connection;
 }
 
 /** The fields that `Connection` names; `undefined` in the common case that it names none beside its own options. */

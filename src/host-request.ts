@@ -5,6 +5,8 @@ import type { HostTls } from './proxy-options';
 
 /** Begins a request to a host, on a connection of its own. */
 export function requestTo(host: Host, hostTls: HostTls, options: RequestOptions): ClientRequest {
-  const target = { ...options, hostname: host.address, port: host.port, agent: false };
+  // What the process as a whole may have been told does not loosen how an answer is read.
+  const strict = { agent: false, insecureHTTPParser: false };
+  const target = { ...options, ...strict, hostname: host.address, port: host.port };
   return host.url.protocol === 'https:' ? https.request({ ...hostTls, ...target }) : http.request(target);
 }

@@ -1,17 +1,44 @@
-import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
+
+/** The methods whose requests may have a body. Engine.IO uses GET, POST and OPTIONS. */
+const METHODS_WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
+
+/** A body that is sent as it comes. */
+export interface StreamedBody {
+  readonly source: Readable;
+  /** How long it will be, in bytes; `undefined` where only its end tells. */
+  readonly length: number | undefined;
+}
+
+export function mayHaveBody(method: string): boolean {
+  return METHODS_WITH_BODY.has(method);
+}
+
+/**
+ * The line of a head that says where the body ends: written here alone, and from what is really sent. Whatever the
+ * client's request said, the host is to find the next request where this one ends.
+ */
+export function framingOf(method: string, body: Buffer | StreamedBody | undefined): string {
+  // A method that may have a body tells that there is none (RFC 9110 §8.6).
+  if (body === undefined) return mayHaveBody(method) ? 'Content-Length: 0\r\n' : '';
+  return body.length === undefined ? 'Transfer-Encoding: chunked\r\n' : `Content-Length: ${body.length}\r\n`;
+}
 
 /** A request's body that goes to the host as it comes from the client, no faster than the host reads. */
 export class RequestBody {
-  readonly #source: IncomingMessage;
+  readonly #source: Readable;
   readonly #socket: Socket;
   readonly #isChunked: boolean;
+  /** How many bytes of a body of known length are still to be sent. */
+  #remaining: number;
   #isWhole = false;
 
-  constructor(source: IncomingMessage, socket: Socket) {
+  constructor({ source, length }: StreamedBody, socket: Socket) {
     this.#source = source;
     this.#socket = socket;
-    this.#isChunked = source.headers['content-length'] === undefined;
+    this.#isChunked = length === undefined;
+    this.#remaining = length ?? 0;
   }
 
   /** All of it has been sent. */
@@ -24,9 +51,9 @@ export class RequestBody {
     return !this.#isWhole && !this.#socket.writableNeedDrain;
   }
 
-  /** Begins, with a request's head that lacks its end. */
+  /** Begins, with a request's head. */
   send(head: string): void {
-    this.#socket.write(`${head}${this.#isChunked ? 'Transfer-Encoding: chunked\r\n' : ''}\r\n`, 'latin1');
+    this.#socket.write(head, 'latin1');
     this.#source.on('data', this.#onData);
     this.#source.once('end', this.#onEnd);
   }
@@ -48,6 +75,11 @@ export class RequestBody {
       socket.write('\r\n', 'latin1');
       process.nextTick(() => socket.uncork());
     } else {
+      this.#remaining -= chunk.length;
+      if (this.#remaining < 0) {
+        this.#breakOff();
+        return;
+      }
       socket.write(chunk);
     }
     if (!socket.writableNeedDrain) return;
@@ -60,7 +92,17 @@ export class RequestBody {
   };
 
   readonly #onEnd = (): void => {
+    if (this.#remaining !== 0) {
+      this.#breakOff();
+      return;
+    }
     this.#isWhole = true;
     if (this.#isChunked) this.#socket.write('0\r\n\r\n', 'latin1');
   };
+
+  /** The host would take for the body what follows it, or the other way round. */
+  #breakOff(): void {
+    this.stop();
+    this.#socket.destroy(new Error('the body of the request is not as long as its head says'));
+  }
 }

@@ -1,3 +1,5 @@
+import { isFieldName } from './fields';
+
 /** What a {@link ResponseParser} finds, in this order. */
 export interface ResponseListener {
   /** The head of the final response; `headers` is a flat list of names and values as they were sent, in latin1. */
@@ -29,8 +31,6 @@ const MAX_CHUNK_LINE = 4096;
 const LF = 10;
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: (.*))?$/;
-/** RFC 9110 §5.6.2. */
-const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
 /** What may stand in no part of a head: a control character other than a tab, or half of a line's end. */
 const FORBIDDEN = /[^\t\r\n\x20-\x7e\x80-\xff]|\r(?!\n)|(?<!\r)\n/;
 const CHUNK_LINE = /^([\da-f]{1,12})[\t ]*(?:;[^\r\n]*)?$/i;
@@ -145,7 +145,7 @@ export class ResponseParser {
       const colon = line.indexOf(':');
       const name = line.slice(0, colon);
       // A line that is folded begins with a space (RFC 9112 §5.2), and is no header either.
-      if (colon === -1 || !TOKEN.test(name)) throw new Error('the response has a malformed header');
+      if (colon === -1 || !isFieldName(name)) throw new Error('the response has a malformed header');
       headers.push(name, trim(line, colon + 1));
     }
     if (status === 101) throw new Error('the host switches protocols unasked');
@@ -162,7 +162,9 @@ export class ResponseParser {
     this.#remaining = length ?? 0;
     const hasNoBody = this.#hasNoBody || status === 204 || status === 304 || length === 0;
     const isEndless = !hasNoBody && !isChunked && length === undefined;
-    if (isEndless) this.#keepAlive = false;
+    // What has no body but does not say that it is empty, such as the answer to HEAD, may be followed by one all the
+    // same: it would be taken for the answer to the next request.
+    if (isEndless || (hasNoBody && length !== 0)) this.#keepAlive = false;
     this.#state = isEndless ? State.Endless : isChunked ? State.ChunkSize : State.Sized;
     this.#listener.onHead(status, message, headers);
     if (hasNoBody && this.#isActive()) this.#state = State.Whole;

@@ -5,11 +5,10 @@ import type { Bindings } from './bindings';
 import { refusals, type Refusal } from './errors';
 import type { Hosts } from './hosts';
 import type { ResolvedOptions } from './options';
+import { faultOf, maxFieldsOf } from './request-checks';
 import type { Route } from './route';
 import { mayOpenByPolling, sidOf } from './sniffer';
-
-/** The methods whose requests may have a body. Engine.IO uses GET, POST and OPTIONS. */
-const METHODS_WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
+import { originFormOf } from './target';
 
 /**
  * What no request's target holds (RFC 9112 §3.2): a fragment, on which servers disagree, and anything but visible
@@ -20,27 +19,31 @@ const NO_TARGET = /[^\x21-\x7e]|#/;
 /** What servers resolve, each in its way (RFC 3986 §5.2.4): it may lead to a path that the proxy does not capture. */
 const DOT_SEGMENT = /(?:[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\;]|%2f|%5c|$)/i;
 
-export type RouterOptions = Pick<ResolvedOptions, 'path' | 'onStoreFailure'>;
+export type RouterOptions = Pick<ResolvedOptions, 'path' | 'onStoreFailure' | 'server'>;
 
 /** Decides where a request goes: by its sid to the session's host, without one to any host that is up. */
 export class Router {
   readonly #path: string;
   readonly #refusesUnstored: boolean;
+  /** The caller's, where there is one. */
+  readonly #server: RouterOptions['server'];
   readonly #hosts: Hosts;
   readonly #bindings: Bindings;
   /** `undefined` where every handshake may go on. */
   readonly #admission: Admission | undefined;
 
-  constructor({ path, onStoreFailure }: RouterOptions, hosts: Hosts, bindings: Bindings, admission: Admission) {
+  constructor({ path, onStoreFailure, server }: RouterOptions, hosts: Hosts, bindings: Bindings, admission: Admission) {
     this.#path = path;
     this.#refusesUnstored = onStoreFailure === 'refuse';
+    this.#server = server;
     this.#hosts = hosts;
     this.#bindings = bindings;
     this.#admission = admission.isLimited ? admission : undefined;
   }
 
   /** The request is on `path`: with its last slash or, as Engine.IO's `addTrailingSlash: false` has it, without. */
-  owns(url: string): boolean {
+  owns(target: string): boolean {
+    const url = originFormOf(target);
     const path = this.#path;
     if (url.startsWith(path)) return true;
     const bare = path.length - 1;
@@ -49,11 +52,11 @@ export class Router {
 
   /** Where the request goes, or why it does not. A promise only where something is waited for; it never rejects. */
   route(req: IncomingMessage): Route | Refusal | Promise<Route | Refusal> {
-    const url = req.url ?? '';
+    const fault = faultOf(req, maxFieldsOf(this.#server));
+    if (fault) return fault;
+    const url = originFormOf(req.url ?? '');
     if (!this.owns(url)) return refusals.badPath;
     if (NO_TARGET.test(url) || this.#mayLeave(url)) return refusals.badTarget;
-    if (namesTwoHosts(req)) return refusals.twoHosts;
-    if (hasBadBody(req)) return refusals.badBody;
     const sid = sidOf(url);
     if (sid === undefined) return this.#handshake(req, url);
     if (sid === '') return refusals.malformedSid;
@@ -118,28 +121,4 @@ export class Router {
     }
     return { host, binding, tried: undefined };
   }
-}
-
-/** Which of them is meant is anyone's guess (RFC 9112 §3.2). */
-function namesTwoHosts({ rawHeaders }: IncomingMessage): boolean {
-  let hosts = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i];
-    if (name?.length === 4 && name.toLowerCase() === 'host') hosts += 1;
-  }
-  return hosts > 1;
-}
-
-/**
- * A body where none belongs, or in an encoding other than chunked, is how a second request is smuggled past a proxy
- * (RFC 9112 §11.2).
- */
-function hasBadBody({ method = '', headers, httpVersionMinor }: IncomingMessage): boolean {
-  const encoding = headers['transfer-encoding'];
-  const length = headers['content-length'];
-  if (encoding === undefined && (length === undefined || length === '0')) return false;
-  if (encoding !== undefined && (length !== undefined || encoding.toLowerCase() !== 'chunked')) return true;
-  // HTTP/1.0 knows no encodings: who has passed it on may have seen no body (RFC 9112 §6.1).
-  if (encoding !== undefined && httpVersionMinor === 0) return true;
-  return !METHODS_WITH_BODY.has(method) || headers.upgrade !== undefined;
 }

@@ -3,12 +3,13 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { startDeadline } from './deadline';
 import { refusals, type Refusal } from './errors';
-import { requestHeaders, responseHeaders } from './headers';
+import { hasLeft, requestHeaders, responseHeaders } from './headers';
 import type { Host } from './host';
 import { requestTo } from './host-request';
 import type { ResolvedOptions } from './options';
 import type { Route } from './route';
 import { MAX_HANDSHAKE_SIZE, openPacketOfFrame, type OpenPacket } from './sniffer';
+import { originFormOf } from './target';
 import { countResponse } from './totals';
 import { Traffic } from './traffic';
 
@@ -122,6 +123,10 @@ export class Tunnel {
   }
 
   #connect(): void {
+    if (hasLeft(this.req)) {
+      this.destroy();
+      return;
+    }
     const { options } = this.#context;
     let connected = false;
     const request = this.#request = openRequest(this.req, this.route.host, options);
@@ -180,8 +185,9 @@ export class Tunnel {
   #relay(response: IncomingMessage): void {
     response.on('error', () => this.destroy());
     this.#request?.setTimeout(this.#context.options.hostTimeout, () => this.destroy());
-    const headers = [...responseHeaders(response.rawHeaders), 'Connection', 'close'];
-    this.#socket.write(head(`${response.statusCode ?? 502} ${response.statusMessage ?? ''}`, headers), 'latin1');
+    const { statusCode = 502 } = response;
+    const headers = [...responseHeaders(response.rawHeaders, statusCode), 'Connection', 'close'];
+    this.#socket.write(head(`${statusCode} ${response.statusMessage ?? ''}`, headers), 'latin1');
     response.pipe(this.#socket).once('finish', () => this.destroy());
   }
 
@@ -209,7 +215,7 @@ export class Tunnel {
     // What the client sent after its head, before it heard that it may.
     if (this.#head.length > 0) socket.unshift(this.#head);
     socket.write(head('101 Switching Protocols', [
-      ...responseHeaders(response.rawHeaders), 'Connection', 'Upgrade', 'Upgrade', 'websocket',
+      ...responseHeaders(response.rawHeaders, 101), 'Connection', 'Upgrade', 'Upgrade', 'websocket',
     ]), 'latin1');
     hostSocket.pipe(socket).pipe(hostSocket);
   }
@@ -237,8 +243,8 @@ export class Tunnel {
 }
 
 function openRequest(req: IncomingMessage, host: Host, options: TunnelOptions): ClientRequest {
-  const headers = [...requestHeaders(req, host, options), 'Connection', 'Upgrade', 'Upgrade', 'websocket'];
-  return requestTo(host, options.hostTls, { path: req.url, headers, setHost: false });
+  const headers = ['Connection', 'Upgrade', 'Upgrade', 'websocket', ...requestHeaders(req, host, options)];
+  return requestTo(host, options.hostTls, { path: originFormOf(req.url ?? '/'), headers, setHost: false });
 }
 
 function head(status: string, headers: readonly string[]): string {

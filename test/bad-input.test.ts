@@ -107,8 +107,12 @@ describe('a binding in Redis to what is not in hosts', () => {
 
 describe('targets', () => {
   it.each([
-    ['in absolute form', 'http://evil.example/socket.io/?EIO=4'],
-    ['in absolute form, of the proxy', 'http://127.0.0.1/socket.io/?EIO=4'],
+    ['in absolute form, out of the path', 'http://evil.example/admin?/socket.io/'],
+    ['in absolute form, with no path', 'http://evil.example'],
+    ['in absolute form, that climb out of the path', 'http://evil.example/socket.io/../admin'],
+    ['in absolute form, with a user', 'http://a:b@evil.example/socket.io/?EIO=4'],
+    ['in absolute form, without a host', 'http:///socket.io/?EIO=4'],
+    ['of another scheme', 'ftp://evil.example/socket.io/?EIO=4'],
     ['of an authority', 'evil.example:80'],
     ['of a star', '*'],
     ['that begin with //', '//evil.example/socket.io/?EIO=4'],

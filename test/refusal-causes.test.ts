@@ -52,6 +52,14 @@ const CAUSES: [cause: string, provoke: Provoke, options?: Partial<ProxyOptions>]
   ['3 host_header', ({ port }) => raw(port, `GET ${POLL} HTTP/1.1\nHost: a\nHost: b\nConnection: close\n\n`)],
   ['3 upgrade', ({ port }) => raw(port, `POST ${POLL} HTTP/1.1\nHost: a\nConnection: Upgrade\nUpgrade: h2c\n\n`)],
   ['3 body', ({ port }) => raw(port, `DELETE ${POLL} HTTP/1.1\nHost: a\nContent-Length: 1\n\nx`)],
+  ['3 connection', ({ port }) => raw(port, `GET ${POLL} HTTP/1.1\nHost: a\nConnection: host\n\n`)],
+  ['3 fields', ({ port }) => raw(port, `GET ${POLL} HTTP/1.1\nHost: a\n${'a: b\n'.repeat(1000)}\n`)],
+  ['3 version', ({ port }) => raw(port, `GET ${POLL} HTTP/2.0\nHost: a\n\n`)],
+  ['3 field', async ({ proxy, port }) => {
+    // What a server of the proxy's own would let through too, in a process that was told to.
+    Object.assign(proxy.server, { insecureHTTPParser: true });
+    await raw(port, `GET ${POLL} HTTP/1.1\nHost: a\nX: \x01\n\n`);
+  }],
   ['HOST_FAILED failed', async ({ url, host }) => {
     const sid = await handshake(url);
     const [poll] = [request(pollUrl(url, sid)), await once(host, 'poll')];
