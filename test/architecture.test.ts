@@ -18,7 +18,8 @@ const ORDER = [
   'connections', 'connection', 'traffic', 'request-body', 'response-parser', 'headers', 'sniffer',
   'discovery', 'leaving', 'health-checker', 'host-request', 'operator', 'bindings', 'binding', 'store-guard', 'server',
   'options', 'proxy-options', 'admin/options', 'host-options', 'dns', 'hosts', 'balance', 'host', 'redis-store',
-  'redis-clients', 'session-store', 'announce', 'totals', 'histogram', 'errors', 'checks', 'agenda', 'bag', 'deadline', 'pause', 'version',
+  'redis-clients', 'session-store', 'announce', 'totals', 'histogram', 'errors', 'checks', 'agenda', 'bag', 'deadline',
+  'pause', 'version',
 ];
 
 const MAX_LINES = 300;

@@ -14,14 +14,15 @@ async function proxyOn(server: Server, path: string): Promise<ProxyInstance> {
   return proxy;
 }
 
-it.each([[[0, 1, 2]], [[2, 1, 0]], [[1, 0, 2]]])('several proxies share a server, and are closed in any order: %p', async (order) => {
+it.each([[[0, 1, 2]], [[2, 1, 0]], [[1, 0, 2]]])('has several proxies, closed in any order: %p', async (order) => {
   let calls = 0;
   const { server, name } = await startServer((_, res) => {
     calls += 1;
     res.end("the app's");
   });
   const url = `http://${name}`;
-  const listeners = [server.listeners('request'), server.listeners('error'), server.listeners('listening'), server.listeners('upgrade')];
+  const listenersOf = (): unknown[] => ['request', 'upgrade', 'listening', 'error'].map((event) => server.listeners(event));
+  const listeners = listenersOf();
   const paths = ['/a/', '/b/', '/c/'];
   const proxies = [await proxyOn(server, '/a/'), await proxyOn(server, '/b/'), await proxyOn(server, '/c/')];
   const open = new Set(paths);
@@ -38,7 +39,7 @@ it.each([[[0, 1, 2]], [[2, 1, 0]], [[1, 0, 2]]])('several proxies share a server
     expect((await request(`${url}/other`)).body).toBe("the app's");
     expect(calls).toBe(1);
   }
-  expect([server.listeners('request'), server.listeners('error'), server.listeners('listening'), server.listeners('upgrade')]).toEqual(listeners);
+  expect(listenersOf()).toEqual(listeners);
 });
 
 it('refuses once what no proxy on a server takes', async () => {
@@ -52,7 +53,7 @@ it('refuses once what no proxy on a server takes', async () => {
 });
 
 describe('an error of a server with two proxies', () => {
-  async function failing(): Promise<{ server: Server; proxies: ProxyInstance[]; port: number }> {
+  async function failing(): Promise<{ server: Server; proxies: [ProxyInstance, ProxyInstance]; port: number }> {
     const { port } = await startServer(() => {});
     const server = http.createServer();
     return { server, proxies: [await proxyOn(server, '/a/'), await proxyOn(server, '/b/')], port };
@@ -60,8 +61,8 @@ describe('an error of a server with two proxies', () => {
 
   it('is told by each whose error is listened for', async () => {
     const { proxies, port } = await failing();
-    const told = once(proxies[1] as ProxyInstance, 'error');
-    proxies[0]?.listen(port, '127.0.0.1');
+    const told = once(proxies[1], 'error');
+    proxies[0].listen(port, '127.0.0.1');
     expect(await told).toEqual([expect.objectContaining({ code: 'EADDRINUSE' })]);
   });
 
