@@ -6,14 +6,15 @@ import { onCleanup } from './support/cleanup';
 import { stopClock, type Clock } from './support/clock';
 import { handshake, pollUrl, request, startServer } from './support/http';
 import { startProxy, type ProxyInstance } from './support/proxy';
-import { before, startSessionHost, type SessionHost } from './support/session-host';
+import { before, startSessionHost } from './support/session-host';
 import { until } from './support/until';
 
 const HANDSHAKE = '/socket.io/?EIO=4&transport=polling';
 const never = (): Promise<never> => new Promise(() => {});
 
 /** A store that answers no look-up, and whose end never comes. */
-const silentStore = (): SessionStore => ({ bind: () => Promise.resolve(), find: never, unbind: () => Promise.resolve(), close: never });
+const silentStore = (): SessionStore =>
+  ({ bind: () => Promise.resolve(), find: never, unbind: () => Promise.resolve(), close: never });
 
 const upgradeOf = (sid = ''): string => [
   `GET /socket.io/?EIO=4&transport=websocket${sid && `&sid=${sid}`} HTTP/1.1`, 'Host: a', 'Connection: Upgrade', 'Upgrade: websocket',
@@ -60,11 +61,17 @@ async function timeToClose(clock: Clock, proxy: ProxyInstance): Promise<number> 
   return performance.now() - since;
 }
 
-async function startSilent(options: Partial<ProxyOptions> = {}): Promise<{ proxy: ProxyInstance; port: number; clock: Clock; host: SessionHost }> {
+interface Silent {
+  proxy: ProxyInstance;
+  port: number;
+  clock: Clock;
+}
+
+async function startSilent(options: Partial<ProxyOptions> = {}): Promise<Silent> {
   const host = await startSessionHost();
   const { proxy, port } = await startProxy({ hosts: [host.name], store: silentStore(), storeTimeout: 1_000_000_000, ...options });
   await until('it is up', () => proxy.hosts[0]?.state === 'up');
-  return { proxy, port, host, clock: stopClock() };
+  return { proxy, port, clock: stopClock() };
 }
 
 /** How many requests and upgrades have come. */

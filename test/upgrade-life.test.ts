@@ -6,7 +6,7 @@ import { onCleanup } from './support/cleanup';
 import { stopClock } from './support/clock';
 import { handshake, startServer } from './support/http';
 import { startProxy, type ProxyInstance } from './support/proxy';
-import { before, startSessionHost } from './support/session-host';
+import { before, startSessionHost, type SessionHost } from './support/session-host';
 import { until } from './support/until';
 
 const ACCEPT = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
@@ -76,7 +76,7 @@ describe('a WebSocket of which one side reads nothing', () => {
     expect(tunnels(proxy)).toBe(1);
     await clock.advance(60_000);
     await until('it has ended', () => tunnels(proxy) === 0);
-    await Promise.all([client, host].map((socket) => socket.closed || (socket.resume(), once(socket, 'close'))));
+    await until('both are closed', () => client.resume().closed && host.resume().closed);
   });
 
   it('goes on while some is read now and then', async () => {
@@ -115,7 +115,14 @@ it('ends the upgrade of a client that leaves before it is answered, though it ha
 });
 
 describe('an upgrade that is pipelined behind a poll', () => {
-  async function start(): Promise<{ client: Socket; text: () => string; host: Awaited<ReturnType<typeof startSessionHost>>; proxy: ProxyInstance }> {
+  interface Pipelined {
+    client: Socket;
+    text: () => string;
+    host: SessionHost;
+    proxy: ProxyInstance;
+  }
+
+  async function start(): Promise<Pipelined> {
     const host = await startSessionHost();
     const { proxy, url, port } = await before([host], { drainTimeout: 1 });
     const sid = await handshake(url);
