@@ -105,7 +105,8 @@ describe('close, with what waits for the store', () => {
   it('waits for no client that has gone', async () => {
     const { proxy, port, clock } = await startSilent({ drainTimeout: 1_000_000 });
     const seen = arrivals(proxy.server);
-    const clients = [await connect(port, `GET ${HANDSHAKE}&sid=x HTTP/1.1\r\nHost: a\r\n\r\n`), await connect(port, `${upgradeOf('x')}early`)];
+    const poll = `GET ${HANDSHAKE}&sid=x HTTP/1.1\r\nHost: a\r\n\r\n`;
+    const clients = [await connect(port, poll), await connect(port, `${upgradeOf('x')}early`)];
     await until('both have come', () => seen.count === 2);
     for (const client of clients) client.end();
     expect(await timeToClose(clock, proxy)).toBeLessThanOrEqual(100_000);

@@ -14,8 +14,10 @@ async function run(body: string): Promise<unknown> {
       while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
     };
     const get = async (url) => {
-      const response = await fetch(url);
-      return [response.status, await response.text()];
+      const [response] = await once(http.get(url), 'response');
+      let text = '';
+      for await (const chunk of response) text += chunk;
+      return [response.statusCode, text];
     };
     (async () => {
       const host = http.createServer((req, res) => {
@@ -38,7 +40,7 @@ async function run(body: string): Promise<unknown> {
       process.exit(1);
     });
   `;
-  const { stdout } = await promisify(execFile)(process.execPath, ['-e', program]);
+  const { stdout } = await promisify(execFile)(process.execPath, ['-e', program], { timeout: 20_000 });
   return JSON.parse(stdout);
 }
 
