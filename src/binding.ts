@@ -2,6 +2,12 @@ import type { Scheduled } from './agenda';
 import type { Bagged } from './bag';
 import type { Host } from './host';
 
+/** A request or WebSocket of a session that is under way, in a chain of all of them. */
+export interface SessionWork {
+  newer: SessionWork | undefined;
+  older: SessionWork | undefined;
+}
+
 /** The pair sid → host, as this proxy knows it. */
 export interface Binding extends Bagged, Scheduled {
   readonly sid: string;
@@ -18,6 +24,8 @@ export interface Binding extends Bagged, Scheduled {
   stored: boolean;
   /** How many requests and WebSockets of the session are open. */
   holds: number;
+  /** The newest of these. */
+  work: SessionWork | undefined;
   /** It can be found here. One that cannot may still be held. */
   cached: boolean;
   /** The host's era in which it was counted as one of its sessions. */
@@ -32,8 +40,24 @@ export function createBinding(sid: string, host: Host, ttl: number, stored: bool
   const now = performance.now();
   const { era } = host;
   return {
-    sid, host, ttl, since: now, usedAt: now, storedAt: now, stored, holds: 0, place: -1, due: -1, cached: true, era,
+    sid, host, ttl, since: now, usedAt: now, storedAt: now, stored, holds: 0, work: undefined, place: -1, due: -1,
+    cached: true, era,
   };
+}
+
+/** Puts what is under way to its session's. In a chain, as a session may have thousands, and as it costs nothing. */
+export function link(work: SessionWork, binding: Binding): void {
+  const next = work.older = binding.work;
+  if (next) next.newer = work;
+  binding.work = work;
+}
+
+export function unlink(work: SessionWork, binding: Binding): void {
+  const { newer, older } = work;
+  if (newer) newer.older = older;
+  else binding.work = older;
+  if (older) older.newer = newer;
+  work.newer = work.older = undefined;
 }
 
 /** When a binding that is not held expires. */

@@ -17,3 +17,13 @@ export function startDeadline(ms: number, late: () => void): () => void {
   let timer = setTimeout(step, ms / STEPS);
   return () => clearTimeout(timer);
 }
+
+/** Waits for `end`, which is not to reject, and for no longer than `ms`. */
+export async function within(ms: number, end: Promise<unknown>): Promise<void> {
+  let callOff = (): void => {};
+  const late = new Promise<void>((resolve) => {
+    callOff = startDeadline(ms, resolve);
+  });
+  await Promise.race([end, late]);
+  callOff();
+}

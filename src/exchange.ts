@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { SessionWork } from './binding';
 import type { Connection, Failure, ResponseHandler } from './connection';
 import { refusals, type Refusal } from './errors';
 import { hasLeft, headerOf, requestHeaders, responseHeaders } from './headers';
@@ -8,6 +9,7 @@ import { mayOpenByPolling, MAX_HANDSHAKE_SIZE, openPacketOf, type OpenPacket } f
 import { originFormOf } from './target';
 import { observe } from './histogram';
 import { countResponse } from './totals';
+import type { Work } from './under-way';
 
 /** The largest request body, in bytes, that is gathered and sent in one write: no host waits for a slow client. */
 const MAX_GATHERED_BODY = 16_384;
@@ -43,9 +45,11 @@ interface Held {
  * One HTTP request and its response, over one connection to a host. Everything streams with backpressure, but for the
  * response of a handshake by polling, which is held until its sid is bound.
  */
-export class Exchange implements ResponseHandler {
+export class Exchange implements ResponseHandler, SessionWork, Work {
   readonly route: Route;
   place = -1;
+  newer: SessionWork | undefined;
+  older: SessionWork | undefined;
   readonly req: IncomingMessage;
   /** A host answers it when it has something to say. */
   readonly isPoll: boolean;

@@ -2,8 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import createDebug from 'debug';
 import httpProxy from 'http-proxy';
-import { Bag } from './bag';
-import { NEVER, type Binding } from './binding';
+import { link, NEVER, unlink, type Binding } from './binding';
 import type { Bindings } from './bindings';
 import type { Connection } from './connection';
 import { Connections } from './connections';
@@ -16,6 +15,8 @@ import { countRefusal, type Totals } from './totals';
 import { reroute, type Route } from './route';
 import type { OpenPacket } from './sniffer';
 import { Tunnel, type TunnelContext } from './tunnel';
+import type { UnderWay } from './under-way';
+import type { Upgrade } from './upgrade';
 
 const debug = createDebug('socket.io-proxy:forwarder');
 
@@ -45,6 +46,9 @@ interface Frame {
   ws(req: IncomingMessage, socket: Duplex, head: Buffer, run: () => void): void;
 }
 
+/** The pass that http-proxy would give it to is another. */
+const NOTHING = Buffer.alloc(0);
+
 /** http-proxy asks for a target before it begins. */
 const UNUSED_TARGET = new URL('http://localhost');
 
@@ -60,13 +64,13 @@ export class Forwarder implements ExchangeContext, TunnelContext {
   readonly #onSession: (session: Session) => void;
   readonly #connections: Connections;
   readonly #frame: Frame;
-  readonly #active = new Bag<Exchange | Tunnel>();
-  #closing = false;
-  #onIdle: (() => void) | undefined;
+  readonly #underWay: UnderWay;
 
   constructor(
-    options: ResolvedOptions, hosts: Hosts, bindings: Bindings, totals: Totals, onSession: (session: Session) => void,
+    options: ResolvedOptions, hosts: Hosts, bindings: Bindings, totals: Totals, underWay: UnderWay,
+    onSession: (session: Session) => void,
   ) {
+    this.#underWay = underWay;
     this.options = options;
     this.#totals = totals;
     this.#hosts = hosts;
@@ -90,7 +94,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
   }
 
   get closing(): boolean {
-    return this.#closing;
+    return this.#underWay.closing;
   }
 
   /** Forwards a request. */
@@ -101,11 +105,12 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     return exchange;
   }
 
-  /** Forwards an upgrade to WebSocket; `head` is what the client sent after the request's head. */
-  ws(req: IncomingMessage, socket: Duplex, head: Buffer, route: Route): Tunnel {
-    const tunnel = new Tunnel(req, socket, head, route, this);
+  /** Forwards an upgrade to WebSocket. */
+  ws(upgrade: Upgrade, route: Route): Tunnel {
+    const tunnel = new Tunnel(upgrade, route, this);
     this.#begin(tunnel);
-    this.#frame.ws(req, socket, head, () => this.#run(tunnel));
+    this.#frame.ws(upgrade.req, upgrade.socket, NOTHING, () => this.#run(tunnel));
+    this.#underWay.watch();
     return tunnel;
   }
 
@@ -157,59 +162,52 @@ export class Forwarder implements ExchangeContext, TunnelContext {
 
   /** The requests and WebSockets of a session that are under way. */
   of(binding: Binding): (Exchange | Tunnel)[] {
-    return this.#active.items.filter(({ route }) => route.binding === binding);
+    const works: (Exchange | Tunnel)[] = [];
+    for (let work = binding.work; work; work = work.older) {
+      if (work instanceof Exchange || work instanceof Tunnel) works.push(work);
+    }
+    return works;
   }
 
   /** Counts what is open has carried so far: what has ended is counted already. */
   count(): void {
-    for (const active of this.#active.items) if (active instanceof Tunnel) active.count();
+    for (const work of this.#underWay.items) if (work instanceof Tunnel) work.count();
     this.#connections.count();
   }
 
   ended(work: Exchange | Tunnel): void {
     const { host, binding } = work.route;
-    this.#active.delete(work);
+    this.#underWay.delete(work);
     count(work, host, -1);
     if (!binding) {
       host.opening -= 1;
     } else {
+      unlink(work, binding);
       this.#bindings.release(binding);
       if (work instanceof Tunnel) this.#leave(work, binding);
     }
     if (host.draining) this.#hosts.settle(host);
-    if (this.#active.size === 0) this.#onIdle?.();
   }
 
-  /**
-   * Waits until every request and WebSocket has ended, or ends those that have not after `drainTimeout`. Then closes
-   * the connections to the hosts.
-   */
-  async drain(): Promise<void> {
-    this.#closing = true;
-    if (this.#active.size > 0) {
-      await new Promise<void>((resolve) => {
-        const deadline = setTimeout(() => {
-          debug('%d requests and WebSockets end with the drain timeout', this.#active.size);
-          for (const active of this.#active.items) active.destroy();
-        }, this.options.drainTimeout);
-        this.#onIdle = () => {
-          clearTimeout(deadline);
-          resolve();
-        };
-      });
-    }
+  /** Closes the connections to the hosts. */
+  close(): void {
     this.#connections.destroy();
   }
 
   #begin(work: Exchange | Tunnel): void {
     const { host, binding } = work.route;
-    if (binding) this.#bindings.hold(binding);
+    if (binding) this.#hold(binding, work);
     else host.opening += 1;
     count(work, host, 1);
   }
 
+  #hold(binding: Binding, work: Exchange | Tunnel): void {
+    link(work, binding);
+    this.#bindings.hold(binding);
+  }
+
   #run(work: Exchange | Tunnel): void {
-    this.#active.add(work);
+    this.#underWay.add(work);
     work.start();
   }
 
@@ -218,10 +216,10 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     const { sid, host } = binding;
     debug('%s opened on %s by %s', sid, host.name, transport);
     host.totals.handshakes[transport] += 1;
-    if (this.#active.has(work)) {
+    if (this.#underWay.has(work)) {
       host.opening -= 1;
       work.route.binding = binding;
-      this.#bindings.hold(binding);
+      this.#hold(binding, work);
     } else if (transport === 'websocket') {
       this.#bindings.unbind(binding, host, 'ended');
     }
@@ -236,8 +234,8 @@ export class Forwarder implements ExchangeContext, TunnelContext {
 
   /** The host is to carry nothing any more. */
   #abandon(host: Host): void {
-    for (const active of this.#active.items) {
-      if (active.route.host === host) active.destroy();
+    for (const work of this.#underWay.items) {
+      if ((work instanceof Exchange || work instanceof Tunnel) && work.route.host === host) work.destroy();
     }
     this.#connections.abandon(host);
   }

@@ -9,6 +9,7 @@ import type {
   SessionReport, SessionSource, Summary,
 } from './operator';
 import type { ProxyEvents } from './proxy-events';
+import { announce } from './announce';
 import type { Totals } from './totals';
 
 /** What is operated: one process, or all workers. */
@@ -52,8 +53,8 @@ export class Operations implements Operator {
     this.#events = events;
     this.#isChecked = isChecked;
     this.#moves = new Moves(hosts, operated.sessions);
-    this.#moves.on('rebalancing', () => events.emit('rebalancing'));
-    this.#moves.on('rebalanced', (moved) => events.emit('rebalanced', moved));
+    this.#moves.on('rebalancing', () => announce(events, 'rebalancing'));
+    this.#moves.on('rebalanced', (moved) => announce(events, 'rebalanced', moved));
     if (rebalance) this.#rebalanceWhenHostsCome(rebalance.perMinute);
     this.#listen();
   }
@@ -133,7 +134,7 @@ export class Operations implements Operator {
     if (this.#isClosing) return;
     this.#isClosing = true;
     this.#moves.stop();
-    this.#events.emit('closing');
+    announce(this.#events, 'closing');
   }
 
   get #readiness(): Readiness {

@@ -9,6 +9,9 @@ import type { HealthSource } from './health-checker';
 import type { Route } from './route';
 import type { Router } from './router';
 import type { Tunnel } from './tunnel';
+import type { UnderWay } from './under-way';
+import { Upgrade } from './upgrade';
+import { Line, Wait } from './waiting';
 
 /**
  * How many requests of a connection may wait for the response to the one before them. Node takes in any number, though
@@ -21,18 +24,17 @@ export interface PipelineParts {
   readonly health: HealthSource;
   readonly router: Router;
   readonly forwarder: Forwarder;
+  readonly underWay: UnderWay;
   readonly trustProxy: boolean;
   /** Who is to be told of each request that is over, if anyone is. */
   access(): ((entry: AccessEntry) => void) | undefined;
-  /** No new session is to be opened. */
-  isClosing(): boolean;
 }
 
 /** The ways of a request and of an upgrade: the same to a route, and then apart. */
 export class Pipelines {
   readonly #parts: PipelineParts;
-  /** How many requests wait, by connection. */
-  readonly #pipelined = new WeakMap<Socket, number>();
+  /** Of each connection on which requests wait, or have waited. */
+  readonly #lines = new WeakMap<Socket, Line>();
 
   constructor(parts: PipelineParts) {
     this.#parts = parts;
@@ -53,7 +55,7 @@ export class Pipelines {
       const outcome = (): AccessOutcome => outcomeOf(refusal, exchange, res.headersSent ? res.statusCode : undefined);
       watch(req, res, trustProxy, outcome, tell);
     }
-    this.#routed(req, (found) => {
+    this.#routed(req, res, (found) => {
       if ('status' in found) {
         refusal = found;
         forwarder.refuse(req, res, found);
@@ -64,9 +66,13 @@ export class Pipelines {
   }
 
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const upgrade = new Upgrade(req, socket, head, this.#parts.underWay);
+    upgrade.inTurn(() => this.#upgrade(upgrade));
+  }
+
+  #upgrade(upgrade: Upgrade): void {
     const { forwarder, trustProxy } = this.#parts;
-    // Without a listener a reset connection would end the process.
-    socket.on('error', () => {});
+    const { req, socket } = upgrade;
     let refusal: Refusal | undefined;
     let tunnel: Tunnel | undefined;
     const tell = this.#parts.access();
@@ -74,45 +80,53 @@ export class Pipelines {
     const then = (found: Route | Refusal): void => {
       if ('status' in found) {
         refusal = found;
+        upgrade.leave();
         forwarder.refuseUpgrade(req, socket, found);
       } else if (!socket.destroyed) {
-        tunnel = forwarder.ws(req, socket, head, found);
+        tunnel = forwarder.ws(upgrade, found);
       }
     };
-    if (req.method === 'GET' && req.headers.upgrade?.toLowerCase() === 'websocket') this.#routed(req, then);
+    if (req.method === 'GET' && req.headers.upgrade?.toLowerCase() === 'websocket') this.#routed(req, socket, then);
     else then(refusals.badUpgrade);
   }
 
+  /** Has a request wait for the responses to those before it on its connection. */
   #wait(req: IncomingMessage, res: ServerResponse): void {
-    const { socket } = req;
-    const waiting = (this.#pipelined.get(socket) ?? 0) + 1;
-    if (waiting > MAX_PIPELINED) {
-      socket.destroy();
+    const { forwarder, underWay } = this.#parts;
+    if (underWay.over) {
+      forwarder.refuse(req, res, refusals.closing);
       return;
     }
-    this.#pipelined.set(socket, waiting);
-    res.once('socket', () => {
-      this.#pipelined.set(socket, (this.#pipelined.get(socket) ?? 0) - 1);
-      this.request(req, res);
-    });
+    const { socket } = req;
+    let line = this.#lines.get(socket);
+    if (!line) {
+      line = new Line(socket, underWay, (...waiting) => forwarder.refuse(...waiting, refusals.closing));
+      this.#lines.set(socket, line);
+    }
+    if (line.length >= MAX_PIPELINED) socket.destroy();
+    else line.add(req, res, () => this.request(req, res));
   }
 
-  /** Takes a turn only where something has to be waited for. */
-  #routed(req: IncomingMessage, then: (outcome: Route | Refusal) => void): void {
-    const { health, router } = this.#parts;
-    if (!health.ready) {
-      // The first round tells which hosts are up; it takes `checkTimeout` at most, and 5 s more where DNS is silent.
-      void health.start().then(() => this.#routed(req, then));
+  /**
+   * Takes a turn only where something has to be waited for.
+   *
+   * @param end the response, or the socket of an upgrade.
+   */
+  #routed(req: IncomingMessage, end: ServerResponse | Duplex, then: (outcome: Route | Refusal) => void): void {
+    const { health, router, underWay } = this.#parts;
+    if (underWay.over) {
+      then(refusals.closing);
       return;
     }
-    const outcome = router.route(req);
-    if (outcome instanceof Promise) void outcome.then((late) => then(this.#admitted(late)));
+    // The first round tells which hosts are up; it takes `checkTimeout` at most, and 5 s more where DNS is silent.
+    const outcome = health.ready ? router.route(req) : health.start().then(() => router.route(req));
+    if (outcome instanceof Promise) new Wait(end, underWay, outcome, (late) => then(this.#admitted(late)));
     else then(this.#admitted(outcome));
   }
 
   #admitted(outcome: Route | Refusal): Route | Refusal {
     const isHandshake = !('status' in outcome) && outcome.binding === undefined;
-    return isHandshake && this.#parts.isClosing() ? refusals.closing : outcome;
+    return isHandshake && this.#parts.underWay.closing ? refusals.closing : outcome;
   }
 }
 

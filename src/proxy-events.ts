@@ -1,7 +1,14 @@
+import type { EventEmitter } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import createDebug from 'debug';
 import type { AccessEntry } from './access';
+import { announce } from './announce';
+import type { Bindings } from './bindings';
 import type { Session } from './forwarder';
 import type { DownReason } from './host';
+import type { Hosts } from './hosts';
+
+const debug = createDebug('socket.io-proxy:proxy');
 
 /** Events of {@link Proxy}, and what their listeners are given. */
 export interface ProxyEvents {
@@ -47,4 +54,24 @@ export interface ProxyEvents {
   closing: [];
   /** `close()` is done. */
   close: [];
+}
+
+/** Lets the proxy tell what its hosts and bindings do. */
+export function relayEvents(hosts: Hosts, bindings: Bindings, proxy: EventEmitter<ProxyEvents>): void {
+  hosts.on('up', ({ name }) => {
+    debug('%s is up', name);
+    announce(proxy, 'up', name);
+  });
+  hosts.on('down', ({ name }, reason) => {
+    debug('%s is down: %s', name, reason);
+    announce(proxy, 'down', name, reason);
+  });
+  for (const event of ['added', 'removed', 'draining', 'undrained', 'drained'] as const) {
+    hosts.on(event, ({ name }) => {
+      debug('%s is %s', name, event);
+      announce(proxy, event, name);
+    });
+  }
+  bindings.on('degraded', (error) => announce(proxy, 'degraded', error));
+  bindings.on('recovered', () => announce(proxy, 'recovered'));
 }

@@ -7,7 +7,8 @@ import createDebug from 'debug';
 import { createAdminServer, type AdminServer } from './admin/lazy';
 import { Admission } from './admission';
 import { Bindings } from './bindings';
-import { toError } from './checks';
+import { MAX_DELAY, toError } from './checks';
+import { within } from './deadline';
 import { discovering } from './discovery';
 import type { Absence } from './errors';
 import { Forwarder, type Session } from './forwarder';
@@ -21,14 +22,19 @@ import type {
 import { resolveOptions, type ResolvedOptions } from './options';
 import { OwnProcess } from './own-process';
 import { Pipelines } from './pipelines';
-import type { ProxyEvents } from './proxy-events';
+import { relayEvents, type ProxyEvents } from './proxy-events';
 import type { ProxyInternals } from './proxy-internals';
 import type { ProxyOptions } from './proxy-options';
 import { Router } from './router';
 import { closeServer, createServer, takeOver } from './server';
+import { announce, callOut } from './announce';
 import { createTotals } from './totals';
+import { UnderWay } from './under-way';
 
 const debug = createDebug('socket.io-proxy:proxy');
+
+/** How long `close()` waits at last for the store, the admin server and its connections, in ms. */
+const CLOSE_TIMEOUT = 550;
 
 /**
  * A proxy in front of several Socket.IO servers that sends every request of a session to the same one, without
@@ -45,10 +51,12 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   readonly #bindings: Bindings;
   readonly #health: HealthSource;
   readonly #admission: Admission;
+  readonly #underWay: UnderWay;
   readonly #forwarder: Forwarder;
   readonly #operations: Operations;
   readonly #admin: AdminServer | undefined;
   readonly #release: () => void;
+  readonly #isOwn: boolean;
   #started = false;
   #closing: Promise<void> | undefined;
 
@@ -66,13 +74,14 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     this.#hosts = new Hosts(resolved.hosts, resolved);
     const totals = createTotals();
     this.#bindings = new Bindings(resolved.store, this.#hosts, resolved, totals);
-    const undiscovered = (error: Error): void => void this.emit('undiscovered', error);
+    const undiscovered = (error: Error): void => announce(this, 'undiscovered', error);
     this.#health = internals.healthSource?.(this.#hosts, resolved) ??
       discovering(new HealthChecker(this.#hosts, resolved), this.#hosts, resolved, undiscovered);
     this.#admission = new Admission(resolved);
     const router = new Router(resolved, this.#hosts, this.#bindings, this.#admission);
-    const onSession = (session: Session): void => void this.emit('session', session);
-    this.#forwarder = new Forwarder(resolved, this.#hosts, this.#bindings, totals, onSession);
+    const onSession = (session: Session): void => announce(this, 'session', session);
+    this.#underWay = new UnderWay(Math.min(resolved.hostTimeout + resolved.requestTimeout, MAX_DELAY));
+    this.#forwarder = new Forwarder(resolved, this.#hosts, this.#bindings, totals, this.#underWay, onSession);
     const own = new OwnProcess(resolved, this.#hosts, this.#bindings, this.#forwarder, this.#admission, totals);
     internals.parts?.({ hosts: this.#hosts, health: this.#health, own });
     this.#operations = new Operations(this.#hosts, internals.operated ?? own, resolved, this, () => this.#health.ready);
@@ -81,11 +90,12 @@ export class Proxy extends EventEmitter<ProxyEvents> {
       router,
       forwarder: this.#forwarder,
       trustProxy: resolved.trustProxy,
-      isClosing: () => this.#closing !== undefined,
-      access: () => (this.listenerCount('access') > 0 ? (entry) => this.emit('access', entry) : undefined),
+      underWay: this.#underWay,
+      access: () => (this.listenerCount('access') > 0 ? (entry) => announce(this, 'access', entry) : undefined),
     });
     this.#admin = resolved.admin &&
-      createAdminServer(this.#operations, resolved.admin, (address) => this.emit('operated', address));
+      createAdminServer(this.#operations, resolved.admin, (address) => announce(this, 'operated', address));
+    this.#isOwn = resolved.server === undefined;
     this.server = resolved.server ?? createServer(resolved);
     this.#release = takeOver(this.server, {
       owns: (url) => router.owns(url),
@@ -94,7 +104,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
       listening: () => this.#start(),
       error: (error) => this.#onServerError(error),
     });
-    this.#relayEvents();
+    relayEvents(this.#hosts, this.#bindings, this);
     if (this.server.listening) this.#start();
   }
 
@@ -199,7 +209,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   /**
    * Listens as `http.Server.listen` does, with all the arguments that it takes. Errors come as the event `error`.
    *
-   * @throws Error `ERR_SERVER_ALREADY_LISTEN`, and what else `http.Server.listen` throws.
+   * @throws Error what `http.Server.listen` throws, as `ERR_SERVER_ALREADY_LISTEN`; and after `close()`.
    */
   listen(port?: number, hostname?: string, backlog?: number, listener?: () => void): this;
   listen(port?: number, hostname?: string, listener?: () => void): this;
@@ -210,20 +220,28 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   listen(handle: object, backlog?: number, listener?: () => void): this;
   listen(handle: object, listener?: () => void): this;
   listen(...args: unknown[]): this {
+    if (this.#closing) throw new Error('a proxy that was closed can not listen again: make another one');
     Reflect.apply(this.server.listen.bind(this.server), undefined, args);
     return this;
   }
 
   /**
    * Stops: refuses new sessions at once, lets requests and WebSockets end by themselves for up to `drainTimeout`, ends
-   * what is left, and closes what this proxy has opened. A server and an open Redis client of the caller's stay open.
-   * A second call joins the first.
+   * what is left, refuses what comes then, and closes what this proxy has opened. A server and an open Redis client of
+   * the caller's stay open. A second call joins the first. Resolves within `drainTimeout` and a second in any case.
    *
    * @param callback is called when all is closed.
    */
   close(callback?: () => void): Promise<void> {
-    this.#closing ??= this.#close();
-    if (callback) void this.#closing.then(callback);
+    let closed = (): void => {};
+    if (!this.#closing) {
+      // Known before anything is told, as a listener may call this too.
+      this.#closing = new Promise((resolve) => {
+        closed = resolve;
+      });
+      void this.#close().then(closed);
+    }
+    if (callback) void this.#closing.then(() => callOut(callback));
     return this.#closing;
   }
 
@@ -242,55 +260,40 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   }
 
   #start(): void {
+    // A name that was looked up when it was closed: it comes to listen all the same.
+    if (this.#closing && this.#isOwn) void closeServer(this.server);
     if (this.#started || this.#closing) return;
     this.#started = true;
     debug('listening on %o, hosts %o', this.server.address(), this.#options.hosts.map(({ name }) => name));
     this.#bindings.start();
     void this.#health.start();
-    void this.operate().catch((error: unknown) => this.emit('error', toError(error)));
-    this.emit('listening');
+    void this.operate().catch((error: unknown) => announce(this, 'error', toError(error)));
+    announce(this, 'listening');
   }
 
-  /** As a server's own, an error that nobody listens for is thrown; listeners of the server's are enough. */
-  #onServerError(error: Error): void {
-    if (this.listenerCount('error') > 0 || this.server.listenerCount('error') === 1) this.emit('error', error);
+  #onServerError(error: Error): boolean {
+    if (this.listenerCount('error') === 0) return false;
+    announce(this, 'error', error);
+    return true;
   }
 
-  #relayEvents(): void {
-    this.#hosts.on('up', ({ name }) => {
-      debug('%s is up', name);
-      this.emit('up', name);
-    });
-    this.#hosts.on('down', ({ name }, reason) => {
-      debug('%s is down: %s', name, reason);
-      this.emit('down', name, reason);
-    });
-    for (const event of ['added', 'removed', 'draining', 'undrained', 'drained'] as const) {
-      this.#hosts.on(event, ({ name }) => {
-        debug('%s is %s', name, event);
-        this.emit(event, name);
-      });
-    }
-    this.#bindings.on('degraded', (error) => this.emit('degraded', error));
-    this.#bindings.on('recovered', () => this.emit('recovered'));
-  }
-
+  /** Never rejects. */
   async #close(): Promise<void> {
     debug('closing');
     this.#operations.close();
     this.#admission.stop();
-    const own = this.#options.server === undefined;
-    const closed = own ? closeServer(this.server) : undefined;
-    await this.#forwarder.drain();
+    const closed = this.#isOwn ? closeServer(this.server) : undefined;
+    await this.#underWay.drain(this.#options.drainTimeout);
+    this.#forwarder.close();
     // The last answers have been written by then, but not all of them have left.
     await nextTurn();
-    if (own) this.server.closeAllConnections();
-    await closed;
-    this.#release();
+    if (this.#isOwn) this.server.closeAllConnections();
     this.#health.stop();
-    await this.#bindings.close();
-    await this.#admin?.close();
+    await within(CLOSE_TIMEOUT, Promise.all([closed, this.#bindings.close(), this.#admin?.close()]));
+    // What has come meanwhile, and was refused, may not have left.
+    this.#underWay.cut();
+    if (!this.#isOwn) this.#release();
     debug('closed');
-    this.emit('close');
+    announce(this, 'close');
   }
 }

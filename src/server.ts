@@ -11,7 +11,8 @@ export interface ServerHandlers {
   request(req: IncomingMessage, res: ServerResponse): void;
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
   listening(): void;
-  error(error: Error): void;
+  /** @returns whether anybody was told. */
+  error(error: Error): boolean;
 }
 
 /** In PEM. */
@@ -21,33 +22,85 @@ export interface Certificate {
 }
 
 /**
+ * Stands before the listeners that a server has for `request` and `upgrade`, for any number of proxies: each gets what
+ * is its own, the listeners keep what is no proxy's, and what nobody else takes is given to a proxy, to be refused.
+ */
+class Dispatcher {
+  readonly #server: Server | HttpsServer;
+  readonly #proxies = new Set<ServerHandlers>();
+  readonly #requestListeners: readonly unknown[];
+  readonly #upgradeListeners: readonly unknown[];
+
+  constructor(server: Server | HttpsServer) {
+    this.#server = server;
+    this.#requestListeners = server.listeners('request');
+    this.#upgradeListeners = server.listeners('upgrade');
+    server.removeAllListeners('request').removeAllListeners('upgrade');
+    server.on('request', this.#onRequest).on('upgrade', this.#onUpgrade);
+    server.on('listening', this.#onListening).on('error', this.#onError);
+  }
+
+  add(proxy: ServerHandlers): void {
+    this.#proxies.add(proxy);
+  }
+
+  /** Puts the listeners back once the last proxy has gone. */
+  delete(proxy: ServerHandlers): void {
+    if (!this.#proxies.delete(proxy) || this.#proxies.size > 0) return;
+    const server = this.#server;
+    dispatchers.delete(server);
+    server.off('request', this.#onRequest).off('upgrade', this.#onUpgrade);
+    server.off('listening', this.#onListening).off('error', this.#onError);
+    for (const listener of this.#requestListeners) server.on('request', listener as () => void);
+    for (const listener of this.#upgradeListeners) server.on('upgrade', listener as () => void);
+  }
+
+  readonly #onRequest = (req: IncomingMessage, res: ServerResponse): void => {
+    this.#takerOf(req, this.#requestListeners, 'request', [req, res])?.request(req, res);
+  };
+
+  readonly #onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    this.#takerOf(req, this.#upgradeListeners, 'upgrade', [req, socket, head])?.upgrade(req, socket, head);
+  };
+
+  readonly #onListening = (): void => {
+    for (const proxy of [...this.#proxies]) proxy.listening();
+  };
+
+  /** As without a proxy, an error that nobody listens for is thrown; listeners of the server's are enough. */
+  readonly #onError = (error: Error): void => {
+    let isTold = this.#server.listenerCount('error') > 1;
+    for (const proxy of [...this.#proxies]) isTold = proxy.error(error) || isTold;
+    if (!isTold) throw error;
+  };
+
+  #takerOf(
+    req: IncomingMessage, listeners: readonly unknown[], event: string, args: unknown[],
+  ): ServerHandlers | undefined {
+    const url = req.url ?? '';
+    let first: ServerHandlers | undefined;
+    for (const proxy of this.#proxies) {
+      if (proxy.owns(url)) return proxy;
+      first ??= proxy;
+    }
+    const isTaken = callAll(listeners, this.#server, args) || this.#server.listenerCount(event) > 1;
+    return isTaken ? undefined : first;
+  }
+}
+
+const dispatchers = new WeakMap<Server | HttpsServer, Dispatcher>();
+
+/**
  * Puts the proxy before the listeners that a server has for `request` and `upgrade`: they keep what is not the
- * proxy's, and what nobody else takes is given to it too, to be refused.
+ * proxy's, and what nobody else takes is given to it too, to be refused. Other proxies may stand there.
  *
- * @returns a function that puts them back.
+ * @returns a function that lets the proxy go: with the last one the listeners are put back.
  */
 export function takeOver(server: Server | HttpsServer, handlers: ServerHandlers): () => void {
-  const requestListeners = server.listeners('request');
-  const upgradeListeners = server.listeners('upgrade');
-  const isOurs = (req: IncomingMessage, others: readonly unknown[], event: string, args: unknown[]): boolean =>
-    handlers.owns(req.url ?? '') || (!callAll(others, server, args) && server.listenerCount(event) === 1);
-
-  const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
-    if (isOurs(req, requestListeners, 'request', [req, res])) handlers.request(req, res);
-  };
-  const onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    if (isOurs(req, upgradeListeners, 'upgrade', [req, socket, head])) handlers.upgrade(req, socket, head);
-  };
-  const onListening = (): void => handlers.listening();
-  const onError = (error: Error): void => handlers.error(error);
-
-  server.removeAllListeners('request').removeAllListeners('upgrade');
-  server.on('request', onRequest).on('upgrade', onUpgrade).on('listening', onListening).on('error', onError);
-  return () => {
-    server.off('request', onRequest).off('upgrade', onUpgrade).off('listening', onListening).off('error', onError);
-    for (const listener of requestListeners) server.on('request', listener as () => void);
-    for (const listener of upgradeListeners) server.on('upgrade', listener as () => void);
-  };
+  const dispatcher = dispatchers.get(server) ?? new Dispatcher(server);
+  dispatchers.set(server, dispatcher);
+  dispatcher.add(handlers);
+  return () => dispatcher.delete(handlers);
 }
 
 /** The proxy's own server, where it was given none, which keeps its clients to the limits of the options. */

@@ -1,17 +1,21 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { SessionWork } from './binding';
 import { startDeadline } from './deadline';
 import { refusals, type Refusal } from './errors';
 import { hasLeft, requestHeaders, responseHeaders } from './headers';
 import type { Host } from './host';
 import { requestTo } from './host-request';
 import type { ResolvedOptions } from './options';
+import { Outflow } from './outflow';
 import type { Route } from './route';
 import { MAX_HANDSHAKE_SIZE, openPacketOfFrame, type OpenPacket } from './sniffer';
 import { originFormOf } from './target';
 import { countResponse } from './totals';
 import { Traffic } from './traffic';
+import type { Work } from './under-way';
+import type { Upgrade } from './upgrade';
 
 /** How long one side may stay open after the other has ended, in ms: what is under way has arrived by then. */
 const HALF_OPEN_TIMEOUT = 10_000;
@@ -33,12 +37,15 @@ export interface TunnelContext {
 }
 
 /** One WebSocket: the upgrade request, and the two sockets that are joined when the host accepts it. */
-export class Tunnel {
+export class Tunnel implements SessionWork, Work {
   readonly route: Route;
   place = -1;
+  newer: SessionWork | undefined;
+  older: SessionWork | undefined;
   readonly req: IncomingMessage;
+  readonly #upgrade: Upgrade;
   readonly #socket: Duplex;
-  readonly #head: Buffer;
+  #outflows: readonly Outflow[];
   readonly #context: TunnelContext;
   #request: ClientRequest | undefined;
   #hostSocket: Socket | undefined;
@@ -48,10 +55,11 @@ export class Tunnel {
   #status: number | undefined;
   #refusal: Refusal | undefined;
 
-  constructor(req: IncomingMessage, socket: Duplex, head: Buffer, route: Route, context: TunnelContext) {
-    this.req = req;
-    this.#socket = socket;
-    this.#head = head;
+  constructor(upgrade: Upgrade, route: Route, context: TunnelContext) {
+    this.req = upgrade.req;
+    this.#upgrade = upgrade;
+    this.#socket = upgrade.socket;
+    this.#outflows = upgrade.outflows;
     this.route = route;
     this.#context = context;
   }
@@ -71,6 +79,10 @@ export class Tunnel {
     return this.#refusal;
   }
 
+  get outflows(): readonly Outflow[] {
+    return this.#outflows;
+  }
+
   /** The host has accepted it. */
   get isJoined(): boolean {
     return this.#hostSocket !== undefined;
@@ -88,11 +100,7 @@ export class Tunnel {
       // Its time is the session's from here on, not the HTTP server's; small frames are not to wait for each other.
       this.#socket.setTimeout(0).setNoDelay(true).setKeepAlive(true, 30_000);
     }
-    this.#socket.once('end', () => {
-      // A client that ends before it is answered has gone.
-      if (this.#hostSocket) this.#linger();
-      else this.destroy();
-    });
+    this.#socket.once('end', () => this.#linger());
     this.#connect();
   }
 
@@ -194,6 +202,7 @@ export class Tunnel {
   #join(response: IncomingMessage, hostSocket: Socket, hostHead: Buffer): void {
     const socket = this.#socket;
     this.#hostSocket = hostSocket;
+    this.#outflows = [...this.#outflows, new Outflow(hostSocket)];
     const { host: { totals }, binding } = this.route;
     this.#traffic = new Traffic(hostSocket, totals);
     if (binding) totals.upgrades += 1;
@@ -212,8 +221,7 @@ export class Tunnel {
     // Before the first listener for data: to a flowing socket it would be given at once, and so miss the client.
     if (hostHead.length > 0) hostSocket.unshift(hostHead);
     if (!binding) this.#sniff(hostSocket);
-    // What the client sent after its head, before it heard that it may.
-    if (this.#head.length > 0) socket.unshift(this.#head);
+    this.#upgrade.release();
     socket.write(head('101 Switching Protocols', [
       ...responseHeaders(response.rawHeaders, 101), 'Connection', 'Upgrade', 'Upgrade', 'websocket',
     ]), 'latin1');

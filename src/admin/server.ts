@@ -35,7 +35,7 @@ const LIMITS = {
 const MAX_CONNECTIONS = 100;
 
 /** How long `close()` waits for answers that are under way, in ms. */
-const CLOSE_TIMEOUT = 1000;
+const CLOSE_TIMEOUT = 300;
 
 /** Lets those see and do who operate the proxy: JSON, metrics, events, and a page. `openapi.json` describes it. */
 export class AdminServer {

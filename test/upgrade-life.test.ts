@@ -1,0 +1,167 @@
+import { once } from 'node:events';
+import type { IncomingMessage, Server } from 'node:http';
+import net, { type Socket } from 'node:net';
+import type { ProxyOptions } from '../src';
+import { onCleanup } from './support/cleanup';
+import { stopClock } from './support/clock';
+import { handshake, startServer } from './support/http';
+import { startProxy, type ProxyInstance } from './support/proxy';
+import { before, startSessionHost, type SessionHost } from './support/session-host';
+import { until } from './support/until';
+
+const ACCEPT = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
+
+const upgradeOf = (sid?: string): string => [
+  `GET /socket.io/?EIO=4&transport=websocket${sid === undefined ? '' : `&sid=${sid}`} HTTP/1.1`, 'Host: a', 'Connection: Upgrade',
+  'Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', '', '',
+].join('\r\n');
+
+/** A proxy before a host that does with upgrades as it is told. */
+async function behind(
+  onUpgrade: (req: IncomingMessage, socket: Socket) => void, options: Partial<ProxyOptions> = {},
+): Promise<{ proxy: ProxyInstance; port: number; server: Server }> {
+  const { server, name } = await startServer((_, res) => res.end());
+  server.on('upgrade', (req, socket: Socket) => {
+    socket.on('error', () => {}).on('end', () => socket.end());
+    onCleanup(() => socket.destroy());
+    onUpgrade(req, socket);
+  });
+  const { proxy, port } = await startProxy({ hosts: [name], checkInterval: 2_000_000_000, ...options });
+  await until('it is up', () => proxy.hosts[0]?.state === 'up');
+  return { proxy, port, server };
+}
+
+/** A client that reads nothing until it is told to. */
+async function connect(port: number, bytes: string): Promise<Socket> {
+  const socket = net.connect(port, '127.0.0.1');
+  onCleanup(() => socket.destroy());
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  socket.write(bytes);
+  return socket;
+}
+
+const tunnels = (proxy: ProxyInstance): number | undefined => proxy.hosts[0]?.tunnels;
+
+const LIMITS = { hostTimeout: 40_000, headersTimeout: 20_000, requestTimeout: 40_000 };
+
+/** Sends until no more is taken. */
+async function fill(socket: Socket): Promise<void> {
+  const chunk = Buffer.alloc(1_000_000);
+  for (let taken = -1; socket.bytesWritten - socket.writableLength !== taken;) {
+    taken = socket.bytesWritten - socket.writableLength;
+    for (let i = 0; i < 10; i += 1) socket.write(chunk);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+describe('a WebSocket of which one side reads nothing', () => {
+  it.each(['client', 'host'])('ends on both sides once bytes have waited for hostTimeout and requestTimeout: the %s', async (side) => {
+    const { proxy, port, server } = await behind((_, socket) => {
+      socket.write(ACCEPT);
+      server.emit('joined', socket);
+    }, LIMITS);
+    // Its sweep is to be moved by hand, and begins with the upgrade.
+    const real = { setTimeout };
+    const clock = stopClock();
+    globalThis.setTimeout = real.setTimeout;
+    const joined = once(server, 'joined') as Promise<[Socket]>;
+    const client = await connect(port, upgradeOf());
+    const [host] = await joined;
+    await until('it is joined', () => tunnels(proxy) === 1);
+    if (side === 'client') host.resume();
+    else client.resume();
+    await fill(side === 'client' ? host : client);
+    await clock.advance(60_000);
+    expect(tunnels(proxy)).toBe(1);
+    await clock.advance(60_000);
+    await until('it has ended', () => tunnels(proxy) === 0);
+    await until('both are closed', () => client.resume().closed && host.resume().closed);
+  });
+
+  it('goes on while some is read now and then', async () => {
+    const { proxy, port, server } = await behind((_, socket) => {
+      socket.write(ACCEPT);
+      server.emit('joined', socket);
+    }, LIMITS);
+    const real = { setTimeout };
+    const clock = stopClock();
+    globalThis.setTimeout = real.setTimeout;
+    const joined = once(server, 'joined') as Promise<[Socket]>;
+    const client = await connect(port, upgradeOf());
+    const [host] = await joined;
+    await fill(host);
+    for (let i = 0; i < 5; i += 1) {
+      await clock.advance(60_000);
+      const before = client.bytesRead;
+      client.resume();
+      await until('it has read', () => client.bytesRead > before + 5_000_000);
+      client.pause();
+      await fill(host);
+    }
+    expect(tunnels(proxy)).toBe(1);
+  });
+});
+
+it('ends the upgrade of a client that leaves before it is answered, though it has sent early', async () => {
+  const { proxy, port, server } = await behind((_, socket) => server.emit('asked', socket));
+  const asked = once(server, 'asked') as Promise<[Socket]>;
+  const client = await connect(port, `${upgradeOf()}early`);
+  const [host] = await asked;
+  const closed = once(host.resume(), 'close');
+  client.end();
+  await until('it has ended', () => tunnels(proxy) === 0);
+  await closed;
+});
+
+describe('an upgrade that is pipelined behind a poll', () => {
+  interface Pipelined {
+    client: Socket;
+    text: () => string;
+    host: SessionHost;
+    proxy: ProxyInstance;
+  }
+
+  async function start(): Promise<Pipelined> {
+    const host = await startSessionHost();
+    const { proxy, url, port } = await before([host], { drainTimeout: 1 });
+    const sid = await handshake(url);
+    const polled = once(host, 'poll');
+    const upgraded = once(proxy.server, 'upgrade');
+    const poll = `GET /socket.io/?EIO=4&transport=polling&sid=${sid} HTTP/1.1\r\nHost: a\r\n\r\n`;
+    const client = await connect(port, `${poll}${poll}${upgradeOf(sid)}`);
+    let text = '';
+    client.on('data', (bytes: Buffer) => text += bytes.toString('latin1'));
+    await Promise.all([polled, upgraded]);
+    return { client, text: () => text, host, proxy };
+  }
+
+  it('waits until all answers before it have left, and goes on', async () => {
+    const { text, host, proxy } = await start();
+    // What would overtake them has had its time.
+    await once(host, 'check');
+    expect([text(), tunnels(proxy)]).toEqual(['', 0]);
+    const second = once(host, 'poll');
+    host.answer();
+    await second;
+    expect(tunnels(proxy)).toBe(0);
+    host.answer();
+    await until('it is answered', () => text().includes(' 101 '));
+    expect(text().match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200', 'HTTP/1.1 101']);
+    expect(tunnels(proxy)).toBe(1);
+  });
+
+  it('ends with its connection', async () => {
+    const { client, host, proxy } = await start();
+    client.destroy();
+    await until('the poll has ended', () => proxy.hosts[0]?.requests === 0);
+    host.answer();
+    await proxy.close();
+  });
+
+  it('ends with the drain timeout', async () => {
+    const { client, proxy } = await start();
+    const closed = once(client, 'close');
+    await Promise.all([proxy.close(), closed]);
+  });
+});
