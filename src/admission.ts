@@ -83,24 +83,21 @@ export class Admission {
     for (const waiter of this.#queue) waiter.settle(refusals.closing);
   }
 
-  #enqueue({ socket, headers }: IncomingMessage, since: number): Promise<Refusal | undefined> {
+  #enqueue({ socket }: IncomingMessage, since: number): Promise<Refusal | undefined> {
     return new Promise((resolve) => {
       const leave = (): void => {
-        socket.off('close', leave).off('end', hangUp);
+        socket.off('close', leave);
         this.#queue.delete(waiter);
         if (this.#queue.size > 0) return;
         clearTimeout(this.#timer);
         this.#timer = undefined;
       };
-      const hangUp = (): void => void socket.destroy();
       const settle = (refusal: Refusal | undefined): void => {
         leave();
         resolve(refusal);
       };
       const waiter: Waiter = { since, settle };
       socket.once('close', leave);
-      // Of an upgrade the HTTP server does not see that the client has ended.
-      if (headers.upgrade !== undefined) socket.once('end', hangUp);
       this.#queue.add(waiter);
       this.#schedule(since);
     });
