@@ -89,10 +89,10 @@ function hostOf({ url = '', headers }: IncomingMessage): string | undefined {
 }
 
 /**
- * The client has gone, and who it was can't be told any more: a connection that was reset has no address, before its end
- * is known here.
+ * The client has gone, and who it was can't be told any more: a connection that was reset has no address, before its
+ * end is known here.
  */
-export function hasLeft({ socket }: IncomingMessage): boolean {
+export function hasLeft({ socket }: Pick<IncomingMessage, 'socket'>): boolean {
   // A unix socket has neither address.
   return socket.destroyed || (socket.remoteAddress === undefined && socket.localAddress !== undefined);
 }

@@ -54,11 +54,13 @@ const FAULTS = [
   ['malformed names pass', [checks('case Field.Malformed: return refusals.badField;')]],
   ['names with underscores pass', [['src/fields.ts', 'Field.EndToEnd : Field.Disguised', 'Field.EndToEnd : Field.EndToEnd']]],
   ['Expect passes', [headers(FIELD_CASE, 'case Field.EndToEnd: case Field.Expect:\n')]],
-  ['what Connection names passes', [headers('!named?.has(name.toLowerCase())) headers.push(name, value)', 'true) headers.push(name, value)')]],
+  ['what Connection names passes', [
+    headers('!named?.has(name.toLowerCase())) headers.push(name, value)', 'true) headers.push(name, value)'),
+  ]],
   ['X-Forwarded-For is believed', [headers('if (trustProxy && !xfwd) headers.push', 'headers.push')]],
   ['the absolute form goes on as it came', [exchange('path: originFormOf(url)', 'path: url')]],
   ['a target in absolute form does not say the host', [headers('return authorityOf(url) ?? headers.host;', 'return headers.host;')]],
-  ['a connection is kept after an answer that came before the body was sent', [connection(' || this.#body?.isWhole === false', '')]],
+  ['a connection is kept although its request is not whole', [connection(' || this.#body?.isWhole === false', '')]],
   ['a connection is kept after the answer to HEAD', [['src/response-parser.ts', ' || (hasNoBody && length !== 0)', '']]],
   ['what follows an upgrade is sent before it is accepted', [
     ['src/tunnel.ts', ON_SOCKET, `${ON_SOCKET}socket.once('connect', () => setImmediate(() => socket.write(this.#head)));\n`],

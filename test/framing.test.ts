@@ -1,13 +1,16 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import net, { type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { ProxyOptions } from '../src';
+import { hasLeft } from '../src/headers';
 import { framingOf, RequestBody } from '../src/request-body';
+import { ResponseParser } from '../src/response-parser';
 import { onCleanup } from './support/cleanup';
 import { exchangeBytes, handshake } from './support/http';
 import { startProxy, type Started } from './support/proxy';
-import { until } from './support/until';
 
 const POLL = '/socket.io/?EIO=4&transport=polling';
 const HIDDEN = 'GET /socket.io/?hidden HTTP/1.1\r\nHost: evil\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n';
@@ -15,12 +18,11 @@ const HIDDEN = 'GET /socket.io/?hidden HTTP/1.1\r\nHost: evil\r\nX-Forwarded-For
 /** What a host answers each request with a query with. */
 type Answer = (socket: Socket, head: string) => void;
 
-const ok: Answer = (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n0{"sid":"well"}'.replace('14', '15'));
+const ok: Answer = (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n0{"sid":"well"}');
 
 /** A host of raw sockets: what it has been sent, health checks apart. */
 interface Raw extends Started {
   bytes: () => string;
-  sockets: Set<Socket>;
 }
 
 /** A proxy before a host of raw sockets, which answers each chunk in which a head ends. */
@@ -45,7 +47,7 @@ async function before(answer: Answer = ok, options: Partial<ProxyOptions> = {}):
     for (const socket of sockets) socket.destroy();
   });
   const { port } = server.address() as net.AddressInfo;
-  return { ...await startProxy({ hosts: [`127.0.0.1:${port}`], ...options }), bytes: () => bytes, sockets };
+  return { ...await startProxy({ hosts: [`127.0.0.1:${port}`], ...options }), bytes: () => bytes };
 }
 
 /** A server of the caller's, whose parser takes nearly everything. */
@@ -63,10 +65,12 @@ const send = (port: number, head: string, body = ''): Promise<string> =>
   exchangeBytes(port, Buffer.from(`${head.replaceAll('\n', '\r\n')}\r\n${body}`, 'latin1'));
 
 describe.each([
-  ['a request', 'POST', `Content-Length: ${HIDDEN.length}\n`, HIDDEN], ['an upgrade', 'GET', 'Upgrade: websocket\nConnection: Upgrade\n', ''],
+  ['a request', 'POST', `Content-Length: ${HIDDEN.length}\n`, HIDDEN],
+  ['an upgrade', 'GET', 'Upgrade: websocket\nConnection: Upgrade\n', ''],
 ])('%s whose Connection names framing is refused, and its connection closed:', (_, method, fields, body) => {
   it.each([
-    'Connection: keep-alive, content-length', 'Connection: Content-Length', 'connection:\tCONTENT-LENGTH\t,close', 'Connection: transfer-encoding',
+    'Connection: keep-alive, content-length', 'Connection: Content-Length',
+    'connection:\tCONTENT-LENGTH\t,close', 'Connection: transfer-encoding',
     'Connection: host', 'Connection: x,,\t host \t,y', 'Connection: keep-alive\nConnection: close\nCONNECTION: Host',
   ])('%j', async (connection) => {
     const { port, url, bytes } = await before();
@@ -170,7 +174,8 @@ it.each(['0.9', '1.2', '2.0', '1.9', '0.0', '3.0'])('refuses HTTP/%s', async (ve
 
 describe('behind a lenient parser', () => {
   it.each([
-    'X: a\x01b', 'X: a\0b', 'X: a\x7fb', 'Origin: a\x01b', 'Origin: a\x0bSet-Cookie: x', 'Host : b', 'Content-Length : 5', 'Sec-WebSocket-Key: \x02',
+    'X: a\x01b', 'X: a\0b', 'X: a\x7fb', 'Origin: a\x01b', 'Origin: a\x0bSet-Cookie: x', 'Host : b',
+    'Content-Length : 5', 'Sec-WebSocket-Key: \x02',
   ])('%j is refused, and nothing is thrown or counted', async (line) => {
     const { port, url, bytes, proxy } = await before(ok, { server: await lenientServer() });
     for (const head of [
@@ -221,7 +226,10 @@ describe('a target in absolute form', () => {
 });
 
 describe('an upgrade', () => {
-  it.each(['HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno', 'HTTP/1.1 200 OK\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nno'])(
+  it.each([
+    'HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno',
+    'HTTP/1.1 200 OK\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nno',
+  ])(
     'that the host answers with %j takes no bytes there that followed it',
     async (answer) => {
       const { port, bytes } = await before((socket) => socket.write(answer));
@@ -242,23 +250,36 @@ describe('a response without a body', () => {
     ['with 204 and a length', 'OPTIONS', 'HTTP/1.1 204 No Content\r\nContent-Length: 45\r\n\r\n'],
     ['with 304', 'GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 45\r\n\r\n'],
   ])('%s is the last of its connection: a body that follows is nobody’s', async (_, method, head) => {
-    const { port, url, sockets } = await before((socket, text) => {
-      if (!text.startsWith(`${method} ${POLL}&x`)) {
+    const answered = new Set<Socket>();
+    const { port } = await before((socket, text) => {
+      if (answered.has(socket)) {
+        socket.write(STRAY);
+      } else if (text.startsWith(`${method} ${POLL}&x`)) {
+        answered.add(socket);
+        socket.write(head);
+      } else {
         ok(socket, text);
-        return;
       }
-      socket.write(head);
     });
-    await send(port, `${method} ${POLL}&x HTTP/1.1\nHost: a\nConnection: close\n`);
-    await until('the proxy has let go', () => [...sockets].every((socket) => socket.readableEnded || socket.destroyed));
-    for (const socket of sockets) socket.write(STRAY);
-    expect(await handshake(url)).toBe('well');
+    const next = `GET ${POLL} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`;
+    const answers = await send(port, `${method} ${POLL}&x HTTP/1.1\nHost: a\n`, next);
+    expect(answers.match(/HTTP\/1\.1 /g)).toHaveLength(2);
+    expect(answers).toMatch(/0\{"sid":"well"\}$/);
+    expect(answered.size).toBe(1);
   });
 
-  it('keeps its connection where it says that it is empty', async () => {
-    const { port, sockets } = await before((socket) => socket.write('HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n'));
-    await send(port, `OPTIONS ${POLL} HTTP/1.1\nHost: a\nConnection: close\n`);
-    expect([...sockets].filter((socket) => !socket.readableEnded).length).toBe(1);
+  it.each([
+    ['HEAD', '200 OK', 'Content-Length: 5', false], ['HEAD', '200 OK', 'X: 1', false],
+    ['HEAD', '200 OK', 'Transfer-Encoding: chunked', false],
+    ['GET', '204 No Content', 'Content-Length: 5', false], ['GET', '204 No Content', 'X: 1', false],
+    ['GET', '304 ', 'Content-Length: 5', false],
+    ['HEAD', '200 OK', 'Content-Length: 0', true], ['OPTIONS', '204 No Content', 'Content-Length: 0', true],
+  ])('%s, %s, %s: keeps its connection where it says that it is empty', (method, status, field, keeps) => {
+    let isWhole = false;
+    const parser = new ResponseParser(16_384, { onHead: () => {}, onBody: () => {}, onEnd: () => (isWhole = true) });
+    parser.expect(method);
+    parser.write(Buffer.from(`HTTP/1.1 ${status}\r\n${field}\r\n\r\n`));
+    expect([isWhole, parser.keepAlive]).toEqual([true, keeps]);
   });
 
   it.each([['a request', 'Connection: close\n'], ['an upgrade', 'Connection: Upgrade\nUpgrade: websocket\n']])(
@@ -286,18 +307,38 @@ it.each(['100 Continue', '102 Processing', '103 Early Hints', '199 '])('drops %s
   }
 });
 
-it('lets go of a request whose client has reset its connection', async () => {
-  const { port, url, bytes, proxy } = await before();
-  for (let i = 0; i < 20; i += 1) {
-    const socket = net.connect(port, '127.0.0.1');
-    socket.on('error', () => {});
-    const requested = once(proxy.server, 'request');
-    socket.write(`POST ${POLL} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na`);
-    await requested;
-    socket.write('b');
-    socket.resetAndDestroy();
+describe('a client', () => {
+  /** A connection as a server has it, of which nothing has been read. */
+  async function accepted(path: string | undefined): Promise<{ client: Socket; socket: Socket }> {
+    const server = net.createServer({ pauseOnConnect: true });
+    server.listen(path === undefined ? { port: 0, host: '127.0.0.1' } : { path });
+    await once(server, 'listening');
+    onCleanup(() => server.close());
+    const accepting = once(server, 'connection') as Promise<[Socket]>;
+    const client = path === undefined ? net.connect((server.address() as net.AddressInfo).port, '127.0.0.1') : net.connect(path);
+    const [socket] = await accepting;
+    onCleanup(() => {
+      client.destroy();
+      socket.destroy();
+    });
+    return { client, socket };
   }
-  await until('they have ended', () => proxy.hosts[0]?.requests === 0);
-  expect(await handshake(url)).toBe('well');
-  expect(bytes().split('POST ').slice(1).filter((head) => !/x-forwarded-for: 127\.0\.0\.1/.test(head))).toEqual([]);
+
+  it('that has reset its connection has left, although nothing has been read of that', async () => {
+    const { client, socket } = await accepted(undefined);
+    client.resetAndDestroy();
+    await once(client, 'close');
+    expect(socket.destroyed).toBe(false);
+    expect(hasLeft({ socket })).toBe(true);
+  });
+
+  it.each([['by TCP', undefined], ['by a unix socket', join(tmpdir(), `framing-${process.pid}.sock`)]])(
+    'that is there has not left: %s',
+    async (_, path) => {
+      const { socket } = await accepted(path);
+      expect(hasLeft({ socket })).toBe(false);
+      socket.destroy();
+      expect(hasLeft({ socket })).toBe(true);
+    },
+  );
 });

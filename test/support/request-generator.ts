@@ -20,6 +20,7 @@ const ODD_FIELDS = [
   'Proxy-Connection: content-length', 'Proxy-Connection: host, close', 'X-Latin: caf\xe9 \xff', 'X-Empty:', 'x-a: 1', 'X-A: 2',
   'Cookie: a=b', 'Content-Type: text/plain', 'Expect: 100-continue', 'Upgrade: h2c', 'X-Forwarded-Anything: 1', 'X-Under_score: kept',
 ];
+const ODD_HOSTS = ['', 'Host: a\r\nHost: b', 'Host:', 'Host: b\r\nhost: b'];
 const ODD_ENCODINGS = ['identity', 'gzip, chunked', 'chunked, chunked', 'chunked, x', 'xchunked', '\x0bchunked'];
 /** What only a lenient parser takes. */
 const MALFORMED_FIELDS = [
@@ -40,7 +41,7 @@ function requestOf(random: Random, id: () => string, sid: string): string {
   const method = random.chance(65) ? 'POST' : random.pick(METHODS);
   const version = random.chance(95) ? 'HTTP/1.1' : random.pick(VERSIONS);
   const isUpgrade = random.chance(5);
-  const host = random.chance(96) ? `${cased(random, 'Host')}: a.example` : random.pick(['', 'Host: a\r\nHost: b', 'Host:', 'Host: b\r\nhost: b']);
+  const host = random.chance(96) ? `${cased(random, 'Host')}: a.example` : random.pick(ODD_HOSTS);
   const fields = [host];
   const [framing, body] = isUpgrade && random.chance(70) ? ['', random.chance(50) ? hidden(random, id) : '']
     : framed(random, random.chance(method === 'POST' || method === 'PUT' || method === 'PATCH' ? 95 : 10) ? bodyOf(random, id) : '');
