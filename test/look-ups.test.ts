@@ -87,7 +87,8 @@ it('a proxy asks its store once for a sid that many requests make up, and counts
   const store = new SlowStore(table);
   await store.bind('there', host.name, 60);
   const { proxy, url } = await before([host], { store, storeTimeout: 20_000 });
-  const replies = ['made-up', 'there'].map((sid) => Array.from({ length: 20 }, () => request(pollUrl(url, sid), { method: 'POST', body: '2' })));
+  const post = (sid: string): ReturnType<typeof request> => request(pollUrl(url, sid), { method: 'POST', body: '2' });
+  const replies = ['made-up', 'there'].map((sid) => Array.from({ length: 20 }, () => post(sid)));
   await until('both are asked for', () => asked.length >= 2);
   serve();
   const statuses = await Promise.all(replies.map(async (each) => (await Promise.all(each)).map(({ status }) => status)));

@@ -28,7 +28,7 @@ it('renews in a Redis before 7, which refuses GT, at most to what the look-up pr
   const prefix = uniqueKeyPrefix();
   const client = new Redis(REDIS_PORT(), '127.0.0.1');
   const modes: unknown[] = [];
-  const expire = client.expire.bind(client) as (key: string, seconds: number) => Promise<number>;
+  const expire = (key: string, seconds: number): unknown => client.call('expire', key, seconds);
   Object.assign(client, {
     expire: (key: string, seconds: number, ...mode: unknown[]) => {
       modes.push(mode);
