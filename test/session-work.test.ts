@@ -32,7 +32,7 @@ it('looks at the work of a session alone when it is ended, however much else is 
 });
 
 it('keeps what is under way of a session in a chain, whatever ends first', () => {
-  const binding = createBinding('sid', new Host('a:1'), 60);
+  const binding = createBinding('sid', new Host('a:1'), 60, true);
   const works = Array.from({ length: 5 }, (): SessionWork => ({ newer: undefined, older: undefined }));
   const chain = (): number[] => {
     const found: number[] = [];

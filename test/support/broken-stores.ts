@@ -106,9 +106,9 @@ export const BROKEN: BrokenStore[] = [
     /^keeps sids apart/, /A sid is no pattern/,
   ],
   [
-    'refuses the empty sid',
-    overriding((store) => ({ bind: (...args) => (args[0] === '' ? Promise.reject(new Error('empty')) : store.bind(...args)) })),
-    /^takes the empty sid and host/, /bind\('', '', 1\) has rejected with Error: empty/,
+    'refuses the empty host',
+    overriding((store) => ({ bind: (...args) => (args[1] === '' ? Promise.reject(new Error('empty')) : store.bind(...args)) })),
+    /^takes an empty host/, /bind\('.+', '', 1\) has rejected with Error: empty/,
   ],
   [
     'mixes up what is asked at once',

@@ -19,14 +19,18 @@ interface Node {
 /** A Redis Cluster of three primaries, each with a third of the slots. */
 export class RedisCluster {
   readonly nodes: readonly [Node, Node, Node];
+  readonly #args: string[];
 
-  private constructor(nodes: readonly [Node, Node, Node]) {
+  private constructor(nodes: readonly [Node, Node, Node], args: string[]) {
     this.nodes = nodes;
+    this.#args = args;
   }
 
-  static async start(program: string): Promise<RedisCluster> {
-    const nodes = await Promise.all([startNode(program), startNode(program), startNode(program)]);
-    const cluster = new RedisCluster(nodes);
+  /** @param more arguments of each node. */
+  static async start(program: string, more: string[] = []): Promise<RedisCluster> {
+    const args = [...ARGS, ...more];
+    const nodes = await Promise.all([startNode(program, args), startNode(program, args), startNode(program, args)]);
+    const cluster = new RedisCluster(nodes, args);
     await Promise.all(nodes.map(async ({ admin }, i) => {
       await command(admin, 'SET-CONFIG-EPOCH', i + 1);
       const [from, to] = [Math.ceil(i * SLOTS / NODES), Math.ceil((i + 1) * SLOTS / NODES)];
@@ -44,7 +48,7 @@ export class RedisCluster {
 
   /** Starts a node again that was killed: empty, and with its old place. */
   async restart({ redis }: Node): Promise<void> {
-    await redis.restart(ARGS);
+    await redis.restart(this.#args);
     await this.ready();
   }
 
@@ -88,11 +92,11 @@ export class RedisCluster {
   }
 }
 
-async function startNode(program: string): Promise<Node> {
+async function startNode(program: string, args: string[]): Promise<Node> {
   const dir = mkdtempSync(join(tmpdir(), 'redis-cluster-'));
   onCleanup(() => rmSync(dir, { recursive: true, force: true }));
   const redis = await RedisProcess.start(
-    ARGS,
+    args,
     // Where it finds its place in the cluster again when it is started again.
     { program, dir },
   );
