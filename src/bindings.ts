@@ -329,11 +329,6 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     if (due.length === MAX_EXPIRING) setImmediate(() => this.#expire());
   }
 
-  /** It is alive, and not being bound just now. */
-  #isToBeStored(binding: Binding, now: number): boolean {
-    return !isExpired(binding, now) && this.#isCurrent(binding) && (binding.stored || binding.storedAt === NEVER);
-  }
-
   /** Stores everything that is alive here: the store may have lost it. */
   async #rewrite(): Promise<void> {
     if ((this.#rewrites += 1) > 1) return;
@@ -342,7 +337,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
       const all = [...new Set(this.all())];
       for (let i = 0; i < all.length && !this.#guard.degraded; i += BATCH) {
         const now = performance.now();
-        const alive = all.slice(i, i + BATCH).filter((binding) => this.#isToBeStored(binding, now));
+        const alive = all.slice(i, i + BATCH).filter((binding) => !isExpired(binding, now) && this.#isCurrent(binding));
         await Promise.all(alive.map((binding) => this.#renew(binding, now)));
       }
     }
