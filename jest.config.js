@@ -1,14 +1,36 @@
-/** @type {import('jest').Config} */
-module.exports = {
+/**
+ * Compiles a file once for all workers and runs, without its types: `npm run typecheck` checks those.
+ *
+ * @type {Record<string, [string, import('@swc/core').Options]>}
+ */
+const transform = {
+  '\\.ts$': ['@swc/jest', { swcrc: false, jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, sourceMaps: 'inline' }],
+};
+
+/** What all tiers have. */
+const shared = {
   testEnvironment: 'node',
-  roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
-  // Types are checked by `npm run typecheck`; here they would only be checked a second time.
-  transform: { '\\.ts$': ['ts-jest', { diagnostics: false, tsconfig: { isolatedModules: true } }] },
-  reporters: ['default', '<rootDir>/test/support/tested-reporter.mjs'],
+  transform,
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
-  testTimeout: 30_000,
+};
+
+/** @type {import('jest').Config} */
+module.exports = {
+  // `npm test` runs one of them, and `npx jest test/x.test.ts` whichever has the file.
+  projects: [
+    { ...shared, displayName: 'core', roots: ['<rootDir>/test'], testPathIgnorePatterns: ['<rootDir>/test/(?:compat|load)/'] },
+    { ...shared, displayName: 'compat', roots: ['<rootDir>/test/compat'] },
+    { ...shared, displayName: 'load', roots: ['<rootDir>/test/load'] },
+  ],
+  // A tier says what failed and a summary; a run by hand says more.
+  reporters: [
+    process.env.TESTS_QUIETLY ? ['summary', { summaryThreshold: 0 }] : 'default',
+    ['<rootDir>/test/support/tested-reporter.mjs', { folder: 'test/compat' }],
+  ],
+  // Longer than `until` waits, so that what hangs is told by what was waited for.
+  testTimeout: 90_000,
   // More than the two cores that there may be: tests wait more than they compute.
   maxWorkers: 3,
 };

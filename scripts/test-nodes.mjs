@@ -1,11 +1,11 @@
-// Runs the built package's tests under several versions of Node.js, one after the other: those that are given, or each
-// that the README names but the one that runs this, which `npm test` is for. The npm package `node` brings the binaries.
+// Runs the tests of what depends on the version of Node.js under several, one after the other: those that are given, or
+// each that the README names but the one that runs this. The npm package `node` brings the binaries.
 import { spawnSync } from 'node:child_process';
-import { createRequire } from 'node:module';
 import { delimiter, dirname } from 'node:path';
+import { prepare, runJest } from './jest.mjs';
 import { NODE_VERSIONS } from './node-versions.mjs';
+import { FILES_OF_NODE, TIERS } from './tiers.mjs';
 
-const JEST = createRequire(import.meta.url).resolve('jest/bin/jest');
 const OWN = process.versions.node.split('.')[0];
 const PATH = process.env.PATH;
 
@@ -28,9 +28,10 @@ function test(binary) {
   process.env.PATH = `${dirname(binary)}${delimiter}${PATH}`;
   const { stdout } = spawnSync('node', ['--version'], { encoding: 'utf8' });
   console.log(`\nNode ${stdout.trim()}`);
-  return spawnSync('node', [JEST], { stdio: 'inherit' }).status === 0;
+  return runJest(['--runTestsByPath', ...FILES_OF_NODE], { node: binary });
 }
 
+prepare(TIERS.core.programs);
 const binaries = new Map(versions.map((version) => [version, binaryOf(version)]));
 const failed = versions.filter((version) => !test(binaries.get(version)));
 console.log(`\nTested on Node ${versions.join(', ')}: ${failed.length === 0 ? 'all passed' : `failed on ${failed.join(', ')}`}`);

@@ -1,8 +1,6 @@
-// Runs all tests, and writes what they have shown into the README's table.
-import { spawnSync } from 'node:child_process';
-import { createRequire } from 'node:module';
+// Runs the tests of other people's parts, and writes what they have shown into the README's table.
+import { prepare, runJest } from './jest.mjs';
+import { TIERS } from './tiers.mjs';
 
-const JEST = createRequire(import.meta.url).resolve('jest/bin/jest');
-const env = { ...process.env, TESTED: 'write' };
-
-process.exitCode = spawnSync(process.execPath, [JEST], { stdio: 'inherit', env }).status ?? 1;
+prepare(TIERS.compat.programs);
+process.exitCode = runJest(['--selectProjects', 'compat'], { env: { TESTED: 'write' } }) ? 0 : 1;

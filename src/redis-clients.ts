@@ -25,6 +25,8 @@ interface Emitter {
 export interface RedisConnection {
   /** What tells of the connection: `error`, and `ready` where the family has it. */
   readonly events: Emitter;
+  /** It is one of a Redis Cluster, of which a part may fail alone. */
+  readonly isCluster: boolean;
   /** It was opened, by anyone; whether it is connected is another matter. */
   readonly isOpen: () => boolean;
   open(): Promise<unknown>;
@@ -32,12 +34,15 @@ export interface RedisConnection {
   close(): unknown;
   /** The value and its remaining life in seconds, asked for in one write and no transaction. */
   read(key: string): Promise<readonly unknown[]>;
-  expire(key: string, seconds: number): Promise<unknown>;
+  /** With `GT`, which Redis before 7 does not know, only where it expires sooner. */
+  expire(key: string, seconds: number, ...mode: ExpireMode): Promise<unknown>;
   set(key: string, seconds: number, value: string): Promise<unknown>;
   /** Does nothing where the key exists. */
   setNew(key: string, seconds: number, value: string): Promise<unknown>;
   del(key: string): Promise<unknown>;
 }
+
+type ExpireMode = [] | ['GT'];
 
 /** What a client's family needs; `undefined` when it is of none. */
 export function connectionOf(client: unknown): RedisConnection | undefined {
@@ -56,7 +61,7 @@ interface NodeRedis extends Emitter, NodeRedisCommands {
 interface NodeRedisCommands {
   get(key: string): Promise<unknown>;
   ttl(key: string): Promise<unknown>;
-  expire(key: string, seconds: number): Promise<unknown>;
+  expire(key: string, seconds: number, ...mode: ExpireMode): Promise<unknown>;
   setEx(key: string, seconds: number, value: string): Promise<unknown>;
   set(key: string, value: string, options: { EX: number; NX: true }): Promise<unknown>;
   del(key: string): Promise<unknown>;
@@ -74,15 +79,17 @@ function ofNodeRedis(client: NodeRedis): RedisConnection {
   let opening: Promise<unknown> = Promise.resolve();
   // `destroy` from version 5 on, `disconnect` in 4.
   const close = (): unknown => call(client, has(client, ['destroy']) ? 'destroy' : 'disconnect');
+  const isCluster = has(client, ['nodeClient']);
   const connection: RedisConnection = {
     events: client,
+    isCluster,
     isOpen: () => client.isOpen,
     open: () => opening = client.connect(),
     // A cluster's client goes on opening connections when it is closed meanwhile.
-    close: () => has(client, ['nodeClient']) ? opening.then(close, () => {}) : close(),
+    close: () => isCluster ? opening.then(close, () => {}) : close(),
     // Commands of one turn leave in one write.
     read: (key) => Promise.all([commands.get(key), commands.ttl(key)]),
-    expire: (key, seconds) => commands.expire(key, seconds),
+    expire: (key, seconds, ...mode) => commands.expire(key, seconds, ...mode),
     set: (key, seconds, value) => commands.setEx(key, seconds, value),
     setNew: (key, seconds, value) => commands.set(key, value, { EX: seconds, NX: true }),
     del: (key) => commands.del(key),
@@ -132,7 +139,7 @@ function sharingOneLease(connection: RedisConnection, client: Sentinel): RedisCo
   return {
     ...connection,
     read: (key) => start(() => client.multi().get(key).ttl(key).execAsPipeline()),
-    expire: (key, seconds) => start(() => connection.expire(key, seconds)),
+    expire: (key, seconds, ...mode) => start(() => connection.expire(key, seconds, ...mode)),
     set: (key, seconds, value) => start(() => connection.set(key, seconds, value)),
     setNew: (key, seconds, value) => start(() => connection.setNew(key, seconds, value)),
     del: (key) => start(() => connection.del(key)),
@@ -145,7 +152,7 @@ interface IoRedis extends Emitter {
   connect(): Promise<unknown>;
   disconnect(): void;
   pipeline(): { get(key: string): { ttl(key: string): { exec(): Promise<[unknown, unknown][] | null> } } };
-  expire(key: string, seconds: number): Promise<unknown>;
+  expire(key: string, seconds: number, ...mode: ExpireMode): Promise<unknown>;
   setex(key: string, seconds: number, value: string): Promise<unknown>;
   set(key: string, value: string, ex: 'EX', seconds: number, nx: 'NX'): Promise<unknown>;
   del(key: string): Promise<unknown>;
@@ -159,6 +166,7 @@ function isIoRedis(value: unknown): value is IoRedis {
 function ofIoRedis(client: IoRedis): RedisConnection {
   return {
     events: client,
+    isCluster: has(client, ['nodes']),
     isOpen: () => client.status !== 'wait' && client.status !== 'end',
     open: () => client.connect(),
     close: () => client.disconnect(),
@@ -170,7 +178,7 @@ function ofIoRedis(client: IoRedis): RedisConnection {
         return reply;
       });
     },
-    expire: (key, seconds) => client.expire(key, seconds),
+    expire: (key, seconds, ...mode) => client.expire(key, seconds, ...mode),
     set: (key, seconds, value) => client.setex(key, seconds, value),
     setNew: (key, seconds, value) => client.set(key, value, 'EX', seconds, 'NX'),
     del: (key) => client.del(key),
@@ -182,7 +190,7 @@ type Callback<T> = (error: unknown, reply: T) => void;
 /** `redis` 2 and 3: every method takes a callback, and it is open from the start. */
 interface CallbackRedis extends Emitter {
   batch(): { get(key: string): { ttl(key: string): { exec(callback: Callback<unknown[]>): void } } };
-  expire(key: string, seconds: number, callback: Callback<unknown>): void;
+  expire(key: string, seconds: number, ...rest: [Callback<unknown>] | ['GT', Callback<unknown>]): void;
   setex(key: string, seconds: number, value: string, callback: Callback<unknown>): void;
   set(key: string, value: string, ex: 'EX', seconds: number, nx: 'NX', callback: Callback<unknown>): void;
   del(key: string, callback: Callback<unknown>): void;
@@ -196,6 +204,7 @@ function isCallbackRedis(value: unknown): value is CallbackRedis {
 function ofCallbackRedis(client: CallbackRedis): RedisConnection {
   return {
     events: client,
+    isCluster: false,
     isOpen: () => true,
     open: () => Promise.resolve(),
     close: () => {},
@@ -205,7 +214,7 @@ function ofCallbackRedis(client: CallbackRedis): RedisConnection {
       for (const reply of replies) if (reply instanceof Error) throw reply;
       return replies;
     },
-    expire: (key, seconds) => answerOf((callback) => client.expire(key, seconds, callback)),
+    expire: (key, seconds, ...mode) => answerOf((callback) => client.expire(key, seconds, ...mode, callback)),
     set: (key, seconds, value) => answerOf((callback) => client.setex(key, seconds, value, callback)),
     setNew: (key, seconds, value) => answerOf((callback) => client.set(key, value, 'EX', seconds, 'NX', callback)),
     del: (key) => answerOf((callback) => client.del(key, callback)),

@@ -1,17 +1,22 @@
 import { inspect } from 'node:util';
 import { connectionOf, type RedisClient, type RedisConnection } from './redis-clients';
+import { slotOf } from './redis-slots';
 import type { SessionStore, StoredBinding } from './session-store';
 
 export type { RedisClient };
 
 /** Bindings in Redis: the key is `<keyPrefix><sid>`, its value the host. */
 export class RedisStore implements SessionStore {
+  /** The slot of a cluster: each node has some of them. */
+  readonly partOf: ((sid: string) => number) | undefined;
   readonly #client: RedisConnection;
   readonly #keyPrefix: string;
   /** It was opened here, and so is to be closed here. */
   #opened = false;
   /** A client of a cluster fails what it is asked before it knows its nodes. */
   #opening: Promise<unknown> | undefined;
+  /** The server knows `EXPIRE … GT`: it is Redis 7 or later. */
+  #knowsGreater = true;
   readonly #listeners: [event: string, listener: (...args: unknown[]) => void][] = [];
 
   /**
@@ -27,6 +32,7 @@ export class RedisStore implements SessionStore {
     }
     this.#client = connection;
     this.#keyPrefix = keyPrefix;
+    this.partOf = connection.isCluster ? (sid) => slotOf(keyPrefix + sid) : undefined;
   }
 
   async bind(sid: string, host: string, ttl: number): Promise<void> {
@@ -41,8 +47,8 @@ export class RedisStore implements SessionStore {
     const found = await this.#read(key);
     // What never expires was written by no proxy, and is not to be lost by a look-up.
     if (found?.expiresIn !== undefined && found.expiresIn < ttl) {
-      // Not awaited, which would be a second round trip. A read-only replica cannot renew, and is right all the same.
-      this.#client.expire(key, ttl).catch(() => {});
+      // Not awaited, which would be a second round trip.
+      void this.#renew(key, ttl);
     }
     return found?.host;
   }
@@ -99,6 +105,22 @@ export class RedisStore implements SessionStore {
       if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return undefined;
       return explain(error);
     }
+  }
+
+  /** Never shortens what another proxy has set since the key was read. Never rejects. */
+  async #renew(key: string, ttl: number): Promise<void> {
+    if (this.#knowsGreater) {
+      try {
+        await this.#client.expire(key, ttl, 'GT');
+        return;
+      } catch (error) {
+        // A read-only replica cannot renew, and is right all the same.
+        if (!/wrong number of arguments|unsupported option|syntax error/i.test(String(error))) return;
+        this.#knowsGreater = false;
+      }
+    }
+    // What may be shortened then is still as long as a look-up promises.
+    await this.#client.expire(key, ttl).catch(() => {});
   }
 
   #listen(event: string, listener: (...args: unknown[]) => void): void {

@@ -38,6 +38,11 @@ export interface SessionStore {
    */
   inspect?(sid: string): Promise<StoredBinding | undefined>;
   /**
+   * In which part of the store a sid lies, where parts of it can fail alone. With it, `failed` of `watch` means that a
+   * part may have failed, and a part that leaves some calls unanswered is asked no more until it answers.
+   */
+  partOf?: ((sid: string) => number) | undefined;
+  /**
    * Tells of the store's own state, where it has one: `failed` when it becomes unable to serve, `ready` when it can
    * serve again (its contents may be gone by then). Called once,
    * before `open`; listening ends with `close`.

@@ -3,29 +3,30 @@ import createDebug from 'debug';
 import { toError } from './checks';
 import { startDeadline } from './deadline';
 import { observe, type HistogramTotals } from './histogram';
+import { LateCalls } from './late-calls';
 import { pause } from './pause';
 import type { SessionStore, StoredBinding } from './session-store';
+import { StoreProbe, type Finding } from './store-probe';
 import { createTotals, type Totals } from './totals';
 
 const debug = createDebug('socket.io-proxy:store');
 
-/** Pause between two attempts to reach a store that failed, and how long one may take, in ms. */
+/** Pause between two looks at a store that failed, and how long it may take to open, in ms. */
 const PROBE_INTERVAL = 500;
-const PROBE_TIMEOUT = 10_000;
+const OPEN_TIMEOUT = 10_000;
 
 /** The share of `storeTimeout` that a look-up may take: with the default, its request is answered within a second. */
 const READ_SHARE = 0.8;
-
-/** How many calls may be left unanswered: a client keeps what it cannot send, for as long as it takes. */
-const MAX_LATE = 10_000;
 
 export interface StoreGuardEvents {
   /** The store has failed; the first of a row of failures. */
   degraded: [error: Error];
   /** The store works again, after it had failed. */
   recovered: [];
-  /** The store has just been connected, or works again: what it held may be gone. */
+  /** The store has just been connected, or works again, as a whole or in part: what it held may be gone. */
   ready: [];
+  /** A call has failed, but the store works: what was not stored can be. */
+  trusted: [];
 }
 
 /** What a call rejects with that the store did not answer in time, or was not asked since it is known to fail. */
@@ -35,22 +36,30 @@ export class StoreError extends Error {
 
 /**
  * A session store with deadlines: no call waits longer than `storeTimeout`, and none waits at all while the store is
- * known not to answer. Then only one call at a time is on its way, to learn when it is back.
+ * known not to answer. A call that fails is no proof, since its sid may have chosen that (a slot of a cluster that
+ * nobody serves): the store is then asked for sids of the proxy's own, and has failed when all of these fail.
  */
 export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   readonly #store: SessionStore;
   readonly #timeout: number;
   readonly #totals: Totals['store'];
+  readonly #probe: StoreProbe;
+  readonly #late: LateCalls;
   readonly #closing = new AbortController();
+  /** Give up the calls that wait for an answer. */
+  readonly #waiting = new Set<(reason: string) => void>();
   #started = false;
   /** It is opened, or being opened: not again, before that has failed. */
   #opened = false;
+  /** Why it may have failed. */
+  #doubt: Error | undefined;
   #degraded = false;
-  /** How many calls have missed their deadline, and still have not ended. */
-  #late = 0;
   /** The store answers nothing, where a degraded one may still answer reads (`READONLY`, `OOM`). */
   #silent = false;
-  /** Ends the pause before the next attempt to reach the store. */
+  /** What it held may be gone, at least in part. */
+  #mayHaveLost = false;
+  #looking = false;
+  /** Ends the pause before the next look at the store. */
   #wake: () => void = () => {};
 
   /** @param totals where calls and failures are counted. */
@@ -59,13 +68,12 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     this.#totals = totals;
     this.#store = store;
     this.#timeout = timeout;
+    this.#probe = new StoreProbe(store);
+    this.#late = new LateCalls(store);
     // From now on, as an error that nobody listens for would end the process.
     store.watch?.(
-      (error) => {
-        // A client's errors are those of its connection, not of one command.
-        this.#silent = true;
-        this.#fail(error);
-      },
+      // A client's errors are those of its connection, not of one command: but a cluster's client has many.
+      (error) => store.partOf ? this.#suspect(error) : this.#fail(error),
       () => this.#connected(),
     );
   }
@@ -78,9 +86,8 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   start(): void {
     this.#started = true;
     void this.#open().catch((error: unknown) => this.#fail(toError(error)));
-    if (!this.#degraded) return;
-    // It has failed before, and was not to be asked yet.
-    void this.#probe();
+    // It may have failed before, and was not to be asked yet.
+    if (this.#degraded || this.#doubt) void this.#look();
     this.#wake();
   }
 
@@ -98,10 +105,9 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   async find(sid: string, ttl: number): Promise<string | undefined> {
     if (this.#silent) throw new StoreError('the session store does not answer');
     try {
-      return await this.#within(() => this.#store.find(sid, ttl), this.#timeout * READ_SHARE, this.#totals.find);
+      return await this.#ask(sid, () => this.#store.find(sid, ttl), this.#timeout * READ_SHARE, this.#totals.find);
     } catch (error) {
-      this.#silent = true;
-      this.#fail(toError(error));
+      this.#suspect(toError(error));
       throw error;
     }
   }
@@ -109,7 +115,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   /** What the store holds, left as it is where it can tell without. Rejects as `find` does. */
   async inspect(sid: string): Promise<StoredBinding | undefined> {
     if (this.#silent) throw new StoreError('the session store does not answer');
-    return this.#within(async () => {
+    return this.#ask(sid, async () => {
       if (this.#store.inspect) return this.#store.inspect(sid);
       const host = await this.#store.find(sid, 1);
       return host === undefined ? undefined : { host, expiresIn: undefined };
@@ -119,85 +125,146 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   /** Whether the binding was stored. Never rejects. */
   async bind(sid: string, host: string, ttl: number): Promise<boolean> {
     if (this.#degraded) return false;
-    return this.#write(() => this.#store.bind(sid, host, ttl), this.#totals.bind);
+    return this.#write(sid, () => this.#store.bind(sid, host, ttl), this.#totals.bind);
   }
 
   /** Binds a sid unless it is bound: in one step where the store can. Whether that was done. Never rejects. */
   async restore(sid: string, host: string, ttl: number): Promise<boolean> {
     if (this.#degraded) return false;
     const restore = (): Promise<void> => this.#store.restore?.(sid, host, ttl) ?? this.#store.bind(sid, host, ttl);
-    return this.#write(restore, this.#totals.bind);
+    return this.#write(sid, restore, this.#totals.bind);
   }
 
   /** Forgets a sid where the store can be asked. Never rejects. */
   async unbind(sid: string): Promise<void> {
-    if (!this.#degraded) await this.#write(() => this.#store.unbind(sid), this.#totals.unbind);
+    if (!this.#degraded) await this.#write(sid, () => this.#store.unbind(sid), this.#totals.unbind);
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
-    const closed = this.#within(async () => this.#store.close?.());
+    const closed = this.#within(async () => this.#store.close?.(), this.#timeout);
     await closed.catch((error: unknown) => debug('close: %s', toError(error).message));
   }
 
-  async #write(write: () => Promise<void>, histogram: HistogramTotals): Promise<boolean> {
+  async #write(sid: string, write: () => Promise<void>, histogram: HistogramTotals): Promise<boolean> {
     try {
-      await this.#within(write, this.#timeout, histogram);
+      await this.#ask(sid, write, this.#timeout, histogram);
       return true;
     } catch (error) {
-      if (error instanceof StoreError) this.#silent = true;
-      this.#fail(toError(error));
+      this.#suspect(toError(error));
       return false;
     }
   }
 
-  /** Rejects when the store has not answered within the deadline; what it answers then is of no interest. */
-  async #within<T>(ask: () => Promise<T>, ms = this.#timeout, histogram?: HistogramTotals): Promise<T> {
-    if (this.#late >= MAX_LATE) throw new StoreError(`the session store has ${MAX_LATE} calls left to answer`);
-    let callOff = (): void => {};
+  /** Rejects at once where too much that was asked before is unanswered. */
+  async #ask<T>(sid: string, ask: () => Promise<T>, ms = this.#timeout, histogram?: HistogramTotals): Promise<T> {
+    const refusal = this.#late.refusal(sid);
+    if (refusal !== undefined) throw new StoreError(refusal);
     const since = performance.now();
-    const answer = ask();
-    const late = new Promise<never>((_, reject) => {
-      callOff = startDeadline(ms, () => {
-        this.#late += 1;
-        const ended = (): number => this.#late -= 1;
-        answer.then(ended, ended);
-        reject(new StoreError(`the session store did not answer within ${ms} ms`));
-      });
-    });
     try {
-      return await Promise.race([answer, late]);
+      return await this.#within(ask, ms, (answer) => this.#late.add(sid, answer));
     } finally {
-      callOff();
       if (histogram) observe(histogram, (performance.now() - since) / 1000);
     }
   }
 
-  #fail(error: Error): void {
-    this.#totals.failures += 1;
-    if (this.#degraded || this.#closing.signal.aborted) return;
-    this.#degraded = true;
-    debug('degraded: %s', error.message);
-    this.emit('degraded', error);
-    if (this.#started) void this.#probe();
+  /** Rejects when it has not been answered within the deadline; what is answered then is of no interest. */
+  async #within<T>(ask: () => Promise<T>, ms: number, onLate?: (answer: Promise<T>) => void): Promise<T> {
+    const answer = ask();
+    let giveUp: (reason: string) => void = () => {};
+    const late = new Promise<never>((_, reject) => {
+      giveUp = (reason) => {
+        this.#waiting.delete(giveUp);
+        onLate?.(answer);
+        reject(new StoreError(reason));
+      };
+    });
+    const callOff = startDeadline(ms, () => giveUp(`the session store did not answer within ${ms} ms`));
+    // What opens or closes the store is not given up with what it is asked.
+    if (onLate) this.#waiting.add(giveUp);
+    try {
+      return await Promise.race([answer, late]);
+    } finally {
+      callOff();
+      this.#waiting.delete(giveUp);
+    }
   }
 
-  /** Asks the store until it answers, one call at a time: one that hangs is left to end when the store is back. */
-  async #probe(): Promise<void> {
+  /** Something has failed: whether the store has, is to be seen. */
+  #suspect(error: Error): void {
+    this.#totals.failures += 1;
+    if (this.#closing.signal.aborted) return;
+    this.#doubt = error;
+    void this.#look();
+  }
+
+  /** The store itself, or its connection, says that it has failed. */
+  #fail(error: Error): void {
+    this.#totals.failures += 1;
+    this.#degrade(error, true);
+    void this.#look();
+  }
+
+  #degrade(error: Error, silent: boolean): void {
+    if (this.#closing.signal.aborted) return;
+    this.#silent = silent;
+    if (silent) for (const giveUp of this.#waiting) giveUp('the session store does not answer');
+    if (this.#degraded) return;
+    this.#degraded = true;
+    this.#mayHaveLost = true;
+    debug('degraded: %s', error.message);
+    this.emit('degraded', error);
+  }
+
+  /** Looks at the store until it works as a whole. */
+  async #look(): Promise<void> {
+    if (this.#looking || !this.#started) return;
+    this.#looking = true;
     const { signal } = this.#closing;
-    while (this.#degraded) {
-      await this.#rest();
-      if (signal.aborted) return;
-      try {
-        if (!this.#opened) await this.#within(() => this.#open(), PROBE_TIMEOUT);
-        // The empty sid is never bound by a proxy, so this writes, reads and leaves nothing.
-        await this.#within(() => this.#store.bind('', '', 1), PROBE_TIMEOUT);
-        this.#recover();
-      } catch {
-        // What was answered with an error was answered: reads may go on.
-        if (await this.#answersReads()) this.#silent = false;
-      }
+    this.#probe.renew();
+    // At once where it is in doubt only.
+    if (this.#degraded) await this.#rest();
+    while (!signal.aborted && (this.#degraded || this.#doubt)) {
+      await this.#lookOnce();
+      if (this.#degraded || this.#doubt) await this.#rest();
     }
+    this.#looking = false;
+  }
+
+  async #lookOnce(): Promise<void> {
+    try {
+      if (!this.#opened) await this.#within(() => this.#open(), OPEN_TIMEOUT);
+    } catch {
+      return;
+    }
+    const wasDegraded = this.#degraded;
+    const doubt = this.#doubt;
+    const finding = await this.#probe.look(this.#timeout, () => this.#recover());
+    if (this.#closing.signal.aborted) return;
+    // READONLY and OOM are answers: reads may go on.
+    if (finding.writes === 0 || finding.reads === 0) {
+      this.#degrade(doubt ?? new StoreError('the session store fails'), finding.reads === 0);
+    } else if (!this.#degraded) {
+      // Else its connection has failed just now.
+      this.#settle(finding, wasDegraded);
+    }
+    // What has failed meanwhile is to be looked at again.
+    if (finding.whole && this.#doubt === doubt) this.#doubt = undefined;
+  }
+
+  /** The store works, or a part of it does. */
+  #settle({ whole }: Finding, recovered: boolean): void {
+    const mayHaveLost = this.#mayHaveLost;
+    this.#mayHaveLost = !whole;
+    if (whole) {
+      this.#late.forgive(mayHaveLost);
+    } else {
+      this.#doubt ??= new StoreError('a part of the session store fails');
+      // What it has not answered while it failed it may have lost.
+      if (recovered) this.#probe.renew(true);
+    }
+    if (recovered || (whole && mayHaveLost)) this.emit('ready');
+    else if (whole) this.emit('trusted');
   }
 
   #rest(): Promise<boolean> {
@@ -207,10 +274,6 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     return pause(PROBE_INTERVAL, signal);
   }
 
-  async #answersReads(): Promise<boolean> {
-    return this.#within(() => this.#store.find('', 1)).then(() => true, () => false);
-  }
-
   /** A connection does not mean that the store serves: it may be loading its data, or take no writes. */
   #connected(): void {
     if (this.#degraded) this.#wake();
@@ -218,11 +281,10 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   }
 
   #recover(): void {
-    if (this.#closing.signal.aborted) return;
+    if (!this.#degraded || this.#closing.signal.aborted) return;
     this.#degraded = false;
     this.#silent = false;
     debug('recovered');
     this.emit('recovered');
-    this.emit('ready');
   }
 }

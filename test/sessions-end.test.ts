@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { MemoryStore } from '../src';
-import { Clients, type ClientOptions, type Connected } from './support/clients';
+import { Clients } from './support/clients';
 import { startHost, startHosts, type HostProcess } from './support/hosts';
 import { handshake, pollUrl, request } from './support/http';
 import { startProxy, type ProxyInstance } from './support/proxy';
-import { PythonFixture } from './support/python';
 import { openClient, uniqueKeyPrefix } from './support/redis';
+import { connect, returned, TRANSPORTS } from './support/returning';
 import { openWebSocket } from './support/session-host';
 import { until } from './support/until';
 
@@ -14,26 +14,7 @@ const RECOVERABLE = /^(?:transport close|transport error|forced close)$/;
 
 const UNKNOWN = { status: 400, body: '{"code":1,"message":"Session ID unknown"}' };
 
-const TRANSPORTS: [name: string, options: Partial<ClientOptions>][] = [
-  ['polling', { transports: ['polling'] }],
-  ['WebSocket', { transports: ['websocket'] }],
-  ['an upgrade', { transports: ['polling', 'websocket'], upgraded: true }],
-];
-
 const sessionsOf = (proxy: ProxyInstance): number => proxy.hosts.reduce((sum, { sessions }) => sum + sessions, 0);
-
-/** A client that comes back by itself, and soon. */
-function connect(clients: Clients, url: string, options: Partial<ClientOptions>): Promise<Connected> {
-  return clients.connect({ url, reconnection: true, reconnectionDelay: 20, reconnectionDelayMax: 50, ...options });
-}
-
-/** Resolves once a client has come back, with a sid other than the one that it had. */
-async function returned(clients: Clients, { key, sid }: Connected): Promise<string> {
-  await clients.answered(key);
-  const state = await clients.state(key);
-  expect(state.sid).not.toBe(sid);
-  return state.sid;
-}
 
 const PAIRS = [[2, 2], [2, 4], [3, 3], [4, 4]] as const;
 
@@ -190,24 +171,6 @@ describe('with two proxies that share Redis', () => {
     expect(await clients.state(client.key)).toMatchObject({ connected: true, sid: client.sid });
     expect(await one.proxy.endSession(client.sid)).toBe('ended');
     await returned(clients, client);
-    await clients.close(client.key);
-  });
-});
-
-describe('on hosts of python-socketio', () => {
-  it.each(TRANSPORTS)('comes back when its session is ended, which its host sees at once: %s', async (_, options) => {
-    const fixture = new PythonFixture('socketio_host.py');
-    const name = `127.0.0.1:${await fixture.call<number>('start', {})}`;
-    const { proxy, url } = await startProxy({ hosts: [name] });
-    const clients = new Clients();
-    const client = await connect(clients, url, options);
-    const seen = once(fixture, 'disconnect');
-    const start = performance.now();
-    expect(await proxy.endSession(client.sid)).toBe('ended');
-    await seen;
-    expect(performance.now() - start).toBeLessThan(1500);
-    await returned(clients, client);
-    expect(await clients.host(client.key)).toBe(name);
     await clients.close(client.key);
   });
 });

@@ -42,7 +42,7 @@ export async function run(program: string, args: string[], cwd: string): Promise
   }
 }
 
-/** Packs what `npm test` has built. */
+/** Packs what was built last. */
 export async function pack(): Promise<Packed> {
   const folder = mkdtempSync(join(tmpdir(), 'package-'));
   onCleanup(() => rmSync(folder, { recursive: true }));

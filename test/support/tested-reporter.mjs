@@ -1,15 +1,17 @@
-// Gathers what the tests have shown with `tested()`. After a full run that has passed, it compares that with the table in
-// README.md, or writes the table (`npm run tested`). Runs of some files or tests change and check nothing.
+// Gathers what the tests have shown with `tested()`. After a run of all that lie in the option `folder`, and have passed, it
+// compares that with the table in README.md, or writes the table (`npm run tested`). Runs of some change and check nothing.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { differences, entriesOf, read, write } from './tested-table.mjs';
 
 export default class TestedReporter {
   #config;
+  #folder;
   #error;
 
-  constructor(config) {
+  constructor(config, { folder }) {
     this.#config = config;
+    this.#folder = join(config.rootDir, folder);
   }
 
   onRunComplete(_, results) {
@@ -36,10 +38,10 @@ export default class TestedReporter {
 
   /** Why this run says nothing of the table; skipped tests are no excuse, but no base for a table either. */
   #incomplete({ testResults, numFailedTestSuites, numPendingTests, wasInterrupted }) {
-    const files = readdirSync(join(this.#config.rootDir, 'test'), { recursive: true, encoding: 'utf8' })
-      .filter((path) => path.endsWith('.test.ts'));
+    const files = readdirSync(this.#folder, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.test.ts'));
     const { testNamePattern } = this.#config;
-    const isPartial = testResults.length < files.length || testNamePattern || wasInterrupted;
+    const run = new Set(testResults.map(({ testFilePath }) => testFilePath));
+    const isPartial = files.some((path) => !run.has(join(this.#folder, path))) || testNamePattern || wasInterrupted;
     if (isPartial || (isWriting() && numPendingTests > 0)) return 'not all tests were run';
     return numFailedTestSuites > 0 ? 'a test has failed' : undefined;
   }

@@ -1,0 +1,36 @@
+// How Stryker makes mutants of the parts that decide, and looks whether a core test fails for each.
+import { createRequire } from 'node:module';
+
+const PARTS = [
+  'sniffer', 'router', 'route', 'bindings', 'store-guard', 'hosts', 'balance', 'admission', 'response-parser', 'headers',
+  'exchange', 'tunnel', 'pipelines', 'connections',
+];
+
+/** The files that `mutants.mjs` was given. */
+const given = JSON.parse(process.env.MUTATED ?? '[]');
+const sources = given.filter((path) => path.startsWith('src/'));
+const tests = given.filter((path) => path.startsWith('test/'));
+
+const { projects: [core], testTimeout } = createRequire(import.meta.url)('../jest.config.js');
+
+export default {
+  testRunner: 'jest',
+  plugins: ['@stryker-mutator/jest-runner'],
+  // Each mutant is run against the tests alone that come by it.
+  coverageAnalysis: 'perTest',
+  ignoreStatic: true,
+  mutate: sources.length > 0 ? sources : PARTS.map((name) => `src/${name}.ts`),
+  jest: {
+    projectType: 'custom',
+    config: {
+      ...core, projects: [], reporters: [], testTimeout, testMatch: tests.length > 0 ? tests.map((path) => `**/${path}`) : core.testMatch,
+    },
+  },
+  concurrency: 2,
+  tempDirName: '.mutants',
+  cleanTempDir: 'always',
+  reporters: ['clear-text', 'html'],
+  clearTextReporter: { logTests: false, reportTests: false },
+  htmlReporter: { fileName: 'coverage/mutants.html' },
+  ignorePatterns: ['bench', 'coverage', 'demo', 'examples'],
+};
