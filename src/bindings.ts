@@ -4,12 +4,12 @@ import { LRUCache } from 'lru-cache';
 import { Agenda } from './agenda';
 import { Bag } from './bag';
 import { copyOf, createBinding, expiryOf, isExpired, NEVER, type Binding } from './binding';
+import { Copies } from './copies';
 import type { Absence } from './errors';
 import type { Host } from './host';
 import type { Hosts } from './hosts';
 import { LookUps } from './look-ups';
 import type { ResolvedOptions } from './options';
-import { Rewrites } from './rewrites';
 import { StoreGuard } from './store-guard';
 import type { SessionStore, StoredBinding } from './session-store';
 import { createTotals, type Totals } from './totals';
@@ -50,7 +50,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   readonly #expiries = new Agenda<Binding>();
   readonly #absent = new LRUCache<string, Absence>({ max: MAX_ABSENT });
   readonly #lookUps: LookUps;
-  readonly #rewrites: Rewrites;
+  readonly #copies: Copies;
   readonly #totals: Totals;
   #sweeping: NodeJS.Timeout | undefined;
 
@@ -64,14 +64,12 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     this.#guard.on('degraded', (error) => this.emit('degraded', error));
     this.#guard.on('recovered', () => this.emit('recovered'));
     this.#lookUps = new LookUps((sid) => this.#guard.find(sid, this.#keyExpiry));
-    this.#rewrites = new Rewrites({
+    this.#copies = new Copies(this.#guard, {
       all: () => this.all(),
-      renew: (binding) => this.#rewrite(binding),
-      isUp: () => !this.#guard.degraded,
+      isCurrent: (binding) => this.#isCurrent(binding),
+      isBound: (sid) => this.#cache.has(sid),
+      displaced: ({ sid }) => this.#cache.delete(sid),
     });
-    // The store may have lost what it held.
-    this.#guard.on('ready', () => this.#rewrites.all());
-    this.#guard.on('trusted', () => this.#rewrites.unstored());
   }
 
   /** The store can't be used at the moment. */
@@ -93,10 +91,10 @@ export class Bindings extends EventEmitter<BindingsEvents> {
    * @param lifetime how long the session lives without a sign of its client, in seconds.
    */
   async bind(sid: string, host: Host, lifetime: number): Promise<Binding> {
-    // A third more than it lives, so that it need not be renewed on every use (see `#freshen`).
+    // A third more than it lives, so that it need not be renewed on every use (see `Copies`).
     const ttl = Math.max(this.#keyExpiry, Math.ceil((lifetime * 4) / 3));
     const binding = this.#remember(sid, host, ttl, false);
-    await this.#store(binding);
+    await this.#copies.bind(binding);
     debug('%s → %s for %d s', sid, host.name, ttl);
     return binding;
   }
@@ -119,7 +117,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     binding.usedAt = now;
     // Its host was gone in the meantime, and yet it is used.
     if (binding.era !== binding.host.era) this.#count(binding);
-    this.#freshen(binding, now);
+    this.#copies.freshen(binding, now);
     return binding;
   }
 
@@ -130,6 +128,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
 
   /** What is known of a sid, which does not count as a use of it. Rejects when the store can't be asked. */
   async inspect(sid: string): Promise<Binding | StoredBinding | undefined> {
+    await this.#copies.removal(sid);
     // One that is held may have left the cache.
     return this.#known(sid) ?? this.#held.items.find((held) => held.sid === sid) ?? this.#guard.inspect(sid);
   }
@@ -161,7 +160,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
    */
   unbind(session: Binding | string, host: Host, absence: Absence): void {
     const sid = typeof session === 'string' ? session : session.sid;
-    if (this.forget(session, absence)) void this.#unstore(sid, host);
+    if (this.forget(session, absence)) this.#copies.unbind(sid, host);
     debug('%s unbound', sid);
   }
 
@@ -196,7 +195,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
       if (!binding.cached) this.#discount(binding);
     }
     // The session may be used next through another proxy, which knows of it only from the store.
-    this.#freshen(binding, binding.usedAt);
+    this.#copies.freshen(binding, binding.usedAt);
   }
 
   /**
@@ -212,11 +211,13 @@ export class Bindings extends EventEmitter<BindingsEvents> {
 
   async close(): Promise<void> {
     clearInterval(this.#sweeping);
-    this.#rewrites.close();
+    this.#copies.close();
     await this.#guard.close();
   }
 
   async #lookUp(sid: string): Promise<Binding | undefined> {
+    const removal = this.#copies.removal(sid);
+    if (removal) await removal;
     const name = await this.#lookUps.find(sid);
     if (name !== undefined && !this.#hosts.get(name)) await this.#hosts.seek(name);
     // A binding made here in the meantime knows more than the store's answer.
@@ -265,66 +266,15 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     this.#hosts.settle(host);
   }
 
-  /** Renews in the store what has lived a quarter of its time there, so that it always outlives its last use by ¾. */
-  #freshen(binding: Binding, now: number): void {
-    if (now - binding.storedAt <= binding.ttl * 250 || this.#guard.degraded || binding.host.removed) return;
-    void this.#renew(binding, now);
-  }
-
-  async #renew(binding: Binding, now: number): Promise<void> {
-    // Set first, so that the requests that come meanwhile do not renew it too.
-    binding.storedAt = now;
-    // One that could not be stored when it was made is newer than what the store may have.
-    if (!binding.stored) await this.#store(binding);
-    else if (!await this.#restore(binding)) binding.storedAt = NEVER;
-  }
-
-  /** The store may have lost it. One that has given way to another is not to come back, nor one being bound just now. */
-  async #rewrite(binding: Binding): Promise<void> {
-    const isToBeStored = this.#isCurrent(binding) && (binding.stored || binding.storedAt === NEVER);
-    if (isToBeStored) await this.#renew(binding, performance.now());
-  }
-
-  async #store(binding: Binding): Promise<void> {
-    binding.stored = await this.#guard.bind(binding.sid, binding.host.name, binding.ttl);
-    if (!binding.stored) binding.storedAt = NEVER;
-  }
-
-  /**
-   * Renewing by `find` never shortens what another proxy set; what the store has lost is stored again. Where it has
-   * another host by then, which another proxy has bound, that counts from the next request on.
-   */
-  async #restore(binding: Binding): Promise<boolean> {
-    const { sid, host, ttl } = binding;
-    try {
-      let found = await this.#guard.find(sid, ttl);
-      if (found === undefined && this.#isCurrent(binding)) {
-        if (!await this.#guard.restore(sid, host.name, ttl)) return false;
-        found = await this.#guard.find(sid, ttl);
-      }
-      const isOthers = found !== undefined && found !== host.name;
-      if (isOthers && this.#cache.peek(sid) === binding) this.#cache.delete(sid);
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
   /** It was neither forgotten in the meantime, nor has another one taken its place. */
   #isCurrent(binding: Binding): boolean {
     const latest = this.#cache.peek(binding.sid);
     return latest ? latest === binding : this.#held.has(binding);
   }
 
-  /** Only what is bound to its host: another proxy may have bound the sid to another one since. */
-  async #unstore(sid: string, host: Host): Promise<void> {
-    const stored = await this.#guard.inspect(sid).catch(() => undefined);
-    if (stored?.host === host.name && !this.#cache.has(sid)) await this.#guard.unbind(sid);
-  }
-
   #sweep(): void {
     const now = performance.now();
-    for (const binding of this.#held.items) this.#freshen(binding, now);
+    for (const binding of this.#held.items) this.#copies.freshen(binding, now);
     this.#expire();
   }
 

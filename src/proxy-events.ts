@@ -19,9 +19,9 @@ export interface ProxyEvents {
   /** A host is up, after it was down or for the first time. */
   up: [host: string];
   /**
-   * A host is down: no new session goes there. `refused`: nothing listens there. `unreachable`: no connection to it can
-   * be made. `silent`: it takes connections and does not answer. `failing`: it answers health checks with a status from
-   * 500, or cuts them.
+   * A host is down: no new session goes there. `refused`: nothing listens there. `unreachable`: no connection to it
+   * comes about. `silent`: it takes connections and does not answer. `failing`: it answers health checks with a status
+   * from 500, or cuts them.
    */
   down: [host: string, reason: DownReason];
   /** A host was added, by `addHost()` or from DNS. It is up once its first health check is over, if that is good. */

@@ -41,7 +41,8 @@ export interface ProxyOptions {
   /** How long a health check may take before it has failed. In ms, from 1. @default 1000 */
   checkTimeout?: number | undefined;
   /**
-   * How many health checks in a row must fail before a host is down. A refused connection is enough. From 1 to 1000.
+   * How many health checks in a row must fail before a host is down. A client's connection that does not come about
+   * counts too, and one that is refused is enough. From 1 to 1000.
    * @default 1
    */
   unhealthyAfter?: number | undefined;

@@ -1,7 +1,8 @@
 import { inspect } from 'node:util';
 import type { SessionStore } from './session-store';
 import { Bench } from './store-bench';
-import { CLAUSES, LASTING, SHARED, SHARED_LASTING, type Clauses } from './store-clauses';
+import { CLAUSES, SHARED, type Clauses } from './store-clauses';
+import { LASTING, SHARED_LASTING } from './store-expiry-clauses';
 
 /** Options of {@link storeTests}. */
 export interface StoreTestsOptions {

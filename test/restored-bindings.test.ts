@@ -13,7 +13,7 @@ class FailingStore implements SessionStore {
   fails = false;
   /** What it was asked, and has answered. */
   readonly answered: string[] = [];
-  /** Is awaited before anything is bound: another proxy may be faster. */
+  /** Is awaited before a sid is bound: another proxy may be faster. */
   beforeBind: () => Promise<unknown> = () => Promise.resolve();
   readonly #inner: RedisStore;
   #failed: (error: Error) => void = () => {};
@@ -24,7 +24,7 @@ class FailingStore implements SessionStore {
   }
 
   bind(...args: Parameters<RedisStore['bind']>): Promise<void> {
-    return this.#bound(() => this.#inner.bind(...args));
+    return this.#bound(args[0], () => this.#inner.bind(...args));
   }
 
   async find(...args: Parameters<RedisStore['find']>): Promise<string | undefined> {
@@ -33,7 +33,7 @@ class FailingStore implements SessionStore {
   }
 
   restore(...args: Parameters<RedisStore['restore']>): Promise<void> {
-    return this.#bound(() => this.#inner.restore(...args));
+    return this.#bound(args[0], () => this.#inner.restore(...args));
   }
 
   unbind(sid: string): Promise<void> {
@@ -58,10 +58,11 @@ class FailingStore implements SessionStore {
     this.#ready();
   }
 
-  async #bound(bind: () => Promise<unknown>): Promise<void> {
+  async #bound(sid: string, bind: () => Promise<unknown>): Promise<void> {
     if (this.fails) throw new Error('the store fails');
-    await this.beforeBind();
-    await this.#answer('bind', bind());
+    // With the empty sid a proxy asks whether the store works again.
+    if (sid !== '') await this.beforeBind();
+    await this.#answer(`bind ${sid}`, bind());
   }
 
   async #answer<T>(call: string, answer: Promise<T>): Promise<T> {
@@ -153,7 +154,7 @@ describe('a binding that a proxy stores again', () => {
     const { answered } = one.store;
     answered.length = 0;
     one.store.recover();
-    await until('it has been stored', () => answered.includes('bind'));
+    await until('it has been stored', () => answered.includes(`bind ${SID}`));
     expect(await stored()).toBe(hosts[1].name);
     await until('requests go where the store says', async () => await one.post() === 'ok' && hosts[1].requests > 0);
     expect(await stored()).toBe(hosts[1].name);
@@ -181,24 +182,6 @@ describe('a binding that a proxy stores again', () => {
     await until('it is stored', async () => await stored() === hosts[0].name);
     await one.post();
     expect(hosts.map(({ requests }) => requests)).toEqual([1, 0]);
-  });
-
-  it('is not given up for an older one while it is being bound', async () => {
-    const [one, other] = members;
-    await handshake(other.url);
-    const { store } = one;
-    let bind = (): void => {};
-    store.beforeBind = () => new Promise<void>((resolve) => bind = resolve);
-    const opened = handshake(one.url);
-    await until('it is being bound', () => one.proxy.hosts[0]?.sessions === 1);
-    store.recover();
-    // What the proxy would have asked meanwhile is answered before this is.
-    await store.find('nobody', 60);
-    bind();
-    await opened;
-    await one.post();
-    expect(hosts.map(({ requests }) => requests)).toEqual([1, 0]);
-    expect(await stored()).toBe(hosts[0].name);
   });
 });
 

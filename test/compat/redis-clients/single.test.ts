@@ -66,6 +66,26 @@ describe.each(SERVERS)('on %s', (program) => {
       expect(await store.find('a', 5)).toBeUndefined();
     });
 
+    it.each(['as a user of all commands', 'as one that may not use SET'])('stores again only what is not bound, %s', async (user) => {
+      const prefix = uniqueKeyPrefix();
+      const { client, open } = make(redis.port);
+      client.on('error', nothing);
+      await open();
+      const store = new RedisStore(client, prefix);
+      if (user.includes('not')) {
+        await admin.sendCommand(['ACL', 'SETUSER', 'default', '-set']);
+        onCleanup(() => admin.sendCommand(['ACL', 'SETUSER', 'default', '+set']));
+      } else {
+        await store.bind('a', 'host:1', 10);
+      }
+      await store.restore('a', 'host:2', 100);
+      await store.restore('b', 'host:2', 100);
+      // Who cannot look and bind in one step has looked before.
+      expect(await admin.get(`${prefix}a`)).toBe(user.includes('not') ? 'host:2' : 'host:1');
+      expect(await admin.get(`${prefix}b`)).toBe('host:2');
+      expect(await admin.ttl(`${prefix}b`)).toBeGreaterThan(90);
+    });
+
     it('rejects with the error that the server answers with', async () => {
       const prefix = uniqueKeyPrefix();
       const { client, open } = make(redis.port);
