@@ -19,6 +19,8 @@ export interface IdleTime {
   readonly watch: number;
   /** A request that is sent from then on, and answered, shows that the host was awake after that time. */
   due: number;
+  /** There was such an answer. */
+  isDue: boolean;
 }
 
 /**
@@ -71,7 +73,7 @@ export class Trust {
     const watch = kept === undefined ? WATCH_TIME : Math.min(kept * 0.75, WATCH_TIME);
     // It says itself that none may be reused.
     if (reuse <= 0) this.lose();
-    return { since, reuse, watch, due: since + watch };
+    return { since, reuse, watch, due: since + watch, isDue: false };
   }
 
   /** The host has answered a request that was sent then. */
@@ -87,8 +89,9 @@ export class Trust {
   look(idle: IdleTime, now: number): boolean {
     if (this.#state !== 'learning') return this.isLost || now - idle.since >= idle.reuse;
     if (this.#awakeAt < idle.due) return false;
-    if (idle.due <= idle.since + idle.watch) {
+    if (!idle.isDue) {
       // A host may read what has come before it looks at its clock, so it has to answer once more.
+      idle.isDue = true;
       idle.due = now;
       return false;
     }

@@ -77,7 +77,7 @@ it.each([
   [5000, 75_000, 2500, 3750],
   [75_000, 5000, 2500, 3750],
 ])('told %p and known %p, reuses what is idle for less than %p ms, and watches for %p', (told, known, reuse, watch) => {
-  expect(new Trust(known).begin(7, told)).toEqual({ since: 7, reuse, watch, due: 7 + watch });
+  expect(new Trust(known).begin(7, told)).toEqual({ since: 7, reuse, watch, due: 7 + watch, isDue: false });
 });
 
 it.each([0, 1000])('is lost where a host says that it closes after %p ms', (told) => {
