@@ -34,7 +34,7 @@ async function measure(way, main) {
   const port = await host.call('start', way);
   const proxy = start('./peers/ours.mjs');
   const load = startLoad();
-  await load.call('open', { port: await proxy.call('start', { main, hosts: [port] }), connections: 50 });
+  await load.call('open', { port: await proxy.call('start', { main, hosts: [port], options: main === mains[0] ? { hostKeepAlive: undefined } : {} }), connections: 50 });
   const first = await run(FIRST);
   await run(PAUSE);
   const later = await run(Number(flags.ms));
