@@ -25,6 +25,8 @@ export type Failure =
   | 'unreached'
   /** The host said nothing for `hostTimeout`. */
   | 'timeout'
+  /** It was reused, and ended at once with no byte of an answer: as one that the host had closed while it was idle. */
+  | 'stale'
   /** The connection broke, or what came over it was no response. */
   | 'failed';
 
@@ -38,23 +40,29 @@ export interface ConnectionOwner {
   readonly host: Host;
   /** TLS: what lets the next handshake be short. */
   tlsSession: Buffer | undefined;
-  /** It is idle, and may be used again for the next `idleTimeout` ms. */
-  release(connection: Connection, idleTimeout: number): void;
-  /** It is closed: by the host while it was idle (`byHost`), or for another reason. */
+  /** It is idle. The host keeps it (`mayKeep`), for `told` ms where it says so. */
+  release(connection: Connection, mayKeep: boolean, told: number | undefined): void;
+  /** It is closed: by the host while it was idle, as far as can be seen (`byHost`), or for another reason. */
   forget(connection: Connection, byHost: boolean): void;
 }
 
-/** How long an idle connection is kept where the host does not say how long it keeps it, in ms. */
-const IDLE_TIMEOUT = 4000;
-
-/** How much sooner than the host says an idle connection is given up here, in ms: a request may be on its way. */
-const IDLE_MARGIN = 1000;
+/**
+ * For how long the end of a connection that was idle may be on its way here while a request is sent on it, in ms. What
+ * ends later was at the host, which had taken it.
+ */
+const STALE_TIME = 1000;
 
 /** What is read from a socket is copied before the next one reads, so that one buffer is enough for all. */
 const SHARED_BUFFER = Buffer.allocUnsafe(65_536);
 
 /** A connection to a host, which carries one request at a time (RFC 9112). It connects with the first. */
 export class Connection implements ResponseListener {
+  /** The host is asked to keep it. */
+  readonly keepAlive: boolean;
+  /** It has carried another request before. */
+  isReused = false;
+  /** When it was given its request, by `performance.now()`. */
+  takenAt: number;
   readonly #owner: ConnectionOwner;
   readonly #options: ConnectionOptions;
   readonly #parser: ResponseParser;
@@ -66,8 +74,12 @@ export class Connection implements ResponseListener {
   /** Set while a request is under way. */
   #handler: ResponseHandler | undefined;
   #isPaused = false;
+  /** Something has come from the host since the request was sent. */
+  #hasHeard = false;
 
-  constructor(owner: ConnectionOwner, options: ConnectionOptions) {
+  constructor(owner: ConnectionOwner, options: ConnectionOptions, keepAlive: boolean, takenAt: number) {
+    this.keepAlive = keepAlive;
+    this.takenAt = takenAt;
     this.#owner = owner;
     this.#options = options;
     this.#parser = new ResponseParser(options.maxHeaderSize, this);
@@ -77,6 +89,7 @@ export class Connection implements ResponseListener {
   send(request: HostRequest, handler: ResponseHandler): void {
     this.#request = request;
     this.#handler = handler;
+    this.#hasHeard = false;
     if (this.#isConnected) this.#write(request);
     else this.#connect();
   }
@@ -116,20 +129,16 @@ export class Connection implements ResponseListener {
     const handler = this.#handler;
     this.#handler = undefined;
     this.#request = undefined;
-    const idleTimeout = this.#idleTimeout();
     if (this.#isPaused) this.resume();
-    // Before the handler hears, so that it is there for the client's next request.
-    if (idleTimeout > 0) this.#owner.release(this, idleTimeout);
-    else this.#close(false);
+    if (this.#body?.isWhole === false) {
+      // What the host has answered before it had all of the request can't be told from the answer to the next.
+      this.#close(false);
+    } else {
+      this.#body = undefined;
+      // Before the handler hears, so that it is there for the client's next request.
+      this.#owner.release(this, this.#parser.keepAlive, this.#parser.idleTimeout);
+    }
     handler?.onEnd();
-  }
-
-  #idleTimeout(): number {
-    // What the host has answered before it had all of the request can't be told from the answer to the next.
-    if (!this.#parser.keepAlive || this.#body?.isWhole === false) return 0;
-    this.#body = undefined;
-    const { idleTimeout } = this.#parser;
-    return idleTimeout === undefined ? IDLE_TIMEOUT : idleTimeout - IDLE_MARGIN;
   }
 
   #connect(): void {
@@ -173,7 +182,8 @@ export class Connection implements ResponseListener {
   #write({ method, path, headers, body }: HostRequest): void {
     const socket = this.#socket;
     if (!socket) return;
-    let head = `${method} ${path} HTTP/1.1\r\nConnection: keep-alive\r\n${framingOf(method, body)}`;
+    let head = `${method} ${path} HTTP/1.1\r\nConnection: ${this.keepAlive ? 'keep-alive' : 'close'}\r\n`;
+    head += framingOf(method, body);
     for (let i = 0; i < headers.length; i += 2) head += `${headers[i] ?? ''}: ${headers[i + 1] ?? ''}\r\n`;
     head += '\r\n';
     this.#parser.expect(method);
@@ -189,6 +199,7 @@ export class Connection implements ResponseListener {
   }
 
   #onRead(bytes: Buffer): boolean {
+    this.#hasHeard = true;
     try {
       this.#parser.write(bytes);
     } catch (error) {
@@ -221,8 +232,10 @@ export class Connection implements ResponseListener {
 
   #fail(error: Error, failure: Failure): void {
     const handler = this.#handler;
-    this.#close(handler === undefined);
-    handler?.onError(error, failure);
+    const isStale = handler !== undefined && failure === 'failed' && this.isReused && !this.#hasHeard &&
+      performance.now() - this.takenAt < STALE_TIME;
+    this.#close(handler === undefined || isStale);
+    handler?.onError(error, isStale ? 'stale' : failure);
   }
 
   #close(byHost: boolean): void {

@@ -1,107 +1,128 @@
 import { Connection, type ConnectionOptions, type ConnectionOwner } from './connection';
 import type { Host } from './host';
+import type { ResolvedOptions } from './options';
+import { Trust, type IdleTime } from './trust';
 
-/** The idle time that every host's connections are taken to survive, in ms. */
-const INITIAL_SAFE_IDLE = 5;
+/** How often idle connections are looked through, in ms. */
+const SWEEP_INTERVAL = 200;
 
 /**
- * How much shorter than an idle time that was survived one must be to count as safe, in ms: the news that a host has
- * hung up takes as long to come as a request takes to get there.
+ * How long the host has to close a connection that is not kept, in ms. The one who closes first keeps the port for a
+ * minute: the host has one for all, and this side one for each.
  */
-const SAFETY_MARGIN = 100;
-
-/** How often idle connections are looked through: what have they survived, and which are too old, in ms. */
-const SWEEP_INTERVAL = 200;
+const LINGER_TIME = 1000;
 
 interface Idle {
   readonly connection: Connection;
-  /** By `performance.now()`. */
-  readonly since: number;
-  readonly until: number;
+  readonly time: IdleTime;
 }
+
+export type ConnectionsOptions = ConnectionOptions & Pick<ResolvedOptions, 'hostKeepAlive'>;
 
 /**
  * The connections to one host, idle ones in a stack: the one that was used last is taken first, so that as few as
  * possible are kept. No request looks through those that are busy, however many polls are held.
- *
- * A host may close an idle connection in the very moment in which a request is sent on it, and that request may not
- * be sent again. So a connection is taken again only when it was idle for less than the host says that it keeps it,
- * and for less than some other connection to this host was idle and still open: what that one survived, this one
- * will. Until it is known what is safe, a new connection is opened.
  */
 class HostConnections implements ConnectionOwner {
   readonly host: Host;
   tlsSession: Buffer | undefined;
-  readonly #options: ConnectionOptions;
+  readonly #options: ConnectionsOptions;
+  #trust: Trust;
+  /** The host's era that the trust is for: a host that has refused a connection comes back as another process. */
+  #era: number;
   readonly #idle: Idle[] = [];
-  readonly #all = new Set<Connection>();
-  /** An idle time that a connection to this host survives, in ms: as far as is known. */
-  #safeIdle = INITIAL_SAFE_IDLE;
+  /** Each with the trust that it was opened under. */
+  readonly #all = new Map<Connection, Trust>();
+  /** Those that are to be closed, by the host if it does so, and since when. */
+  readonly #leaving = new Map<Connection, number>();
   #sweeping: NodeJS.Timeout | undefined;
 
-  constructor(host: Host, options: ConnectionOptions) {
+  constructor(host: Host, options: ConnectionsOptions) {
     this.host = host;
     this.#options = options;
+    this.#era = host.era;
+    this.#trust = new Trust(options.hostKeepAlive);
   }
 
   acquire(): Connection {
+    if (this.host.era !== this.#era) this.#startAnew();
     const now = performance.now();
-    const last = this.#idle.at(-1);
-    if (last && now < last.until && now - last.since <= this.#safeIdle) {
+    const last = this.#trust.isGiven ? this.#idle.at(-1) : undefined;
+    if (last && now - last.time.since < last.time.reuse) {
       this.#idle.pop();
-      return last.connection;
+      const { connection } = last;
+      connection.isReused = true;
+      connection.takenAt = now;
+      return connection;
     }
-    const connection = new Connection(this, this.#options);
-    this.#all.add(connection);
+    const connection = new Connection(this, this.#options, this.#trust.keeps(this.#idle.length), now);
+    this.#all.set(connection, this.#trust);
     return connection;
   }
 
-  release(connection: Connection, idleTimeout: number): void {
-    const since = performance.now();
-    this.#idle.push({ connection, since, until: since + idleTimeout });
+  release(connection: Connection, mayKeep: boolean, told: number | undefined): void {
+    const now = performance.now();
+    const trust = this.#all.get(connection);
+    trust?.answered(connection.takenAt);
+    const time = mayKeep && connection.keepAlive && trust === this.#trust ? trust.begin(now, told) : undefined;
+    if (time && trust?.keeps(this.#idle.length)) this.#idle.push({ connection, time });
+    else this.#leaving.set(connection, now);
     this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_INTERVAL).unref();
   }
 
   forget(connection: Connection, byHost: boolean): void {
-    if (!this.#all.delete(connection)) return;
+    const trust = this.#all.get(connection);
+    if (!trust) return;
+    this.#all.delete(connection);
+    if (this.#leaving.delete(connection)) return;
     const at = this.#idle.findIndex((idle) => idle.connection === connection);
     const [idle] = at === -1 ? [] : this.#idle.splice(at, 1);
-    // Half of what it did not survive. A host that was merely restarted earns its trust again.
-    if (idle && byHost) this.#safeIdle = Math.min(this.#safeIdle, (performance.now() - idle.since) / 2);
+    if (!byHost) return;
+    if (idle) trust.closed(idle.time, performance.now());
+    else trust.lose();
   }
 
   count(): void {
-    for (const connection of this.#all) connection.count();
+    for (const connection of this.#all.keys()) connection.count();
   }
 
   destroy(): void {
     clearInterval(this.#sweeping);
-    for (const connection of this.#all) connection.destroy();
+    for (const connection of this.#all.keys()) connection.destroy();
+  }
+
+  #startAnew(): void {
+    this.#era = this.host.era;
+    this.#trust = new Trust(this.#options.hostKeepAlive);
+    for (const { connection } of this.#idle.slice()) connection.destroy();
   }
 
   #sweep(): void {
     const now = performance.now();
-    for (const { connection, until } of this.#idle.slice()) {
-      if (now >= until) connection.destroy();
+    for (const [connection, since] of this.#leaving) {
+      if (now - since < LINGER_TIME) break;
+      connection.destroy();
     }
-    // What hosts have sent until `now`, the ends of their connections too, is read before this runs. Without that, a
-    // busy process would take for alive what is closed already.
-    setImmediate(() => {
-      const oldest = this.#idle[0];
-      if (oldest) this.#safeIdle = Math.max(this.#safeIdle, now - oldest.since - SAFETY_MARGIN);
-    });
-    if (this.#idle.length > 0) return;
+    // What hosts have sent until `now`, the ends of their connections too, is read before this runs.
+    setImmediate(() => this.#look(now));
+    if (this.#idle.length > 0 || this.#leaving.size > 0) return;
     clearInterval(this.#sweeping);
     this.#sweeping = undefined;
+  }
+
+  #look(now: number): void {
+    for (const { connection, time } of this.#idle.slice()) {
+      if (this.#trust.look(time, now)) connection.destroy();
+    }
   }
 }
 
 /** Keep-alive connections to every host. */
 export class Connections {
-  readonly #options: ConnectionOptions;
+  readonly #options: ConnectionsOptions;
   readonly #hosts = new Map<Host, HostConnections>();
 
-  constructor(options: ConnectionOptions) {
+  constructor(options: ConnectionsOptions) {
     this.#options = options;
   }
 

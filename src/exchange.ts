@@ -14,6 +14,9 @@ import type { Work } from './under-way';
 /** The largest request body, in bytes, that is gathered and sent in one write: no host waits for a slow client. */
 const MAX_GATHERED_BODY = 16_384;
 
+/** Methods of requests that change nothing (RFC 9110 §9.2.1), and so may be sent again. */
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
+
 /** What an exchange needs of the forwarder that runs it. */
 export interface ExchangeContext {
   readonly changeOrigin: boolean;
@@ -64,6 +67,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   #hasBody = false;
   /** The client has yet to take what was written. What comes all the same was read before the host was stopped. */
   #isFull = false;
+  #wasResent = false;
   #refusal: Refusal | undefined;
 
   constructor(req: IncomingMessage, res: ServerResponse, route: Route, context: ExchangeContext) {
@@ -143,6 +147,9 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     if (this.#res.headersSent) {
       // The client must see that the response is not whole.
       this.#res.destroy();
+    } else if (failure === 'stale' && this.#mayResend()) {
+      this.#wasResent = true;
+      this.#dispatch();
     } else if (failure !== 'unreached') {
       this.#refuse(failure === 'timeout' ? refusals.hostTimeout : refusals.hostFailed);
     } else {
@@ -164,6 +171,15 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     if (!this.isPoll && !isStreamed) this.#sentAt = performance.now();
     this.#connection = this.#context.acquire(this.route);
     this.#connection.send({ method, path: originFormOf(url), headers, body: this.#body }, this);
+  }
+
+  /**
+   * To the same host, on a new connection, where the one that was reused has ended without a byte. Had the host taken
+   * the request, and emptied a session's buffer for it, the answer would have come first: what it has written is
+   * delivered before the end.
+   */
+  #mayResend(): boolean {
+    return !this.#wasResent && this.#body === undefined && SAFE.has(this.req.method ?? '');
   }
 
   #gatherBody(): void {

@@ -28,6 +28,7 @@ export interface ResolvedOptions {
   readonly onStoreFailure: 'local' | 'refuse';
   readonly connectTimeout: number;
   readonly hostTimeout: number;
+  readonly hostKeepAlive: number | undefined;
   readonly drainTimeout: number;
   readonly xfwd: boolean;
   readonly trustProxy: boolean;
@@ -51,8 +52,8 @@ export const SERVER_OPTIONS = ['maxHeaderSize', 'headersTimeout', 'requestTimeou
 const NAMES = new Set<string>([
   'redisClient', 'store', 'hosts', 'discover', 'path', 'checkInterval', 'checkTimeout', 'unhealthyAfter',
   'healthyAfter', 'balance', 'slowStart', 'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout', 'onStoreFailure',
-  'connectTimeout', 'hostTimeout', 'drainTimeout', 'xfwd', 'trustProxy', 'changeOrigin', 'hostTls', 'server',
-  'maxHandshakesPerSecond', 'maxQueuedHandshakes', 'handshakeQueueTimeout', 'rebalance', 'admin',
+  'connectTimeout', 'hostTimeout', 'hostKeepAlive', 'drainTimeout', 'xfwd', 'trustProxy', 'changeOrigin', 'hostTls',
+  'server', 'maxHandshakesPerSecond', 'maxQueuedHandshakes', 'handshakeQueueTimeout', 'rebalance', 'admin',
   ...SERVER_OPTIONS,
 ] satisfies (keyof ProxyOptions)[]);
 
@@ -83,6 +84,7 @@ export function resolveOptions(options: ProxyOptions): ResolvedOptions {
     onStoreFailure: onStoreFailureOf(options.onStoreFailure),
     connectTimeout: integer(options, 'connectTimeout', 2000, 1, MAX_DELAY),
     hostTimeout: integer(options, 'hostTimeout', 120_000, 1, MAX_DELAY),
+    hostKeepAlive: hostKeepAliveOf(options),
     drainTimeout: integer(options, 'drainTimeout', 10_000, 0, MAX_DELAY),
     xfwd: boolean(options, 'xfwd', true),
     trustProxy: boolean(options, 'trustProxy', false),
@@ -99,6 +101,10 @@ export function resolveOptions(options: ProxyOptions): ResolvedOptions {
     rebalance: rebalanceOf(options.rebalance),
     admin: adminOptionsOf(options.admin),
   };
+}
+
+function hostKeepAliveOf(options: ProxyOptions): number | undefined {
+  return options.hostKeepAlive === undefined ? undefined : integer(options, 'hostKeepAlive', 0, 0, MAX_DELAY);
 }
 
 function rateOf(rate: unknown): number | undefined {

@@ -93,6 +93,13 @@ export interface ProxyOptions {
    * `pingInterval`, since a poll may be held for as long. In ms, from 1. @default 120000
    */
   hostTimeout?: number | undefined;
+  /**
+   * For how long every host is known to keep an idle connection. One is then reused while it was idle for less than
+   * half of that, and for a second less, from the first request on. With up to 1000 each request has a new connection.
+   * Without it, connections are reused once those to the host were seen to stay open. In ms, from 0.
+   * @default undefined
+   */
+  hostKeepAlive?: number | undefined;
   /** How long `close()` waits for requests and WebSockets to end by themselves. In ms, from 0. @default 10000 */
   drainTimeout?: number | undefined;
   /** Adds `X-Forwarded-For`, `-Proto`, `-Host` and `-Port` to what a host receives. @default true */

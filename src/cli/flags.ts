@@ -71,6 +71,8 @@ export const FLAGS: readonly Flag[] = [
     ['connect-timeout', 'How long a connection to a host may take to be made',
       { ...ms(1, 2000), option: 'connectTimeout' }],
     ['host-timeout', 'How long a host may be silent on a request', { ...ms(1, 120_000), option: 'hostTimeout' }],
+    ['host-keep-alive', 'How long hosts are known to keep an idle connection; found out without it',
+      { type: 'integer', unit: 'ms', min: 0, max: MAX, option: 'hostKeepAlive' }],
     ['host-ca', 'Certificates (PEM) that https:// hosts are trusted by', file],
     ['host-cert', 'Certificate (PEM) that is shown to https:// hosts', file],
     ['host-key', 'Its key (PEM)', file],

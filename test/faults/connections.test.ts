@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import http from 'node:http';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import WebSocket from 'ws';
@@ -9,7 +8,6 @@ import { handshake, pollUrl, request, startServer } from '../support/http';
 import { pollBytes, storeThatSays } from '../support/polls';
 import { startProxy, type Started } from '../support/proxy';
 import { startProxyProcess } from '../support/proxy-process';
-import { Relay } from '../support/relay';
 import { until } from '../support/until';
 
 /** A session that has taken its first packets, so that its next poll is held. */
@@ -123,39 +121,3 @@ it('holds nothing after 1,000 clients have come and gone in every way', async ()
   expect(after.heapUsed - before.heapUsed).toBeLessThan(2_000_000);
 }, 60_000);
 
-describe('idle connections that a host closes', () => {
-  it.each([
-    ['after 40 ms, as it says', 40, 'timeout=0'],
-    ['after 40 ms, and does not say so', 40, undefined],
-    ['after 5 s, and does not say so', 5000, undefined],
-  ])('cost no client a request: %s', async (_, idleTime, hint) => {
-    let connections = 0;
-    const hangUps = new Map<net.Socket, NodeJS.Timeout>();
-    const { port, server } = await startServer((req, res) => {
-      clearTimeout(hangUps.get(req.socket));
-      res.writeHead(200, { 'Content-Length': 2, Connection: 'keep-alive', ...(hint && { 'Keep-Alive': hint }) });
-      req.resume().on('end', () => res.end('ok'));
-      // By its own clock, as Node's server waits for a second longer than it is told to.
-      res.on('finish', () => hangUps.set(req.socket, setTimeout(() => req.socket.end(), idleTime)));
-    });
-    onCleanup(() => hangUps.forEach((timer) => clearTimeout(timer)));
-    server.on('connection', () => connections += 1);
-    // Somewhere farther away: what a host has done is known here 10 ms later.
-    const relay = await Relay.start(port);
-    relay.delay = 10;
-    const { url } = await startProxy({ hosts: [`127.0.0.1:${relay.port}`], checkInterval: 60_000 });
-    const agent = new http.Agent({ keepAlive: true });
-    onCleanup(() => agent.destroy());
-    const send = async (): Promise<number> =>
-      (await request(`${url}/socket.io/?transport=polling`, { method: 'POST', body: 'x', agent })).status;
-    // After some of these pauses the host has hung up, or does while the request is on its way.
-    const statuses: number[] = [];
-    for (let i = 0; i < 60; i += 1) {
-      statuses.push(await send());
-      await sleep(10 + ((i * 7) % 30));
-    }
-    expect(statuses.filter((status) => status !== 200)).toEqual([]);
-    // They are reused where that is safe.
-    if (idleTime === 5000) expect(connections).toBeLessThan(20);
-  });
-});
