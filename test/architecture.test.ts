@@ -12,7 +12,7 @@ const ORDER = [
   'cli/questions', 'cli/settings', 'cli/values', 'cli/sources', 'cli/log', 'cli/status-line', 'cli/output', 'cli/flags', 'cli/nearest',
   'index', 'store-tests', 'store-clauses', 'store-bench', 'proxy', 'proxy-internals', 'own-process', 'admin/lazy', 'admin/server',
   'admin/host-routes', 'admin/session-routes', 'admin/routes', 'admin/body', 'admin/streams', 'admin/metrics',
-  'admin/snapshot', 'admin/static-files', 'admin/reply', 'admin/guard', 'admin/problems', 'admin/process-metrics',
+  'admin/snapshot', 'admin/static-files', 'admin/reply', 'admin/connections', 'admin/guard', 'admin/problems', 'admin/process-metrics',
   'operations', 'moves', 'sessions', 'pipelines', 'router', 'admission', 'proxy-events', 'access', 'forwarder', 'tunnel',
   'exchange', 'route', 'connections', 'connection', 'traffic', 'request-body', 'response-parser', 'headers', 'sniffer',
   'discovery', 'leaving', 'health-checker', 'host-request', 'operator', 'bindings', 'binding', 'store-guard', 'server',
