@@ -6,6 +6,7 @@ import { integerOf, isObject, MAX_DELAY, wrong } from './checks';
 import type { DnsName } from './dns';
 import type { Host } from './host';
 import { balanceOf, discoverOf, hostsOf, movesPerMinuteOf } from './host-options';
+import { hostTlsOf } from './host-tls';
 import type { HostTls, ProxyOptions } from './proxy-options';
 import { RedisStore } from './redis-store';
 import type { SessionStore } from './session-store';
@@ -129,11 +130,17 @@ function storeOf({ redisClient, store, keyPrefix = 'socket.io#' }: ProxyOptions)
   return store;
 }
 
+/** Another path than this, once it has become part of a URL, would never be asked for. */
 function pathOf(path: unknown = '/socket.io/'): string {
-  if (typeof path !== 'string' || !/^\/[^\s?#%]*$/.test(path)) {
-    throw wrong('path', "be a string that begins with '/', with no space, '?', '#' or '%'", path);
+  if (typeof path === 'string' && path.startsWith('/') && !path.includes('%') && isOfUrls(path)) {
+    return path.endsWith('/') ? path : `${path}/`;
   }
-  return path.endsWith('/') ? path : `${path}/`;
+  const expected = "be a string that begins with '/', as it stands in a URL: visible ASCII, with no '?', '#' or '%'";
+  throw wrong('path', `${expected}, nor '.' or '..' between slashes`, path);
+}
+
+function isOfUrls(path: string): boolean {
+  return new URL(`http://localhost${path}`).pathname === path;
 }
 
 function onStoreFailureOf(policy: unknown = 'local'): ResolvedOptions['onStoreFailure'] {
@@ -151,11 +158,6 @@ function serverOf(options: ProxyOptions): ResolvedOptions['server'] {
     if (options[name] !== undefined) throw wrong(name, "be left out where 'server' is given", options[name]);
   }
   return server;
-}
-
-function hostTlsOf(hostTls: unknown = {}): HostTls {
-  if (!isObject(hostTls)) throw wrong('hostTls', 'be an object', hostTls);
-  return hostTls;
 }
 
 /** Only `undefined` means unset: a `null` is a mistake somewhere. */

@@ -32,8 +32,8 @@ export interface ProxyOptions {
    */
   discover?: string | undefined;
   /**
-   * The path to capture; with or without the slash at its end. It begins with a slash, and holds no space, `?`, `#` or
-   * `%`. @default '/socket.io/'
+   * The path to capture; with or without the slash at its end. It begins with a slash, and is as it stands in a URL:
+   * visible ASCII, with no `?`, `#` or `%`, nor `.` or `..` between slashes. @default '/socket.io/'
    */
   path?: string | undefined;
   /** Pause between two health checks of a host. In ms, from 1. @default 2000 */
@@ -108,7 +108,7 @@ export interface ProxyOptions {
   changeOrigin?: boolean | undefined;
   /**
    * TLS options for `https://` hosts: `ca`, `cert`, `key`, `passphrase`, `ciphers`, `minVersion`,
-   * `rejectUnauthorized`. @default {}
+   * `rejectUnauthorized`, and no others. @default {}
    */
   hostTls?: HostTls | undefined;
   /**

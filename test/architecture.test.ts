@@ -16,7 +16,7 @@ const ORDER = [
   'operations', 'moves', 'sessions', 'pipelines', 'router', 'admission', 'proxy-events', 'access', 'forwarder', 'tunnel',
   'exchange', 'route', 'connections', 'connection', 'traffic', 'request-body', 'response-parser', 'headers', 'sniffer',
   'discovery', 'leaving', 'health-checker', 'host-request', 'operator', 'bindings', 'binding', 'store-guard', 'server',
-  'options', 'proxy-options', 'admin/options', 'host-options', 'dns', 'hosts', 'balance', 'host', 'redis-store',
+  'options', 'host-tls', 'proxy-options', 'admin/options', 'host-options', 'dns', 'hosts', 'balance', 'host', 'redis-store',
   'redis-clients', 'session-store', 'totals', 'histogram', 'errors', 'checks', 'agenda', 'bag', 'deadline', 'pause', 'version',
 ];
 

@@ -169,7 +169,8 @@ describe.each(['xfwd', 'trustProxy', 'changeOrigin'])('%s', (name) => {
 
 describe('path', () => {
   it.each([
-    ['/chat', '/chat/'], ['/chat/', '/chat/'], ['/', '/'], ['/a/b.c~-_', '/a/b.c~-_/'],
+    ['/chat', '/chat/'], ['/chat/', '/chat/'], ['/', '/'], ['/a/b.c~-_', '/a/b.c~-_/'], ['/..a/.b/c..', '/..a/.b/c../'],
+    ["/!$&'()*+,;=:@", "/!$&'()*+,;=:@/"],
   ])('takes %s', (path, resolved) => {
     expect(resolveOptions({ store, hosts, path }).path).toBe(resolved);
   });
@@ -177,10 +178,12 @@ describe('path', () => {
   it.each([
     ['', "''"], ['socket.io', "'socket.io'"], ['/a b', "'/a b'"], ['/a?b', "'/a?b'"], ['/a#b', "'/a#b'"],
     ['/a%20b', "'/a%20b'"], ['/a\n', "'/a\\n'"], ['http://host/', "'http://host/'"], [5, '5'], [null, 'null'],
-    [/^\//, '/^\\//'],
+    [/^\//, '/^\\//'], ['/ü', "'/ü'"], ['/a/../b', "'/a/../b'"], ['/.', "'/.'"], ['/a/./b/', "'/a/./b/'"], ['/..', "'/..'"],
+    ['/a\\b', "'/a\\\\b'"], ['/a"b', `'/a"b'`], ['/a\u0000', "'/a\\x00'"], ['/a\u007f', "'/a\\x7F'"], ['/a<b', "'/a<b'"],
   ])('refuses %p', (path, received) => {
     expect(withOption('path', path)).toBe(
-      `'path' must be a string that begins with '/', with no space, '?', '#' or '%', received ${received}`,
+      `'path' must be a string that begins with '/', as it stands in a URL: visible ASCII, with no '?', '#' or '%', ` +
+        `nor '.' or '..' between slashes, received ${received}`,
     );
   });
 });

@@ -25,6 +25,9 @@ export interface AccessLogOptions {
   readonly target: string | number;
 }
 
+/** The flags of what is in `hostTls`. */
+const HOST_TLS = { ca: 'host-ca', cert: 'host-cert', key: 'host-key' };
+
 /** All that the command was given, checked. */
 export interface Settings {
   readonly options: Options;
@@ -168,8 +171,8 @@ function optionsOf(values: ReadonlyMap<string, Value>): Options {
     if (outer === '' || value === undefined) continue;
     given[outer] = inner === undefined ? value : { ...Object(given[outer]), [inner]: value };
   }
-  const hostTls = Object.fromEntries([['ca', 'host-ca'], ['cert', 'host-cert'], ['key', 'host-key']].flatMap(
-    ([option = '', name = '']) => (values.has(name) ? [[option, values.get(name)?.value]] : []),
+  const hostTls = Object.fromEntries(Object.entries(HOST_TLS).flatMap(
+    ([option, name]) => (values.has(name) ? [[option, values.get(name)?.value]] : []),
   ));
   if (values.get('host-insecure')?.value === true) hostTls.rejectUnauthorized = false;
   // What is in it the library checks, below.
@@ -217,8 +220,9 @@ function labelOf(name: string, values: ReadonlyMap<string, Value>): string {
 
 /** The same of the library's option; `undefined` where no flag is for it. */
 function labelOfOption(option: string | undefined, values: ReadonlyMap<string, Value>): string | undefined {
-  const flag = FLAGS.find((candidate) => candidate.option === option);
-  return flag && labelOf(flag.name, values);
+  const ofHostTls = Object.entries(HOST_TLS).find(([name]) => option === `hostTls.${name}`)?.[1];
+  const name = ofHostTls ?? FLAGS.find((candidate) => candidate.option === option)?.name;
+  return name === undefined ? undefined : labelOf(name, values);
 }
 
 /** A certificate and its key; `undefined` where neither is given. */
