@@ -8,6 +8,7 @@ import type { Absence } from './errors';
 import type { Host } from './host';
 import type { Hosts } from './hosts';
 import type { ResolvedOptions } from './options';
+import { shownSid } from './shown';
 import { StoreGuard } from './store-guard';
 import type { SessionStore, StoredBinding } from './session-store';
 import { createTotals, type Totals } from './totals';
@@ -90,7 +91,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     const ttl = Math.max(this.#keyExpiry, Math.ceil((lifetime * 4) / 3));
     const binding = this.#remember(sid, host, ttl);
     if (!await this.#guard.bind(sid, host.name, ttl)) binding.storedAt = NEVER;
-    debug('%s → %s for %d s', sid, host.name, ttl);
+    debug('%s → %s for %d s', shownSid(sid), host.name, ttl);
     return binding;
   }
 
@@ -152,7 +153,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     this.#absent.set(sid, absence);
     this.#cache.delete(sid);
     void this.#guard.unbind(sid);
-    debug('%s unbound', sid);
+    debug('%s unbound', shownSid(sid));
   }
 
   /** Keeps a binding alive while a request or WebSocket of its session is open, until `release`. */
@@ -198,7 +199,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     if (host) return this.#remember(copyOf(sid), host, this.#keyExpiry);
     // Never trusted as an address: who can write to the store could make the proxy send requests anywhere.
     if (name !== undefined) {
-      debug('%s is bound to %s, which is no host', sid, name);
+      debug('%s is bound to %s, which is no host', shownSid(sid), name);
       this.#absent.set(copyOf(sid), 'host_gone');
     }
     this.#cache.delete(sid);

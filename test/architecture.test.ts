@@ -17,7 +17,7 @@ const ORDER = [
   'exchange', 'route', 'connections', 'connection', 'traffic', 'request-body', 'response-parser', 'headers', 'sniffer',
   'discovery', 'leaving', 'health-checker', 'host-request', 'operator', 'bindings', 'binding', 'store-guard', 'server',
   'options', 'host-tls', 'proxy-options', 'admin/options', 'host-options', 'dns', 'hosts', 'balance', 'host', 'redis-store',
-  'redis-clients', 'session-store', 'totals', 'histogram', 'errors', 'checks', 'agenda', 'bag', 'deadline', 'pause', 'version',
+  'redis-clients', 'session-store', 'totals', 'histogram', 'errors', 'shown', 'checks', 'agenda', 'bag', 'deadline', 'pause', 'version',
 ];
 
 const MAX_LINES = 300;

@@ -7,6 +7,7 @@ import createDebug from 'debug';
 import { startDeadline } from '../deadline';
 import type { Operator } from '../operator';
 import { closeServer } from '../server';
+import { shownSid } from '../shown';
 import { MAX_SID_LENGTH } from '../sniffer';
 import { Connections } from './connections';
 import { Guard } from './guard';
@@ -109,7 +110,7 @@ export class AdminServer {
         return;
       }
       // Also when the client goes away in the middle of its request, and nobody is left to be answered.
-      debug('%s %s has failed: %o', req.method, req.url, error);
+      debug('%s %s has failed: %o', req.method, shownPath(req.url), error);
       send(req, res, problemReply(new Problem('INTERNAL', 'the request could not be answered')));
     }
   }
@@ -200,6 +201,12 @@ async function eventsReply(streams: Streams, { req, res }: Asked): Promise<Reply
   const { 'last-event-id': lastId } = req.headers;
   await streams.open(res, typeof lastId === 'string' ? lastId : undefined);
   return undefined;
+}
+
+/** A sid may stand in a path, and in a query what is secret. */
+function shownPath(url = ''): string {
+  const path = url.replace(/[?#].*$/s, '');
+  return path.replace(/(?<=^\/api\/sessions\/).*/, shownSid);
 }
 
 /** @throws Problem where no session can have it: the proxy refuses such a sid unasked. */
