@@ -7,7 +7,7 @@ import type { DnsName } from './dns';
 import type { Host } from './host';
 import { balanceOf, discoverOf, hostsOf, movesPerMinuteOf } from './host-options';
 import { hostTlsOf } from './host-tls';
-import type { HostTls, ProxyOptions } from './proxy-options';
+import type { HostTls, PartialProxyOptions } from './proxy-options';
 import { RedisStore } from './redis-store';
 import type { SessionStore } from './session-store';
 
@@ -55,10 +55,10 @@ const NAMES = new Set<string>([
   'connectTimeout', 'hostTimeout', 'drainTimeout', 'xfwd', 'trustProxy', 'changeOrigin', 'hostTls', 'server',
   'maxHandshakesPerSecond', 'maxQueuedHandshakes', 'handshakeQueueTimeout', 'rebalance', 'admin',
   ...SERVER_OPTIONS,
-] satisfies (keyof ProxyOptions)[]);
+] satisfies (keyof PartialProxyOptions)[]);
 
 /** @throws TypeError that names the option, what was expected and what was received. */
-export function resolveOptions(options: ProxyOptions): ResolvedOptions {
+export function resolveOptions(options: PartialProxyOptions): ResolvedOptions {
   if (!isObject(options)) throw wrong('options', 'be an object', options);
   for (const name of Object.keys(options)) {
     if (!NAMES.has(name)) throw new TypeError(`'${name}' is not an option; expected ${[...NAMES].join(', ')}`);
@@ -116,7 +116,7 @@ function rebalanceOf(rebalance: unknown): ResolvedOptions['rebalance'] {
   return { perMinute: movesPerMinuteOf('rebalance.perMinute', Reflect.get(rebalance, 'perMinute')) };
 }
 
-function storeOf({ redisClient, store, keyPrefix = 'socket.io#' }: ProxyOptions): SessionStore {
+function storeOf({ redisClient, store, keyPrefix = 'socket.io#' }: PartialProxyOptions): SessionStore {
   if (typeof keyPrefix !== 'string') throw wrong('keyPrefix', 'be a string', keyPrefix);
   if (store === undefined) {
     // The original's words, which its users may match on.
@@ -148,7 +148,7 @@ function onStoreFailureOf(policy: unknown = 'local'): ResolvedOptions['onStoreFa
   return policy;
 }
 
-function serverOf(options: ProxyOptions): ResolvedOptions['server'] {
+function serverOf(options: PartialProxyOptions): ResolvedOptions['server'] {
   const server: unknown = options.server;
   if (server === undefined) return undefined;
   if (!(server instanceof HttpServer || server instanceof HttpsServer)) {
@@ -161,16 +161,16 @@ function serverOf(options: ProxyOptions): ResolvedOptions['server'] {
 }
 
 /** Only `undefined` means unset: a `null` is a mistake somewhere. */
-function given(options: ProxyOptions, name: keyof ProxyOptions, fallback: unknown): unknown {
-  const { [name]: value = fallback } = options as Partial<Record<keyof ProxyOptions, unknown>>;
+function given(options: PartialProxyOptions, name: keyof PartialProxyOptions, fallback: unknown): unknown {
+  const { [name]: value = fallback } = options as Partial<Record<keyof PartialProxyOptions, unknown>>;
   return value;
 }
 
-function integer(options: ProxyOptions, name: keyof ProxyOptions, fallback: number, min: number, max: number): number {
+function integer(options: PartialProxyOptions, name: keyof PartialProxyOptions, fallback: number, min: number, max: number): number {
   return integerOf(name, given(options, name, fallback), min, max);
 }
 
-function boolean(options: ProxyOptions, name: keyof ProxyOptions, fallback: boolean): boolean {
+function boolean(options: PartialProxyOptions, name: keyof PartialProxyOptions, fallback: boolean): boolean {
   const value: unknown = given(options, name, fallback);
   if (typeof value !== 'boolean') throw wrong(name, 'be a boolean', value);
   return value;

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { MemoryStore, Proxy, type ProxyOptions, type Session } from '../src';
+import { MemoryStore, Proxy, type PartialProxyOptions, type ProxyOptions, type Session } from '../src';
 import { Clients } from './support/clients';
 import { addresses, DnsServer, startDnsServer } from './support/dns-server';
 import { startHost, type HostOptions, type HostProcess } from './support/hosts';
@@ -47,7 +47,7 @@ async function told(proxy: ProxyProcess, event: string, host: string): Promise<v
   }
 }
 
-const discovering = (name: string, options: Partial<ProxyOptions> = {}): ProxyOptions =>
+const discovering = (name: string, options: PartialProxyOptions = {}): PartialProxyOptions =>
   ({ discover: name, checkInterval: 100, ...options });
 
 it('lets real sessions go on while their host drains, and the host leave when they are over', async () => {
@@ -253,7 +253,7 @@ describe('the option discover', () => {
   });
 
   it('is refused beside hosts, and takes the place of none', () => {
-    expect(() => new Proxy({ store, discover: 'dns+srv:chat', hosts: ['localhost:1'] }))
+    expect(() => new Proxy({ store, discover: 'dns+srv:chat', hosts: ['localhost:1'] } as unknown as ProxyOptions))
       .toThrow(new TypeError("'discover' must be left out where 'hosts' is given, received 'dns+srv:chat'"));
     for (const none of [{}, { hosts: [] }]) expect(new Proxy({ store, discover: 'dns+srv:chat', ...none }).hosts).toEqual([]);
   });

@@ -32,12 +32,12 @@ function messageOf(options: unknown): string {
 
 const withOption = (name: string, value: unknown): string => messageOf({ store, hosts, [name]: value });
 
-/** What the doc comments of ProxyOptions give as `@default`. */
+/** What the doc comments of PartialProxyOptions give as `@default`. */
 function documentedDefaults(): [name: string, value: string][] {
   const file = join(ROOT, 'src', 'proxy-options.ts');
   const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true);
   const interfaces = source.statements.filter(ts.isInterfaceDeclaration);
-  const members = interfaces.find(({ name }) => name.text === 'ProxyOptions')?.members ?? [];
+  const members = interfaces.find(({ name }) => name.text === 'PartialProxyOptions')?.members ?? [];
   return members.flatMap((member) => {
     const tag = ts.getJSDocTags(member).find(({ tagName }) => tagName.text === 'default');
     return tag ? [[member.name?.getText() ?? '', ts.getTextOfJSDocComment(tag.comment) ?? '']] : [];

@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { resolveOptions, type ResolvedOptions } from '../options';
-import type { ProxyOptions } from '../proxy-options';
+import type { PartialProxyOptions } from '../proxy-options';
 import type { Certificate } from '../server';
 import { MemoryStore } from '../session-store';
 import { byName, FLAGS } from './flags';
@@ -11,7 +11,7 @@ import { fromCommandLine, fromEnvironment, fromFile, SettingsError } from './sou
 import { parse, parsed, wrong, type Value } from './values';
 
 /** The library's options, but for those that hold objects. */
-export type Options = Omit<ProxyOptions, 'redisClient' | 'store' | 'server'>;
+export type Options = Omit<PartialProxyOptions, 'redisClient' | 'store' | 'server'>;
 
 export interface TlsPair extends Certificate {
   readonly certFile: string;
