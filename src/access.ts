@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { clientOf } from './headers';
+import { shownSid, startOf } from './shown';
 import { queryOf, sidOf } from './sniffer';
 
 /** A request that is over, as an access log tells of it. */
@@ -38,9 +39,6 @@ export interface AccessOutcome {
   status: number | undefined;
   cause: string | undefined;
 }
-
-/** How many letters of a sid are shown: enough to tell sessions apart, and too few to take one over. */
-const SID_LENGTH = 6;
 
 /** What Engine.IO's clients put into the query, beside the sid. */
 const SHOWN = ['EIO', 'transport', 't', 'j', 'b64'];
@@ -79,12 +77,7 @@ export function watch(
 
 /** A sid that no session has may be empty. */
 function shortened(sid: string | undefined): string | undefined {
-  return sid === undefined || sid === '' ? undefined : startOf(sid, SID_LENGTH);
-}
-
-/** Half a character has no place in a URL. */
-function startOf(text: string, length: number): string {
-  return text.slice(0, length).replace(/[\ud800-\udbff]$/, '');
+  return sid === undefined || sid === '' ? undefined : shownSid(sid);
 }
 
 /** A server may have been given a connection of another kind. */

@@ -10,6 +10,7 @@ import type { Host } from './host';
 import type { Hosts } from './hosts';
 import { LookUps } from './look-ups';
 import type { ResolvedOptions } from './options';
+import { shownSid } from './shown';
 import { StoreGuard } from './store-guard';
 import type { SessionStore, StoredBinding } from './session-store';
 import { createTotals, type Totals } from './totals';
@@ -95,7 +96,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     const ttl = Math.max(this.#keyExpiry, Math.ceil((lifetime * 4) / 3));
     const binding = this.#remember(sid, host, ttl, false);
     await this.#copies.bind(binding);
-    debug('%s → %s for %d s', sid, host.name, ttl);
+    debug('%s → %s for %d s', shownSid(sid), host.name, ttl);
     return binding;
   }
 
@@ -161,7 +162,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   unbind(session: Binding | string, host: Host, absence: Absence): void {
     const sid = typeof session === 'string' ? session : session.sid;
     if (this.forget(session, absence)) this.#copies.unbind(sid, host);
-    debug('%s unbound', sid);
+    debug('%s unbound', shownSid(sid));
   }
 
   /** Forgets a session in this process alone. @returns whether its sid is nobody else's here by now. */
@@ -227,7 +228,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     if (host) return this.#remember(copyOf(sid), host, this.#keyExpiry, true);
     // Never trusted as an address: who can write to the store could make the proxy send requests anywhere.
     if (name !== undefined) {
-      debug('%s is bound to %s, which is no host', sid, name);
+      debug('%s is bound to %s, which is no host', shownSid(sid), name);
       this.#absent.set(copyOf(sid), 'host_gone');
     }
     this.#cache.delete(sid);

@@ -3,6 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import createDebug from 'debug';
 import { isFieldValue } from './fields';
+import { shownSid } from './shown';
 
 const debug = createDebug('socket.io-proxy:refused');
 
@@ -122,9 +123,10 @@ export function refuseUpgrade(req: IncomingMessage, socket: Duplex, reason: Refu
 function tell(req: IncomingMessage, { status, cause }: Refusal): void {
   if (!debug.enabled) return;
   const { method, url = '' } = req;
-  // Of a query the sid alone: the rest may be secret.
-  const sid = /[?&](sid=[^&#]*)/.exec(url)?.[1];
-  debug('%s %s: %d, %s', method, url.replace(/[?#].*$/s, () => (sid === undefined ? '' : `?${sid}`)), status, cause);
+  // Of a query the sid's beginning alone: the rest may be secret.
+  const sid = /[?&]sid=([^&#]*)/.exec(url)?.[1];
+  const query = sid === undefined ? '' : `?sid=${shownSid(sid)}`;
+  debug('%s %s: %d, %s', method, url.replace(/[?#].*$/s, () => query), status, cause);
 }
 
 function bodyOf({ code, message }: Refusal): string {

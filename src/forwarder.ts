@@ -13,6 +13,7 @@ import type { Hosts } from './hosts';
 import type { ResolvedOptions } from './options';
 import { countRefusal, type Totals } from './totals';
 import { reroute, type Route } from './route';
+import { shownSid } from './shown';
 import type { OpenPacket } from './sniffer';
 import { Tunnel, type TunnelContext } from './tunnel';
 import type { UnderWay } from './under-way';
@@ -214,7 +215,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
   /** What has opened a session belongs to it from then on. */
   #bound(work: Exchange | Tunnel, binding: Binding, transport: Transport): void {
     const { sid, host } = binding;
-    debug('%s opened on %s by %s', sid, host.name, transport);
+    debug('%s opened on %s by %s', shownSid(sid), host.name, transport);
     host.totals.handshakes[transport] += 1;
     if (this.#underWay.has(work)) {
       host.opening -= 1;

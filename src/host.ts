@@ -45,6 +45,9 @@ const DOUBTS = new Set<DownReason | undefined>(['silent', 'unreachable']);
 /** The part of its weight with which a slow start begins. */
 const SLOW_START = 0.1;
 
+/** What can be looked up, and stand in `Host`: an address, of IPv6 in brackets, or a name of at most 253 characters. */
+const NAME = /^(?:\[[0-9a-f:.]+\]|(?=.{1,253}\.?$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?)$/;
+
 /** An entry of `hosts`, and the Socket.IO server behind it. */
 export class Host {
   /** The entry as it stands in `hosts`, which is what a session store holds. */
@@ -188,7 +191,7 @@ function parse(name: string): URL {
   if (!withScheme && !/:\d{1,5}$/.test(name)) throw new TypeError(`a port is missing: ${expected}`);
   try {
     const url = new URL(withScheme ? name : `http://${name}`);
-    if (url.port === '0') throw new TypeError(expected);
+    if (url.port === '0' || !NAME.test(url.hostname)) throw new TypeError(expected);
     return url;
   } catch {
     throw new TypeError(expected);

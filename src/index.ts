@@ -12,7 +12,9 @@ import type {
 } from './operator';
 import { Proxy as ProxyClass } from './proxy';
 import type { ProxyEvents as Events } from './proxy-events';
-import type { HostTls as Tls, ProxyOptions as Options } from './proxy-options';
+import type {
+  HostTls as Tls, PartialProxyOptions as PartialOptions, ProxyOptions as Options,
+} from './proxy-options';
 import { RedisStore as Redis, type RedisClient as Client } from './redis-store';
 import {
   MemoryStore as Memory, type MemoryStoreOptions as MemoryOptions, type SessionStore as Store,
@@ -51,6 +53,7 @@ declare namespace Proxy {
   export type HostTls = Tls;
   export type MemoryStoreOptions = MemoryOptions;
   export type ProxyEvents = Events;
+  export type PartialProxyOptions = PartialOptions;
   export type ProxyOptions = Options;
   export type RedisClient = Client;
   export type Session = OpenedSession;

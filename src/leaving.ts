@@ -61,6 +61,11 @@ export class Leaving {
     if (host.gone) this.#onEvent();
   }
 
+  /** Whether a host is leaving. */
+  has(name: string): boolean {
+    return this.#leavers.has(name);
+  }
+
   /** Keeps a host that is leaving, and gives it new sessions as before. @returns whether it was leaving. */
   restore(name: string): boolean {
     const leaver = this.#leavers.get(name);

@@ -6,7 +6,8 @@ import { integerOf, isObject, MAX_DELAY, wrong } from './checks';
 import type { DnsName } from './dns';
 import type { Host } from './host';
 import { balanceOf, discoverOf, hostsOf, movesPerMinuteOf } from './host-options';
-import type { HostTls, ProxyOptions } from './proxy-options';
+import { hostTlsOf } from './host-tls';
+import type { HostTls, PartialProxyOptions } from './proxy-options';
 import { RedisStore } from './redis-store';
 import type { SessionStore } from './session-store';
 
@@ -55,10 +56,10 @@ const NAMES = new Set<string>([
   'connectTimeout', 'hostTimeout', 'hostKeepAlive', 'drainTimeout', 'xfwd', 'trustProxy', 'changeOrigin', 'hostTls',
   'server', 'maxHandshakesPerSecond', 'maxQueuedHandshakes', 'handshakeQueueTimeout', 'rebalance', 'admin',
   ...SERVER_OPTIONS,
-] satisfies (keyof ProxyOptions)[]);
+] satisfies (keyof PartialProxyOptions)[]);
 
 /** @throws TypeError that names the option, what was expected and what was received. */
-export function resolveOptions(options: ProxyOptions): ResolvedOptions {
+export function resolveOptions(options: PartialProxyOptions): ResolvedOptions {
   if (!isObject(options)) throw wrong('options', 'be an object', options);
   for (const name of Object.keys(options)) {
     if (!NAMES.has(name)) throw new TypeError(`'${name}' is not an option; expected ${[...NAMES].join(', ')}`);
@@ -103,7 +104,7 @@ export function resolveOptions(options: ProxyOptions): ResolvedOptions {
   };
 }
 
-function hostKeepAliveOf(options: ProxyOptions): number | undefined {
+function hostKeepAliveOf(options: PartialProxyOptions): number | undefined {
   return options.hostKeepAlive === undefined ? undefined : integer(options, 'hostKeepAlive', 0, 0, MAX_DELAY);
 }
 
@@ -121,7 +122,7 @@ function rebalanceOf(rebalance: unknown): ResolvedOptions['rebalance'] {
   return { perMinute: movesPerMinuteOf('rebalance.perMinute', Reflect.get(rebalance, 'perMinute')) };
 }
 
-function storeOf({ redisClient, store, keyPrefix = 'socket.io#' }: ProxyOptions): SessionStore {
+function storeOf({ redisClient, store, keyPrefix = 'socket.io#' }: PartialProxyOptions): SessionStore {
   if (typeof keyPrefix !== 'string') throw wrong('keyPrefix', 'be a string', keyPrefix);
   if (store === undefined) {
     // The original's words, which its users may match on.
@@ -135,11 +136,17 @@ function storeOf({ redisClient, store, keyPrefix = 'socket.io#' }: ProxyOptions)
   return store;
 }
 
+/** Another path than this, once it has become part of a URL, would never be asked for. */
 function pathOf(path: unknown = '/socket.io/'): string {
-  if (typeof path !== 'string' || !/^\/[^\s?#%]*$/.test(path)) {
-    throw wrong('path', "be a string that begins with '/', with no space, '?', '#' or '%'", path);
+  if (typeof path === 'string' && path.startsWith('/') && !path.includes('%') && isOfUrls(path)) {
+    return path.endsWith('/') ? path : `${path}/`;
   }
-  return path.endsWith('/') ? path : `${path}/`;
+  const expected = "be a string that begins with '/', as it stands in a URL: visible ASCII, with no '?', '#' or '%'";
+  throw wrong('path', `${expected}, nor '.' or '..' between slashes`, path);
+}
+
+function isOfUrls(path: string): boolean {
+  return new URL(`http://localhost${path}`).pathname === path;
 }
 
 function onStoreFailureOf(policy: unknown = 'local'): ResolvedOptions['onStoreFailure'] {
@@ -147,7 +154,7 @@ function onStoreFailureOf(policy: unknown = 'local'): ResolvedOptions['onStoreFa
   return policy;
 }
 
-function serverOf(options: ProxyOptions): ResolvedOptions['server'] {
+function serverOf(options: PartialProxyOptions): ResolvedOptions['server'] {
   const server: unknown = options.server;
   if (server === undefined) return undefined;
   if (!(server instanceof HttpServer || server instanceof HttpsServer)) {
@@ -159,22 +166,17 @@ function serverOf(options: ProxyOptions): ResolvedOptions['server'] {
   return server;
 }
 
-function hostTlsOf(hostTls: unknown = {}): HostTls {
-  if (!isObject(hostTls)) throw wrong('hostTls', 'be an object', hostTls);
-  return hostTls;
-}
-
 /** Only `undefined` means unset: a `null` is a mistake somewhere. */
-function given(options: ProxyOptions, name: keyof ProxyOptions, fallback: unknown): unknown {
-  const { [name]: value = fallback } = options as Partial<Record<keyof ProxyOptions, unknown>>;
+function given(options: PartialProxyOptions, name: keyof PartialProxyOptions, fallback: unknown): unknown {
+  const { [name]: value = fallback } = options as Partial<Record<keyof PartialProxyOptions, unknown>>;
   return value;
 }
 
-function integer(options: ProxyOptions, name: keyof ProxyOptions, fallback: number, min: number, max: number): number {
+function integer(options: PartialProxyOptions, name: keyof PartialProxyOptions, fallback: number, min: number, max: number): number {
   return integerOf(name, given(options, name, fallback), min, max);
 }
 
-function boolean(options: ProxyOptions, name: keyof ProxyOptions, fallback: boolean): boolean {
+function boolean(options: PartialProxyOptions, name: keyof PartialProxyOptions, fallback: boolean): boolean {
   const value: unknown = given(options, name, fallback);
   if (typeof value !== 'boolean') throw wrong(name, 'be a boolean', value);
   return value;

@@ -4,7 +4,7 @@ import type { Operated } from './operations';
 import type { ResolvedOptions } from './options';
 import type { OwnProcess } from './own-process';
 
-/** What a proxy is made of, as far as its makers need it. @internal */
+/** What a proxy is made of, as far as its makers need it. */
 export interface ProxyParts {
   readonly hosts: Hosts;
   readonly health: HealthSource;
@@ -12,7 +12,7 @@ export interface ProxyParts {
   readonly own: OwnProcess;
 }
 
-/** What parts a proxy is made of, for programs that run several as one. @internal */
+/** What parts a proxy is made of, for programs that run several as one. */
 export interface ProxyInternals {
   /** Makes what tells the proxy which hosts there are and are up, in the place of health checks and DNS of its own. */
   healthSource?: (hosts: Hosts, options: ResolvedOptions) => HealthSource;

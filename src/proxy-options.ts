@@ -8,10 +8,41 @@ import type { RedisClient } from './redis-store';
 import type { SessionStore } from './session-store';
 
 /**
- * Options of {@link Proxy}. Times are in ms, but `keyExpiry`, which is in seconds. Numbers are integers, up to
- * 2147483647 where no other most is named. Only `undefined` means unset.
+ * Options of {@link Proxy}: those of {@link PartialProxyOptions}, with either `redisClient` or `store`, and either
+ * `hosts` or `discover`.
  */
-export interface ProxyOptions {
+export type ProxyOptions = PartialProxyOptions & (WithRedisClient | WithStore) & (WithHosts | WithDiscover);
+
+/** The bindings are in Redis. */
+export interface WithRedisClient {
+  redisClient: RedisClient;
+  store?: undefined;
+}
+
+/** The bindings are in a store of the caller's. */
+export interface WithStore {
+  store: SessionStore;
+  redisClient?: undefined;
+}
+
+/** The hosts are named. */
+export interface WithHosts {
+  hosts: readonly (string | HostOptions)[];
+  discover?: undefined;
+}
+
+/** The hosts follow DNS. */
+export interface WithDiscover {
+  discover: string;
+  hosts?: readonly never[] | undefined;
+}
+
+/**
+ * All options, none of them mandatory: what options may be while they are put together. Times are in ms, but
+ * `keyExpiry`, which is in seconds. Numbers are integers, up to 2147483647 where no other most is named. Only
+ * `undefined` means unset.
+ */
+export interface PartialProxyOptions {
   /**
    * The Redis client that holds the bindings: of the package `redis` (version 2 or later; single, Cluster or Sentinel)
    * or `ioredis` (version 5 or later; `Redis` or `Cluster`). One that is not open yet is opened when the proxy starts
@@ -32,8 +63,8 @@ export interface ProxyOptions {
    */
   discover?: string | undefined;
   /**
-   * The path to capture; with or without the slash at its end. It begins with a slash, and holds no space, `?`, `#` or
-   * `%`. @default '/socket.io/'
+   * The path to capture; with or without the slash at its end. It begins with a slash, and is as it stands in a URL:
+   * visible ASCII, with no `?`, `#` or `%`, nor `.` or `..` between slashes. @default '/socket.io/'
    */
   path?: string | undefined;
   /** Pause between two health checks of a host. In ms, from 1. @default 2000 */
@@ -116,7 +147,7 @@ export interface ProxyOptions {
   changeOrigin?: boolean | undefined;
   /**
    * TLS options for `https://` hosts: `ca`, `cert`, `key`, `passphrase`, `ciphers`, `minVersion`,
-   * `rejectUnauthorized`. @default {}
+   * `rejectUnauthorized`, and no others. @default {}
    */
   hostTls?: HostTls | undefined;
   /**

@@ -24,7 +24,7 @@ import { OwnProcess } from './own-process';
 import { Pipelines } from './pipelines';
 import { relayEvents, type ProxyEvents } from './proxy-events';
 import type { ProxyInternals } from './proxy-internals';
-import type { ProxyOptions } from './proxy-options';
+import type { PartialProxyOptions, ProxyOptions } from './proxy-options';
 import { Router } from './router';
 import { closeServer, createServer, takeOver } from './server';
 import { announce, callOut } from './announce';
@@ -67,8 +67,8 @@ export class Proxy extends EventEmitter<ProxyEvents> {
    */
   constructor(options: ProxyOptions);
   /** @internal */
-  constructor(options: ProxyOptions, internals: ProxyInternals);
-  constructor(options: ProxyOptions, internals: ProxyInternals = {}) {
+  constructor(options: PartialProxyOptions, internals: ProxyInternals);
+  constructor(options: PartialProxyOptions, internals: ProxyInternals = {}) {
     super();
     const resolved = this.#options = resolveOptions(options);
     this.#hosts = new Hosts(resolved.hosts, resolved);

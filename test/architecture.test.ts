@@ -13,14 +13,14 @@ const ORDER = [
   'cli/nearest', 'index', 'store-tests', 'store-expiry-clauses', 'store-clauses', 'store-bench', 'proxy',
   'proxy-internals', 'own-process', 'admin/lazy', 'admin/server', 'admin/host-routes', 'admin/session-routes',
   'admin/routes', 'admin/body', 'admin/streams', 'admin/metrics', 'admin/snapshot', 'admin/static-files', 'admin/reply',
-  'admin/guard', 'admin/problems', 'admin/process-metrics', 'operations', 'moves', 'sessions', 'pipelines', 'router',
-  'request-checks', 'admission', 'proxy-events', 'access', 'forwarder', 'tunnel', 'upgrade', 'exchange', 'waiting',
-  'route', 'under-way', 'outflow', 'connections', 'trust', 'connection', 'traffic', 'request-body', 'response-parser',
-  'headers', 'target', 'sniffer', 'discovery', 'leaving', 'health-checker', 'host-request', 'operator', 'bindings',
-  'copies', 'rewrites', 'look-ups', 'binding', 'store-guard', 'late-calls', 'store-probe', 'server', 'options',
-  'proxy-options', 'admin/options', 'host-options', 'dns', 'hosts', 'balance', 'host', 'redis-store', 'redis-clients',
-  'redis-slots', 'session-store', 'announce', 'totals', 'histogram', 'errors', 'fields', 'checks', 'agenda', 'bag',
-  'deadline', 'pause', 'version',
+  'admin/connections', 'admin/guard', 'admin/problems', 'admin/process-metrics', 'operations', 'moves', 'sessions',
+  'pipelines', 'router', 'request-checks', 'admission', 'proxy-events', 'access', 'forwarder', 'tunnel', 'upgrade',
+  'exchange', 'waiting', 'route', 'under-way', 'outflow', 'connections', 'trust', 'connection', 'traffic',
+  'request-body', 'response-parser', 'headers', 'target', 'sniffer', 'discovery', 'leaving', 'health-checker',
+  'host-request', 'operator', 'bindings', 'copies', 'rewrites', 'look-ups', 'binding', 'store-guard', 'late-calls',
+  'store-probe', 'server', 'options', 'host-tls', 'proxy-options', 'admin/options', 'host-options', 'dns', 'hosts',
+  'balance', 'host', 'redis-store', 'redis-clients', 'redis-slots', 'session-store', 'announce', 'totals', 'histogram',
+  'errors', 'shown', 'fields', 'checks', 'agenda', 'bag', 'deadline', 'pause', 'version',
 ];
 
 const MAX_LINES = 300;

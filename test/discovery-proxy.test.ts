@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { inspect } from 'node:util';
-import { MemoryStore, Proxy, type ProxyOptions, type Session } from '../src';
+import { MemoryStore, Proxy, type PartialProxyOptions, type Session } from '../src';
 import { stopClock, type Clock } from './support/clock';
 import { addresses, DnsServer, startDnsServer } from './support/dns-server';
 import { handshake, pollUrl, request } from './support/http';
@@ -36,7 +36,7 @@ async function startPods(lifetime = 45_000): Promise<{ pods: [SessionHost, Sessi
 }
 
 /** No health check but the first of each host: a request tells as well that one has died. */
-const discovering = (discover: string, options: Partial<ProxyOptions> = {}): Promise<Started> =>
+const discovering = (discover: string, options: PartialProxyOptions = {}): Promise<Started> =>
   startProxy({ discover, checkInterval: HOUR, ...options });
 
 /** Lets time pass until DNS has told of a change. */
@@ -219,7 +219,7 @@ describe('the option discover', () => {
   });
 
   it('is refused beside hosts, and takes the place of none', () => {
-    expect(() => new Proxy({ store, discover: 'dns+srv:chat', hosts: ['localhost:1'] }))
+    expect(() => new Proxy({ store, discover: 'dns+srv:chat', hosts: ['localhost:1'] as never }))
       .toThrow(new TypeError("'discover' must be left out where 'hosts' is given, received 'dns+srv:chat'"));
     for (const none of [{}, { hosts: [] }]) expect(new Proxy({ store, discover: 'dns+srv:chat', ...none }).hosts).toEqual([]);
   });

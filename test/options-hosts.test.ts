@@ -39,6 +39,8 @@ it.each([
 });
 
 it.each([
+  '*:3000', '$(HOST):3000', '"a":3000', 'a,b:3000', 'a=b:3000', 'a..b:3000', '.:3000', `${'a'.repeat(64)}.example:3000`,
+  `${'a.'.repeat(127)}b:3000`,
   '', ' ', 'localhost: 3000', ' localhost:3000', 'localhost:3000\n', 'local host:3000', ':3000', 'http://',
   'http://:3000',
   'localhost:', 'http://localhost:', 'localhost:0', 'http://localhost:0', 'localhost:65536', 'localhost:123456',

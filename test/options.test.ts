@@ -32,12 +32,12 @@ function messageOf(options: unknown): string {
 
 const withOption = (name: string, value: unknown): string => messageOf({ store, hosts, [name]: value });
 
-/** What the doc comments of ProxyOptions give as `@default`. */
+/** What the doc comments of PartialProxyOptions give as `@default`. */
 function documentedDefaults(): [name: string, value: string][] {
   const file = join(ROOT, 'src', 'proxy-options.ts');
   const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true);
   const interfaces = source.statements.filter(ts.isInterfaceDeclaration);
-  const members = interfaces.find(({ name }) => name.text === 'ProxyOptions')?.members ?? [];
+  const members = interfaces.find(({ name }) => name.text === 'PartialProxyOptions')?.members ?? [];
   return members.flatMap((member) => {
     const tag = ts.getJSDocTags(member).find(({ tagName }) => tagName.text === 'default');
     return tag ? [[member.name?.getText() ?? '', ts.getTextOfJSDocComment(tag.comment) ?? '']] : [];
@@ -170,7 +170,8 @@ describe.each(['xfwd', 'trustProxy', 'changeOrigin'])('%s', (name) => {
 
 describe('path', () => {
   it.each([
-    ['/chat', '/chat/'], ['/chat/', '/chat/'], ['/', '/'], ['/a/b.c~-_', '/a/b.c~-_/'],
+    ['/chat', '/chat/'], ['/chat/', '/chat/'], ['/', '/'], ['/a/b.c~-_', '/a/b.c~-_/'], ['/..a/.b/c..', '/..a/.b/c../'],
+    ["/!$&'()*+,;=:@", "/!$&'()*+,;=:@/"],
   ])('takes %s', (path, resolved) => {
     expect(resolveOptions({ store, hosts, path }).path).toBe(resolved);
   });
@@ -178,10 +179,12 @@ describe('path', () => {
   it.each([
     ['', "''"], ['socket.io', "'socket.io'"], ['/a b', "'/a b'"], ['/a?b', "'/a?b'"], ['/a#b', "'/a#b'"],
     ['/a%20b', "'/a%20b'"], ['/a\n', "'/a\\n'"], ['http://host/', "'http://host/'"], [5, '5'], [null, 'null'],
-    [/^\//, '/^\\//'],
+    [/^\//, '/^\\//'], ['/ü', "'/ü'"], ['/a/../b', "'/a/../b'"], ['/.', "'/.'"], ['/a/./b/', "'/a/./b/'"], ['/..', "'/..'"],
+    ['/a\\b', "'/a\\\\b'"], ['/a"b', `'/a"b'`], ['/a\u0000', "'/a\\x00'"], ['/a\u007f', "'/a\\x7F'"], ['/a<b', "'/a<b'"],
   ])('refuses %p', (path, received) => {
     expect(withOption('path', path)).toBe(
-      `'path' must be a string that begins with '/', with no space, '?', '#' or '%', received ${received}`,
+      `'path' must be a string that begins with '/', as it stands in a URL: visible ASCII, with no '?', '#' or '%', ` +
+        `nor '.' or '..' between slashes, received ${received}`,
     );
   });
 });

@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 
 function newProxy(options: Partial<ProxyOptions> = {}): ProxyInstance {
-  const proxy = new Proxy({ store: new MemoryStore(), hosts: [host.name], drainTimeout: 0, ...options });
+  const proxy = new Proxy({ store: new MemoryStore(), hosts: [host.name], drainTimeout: 0, ...options } as ProxyOptions);
   onCleanup(() => proxy.close());
   return proxy;
 }

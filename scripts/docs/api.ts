@@ -9,7 +9,9 @@
 // As plain exports, since TypeDoc cannot follow the namespace that src/index.ts exports with `export =`.
 export { Proxy } from '../../src/proxy';
 export type { ProxyEvents } from '../../src/proxy-events';
-export type { HostTls, ProxyOptions } from '../../src/proxy-options';
+export type {
+  HostTls, PartialProxyOptions, ProxyOptions, WithDiscover, WithHosts, WithRedisClient, WithStore,
+} from '../../src/proxy-options';
 export type {
   DrainOptions, DrainStatus, EndOutcome, HostReport, RebalanceOptions, RebalanceStatus, SessionReport,
 } from '../../src/operator';

@@ -11,7 +11,7 @@ export interface AdminOptions {
   bind?: string | undefined;
   /**
    * What requests have to bring along, as in `Authorization: Bearer <token>`, but for the page itself and the health
-   * checks: at least 16 visible ASCII characters. Without it anyone can see and do everything who reaches the address.
+   * checks: 16 to 4096 visible ASCII characters. Without it anyone can see and do everything who reaches the address.
    * @default undefined
    */
   token?: string | undefined;
@@ -72,9 +72,9 @@ function isLoopback(bind: string): boolean {
 
 function tokenOf(token: unknown): string | undefined {
   if (token === undefined) return undefined;
-  if (typeof token !== 'string' || !/^[!-~]{16,}$/.test(token)) {
-    // What was received is a secret, if a poor one.
-    throw new TypeError("'admin.token' must be a string of at least 16 visible ASCII characters");
+  if (typeof token !== 'string' || !/^[!-~]{16,4096}$/.test(token)) {
+    // What was received is a secret, if a poor one. A longer one finds no room in a request's head.
+    throw new TypeError("'admin.token' must be a string of 16 to 4096 visible ASCII characters");
   }
   return token;
 }

@@ -7,7 +7,9 @@ import createDebug from 'debug';
 import { startDeadline } from '../deadline';
 import type { Operator } from '../operator';
 import { closeServer } from '../server';
+import { shownSid } from '../shown';
 import { MAX_SID_LENGTH } from '../sniffer';
+import { Connections } from './connections';
 import { Guard } from './guard';
 import { HostRoutes } from './host-routes';
 import { CONTENT_TYPE, metricsText } from './metrics';
@@ -32,8 +34,6 @@ const LIMITS = {
   requireHostHeader: false,
 };
 
-const MAX_CONNECTIONS = 100;
-
 /** How long `close()` waits for answers that are under way, in ms. */
 const CLOSE_TIMEOUT = 300;
 
@@ -44,6 +44,7 @@ export class AdminServer {
   readonly #streams: Streams;
   readonly #routes: Routes;
   readonly #server: Server;
+  readonly #connections: Connections;
   readonly #onListening: (address: AddressInfo) => void;
   /** Connections whose last request has not been answered to the end. */
   readonly #busy = new WeakSet<Socket>();
@@ -60,7 +61,7 @@ export class AdminServer {
     const onRequest = (req: IncomingMessage, res: ServerResponse): void => void this.#onRequest(req, res);
     // An expectation that is not known may be ignored. Node would refuse it, without a reason.
     this.#server = http.createServer(LIMITS, onRequest).on('checkExpectation', onRequest);
-    this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#connections = new Connections(this.#server);
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       if (socket.writable && error.code !== 'ECONNRESET') socket.end(malformedReply(error.code));
       else socket.destroy();
@@ -109,7 +110,7 @@ export class AdminServer {
         return;
       }
       // Also when the client goes away in the middle of its request, and nobody is left to be answered.
-      debug('%s %s has failed: %o', req.method, req.url, error);
+      debug('%s %s has failed: %o', req.method, shownPath(req.url), error);
       send(req, res, problemReply(new Problem('INTERNAL', 'the request could not be answered')));
     }
   }
@@ -119,7 +120,10 @@ export class AdminServer {
     const [, path = '', search = ''] = /^(\/[^?#]*)(?:\?([^#]*))?/.exec(req.url ?? '') ?? [];
     this.#guard.checkOrigin(req, path);
     const found: Found | undefined = this.#routes.find(path);
-    if (found?.route.isPublic !== true) this.#guard.checkToken(req);
+    if (found?.route.isPublic !== true) {
+      this.#guard.checkToken(req);
+      this.#connections.serve(req.socket);
+    }
     if (!found) throw new Problem('NOT_FOUND', 'there is nothing here');
     const { route, params } = found;
     return handlerOf(route, req.method ?? '')({ req, res, path, params, query: new URLSearchParams(search) });
@@ -131,7 +135,10 @@ export class AdminServer {
       throw new Problem('PIPELINED', 'the request before this one is not answered yet', { Connection: 'close' });
     }
     this.#busy.add(socket);
-    res.on('close', () => this.#busy.delete(socket));
+    res.on('close', () => {
+      this.#busy.delete(socket);
+      this.#connections.rest(socket);
+    });
   }
 }
 
@@ -194,6 +201,12 @@ async function eventsReply(streams: Streams, { req, res }: Asked): Promise<Reply
   const { 'last-event-id': lastId } = req.headers;
   await streams.open(res, typeof lastId === 'string' ? lastId : undefined);
   return undefined;
+}
+
+/** A sid may stand in a path, and in a query what is secret. */
+function shownPath(url = ''): string {
+  const path = url.replace(/[?#].*$/s, '');
+  return path.replace(/(?<=^\/api\/sessions\/).*/, shownSid);
 }
 
 /** @throws Problem where no session can have it: the proxy refuses such a sid unasked. */

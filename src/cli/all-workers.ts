@@ -21,6 +21,7 @@ export class AllWorkers implements Operated, SessionSource {
   readonly #workers: () => readonly Asked[];
   readonly #storeFails: () => boolean;
   readonly #ownMetrics: () => Promise<readonly ProcessMetrics[]>;
+  readonly #isHost: (name: string) => boolean;
   /** What each has counted that serves, as far as is known. */
   readonly #latest = new Map<Asked, Totals>();
   /** What those had counted that are gone. */
@@ -28,10 +29,12 @@ export class AllWorkers implements Operated, SessionSource {
 
   constructor(
     workers: () => readonly Asked[], storeFails: () => boolean, ownMetrics: () => Promise<readonly ProcessMetrics[]>,
+    isHost: (name: string) => boolean,
   ) {
     this.#workers = workers;
     this.#storeFails = storeFails;
     this.#ownMetrics = ownMetrics;
+    this.#isHost = isHost;
   }
 
   get workers(): number {
@@ -56,7 +59,15 @@ export class AllWorkers implements Operated, SessionSource {
     const totals = this.#latest.get(worker);
     this.#latest.delete(worker);
     // What waited in it waits no longer.
-    if (totals) this.#gone = sumOf([this.#gone, { ...totals, queued: 0 }]);
+    if (totals) this.#gone = this.#sumOf([this.#gone, { ...totals, queued: 0 }]);
+  }
+
+  /**
+   * Takes in that a host is none any more. Should it come back, each worker counts it from 0 again: what was counted
+   * before would stay for ever, and the sum be less than it was without having begun anew.
+   */
+  removed(host: string): void {
+    for (const { hosts } of [this.#gone, ...this.#latest.values()]) Reflect.deleteProperty(hosts, host);
   }
 
   async totals(): Promise<Totals> {
@@ -64,7 +75,7 @@ export class AllWorkers implements Operated, SessionSource {
       const totals = await worker.ask('totals', {});
       if (totals && this.#workers().includes(worker)) this.#latest.set(worker, totals);
     }));
-    return sumOf([this.#gone, ...this.#latest.values()]);
+    return this.#sumOf([this.#gone, ...this.#latest.values()]);
   }
 
   async processMetrics(): Promise<readonly ProcessMetrics[]> {
@@ -103,6 +114,13 @@ export class AllWorkers implements Operated, SessionSource {
       return sids;
     }));
     return ended.flat();
+  }
+
+  /** A worker may have counted for a host that has gone meanwhile. */
+  #sumOf(totals: readonly Totals[]): Totals {
+    const sum = sumOf(totals);
+    const hosts = Object.entries(sum.hosts).filter(([name]) => this.#isHost(name));
+    return { ...sum, hosts: Object.fromEntries(hosts) };
   }
 
   get #serving(): readonly Asked[] {

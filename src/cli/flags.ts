@@ -1,4 +1,4 @@
-import type { ProxyOptions } from '../proxy-options';
+import type { PartialProxyOptions } from '../proxy-options';
 
 /** What a flag's text means. `list`: with commas. `file`: a path, whose content is the value. */
 export type FlagType = 'hosts' | 'list' | 'text' | 'integer' | 'number' | 'boolean' | 'choice' | 'file';
@@ -23,7 +23,7 @@ export interface Flag {
   /** What it does in the form `--no-…`, where that is the one to be given. */
   readonly negated?: string;
   /** The library's option that it sets, as it is; `a.b` is `b` of the object `a`. */
-  readonly option?: keyof ProxyOptions | `${'admin' | 'rebalance'}.${string}`;
+  readonly option?: keyof PartialProxyOptions | `${'admin' | 'rebalance'}.${string}`;
   /** Its value may hold a password, and is never shown. */
   readonly secret?: true;
   /** Where it may stand; everywhere, unless it says otherwise. */

@@ -24,18 +24,12 @@ export class HostChanges {
     this.#log = log;
   }
 
-  /** Adds what is new, and lets what has vanished leave. */
-  apply(before: readonly Host[], after: readonly Host[]): Changed {
-    const vanished = before.filter((host) => !twinOf(host, after));
-    const names = vanished.map((host) => this.#nameOf(host));
-    const draining = names.filter((name) => this.#try(() => this.#leaving.drop(name)));
-    const added = after.filter((host) => {
-      const old = twinOf(host, before);
-      if (!old) return this.#try(() => this.#add(host));
-      if (old.weight !== host.weight) this.#try(() => this.#proxy.setWeight(this.#nameOf(host), host.weight));
-      return false;
-    });
-    this.#tellOfSpelling(after);
+  /** Adds what is lacking, and lets leave what is not wanted, whoever has added or removed it. */
+  apply(wanted: readonly Host[]): Changed {
+    const unwanted = this.#hosts.all.filter((host) => !twinOf(host, wanted) && !this.#leaving.has(host.name));
+    const draining = unwanted.map(({ name }) => name).filter((name) => this.#try(() => this.#leaving.drop(name)));
+    const added = wanted.filter((host) => this.#want(host));
+    this.#tellOfSpelling(wanted);
     return { added: added.map((host) => this.#nameOf(host)), draining };
   }
 
@@ -43,10 +37,13 @@ export class HostChanges {
     this.#leaving.stop();
   }
 
-  #add(host: Host): void {
-    const name = this.#nameOf(host);
-    if (this.#leaving.restore(name)) this.#proxy.setWeight(name, host.weight);
-    else this.#proxy.addHost(name, { weight: host.weight });
+  /** @returns whether it has come, or come back. */
+  #want(host: Host): boolean {
+    const { weight } = host;
+    const running = twinOf(host, this.#hosts.all);
+    if (!running) return this.#try(() => this.#proxy.addHost(host.name, { weight }));
+    if (running.weight !== weight) this.#proxy.setWeight(running.name, weight);
+    return this.#leaving.restore(running.name);
   }
 
   /** As it is spelled here, by which its sessions are bound. */
@@ -63,7 +60,7 @@ export class HostChanges {
     }
   }
 
-  /** A host that an operator has added or removed meanwhile is no reason to end. */
+  /** What listens to the proxy's events may change its hosts, which is no reason to end. */
   #try(change: () => void): boolean {
     try {
       change();

@@ -40,8 +40,10 @@ class Primary {
       () => Array.from(this.#workers.members),
       () => this.#degraded,
       async () => [{ worker: 'primary', metrics: await ownProcessMetrics() }],
+      (name) => this.#table.hosts.get(name) !== undefined,
     );
     this.#table = new HostTable(settings, this.#all);
+    this.#table.hosts.on('removed', ({ name }) => this.#all.removed(name));
     this.#workers = new Workers({
       count: settings.workers,
       drainTimeout: settings.resolved.drainTimeout,

@@ -1,4 +1,3 @@
-import type { Host } from '../host';
 import type { Hosts } from '../hosts';
 import type { Proxy } from '../proxy';
 import { HostChanges, type Changed } from './host-changes';
@@ -23,29 +22,24 @@ export class Reload {
   readonly #log: Log;
   readonly #hosts: HostChanges;
   readonly #tls: TlsFiles | undefined;
-  readonly #discover: unknown;
-  #settings: Settings;
-  /** As they were named when they were last applied. */
-  #named: readonly Host[];
+  /** What runs, but for what is changed while it does. */
+  readonly #started: Settings;
 
   constructor({ proxy, hosts, setTls }: Reloaded, settings: Settings, log: Log) {
-    this.#settings = settings;
-    this.#named = settings.resolved.hosts;
-    this.#discover = settings.values.get('discover');
+    this.#started = settings;
     this.#log = log;
     this.#hosts = new HostChanges(proxy, hosts, settings.resolved.keyExpiry, log);
     this.#tls = settings.tls && new TlsFiles(settings.tls, log, setTls);
   }
 
   apply(reread: () => Settings): void {
-    const before = this.#settings;
     try {
-      const after = this.#settings = reread();
+      const after = reread();
       const { added, draining } = this.#applyHosts(after);
       const changes = [...added.map((host) => `+${host}`), ...draining.map((host) => `-${host}`)].join(' ');
       this.#log.info('reloaded', `settings are read again${changes && `: ${changes}`}`, { added, draining });
       if (after.tls) this.#tls?.set(after.tls);
-      this.#tellOfRestart(before, after);
+      this.#tellOfRestart(after);
     } catch (error) {
       if (!(error instanceof SettingsError)) throw error;
       this.#log.warn('reload-failed', `settings stay as they were: ${error.message}`, { error: error.message });
@@ -53,10 +47,9 @@ export class Reload {
   }
 
   /** Those that DNS names come with a restart, till which the others stay, and the other way round. */
-  #applyHosts(after: Settings): Changed {
-    if (after.values.get('discover') !== this.#discover) return { added: [], draining: [] };
-    const before = this.#named;
-    return this.#hosts.apply(before, this.#named = after.resolved.hosts);
+  #applyHosts({ resolved: { discover, hosts } }: Settings): Changed {
+    if (discover || this.#started.resolved.discover) return { added: [], draining: [] };
+    return this.#hosts.apply(hosts);
   }
 
   stop(): void {
@@ -64,8 +57,9 @@ export class Reload {
     this.#tls?.stop();
   }
 
-  /** Names in one line what has changed, and what only a restart applies. */
-  #tellOfRestart(before: Settings, after: Settings): void {
+  /** Names in one line what differs from what runs, and what only a restart applies. */
+  #tellOfRestart(after: Settings): void {
+    const before = this.#started;
     const flags = [...after.values.keys()].filter((name) => {
       if (before.values.get(name) === after.values.get(name)) return false;
       if (name === 'hosts') return before.values.get('discover') !== after.values.get('discover');

@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { resolveOptions, type ResolvedOptions } from '../options';
-import type { ProxyOptions } from '../proxy-options';
+import type { PartialProxyOptions } from '../proxy-options';
 import type { Certificate } from '../server';
 import { MemoryStore } from '../session-store';
 import { byName, FLAGS } from './flags';
@@ -11,7 +11,7 @@ import { fromCommandLine, fromEnvironment, fromFile, SettingsError } from './sou
 import { parse, parsed, wrong, type Value } from './values';
 
 /** The library's options, but for those that hold objects. */
-export type Options = Omit<ProxyOptions, 'redisClient' | 'store' | 'server'>;
+export type Options = Omit<PartialProxyOptions, 'redisClient' | 'store' | 'server'>;
 
 export interface TlsPair extends Certificate {
   readonly certFile: string;
@@ -24,6 +24,9 @@ export interface AccessLogOptions {
   /** A file, which is added to, or a descriptor, as that of the standard output. */
   readonly target: string | number;
 }
+
+/** The flags of what is in `hostTls`. */
+const HOST_TLS = { ca: 'host-ca', cert: 'host-cert', key: 'host-key' };
 
 /** All that the command was given, checked. */
 export interface Settings {
@@ -168,8 +171,8 @@ function optionsOf(values: ReadonlyMap<string, Value>): Options {
     if (outer === '' || value === undefined) continue;
     given[outer] = inner === undefined ? value : { ...Object(given[outer]), [inner]: value };
   }
-  const hostTls = Object.fromEntries([['ca', 'host-ca'], ['cert', 'host-cert'], ['key', 'host-key']].flatMap(
-    ([option = '', name = '']) => (values.has(name) ? [[option, values.get(name)?.value]] : []),
+  const hostTls = Object.fromEntries(Object.entries(HOST_TLS).flatMap(
+    ([option, name]) => (values.has(name) ? [[option, values.get(name)?.value]] : []),
   ));
   if (values.get('host-insecure')?.value === true) hostTls.rejectUnauthorized = false;
   // What is in it the library checks, below.
@@ -217,8 +220,9 @@ function labelOf(name: string, values: ReadonlyMap<string, Value>): string {
 
 /** The same of the library's option; `undefined` where no flag is for it. */
 function labelOfOption(option: string | undefined, values: ReadonlyMap<string, Value>): string | undefined {
-  const flag = FLAGS.find((candidate) => candidate.option === option);
-  return flag && labelOf(flag.name, values);
+  const ofHostTls = Object.entries(HOST_TLS).find(([name]) => option === `hostTls.${name}`)?.[1];
+  const name = ofHostTls ?? FLAGS.find((candidate) => candidate.option === option)?.name;
+  return name === undefined ? undefined : labelOf(name, values);
 }
 
 /** A certificate and its key; `undefined` where neither is given. */

@@ -100,21 +100,6 @@ it('changes no host that was removed while its change came', async () => {
   expect(answer.toString()).toMatch(/^HTTP\/1\.1 404 .*"code":"HOST_UNKNOWN"/s);
 });
 
-it('takes no more than 100 connections', async () => {
-  const { adminPort, ask } = await startOperated();
-  const sockets = await Promise.all(Array.from({ length: 100 }, async () => {
-    const socket = open(adminPort, requestOf('GET /healthz'));
-    // Answered, it is one that the server has taken.
-    await once(socket, 'data');
-    return socket;
-  }));
-  await expect(ask('GET /healthz')).rejects.toThrow(/ECONNRESET|socket hang up/);
-  const [socket] = sockets as [net.Socket];
-  socket.end();
-  await once(socket, 'close');
-  expect((await ask('GET /healthz')).status).toBe(200);
-});
-
 it('ends within its deadline, whoever still talks to it', async () => {
   const { proxy, adminPort } = await startOperated();
   const socket = open(adminPort, `${requestOf('POST /api/hosts', 'Content-Length: 10\r\n')}{`);

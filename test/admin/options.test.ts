@@ -25,9 +25,9 @@ it.each<[admin: unknown, message: string]>([
   expect(() => withAdmin(admin)).toThrow(new TypeError(message));
 });
 
-it.each(['fifteen-letters', 'with a space inside', 'with-ünicode-inside', 'with\n-a-line-feed', '', 1234567890123456])(
+it.each(['fifteen-letters', 'with a space inside', 'with-ünicode-inside', 'with\n-a-line-feed', '', 'x'.repeat(4097), 1234567890123456])(
   'refuses the token %j, and does not repeat it', (token) => {
-    const message = "'admin.token' must be a string of at least 16 visible ASCII characters";
+    const message = "'admin.token' must be a string of 16 to 4096 visible ASCII characters";
     expect(() => withAdmin({ port: 0, token })).toThrow(new TypeError(message));
   },
 );

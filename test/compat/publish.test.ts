@@ -75,6 +75,14 @@ describe('the packed files', () => {
     }
   });
 
+  it('declare nothing that is internal, and declarations that compile, those of the command too', async () => {
+    const files = filesOf(join(installed, 'dist')).filter((path) => path.endsWith('.d.ts')).map((path) => join(installed, 'dist', path));
+    expect(files.filter((path) => readFileSync(path, 'utf8').includes('@internal'))).toEqual([]);
+    const types = ['--types', 'node', '--typeRoots', join(ROOT, 'node_modules/@types')];
+    const language = ['--module', 'node16', '--target', 'es2022', '--strict', '--esModuleInterop', '--exactOptionalPropertyTypes'];
+    expect(await run(process.execPath, [require.resolve('typescript/bin/tsc'), '--noEmit', ...types, ...language, ...files], ROOT)).toBe('');
+  }, TIMEOUT);
+
   it('are what package.json names', () => {
     const named = Object.values(manifest.exports).flatMap((entry) => (typeof entry === 'string' ? entry : Object.values(entry)));
     expect(filesOf(installed)).toEqual(expect.arrayContaining([manifest.main, manifest.types, ...named.map((path) => path.slice(2))]));

@@ -1,6 +1,6 @@
 import dns from 'node:dns';
 import { once } from 'node:events';
-import { MemoryStore, type ProxyOptions, type SessionStore } from '../../src';
+import { MemoryStore, type PartialProxyOptions, type SessionStore } from '../../src';
 import { stopClock, type Clock } from '../support/clock';
 import { FullQueue } from '../support/full-queue';
 import { handshake, pollUrl, request } from '../support/http';
@@ -49,7 +49,7 @@ interface Fleet extends Started {
   postLate: (sid: string) => Promise<[number, string]>;
 }
 
-async function startFleet(options: Partial<ProxyOptions> = {}): Promise<Fleet> {
+async function startFleet(options: PartialProxyOptions = {}): Promise<Fleet> {
   const [redis, keyPrefix, host] = [await openClient(), uniqueKeyPrefix(), await startSessionHost()];
   const queue = await FullQueue.start(FULL, host.port);
   await queue.fill();

@@ -18,11 +18,12 @@ export interface Operated extends Started {
 
 /** Starts a proxy with an admin server, and resolves when that listens. */
 export async function startOperated(
-  options: Omit<Proxy.ProxyOptions, 'admin' | 'redisClient'> & { admin?: Partial<Proxy.AdminOptions> } = {},
+  options: Omit<Proxy.PartialProxyOptions, 'admin' | 'redisClient'> & { admin?: Partial<Proxy.AdminOptions> } = {},
 ): Promise<Operated> {
   const { admin, ...others } = options;
   const store = others.store ?? new Proxy.MemoryStore();
-  const proxy = new Proxy({ drainTimeout: 0, hosts: ['127.0.0.1:1'], ...others, store, admin: { port: 0, ...admin } });
+  const all = { drainTimeout: 0, hosts: ['127.0.0.1:1'], ...others, store, admin: { port: 0, ...admin } };
+  const proxy = new Proxy(all as Proxy.ProxyOptions);
   onCleanup(() => proxy.close());
   const ready = Promise.all([once(proxy, 'operated'), once(proxy, 'listening')]);
   proxy.listen(0, '127.0.0.1');

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { MemoryStore, Proxy, type ProxyOptions } from '../../src';
+import { MemoryStore, Proxy, type PartialProxyOptions, type ProxyOptions } from '../../src';
 import { onCleanup } from './cleanup';
 
 export type ProxyInstance = Proxy;
@@ -13,9 +13,9 @@ export interface Started {
 }
 
 /** Starts a proxy on a memory store, unless a store or a Redis client is given. */
-export async function startProxy(options: ProxyOptions): Promise<Started> {
+export async function startProxy(options: PartialProxyOptions): Promise<Started> {
   const store = options.redisClient || options.store ? {} : { store: new MemoryStore() };
-  const proxy = new Proxy({ drainTimeout: 0, ...store, ...options });
+  const proxy = new Proxy({ drainTimeout: 0, ...store, ...options } as ProxyOptions);
   onCleanup(() => proxy.close());
   if (!options.server) {
     proxy.listen(0, '127.0.0.1');
