@@ -6,7 +6,7 @@ import { handshake } from './support/http';
 import { readByNode, type ReadRequest } from './support/node-reader';
 import { startProxy } from './support/proxy';
 import { Random } from './support/random';
-import { idOf, isAccepted, startRecordingHost } from './support/recording-host';
+import { idOf, isAccepted, isEarly, startRecordingHost } from './support/recording-host';
 import { generate, type Sent } from './support/request-generator';
 import { valuesOf } from './support/strict-reader';
 import { onCleanup } from './support/cleanup';
@@ -190,6 +190,10 @@ describe.each([['strict', false], ['lenient', true]] as const)('behind a %s pars
       const whole = requests.filter(({ isWhole }) => isWhole);
       count.requests += whole.length;
       const unanswered = (): void => failures.add(`no answer: ${JSON.stringify(sent.bytes.toString('latin1'))}`);
+      const last = requests.at(-1);
+      // What the host answers early is never sent whole: the next request must not be taken for the rest of it.
+      const isHeld = !isBroken && last?.isWhole === true && !last.isUpgrade && isEarly(last.target) && last.body.length > 16_384;
+      if (isHeld) sent.bytes = sent.bytes.subarray(0, -10);
       const text = await exchange(port, sent, whole.length, isBroken, unanswered);
       const answers = Array.from(text.matchAll(/<([\w-]+)>/g), ([, id]) => id ?? '');
       if (text.includes('stray') || !isInOrder(answers, own)) failures.add(`answers: ${JSON.stringify(text)}`);

@@ -19,6 +19,12 @@ export const idOf = (target = ''): string | undefined => /[?&]id=([\w-]+)/.exec(
 /** Whether the host does what it does to every `nth` request. */
 export const isEvery = (nth: number, target = ''): boolean => Number(/\d+$/.exec(idOf(target) ?? '')?.[0]) % nth === 0;
 
+/** It answers before it has read the body. */
+export const isEarly = (target: string): boolean => isEvery(13, target);
+
+/** The connections on which it has answered without a body, and sends one before the next answer. */
+const strays = new WeakSet<Socket>();
+
 /** It switches protocols for every second upgrade. */
 export const isAccepted = (target: string): boolean => isEvery(2, target);
 
@@ -55,23 +61,21 @@ function serve(req: IncomingMessage, res: ServerResponse, listener: RecordingLis
     res.end('0{"sid":"fuzz"}');
     return;
   }
+  if (strays.has(req.socket)) req.socket.write(STRAY);
   const chunks: Buffer[] = [];
   const tell = (): void => {
     listener.onRequest({ method, target, version, fields, body: Buffer.concat(chunks), isWhole: req.complete, isUpgrade: false }, 'node');
   };
   req.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', () => {}).once('close', tell);
   if (isEvery(17, target)) res.setHeader('Connection', 'close');
-  if (isEvery(13, target)) {
-    // Before it has read the body.
+  if (isEarly(target)) {
     res.end(`<${id}>`);
     return;
   }
   req.on('end', () => {
     if (isEvery(7, target)) res.writeHead(204);
-    res.end(`<${id}>`, () => {
-      // Where there is no body, one all the same.
-      if (method === 'HEAD' || res.statusCode === 204) setImmediate(() => req.socket.write(STRAY));
-    });
+    if (method === 'HEAD' || res.statusCode === 204) strays.add(req.socket);
+    res.end(`<${id}>`);
   });
 }
 
