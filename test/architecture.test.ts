@@ -10,15 +10,16 @@ const ORDER = [
   'cli/status', 'cli/worker', 'cli/retirement', 'cli/events', 'cli/host-table', 'cli/told-hosts', 'cli/host-changes',
   'cli/instance', 'cli/parts', 'cli/access-log', 'cli/tls', 'cli/messages', 'cli/all-workers', 'cli/worker-answers',
   'cli/questions', 'cli/settings', 'cli/values', 'cli/sources', 'cli/log', 'cli/status-line', 'cli/output', 'cli/flags', 'cli/nearest',
-  'index', 'store-tests', 'store-expiry-clauses', 'store-clauses', 'store-bench', 'proxy', 'proxy-internals', 'own-process', 'admin/lazy', 'admin/server',
-  'admin/host-routes', 'admin/session-routes', 'admin/routes', 'admin/body', 'admin/streams', 'admin/metrics',
+  'index', 'store-tests', 'store-expiry-clauses', 'store-clauses', 'store-bench', 'proxy', 'proxy-internals', 'own-process',
+  'admin/lazy', 'admin/server', 'admin/host-routes', 'admin/session-routes', 'admin/routes', 'admin/body', 'admin/streams', 'admin/metrics',
   'admin/snapshot', 'admin/static-files', 'admin/reply', 'admin/guard', 'admin/problems', 'admin/process-metrics',
   'operations', 'moves', 'sessions', 'pipelines', 'router', 'admission', 'proxy-events', 'access', 'forwarder', 'tunnel',
   'exchange', 'route', 'connections', 'connection', 'traffic', 'request-body', 'response-parser', 'headers', 'sniffer',
   'discovery', 'leaving', 'health-checker', 'host-request', 'operator', 'bindings', 'copies', 'rewrites',
   'look-ups', 'binding', 'store-guard', 'late-calls', 'store-probe', 'server',
   'options', 'proxy-options', 'admin/options', 'host-options', 'dns', 'hosts', 'balance', 'host', 'redis-store',
-  'redis-clients', 'redis-slots', 'session-store', 'totals', 'histogram', 'errors', 'checks', 'agenda', 'bag', 'deadline', 'pause', 'version',
+  'redis-clients', 'redis-slots', 'session-store', 'totals', 'histogram', 'errors', 'checks', 'agenda', 'bag', 'deadline',
+  'pause', 'version',
 ];
 
 const MAX_LINES = 300;
