@@ -13,8 +13,10 @@ class FailingStore implements SessionStore {
   fails = false;
   /** What it was asked, and has answered. */
   readonly answered: string[] = [];
-  /** Is awaited before a sid is bound: another proxy may be faster. */
+  /** Is awaited before the sid is bound: another proxy may be faster. */
   beforeBind: () => Promise<unknown> = () => Promise.resolve();
+  /** Is awaited before it is told what is bound. */
+  beforeInspect: () => Promise<unknown> = () => Promise.resolve();
   readonly #inner: RedisStore;
   #failed: (error: Error) => void = () => {};
   #ready: () => void = () => {};
@@ -40,7 +42,8 @@ class FailingStore implements SessionStore {
     return this.#answer('unbind', this.#inner.unbind(sid));
   }
 
-  inspect(sid: string): ReturnType<RedisStore['inspect']> {
+  async inspect(sid: string): ReturnType<RedisStore['inspect']> {
+    await this.beforeInspect();
     return this.#answer('inspect', this.#inner.inspect(sid));
   }
 
@@ -60,8 +63,8 @@ class FailingStore implements SessionStore {
 
   async #bound(sid: string, bind: () => Promise<unknown>): Promise<void> {
     if (this.fails) throw new Error('the store fails');
-    // With the empty sid a proxy asks whether the store works again.
-    if (sid !== '') await this.beforeBind();
+    // With others a proxy asks whether the store works again.
+    if (sid === SID) await this.beforeBind();
     await this.#answer(`bind ${sid}`, bind());
   }
 
@@ -191,6 +194,23 @@ describe('a binding whose WebSocket has ended', () => {
     const socket = await openWebSocket(one.url);
     await until('it is bound', async () => await stored() === hosts[0].name);
     socket.terminate();
+    await until('it is removed', async () => await stored() === null);
+  });
+
+  it('is not found any more from then on, however long the store takes', async () => {
+    const [one] = members;
+    const socket = await openWebSocket(one.url);
+    await until('it is bound', async () => await stored() === hosts[0].name);
+    let look = (): void => {};
+    one.store.beforeInspect = () => new Promise<void>((resolve) => look = resolve);
+    socket.terminate();
+    await until('it has ended', () => one.proxy.hosts[0]?.tunnels === 0);
+    const posted = one.post();
+    // What the proxy would ask now is answered before this is.
+    await one.store.find('nobody', 60);
+    look();
+    expect(await posted).toBe('{"code":1,"message":"Session ID unknown"}');
+    expect(hosts[0].requests).toBe(0);
     await until('it is removed', async () => await stored() === null);
   });
 
