@@ -108,6 +108,7 @@ it('ends the upgrade of a client that leaves before it is answered, though it ha
   const asked = once(server, 'asked') as Promise<[Socket]>;
   const client = await connect(port, `${upgradeOf()}early`);
   const [host] = await asked;
+  client.write('and more');
   const closed = once(host.resume(), 'close');
   client.end();
   await until('it has ended', () => tunnels(proxy) === 0);
