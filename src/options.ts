@@ -172,7 +172,9 @@ function given(options: PartialProxyOptions, name: keyof PartialProxyOptions, fa
   return value;
 }
 
-function integer(options: PartialProxyOptions, name: keyof PartialProxyOptions, fallback: number, min: number, max: number): number {
+function integer(
+  options: PartialProxyOptions, name: keyof PartialProxyOptions, fallback: number, min: number, max: number,
+): number {
   return integerOf(name, given(options, name, fallback), min, max);
 }
 

@@ -3,7 +3,9 @@ import type { ProxyInternals, ProxyParts } from '../proxy-internals';
 import type { PartialProxyOptions } from '../proxy-options';
 
 /** Makes a proxy, with what it is made of. */
-export function proxyWithParts(options: PartialProxyOptions, internals: ProxyInternals): { proxy: Proxy; parts: ProxyParts } {
+export function proxyWithParts(
+  options: PartialProxyOptions, internals: ProxyInternals,
+): { proxy: Proxy; parts: ProxyParts } {
   const taken: ProxyParts[] = [];
   const take = (parts: ProxyParts): void => {
     taken.push(parts);

@@ -11,7 +11,7 @@ it('shows of each sid by DEBUG what the access log shows, and no more', async ()
   const admin = /http:\S+/.exec(await command.line(/the admin server is http/))?.[0] ?? '';
   const unknown = 'a-sid-that-nobody-has-seen';
   expect((await request(pollUrl(url, unknown))).status).toBe(400);
-  expect((await request(`${admin}/api/sessions/${unknown}?token=hidden-in-the-query`)).status).toBe(422);
+  expect((await request(`${admin}/api/sessions/${unknown}?token=hidden-in-the-query`)).status).toBe(404);
   expect((await request(`${admin}/api/sessions/${sid}`, { method: 'DELETE' })).status).toBe(204);
   expect((await request(pollUrl(url, sid))).status).toBe(400);
   command.signal('SIGTERM');
