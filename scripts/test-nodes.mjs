@@ -1,6 +1,7 @@
 // Runs the tests of what depends on the version of Node.js under several, one after the other: those that are given, or
 // each that the README names but the one that runs this. The npm package `node` brings the binaries.
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { delimiter, dirname } from 'node:path';
 import { prepare, runJest } from './jest.mjs';
 import { NODE_VERSIONS } from './node-versions.mjs';
@@ -29,6 +30,13 @@ function test(binary) {
   const { stdout } = spawnSync('node', ['--version'], { encoding: 'utf8' });
   console.log(`\nNode ${stdout.trim()}`);
   return runJest(['--runTestsByPath', ...FILES_OF_NODE], { node: binary });
+}
+
+// Jest would say nothing of a file that has another name by now.
+const missing = FILES_OF_NODE.filter((path) => !existsSync(new URL(`../${path}`, import.meta.url)));
+if (missing.length > 0) {
+  console.error(`scripts/tiers.mjs names what is not there: ${missing.join(', ')}`);
+  process.exit(1);
 }
 
 prepare(TIERS.core.programs);

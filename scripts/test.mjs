@@ -10,4 +10,5 @@ if (!Object.hasOwn(TIERS, name ?? '')) {
 
 const { programs, args } = TIERS[name];
 prepare(programs);
-process.exitCode = runJest(['--selectProjects', name, ...args, ...rest]) ? 0 : 1;
+// The last: jest takes all names after it for projects.
+process.exitCode = runJest([...rest, ...args, '--selectProjects', name]) ? 0 : 1;
