@@ -15,25 +15,33 @@ export type ProxyOptions = PartialProxyOptions & (WithRedisClient | WithStore) &
 
 /** The bindings are in Redis. */
 export interface WithRedisClient {
+  /** Holds the bindings. */
   redisClient: RedisClient;
+  /** Not beside a Redis client. */
   store?: undefined;
 }
 
 /** The bindings are in a store of the caller's. */
 export interface WithStore {
+  /** Holds the bindings. */
   store: SessionStore;
+  /** Not beside a store. */
   redisClient?: undefined;
 }
 
 /** The hosts are named. */
 export interface WithHosts {
+  /** The Socket.IO servers. */
   hosts: readonly (string | HostOptions)[];
+  /** Not beside hosts. */
   discover?: undefined;
 }
 
 /** The hosts follow DNS. */
 export interface WithDiscover {
+  /** The name in DNS. */
   discover: string;
+  /** Not beside a name in DNS. */
   hosts?: readonly never[] | undefined;
 }
 
