@@ -212,7 +212,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
 
   async close(): Promise<void> {
     clearInterval(this.#sweeping);
-    this.#copies.close();
+    await this.#copies.close();
     await this.#guard.close();
   }
 

@@ -62,8 +62,10 @@ export class Copies {
     return this.#removals.get(sid);
   }
 
-  close(): void {
+  /** Resolves once what is being removed is gone, or the store has not answered in time. */
+  async close(): Promise<void> {
     this.#rewrites.close();
+    await Promise.all(this.#removals.values());
   }
 
   async #remove(sid: string, host: Host): Promise<void> {

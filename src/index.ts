@@ -13,7 +13,8 @@ import type {
 import { Proxy as ProxyClass } from './proxy';
 import type { ProxyEvents as Events } from './proxy-events';
 import type {
-  HostTls as Tls, PartialProxyOptions as PartialOptions, ProxyOptions as Options,
+  HostTls as Tls, PartialProxyOptions as PartialOptions, ProxyOptions as Options, WithDiscover as OptionsWithDiscover,
+  WithHosts as OptionsWithHosts, WithRedisClient as OptionsWithRedisClient, WithStore as OptionsWithStore,
 } from './proxy-options';
 import { RedisStore as Redis, type RedisClient as Client } from './redis-store';
 import {
@@ -60,6 +61,10 @@ declare namespace Proxy {
   export type SessionStore = Store;
   export type StoredBinding = Stored;
   export type Transport = SessionTransport;
+  export type WithDiscover = OptionsWithDiscover;
+  export type WithHosts = OptionsWithHosts;
+  export type WithRedisClient = OptionsWithRedisClient;
+  export type WithStore = OptionsWithStore;
 }
 
 // Node learns which names an ES module may import from here by finding such assignments in the text.

@@ -10,6 +10,9 @@ const CALL_TIMEOUT = 2000;
 /** The ttl of a binding that has to stay, in seconds. */
 export const STAYS = 60;
 
+/** By the global timer, so that who tests a store in memory may hold the clock. */
+export const sleep = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
+
 /** A sid that nobody else has. */
 export function newSid(): string {
   return `store-tests-${randomUUID()}`;

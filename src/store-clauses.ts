@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { holds, newSid, type Bench } from './store-bench';
+import { holds, newSid, sleep, type Bench } from './store-bench';
 
 /** What a store does → whether it does so. */
 export type Clauses = Record<string, (bench: Bench) => Promise<void>>;
@@ -17,9 +17,6 @@ const UNUSUAL = [
   ' ', ':', '{a}', '#', '/../', '+&=?%41', '\'"`', '\\', '\n\r\t', '\0', '\u00e9', '\u6f22\u5b57', '\u{1f642}', '$a',
   ';--', 'x'.repeat(464), '\u6f22'.repeat(464),
 ];
-
-/** By the global timer, so that who tests a store in memory may hold the clock. */
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
 
 /** What every store does. */
 export const CLAUSES: Clauses = {

@@ -1,5 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { holds, newSid, STAYS, type Subject } from './store-bench';
+import { holds, newSid, sleep, STAYS, type Subject } from './store-bench';
 import type { Clauses } from './store-clauses';
 
 /** What passes until a binding of 1 s must be gone, in ms: a store may count in whole seconds, and round up. */

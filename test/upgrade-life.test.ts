@@ -9,6 +9,8 @@ import { startProxy, type ProxyInstance } from './support/proxy';
 import { before, startSessionHost, type SessionHost } from './support/session-host';
 import { until } from './support/until';
 
+const { setTimeout: realTimeout } = globalThis;
+
 const ACCEPT = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
 
 const upgradeOf = (sid?: string): string => [
@@ -51,7 +53,7 @@ async function fill(socket: Socket): Promise<void> {
   for (let taken = -1; socket.bytesWritten - socket.writableLength !== taken;) {
     taken = socket.bytesWritten - socket.writableLength;
     for (let i = 0; i < 10; i += 1) socket.write(chunk);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await new Promise((resolve) => realTimeout(resolve, 200));
   }
 }
 
@@ -61,10 +63,7 @@ describe('a WebSocket of which one side reads nothing', () => {
       socket.write(ACCEPT);
       server.emit('joined', socket);
     }, LIMITS);
-    // Its sweep is to be moved by hand, and begins with the upgrade.
-    const real = { setTimeout };
     const clock = stopClock();
-    globalThis.setTimeout = real.setTimeout;
     const joined = once(server, 'joined') as Promise<[Socket]>;
     const client = await connect(port, upgradeOf());
     const [host] = await joined;
@@ -84,9 +83,7 @@ describe('a WebSocket of which one side reads nothing', () => {
       socket.write(ACCEPT);
       server.emit('joined', socket);
     }, LIMITS);
-    const real = { setTimeout };
     const clock = stopClock();
-    globalThis.setTimeout = real.setTimeout;
     const joined = once(server, 'joined') as Promise<[Socket]>;
     const client = await connect(port, upgradeOf());
     const [host] = await joined;

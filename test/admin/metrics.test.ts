@@ -97,12 +97,6 @@ it('tell that the store fails, and that no host is up', async () => {
   expect(value('store_failures_total')).toBeGreaterThanOrEqual(1);
 });
 
-it('escape what a host is named', async () => {
-  const name = 'a"b\'{}=,:1';
-  const families = await metricsOf(await startOperated({ hosts: [name] }));
-  expect(valueOf(families, 'socketio_proxy_host_weight', { host: name })).toBe(1);
-});
-
 it('have no sid in them', async () => {
   const [host] = await startSessionHosts(1) as [SessionHost];
   const operated = await operatedBefore([host]);

@@ -67,7 +67,10 @@ describe('a flag that is an option of the library', () => {
   it.each(options)('--%s has the default of %s', (name, option, flag) => {
     const admin = option.startsWith('admin.') ? { admin: { port: 0 } } : {};
     const defaults = resolveOptions({ hosts: ['a:1'], store: new MemoryStore(), ...admin });
-    const none = ['hosts', 'discover', 'admin-port', 'admin-token', 'admin-hosts', 'rebalance-per-minute', 'max-handshakes-per-second'];
+    const none = [
+      'hosts', 'discover', 'host-keep-alive', 'admin-port', 'admin-token', 'admin-hosts', 'rebalance-per-minute',
+      'max-handshakes-per-second',
+    ];
     if (flag.fallback === undefined) expect(none).toContain(name);
     else if (option !== 'keyPrefix') expect(flag.fallback).toBe(String(valueAt(defaults, option)));
     else expect(flag.fallback).toBe('socket.io#');
