@@ -10,7 +10,8 @@ export const TIERS = {
 const OF_NODE = {
   HTTP: [
     'forwarding', 'forwarding-bodies', 'forwarding-hosts', 'bad-input', 'bad-input-bodies', 'bad-input-connections',
-    'bad-input-hosts', 'handshake', 'upgrade', 'response-parser-fuzz', 'admin/security',
+    'bad-input-hosts', 'framing', 'has-left', 'handshake', 'upgrade', 'upgrade-life', 'response-parser-fuzz',
+    'admin/security',
   ],
   streams: ['connection', 'streaming', 'streaming-backpressure', 'faults/connections', 'faults/proxies'],
   TLS: ['cli/reload', 'compat/servers/https'],
