@@ -26,6 +26,14 @@ export async function inRounds(rounds, entries, measure) {
   return new Map([...samples].map(([entry, all]) => [entry, spreads(all)]));
 }
 
+/**
+ * How two spreads compare that were measured in the same rounds: the median of the rounds' ratios. What slows the
+ * machine down for longer than a turn hits both of a pair.
+ */
+export function pairedRatio(ours, theirs) {
+  return ours && theirs ? spread(ours.all.map((value, round) => value / theirs.all[round])).median : undefined;
+}
+
 function spreads(samples) {
   const names = Object.keys(samples[0] ?? {});
   return Object.fromEntries(names.map((name) => [name, spread(samples.map((sample) => sample[name]))]));

@@ -16,7 +16,7 @@ export async function handshake(context) {
 }
 
 async function compare(context, { id, title, names }) {
-  const { rounds, ms, warmUp, firstWarmUp } = context.scale;
+  const { rounds, ms, warmUp, firstWarmUp } = context.scale.turn;
   const chosen = [...context.subjects, ...names.filter((name) => context.peers?.includes(name) ?? true)];
   const skipped = Object.fromEntries(chosen.filter(missing).map((name) => [name, missing(name)]));
   const hosts = await context.startHosts();

@@ -6,7 +6,7 @@ const TUNNELS = 50;
 
 /** A message there and back over open WebSockets. */
 export async function websocket(context) {
-  const { rounds, ms, warmUp, firstWarmUp } = context.scale;
+  const { rounds, ms, warmUp, firstWarmUp } = context.scale.turn;
   const chosen = [...context.subjects, 'net pipe', 'HAProxy'];
   const skipped = Object.fromEntries(chosen.filter(missing).map((name) => [name, missing(name)]));
   const hosts = await startResponder();
