@@ -3,8 +3,8 @@ import type { Moves } from '../src/moves';
 import { stopClock, type Clock } from './support/clock';
 import { Crowd } from './support/crowd';
 import { mostWithin } from './support/most-within';
-import { startProxy } from './support/proxy';
-import { before, startSessionHosts, type SessionHost } from './support/session-host';
+import { startProxy, type ProxyInstance } from './support/proxy';
+import { before, openWebSocket, startSessionHosts, type SessionHost } from './support/session-host';
 
 const HOUR = 3_600_000;
 
@@ -167,6 +167,59 @@ describe('a proxy', () => {
 
   beforeAll(async () => {
     hosts = await startSessionHosts(2) as typeof hosts;
+  });
+
+  /** Before both hosts, the second of which drains, with WebSockets that come back. */
+  async function withOneDraining(rebalance?: { perMinute: number }): Promise<{ proxy: ProxyInstance; cuts: () => number }> {
+    const { proxy, url } = await before(hosts, { checkInterval: HOUR, drainTimeout: HOUR, ...(rebalance ? { rebalance } : {}) });
+    proxy.drainHost(hosts[1].name);
+    let cuts = 0;
+    const open = async (): Promise<void> => {
+      const socket = await openWebSocket(url);
+      socket.once('close', () => {
+        cuts += 1;
+        open().catch(() => {});
+      });
+    };
+    for (let i = 0; i < 10; i += 1) await open();
+    return { proxy, cuts: () => cuts };
+  }
+
+  const sessionsOf = (proxy: ProxyInstance): number[] => proxy.hosts.map(({ sessions }) => sessions);
+
+  it('rebalances when it is told to, until it closes', async () => {
+    const { proxy, cuts } = await withOneDraining();
+    proxy.undrainHost(hosts[1].name);
+    await clock.advance(60_000);
+    expect(cuts()).toBe(0);
+    const told: string[] = [];
+    for (const event of ['rebalancing', 'closing', 'rebalanced'] as const) proxy.on(event, () => told.push(event));
+    proxy.rebalance();
+    await clock.advanceUntil('one has come back', () => sessionsOf(proxy)[1] === 1);
+    const closed = proxy.close();
+    await once(proxy, 'rebalanced');
+    expect(told).toEqual(['rebalancing', 'closing', 'rebalanced']);
+    expect(() => proxy.rebalance()).toThrow(new Error('the proxy is closing'));
+    await clock.advance(60_000);
+    expect([cuts(), proxy.rebalanceStatus]).toEqual([1, expect.objectContaining({ moved: 1, running: false })]);
+    await clock.advance(HOUR);
+    await closed;
+  });
+
+  it.each<[string, (proxy: ProxyInstance, host: string) => void]>([
+    ['is drained no more', (proxy, host) => proxy.undrainHost(host)],
+    ['has come up', (proxy, host) => {
+      proxy.removeHost(host);
+      proxy.addHost(host);
+    }],
+  ])('rebalances by itself, where the option says so, when a host %s', async (_, come) => {
+    const { proxy, cuts } = await withOneDraining({ perMinute: 60 });
+    await clock.advance(60_000);
+    expect([proxy.rebalanceStatus.running, cuts()]).toEqual([false, 0]);
+    const over = once(proxy, 'rebalanced');
+    come(proxy, hosts[1].name);
+    await clock.advanceUntil('it is over', () => sessionsOf(proxy)[1] === 4 && !proxy.rebalanceStatus.running, 50);
+    expect([await over, cuts(), sessionsOf(proxy)]).toEqual([[4], 4, [6, 4]]);
   });
 
   it('refuses options that it does not know', async () => {
