@@ -195,13 +195,16 @@ describe('a proxy', () => {
     const told: string[] = [];
     for (const event of ['rebalancing', 'closing', 'rebalanced'] as const) proxy.on(event, () => told.push(event));
     proxy.rebalance();
-    await clock.advanceUntil('one has come back', () => sessionsOf(proxy)[1] === 1);
+    // As its pauses differ at random, it may be two at once.
+    await clock.advanceUntil('one has come back', () => (sessionsOf(proxy)[1] ?? 0) > 0);
     const closed = proxy.close();
     await once(proxy, 'rebalanced');
     expect(told).toEqual(['rebalancing', 'closing', 'rebalanced']);
     expect(() => proxy.rebalance()).toThrow(new Error('the proxy is closing'));
+    const { moved } = proxy.rebalanceStatus;
+    expect([1, 2]).toContain(moved);
     await clock.advance(60_000);
-    expect([cuts(), proxy.rebalanceStatus]).toEqual([1, expect.objectContaining({ moved: 1, running: false })]);
+    expect([cuts(), proxy.rebalanceStatus]).toEqual([moved, expect.objectContaining({ moved, running: false })]);
     await clock.advance(HOUR);
     await closed;
   });
@@ -218,8 +221,10 @@ describe('a proxy', () => {
     expect([proxy.rebalanceStatus.running, cuts()]).toEqual([false, 0]);
     const over = once(proxy, 'rebalanced');
     come(proxy, hosts[1].name);
-    await clock.advanceUntil('it is over', () => sessionsOf(proxy)[1] === 4 && !proxy.rebalanceStatus.running, 50);
-    expect([await over, cuts(), sessionsOf(proxy)]).toEqual([[4], 4, [6, 4]]);
+    await clock.advanceUntil('it is over', () => cuts() > 0 && !proxy.rebalanceStatus.running, 50);
+    const moved = cuts();
+    expect([4, 5]).toContain(moved);
+    expect([await over, sessionsOf(proxy)]).toEqual([[moved], [10 - moved, moved]]);
   });
 
   it('refuses options that it does not know', async () => {
