@@ -175,7 +175,9 @@ describe.each([['strict', false], ['lenient', true]] as const)('behind a %s pars
       server.closeAllConnections();
     });
     await once(server, 'listening');
-    const { port, url } = await startProxy({ hosts: [name], server, changeOrigin: false, checkInterval: 60_000 });
+    const { port, url } = await startProxy({
+      hosts: [name], server, changeOrigin: false, checkInterval: 60_000, hostKeepAlive: 60_000,
+    });
     const sid = await handshake(url);
 
     // Its seed makes a connection what it is, its ids too.
