@@ -28,6 +28,9 @@ enum State {
 /** The longest line between or behind the chunks, in bytes: a chunk's size with its extensions, or a trailer. */
 const MAX_CHUNK_LINE = 4096;
 
+/** How many interim responses may come before the response: one that sends nothing else is not waited for. */
+const MAX_INTERIM = 100;
+
 const LF = 10;
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: (.*))?$/;
@@ -51,6 +54,8 @@ export class ResponseParser {
   #remaining = 0;
   /** How many bytes of trailers have come. */
   #trailers = 0;
+  /** How many interim responses have come. */
+  #interim = 0;
   #keepAlive = false;
   #idleTimeout: number | undefined;
 
@@ -74,6 +79,7 @@ export class ResponseParser {
   expect(method: string): void {
     this.#state = State.Head;
     this.#partial = '';
+    this.#interim = 0;
     this.#hasNoBody = method === 'HEAD';
   }
 
@@ -151,6 +157,7 @@ export class ResponseParser {
     if (status === 101) throw new Error('the host switches protocols unasked');
     // Another head follows an interim response.
     if (status > 199) this.#beginBody(status, message, headers, minor === '1');
+    else if (++this.#interim > MAX_INTERIM) throw new Error(`more than ${MAX_INTERIM} interim responses`);
   }
 
   #beginBody(status: number, message: string, headers: string[], isHttp11: boolean): void {

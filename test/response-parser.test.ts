@@ -48,7 +48,7 @@ describe('a body', () => {
     ['that a chunked HEAD has none of', response(CHUNKED), '', 'HEAD'],
     ['that 204 has none of', response(['HTTP/1.1 204 No Content']), ''],
     ['that 304 has none of', response(['HTTP/1.1 304 Not Modified', 'Content-Length: 5']), ''],
-    ['behind interim responses', INTERIM + response([OK, 'Content-Length: 1'], 'a'), 'a'],
+    ['behind interim responses', INTERIM.repeat(50) + response([OK, 'Content-Length: 1'], 'a'), 'a'],
   ])('%s is whole, in one piece and byte by byte', (_, bytes, body, method = 'GET') => {
     expect(parse([bytes], { method })).toMatchObject({ body, isWhole: true });
     expect(parse(bytes.split(''), { method })).toMatchObject({ body, isWhole: true });
@@ -92,6 +92,7 @@ it.each([
   ['a lone LF in a header', response([OK, 'A: 1\nB: 2'])],
   ['a head that is too long', response([OK, `A: ${'x'.repeat(MAX_HEAD_SIZE)}`])],
   ['a head without an end', `${OK}\r\nA: ${'x'.repeat(MAX_HEAD_SIZE)}`],
+  ['interim responses without end', response(['HTTP/1.1 100 Continue']).repeat(101)],
   ['two lengths', response([OK, 'Content-Length: 1', 'Content-Length: 2'], 'ab')],
   ['one length twice', response([OK, 'Content-Length: 1, 1'], 'a')],
   ['a negative length', response([OK, 'Content-Length: -1'])],
