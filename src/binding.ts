@@ -28,12 +28,15 @@ export interface Binding extends Bagged, Scheduled {
   work: SessionWork | undefined;
   /** It can be found here. One that cannot may still be held. */
   cached: boolean;
-  /** The host's era in which it was counted as one of its sessions. */
+  /** The host's era in which it was counted as one of its sessions, or `UNCOUNTED`. */
   era: number;
 }
 
 /** Of what is not in the store. */
 export const NEVER = -Infinity;
+
+/** The era of what does not count. */
+export const UNCOUNTED = -1;
 
 /** One that was just bound, or found. */
 export function createBinding(sid: string, host: Host, ttl: number, stored: boolean): Binding {

@@ -3,7 +3,7 @@ import createDebug from 'debug';
 import { LRUCache } from 'lru-cache';
 import { Agenda } from './agenda';
 import { Bag } from './bag';
-import { copyOf, createBinding, expiryOf, isExpired, NEVER, type Binding } from './binding';
+import { copyOf, createBinding, expiryOf, isExpired, NEVER, UNCOUNTED, type Binding } from './binding';
 import { Copies } from './copies';
 import type { Absence } from './errors';
 import type { Host } from './host';
@@ -48,6 +48,8 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   readonly #keyExpiry: number;
   readonly #cache: LRUCache<string, Binding>;
   readonly #held = new Bag<Binding>();
+  /** No client knows of these yet. */
+  readonly #opening = new Set<Binding>();
   readonly #expiries = new Agenda<Binding>();
   readonly #absent = new LRUCache<string, Absence>({ max: MAX_ABSENT });
   readonly #lookUps: LookUps;
@@ -95,7 +97,9 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     // A third more than it lives, so that it need not be renewed on every use (see `Copies`).
     const ttl = Math.max(this.#keyExpiry, Math.ceil((lifetime * 4) / 3));
     const binding = this.#remember(sid, host, ttl, false);
+    this.#opening.add(binding);
     await this.#copies.bind(binding);
+    this.#opening.delete(binding);
     debug('%s → %s for %d s', shownSid(sid), host.name, ttl);
     return binding;
   }
@@ -134,8 +138,9 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     return this.#known(sid) ?? this.#held.items.find((held) => held.sid === sid) ?? this.#guard.inspect(sid);
   }
 
-  /** It is neither forgotten nor expired. */
+  /** It is neither forgotten nor expired, and its client may know of it: the store has been asked to bind it. */
   has(binding: Binding): boolean {
+    if (this.#opening.has(binding)) return false;
     return this.#held.has(binding) || this.#known(binding.sid) === binding;
   }
 
@@ -146,12 +151,16 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   }
 
   /**
-   * Takes in that a request was refused as its host is gone: the session no longer counts, unless it is used once the
-   * host is back. Another proxy may well reach the host, so the store keeps the binding until it expires.
+   * Its session no longer counts, unless it is used once more: it has ended, or its host is gone. Another proxy may well
+   * reach that host, so the store keeps the binding until it expires. It counts off once, though it may leave the cache
+   * first, and be held and released after that.
    */
-  miss(binding: Binding): void {
-    this.#discount(binding);
-    binding.era = -1;
+  discount(binding: Binding): void {
+    const { host, era } = binding;
+    if (era !== host.era) return;
+    binding.era = UNCOUNTED;
+    host.sessions -= 1;
+    this.#hosts.settle(host);
   }
 
   /**
@@ -173,7 +182,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     if (binding && binding.holds > 0) {
       // What is still open is no session any more.
       this.#held.delete(binding);
-      this.miss(binding);
+      this.discount(binding);
     }
     // Servers may be made to give a client the same sid again, and by now it is another's.
     if (latest && binding && latest.host !== binding.host) return false;
@@ -193,7 +202,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     binding.usedAt = performance.now();
     if (binding.holds === 0) {
       this.#held.delete(binding);
-      if (!binding.cached) this.#discount(binding);
+      if (!binding.cached) this.discount(binding);
     }
     // The session may be used next through another proxy, which knows of it only from the store.
     this.#copies.freshen(binding, binding.usedAt);
@@ -253,18 +262,12 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   #dropped(binding: Binding): void {
     binding.cached = false;
     this.#expiries.delete(binding);
-    if (binding.holds === 0) this.#discount(binding);
+    if (binding.holds === 0) this.discount(binding);
   }
 
   #count(binding: Binding): void {
     binding.era = binding.host.era;
     binding.host.sessions += 1;
-  }
-
-  #discount({ host, era }: Binding): void {
-    if (era !== host.era) return;
-    host.sessions -= 1;
-    this.#hosts.settle(host);
   }
 
   /** It was neither forgotten in the meantime, nor has another one taken its place. */

@@ -38,7 +38,7 @@ export function reroute(
   if (binding) {
     // Not every failure to connect means that the session is lost.
     if (!host.gone) return refusals.hostUnreached;
-    bindings.miss(binding);
+    bindings.discount(binding);
     return refusals.host_gone;
   }
   const tried = route.tried ??= new Set();

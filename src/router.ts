@@ -116,7 +116,7 @@ export class Router {
   #follow(binding: Binding): Route | Refusal {
     const { host } = binding;
     if (host.gone) {
-      this.#bindings.miss(binding);
+      this.#bindings.discount(binding);
       return refusals.host_gone;
     }
     return { host, binding, tried: undefined };

@@ -111,7 +111,7 @@ export class Sessions implements SessionSource {
     }, CLOSE_TIMEOUT).unref();
   }
 
-  /** Takes up to `count` sessions of a host that are still there, and that nobody else is ending. */
+  /** Takes up to `count` sessions of a host that are still there, that clients know, and that nobody else is ending. */
   #take(host: Host, count: number): Binding[] {
     const taken: Binding[] = [];
     let batch = this.#batches.get(host) ?? [];
