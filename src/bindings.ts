@@ -151,7 +151,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   }
 
   /**
-   * Its session no longer counts, unless it is used once more: it has ended, or its host is gone. Another proxy may well
+   * Its session no longer counts, unless it is used once more: it has ended, or its host is gone. Another proxy may
    * reach that host, so the store keeps the binding until it expires. It counts off once, though it may leave the cache
    * first, and be held and released after that.
    */

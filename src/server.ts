@@ -21,6 +21,53 @@ export interface Certificate {
   readonly key: string;
 }
 
+type Listener = (...args: unknown[]) => void;
+
+/** A listener in the place of those that a server had for an event. */
+class Seat {
+  readonly #server: Server | HttpsServer;
+  readonly #event: 'request' | 'upgrade';
+  readonly #listener: Listener;
+  #before: Listener[] = [];
+  #isTaken = false;
+
+  constructor(server: Server | HttpsServer, event: 'request' | 'upgrade', listener: Listener) {
+    this.#server = server;
+    this.#event = event;
+    this.#listener = listener;
+  }
+
+  take(): void {
+    if (this.#isTaken) return;
+    this.#isTaken = true;
+    // As they are, so that one of `once` knows that it was called.
+    this.#before = this.#server.rawListeners(this.#event) as Listener[];
+    this.#server.removeAllListeners(this.#event).on(this.#event, this.#listener);
+  }
+
+  /**
+   * Puts the listeners back, unless somebody has taken this one away to call it himself, as Socket.IO does that is
+   * attached later: then it goes on to call them.
+   *
+   * @returns whether it has left.
+   */
+  leave(): boolean {
+    if (!this.#server.listeners(this.#event).includes(this.#listener)) return false;
+    this.#isTaken = false;
+    this.#server.off(this.#event, this.#listener);
+    for (const listener of this.#before) this.#server.on(this.#event, listener);
+    return true;
+  }
+
+  /** Calls those that were there before. @returns whether there was any, or others have come. */
+  call(args: unknown[]): boolean {
+    const before = this.#before;
+    this.#before = before.filter((listener) => !('listener' in listener));
+    for (const listener of before) Reflect.apply(listener, this.#server, args);
+    return before.length > 0 || this.#server.listenerCount(this.#event) > 1;
+  }
+}
+
 /**
  * Stands before the listeners that a server has for `request` and `upgrade`, for any number of proxies: each gets what
  * is its own, the listeners keep what is no proxy's, and what nobody else takes is given to a proxy, to be refused.
@@ -28,40 +75,34 @@ export interface Certificate {
 class Dispatcher {
   readonly #server: Server | HttpsServer;
   readonly #proxies = new Set<ServerHandlers>();
-  readonly #requestListeners: readonly unknown[];
-  readonly #upgradeListeners: readonly unknown[];
+  readonly #requests: Seat;
+  readonly #upgrades: Seat;
 
   constructor(server: Server | HttpsServer) {
     this.#server = server;
-    this.#requestListeners = server.listeners('request');
-    this.#upgradeListeners = server.listeners('upgrade');
-    server.removeAllListeners('request').removeAllListeners('upgrade');
-    server.on('request', this.#onRequest).on('upgrade', this.#onUpgrade);
-    server.on('listening', this.#onListening).on('error', this.#onError);
+    this.#requests = new Seat(server, 'request', (...args) => {
+      const [req, res] = args as [IncomingMessage, ServerResponse];
+      this.#takerOf(req, this.#requests, args)?.request(req, res);
+    });
+    this.#upgrades = new Seat(server, 'upgrade', (...args) => {
+      const [req, socket, head] = args as [IncomingMessage, Duplex, Buffer];
+      this.#takerOf(req, this.#upgrades, args)?.upgrade(req, socket, head);
+    });
   }
 
   add(proxy: ServerHandlers): void {
+    if (this.#proxies.size === 0) this.#server.on('listening', this.#onListening).on('error', this.#onError);
     this.#proxies.add(proxy);
+    for (const seat of [this.#requests, this.#upgrades]) seat.take();
   }
 
   /** Puts the listeners back once the last proxy has gone. */
   delete(proxy: ServerHandlers): void {
     if (!this.#proxies.delete(proxy) || this.#proxies.size > 0) return;
-    const server = this.#server;
-    dispatchers.delete(server);
-    server.off('request', this.#onRequest).off('upgrade', this.#onUpgrade);
-    server.off('listening', this.#onListening).off('error', this.#onError);
-    for (const listener of this.#requestListeners) server.on('request', listener as () => void);
-    for (const listener of this.#upgradeListeners) server.on('upgrade', listener as () => void);
+    this.#server.off('listening', this.#onListening).off('error', this.#onError);
+    const left = [this.#requests, this.#upgrades].map((seat) => seat.leave());
+    if (!left.includes(false)) dispatchers.delete(this.#server);
   }
-
-  readonly #onRequest = (req: IncomingMessage, res: ServerResponse): void => {
-    this.#takerOf(req, this.#requestListeners, 'request', [req, res])?.request(req, res);
-  };
-
-  readonly #onUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    this.#takerOf(req, this.#upgradeListeners, 'upgrade', [req, socket, head])?.upgrade(req, socket, head);
-  };
 
   readonly #onListening = (): void => {
     for (const proxy of [...this.#proxies]) proxy.listening();
@@ -74,17 +115,13 @@ class Dispatcher {
     if (!isTold) throw error;
   };
 
-  #takerOf(
-    req: IncomingMessage, listeners: readonly unknown[], event: string, args: unknown[],
-  ): ServerHandlers | undefined {
-    const url = req.url ?? '';
+  #takerOf({ url = '' }: IncomingMessage, seat: Seat, args: unknown[]): ServerHandlers | undefined {
     let first: ServerHandlers | undefined;
     for (const proxy of this.#proxies) {
       if (proxy.owns(url)) return proxy;
       first ??= proxy;
     }
-    const isTaken = callAll(listeners, this.#server, args) || this.#server.listenerCount(event) > 1;
-    return isTaken ? undefined : first;
+    return seat.call(args) ? undefined : first;
   }
 }
 
@@ -128,12 +165,4 @@ export function closeServer(server: Server | HttpsServer): Promise<void> {
     server.close(() => resolve());
     server.closeIdleConnections();
   });
-}
-
-/** @returns whether there was any. */
-function callAll(listeners: readonly unknown[], server: Server | HttpsServer, args: unknown[]): boolean {
-  for (const listener of listeners) {
-    if (typeof listener === 'function') Reflect.apply(listener, server, args);
-  }
-  return listeners.length > 0;
 }

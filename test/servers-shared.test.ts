@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import http, { type Server } from 'node:http';
+import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { MemoryStore, Proxy } from '../src';
 import { onCleanup } from './support/cleanup';
@@ -40,6 +40,60 @@ it.each([[[0, 1, 2]], [[2, 1, 0]], [[1, 0, 2]]])('has several proxies, closed in
     expect(calls).toBe(1);
   }
   expect(listenersOf()).toEqual(listeners);
+});
+
+it.each([['the proxy', 'the others'], ['the others', 'the proxy']])(
+  'goes on with the listeners of who was attached behind it, where %s are closed first, and never calls any twice',
+  async (first) => {
+    const calls: string[] = [];
+    const { server, name } = await startServer((req, res) => {
+      calls.push(req.url ?? '');
+      res.end("the app's");
+    });
+    const url = `http://${name}`;
+    const proxy = await proxyOn(server, '/a/');
+    // As Engine.IO attaches itself: it takes the listeners away, and calls them for what is not its own.
+    const taken = server.listeners('request') as ((...args: unknown[]) => void)[];
+    server.removeAllListeners('request').on('request', (req: IncomingMessage, res: ServerResponse) => {
+      if (req.url?.startsWith('/own/')) res.end('its own');
+      else for (const listener of taken) Reflect.apply(listener, server, [req, res]);
+    });
+    const bodiesOf = async (...paths: string[]): Promise<string[]> =>
+      Promise.all(paths.map(async (path) => (await request(url + path)).body));
+    expect(await bodiesOf('/own/', '/other')).toEqual(['its own', "the app's"]);
+    await handshake(url, '/a/');
+    if (first === 'the proxy') {
+      await proxy.close();
+      expect(await bodiesOf('/own/', '/a/', '/other')).toEqual(['its own', "the app's", "the app's"]);
+    } else {
+      server.removeAllListeners('request');
+      for (const listener of taken) server.on('request', listener);
+      await proxy.close();
+      expect(await bodiesOf('/a/', '/other')).toEqual(["the app's", "the app's"]);
+      expect(server.listeners('request')).not.toEqual(taken);
+    }
+    const another = await proxyOn(server, '/a/');
+    await handshake(url, '/a/');
+    await another.close();
+    calls.length = 0;
+    await bodiesOf('/other', '/a/');
+    expect([...calls].sort()).toEqual(['/a/', '/other']);
+    expect(server.listenerCount('request')).toBe(1);
+  },
+);
+
+it('calls a listener of once when its time comes, and then no more', async () => {
+  const { server, name } = await startServer((_, res) => res.end());
+  const url = `http://${name}/other`;
+  const calls: string[] = [];
+  server.once('request', () => calls.push('before'));
+  const proxy = await proxyOn(server, '/a/');
+  for (let i = 0; i < 2; i += 1) await request(url);
+  expect(calls).toEqual(['before']);
+  server.once('request', () => calls.push('beside'));
+  await proxy.close();
+  for (let i = 0; i < 2; i += 1) await request(url);
+  expect([calls, server.listenerCount('request')]).toEqual([['before', 'beside'], 1]);
 });
 
 it('refuses once what no proxy on a server takes', async () => {
