@@ -3,7 +3,10 @@ import type { Duplex } from 'node:stream';
 import { Outflow } from './outflow';
 import type { UnderWay, Work } from './under-way';
 
-/** How much a client may send before its upgrade is answered until it is no longer read from, in bytes. */
+/**
+ * How much a client may send before its upgrade is answered, in bytes. It has to wait for the answer (RFC 6455 §4.1), and
+ * of one that is no longer read from the end is never seen.
+ */
 const MAX_EARLY = 65_536;
 
 /**
@@ -84,7 +87,7 @@ export class Upgrade implements Work {
   readonly #onData = (chunk: Buffer): void => {
     this.#early.push(chunk);
     this.#size += chunk.length;
-    if (this.#size > MAX_EARLY) this.socket.pause();
+    if (this.#size > MAX_EARLY) this.socket.destroy();
   };
 
   /** A client that ends before it is answered has gone. */

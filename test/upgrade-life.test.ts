@@ -112,6 +112,17 @@ it('ends the upgrade of a client that leaves before it is answered, though it ha
   await closed;
 });
 
+it('ends the upgrade of a client that sends more before it is answered than can be kept, and so would not be seen to leave', async () => {
+  const { proxy, port, server } = await behind((_, socket) => server.emit('asked', socket));
+  const asked = once(server, 'asked') as Promise<[Socket]>;
+  const client = await connect(port, upgradeOf());
+  const [host] = await asked;
+  const closed = [once(host.resume(), 'close'), once(client.resume(), 'close')];
+  client.write(Buffer.alloc(200_000));
+  await Promise.all(closed);
+  await until('it has ended', () => tunnels(proxy) === 0);
+});
+
 describe('an upgrade that is pipelined behind a poll', () => {
   interface Pipelined {
     client: Socket;
