@@ -76,6 +76,8 @@ export class Connection implements ResponseListener {
   #isPaused = false;
   /** Something has come from the host since the request was sent. */
   #hasHeard = false;
+  /** Since when the head of the response has been coming, by `performance.now()`, where it has not come at once. */
+  #headSince: number | undefined;
 
   constructor(owner: ConnectionOwner, options: ConnectionOptions, keepAlive: boolean, takenAt: number) {
     this.keepAlive = keepAlive;
@@ -90,6 +92,7 @@ export class Connection implements ResponseListener {
     this.#request = request;
     this.#handler = handler;
     this.#hasHeard = false;
+    this.#headSince = undefined;
     if (this.#isConnected) this.#write(request);
     else this.#connect();
   }
@@ -202,10 +205,20 @@ export class Connection implements ResponseListener {
     this.#hasHeard = true;
     try {
       this.#parser.write(bytes);
+      if (this.#parser.isInHead) this.#onPartOfHead();
     } catch (error) {
       this.#fail(toError(error), 'failed');
     }
     return !this.#isPaused;
+  }
+
+  /** A host that sends a head bit by bit, or one interim response after the other, is silent as well. */
+  #onPartOfHead(): void {
+    const now = performance.now();
+    this.#headSince ??= now;
+    if (now - this.#headSince > this.#options.hostTimeout) {
+      this.#fail(new Error('the head of the response did not come in time'), 'timeout');
+    }
   }
 
   #onHangUp(): void {

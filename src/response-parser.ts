@@ -65,6 +65,11 @@ export class ResponseParser {
     this.#listener = listener;
   }
 
+  /** The head of the response is to come, or the rest of it. */
+  get isInHead(): boolean {
+    return this.#state === State.Head;
+  }
+
   /** The connection may carry another request after this response (RFC 9112 §9.3). */
   get keepAlive(): boolean {
     return this.#keepAlive;

@@ -1,19 +1,21 @@
 import { once } from 'node:events';
 import http, { type IncomingMessage, type RequestListener } from 'node:http';
-import net from 'node:net';
+import net, { type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { onCleanup } from './support/cleanup';
+import { settle, stopClock } from './support/clock';
 import { exchangeBytes, request, startServer, type Reply } from './support/http';
 import { startProxy, type Started } from './support/proxy';
 import { startProxyProcess } from './support/proxy-process';
 import { CERT, startTlsServer } from './support/tls';
+import { until } from './support/until';
 
 const POLL = '/socket.io/?EIO=4&transport=polling';
 /** No handshake by polling, whose response would be held back. */
 const STREAMED = '/socket.io/?EIO=4';
 
 /** A proxy in front of one host, which answers health checks, and leaves other requests to the handler. */
-async function behind(handler: RequestListener, options: { hostTimeout?: number } = {}): Promise<Started> {
+async function behind(handler: RequestListener, options: { hostTimeout?: number; checkInterval?: number } = {}): Promise<Started> {
   const { name } = await startServer((req, res) => {
     if (req.url?.includes('?')) handler(req, res);
     else res.end();
@@ -100,6 +102,28 @@ it('keeps to a hostTimeout of less than a second', async () => {
     onCleanup(() => clearTimeout(timer));
   });
   expect((await Promise.race([reply, later])).status).toBe(504);
+});
+
+it.each([
+  ['sends its head bit by bit', 'HTTP/1.1 200 OK'.split('')],
+  ['sends interim responses only', Array.from({ length: 15 }, () => 'HTTP/1.1 102 Processing\r\n\r\n')],
+])('takes a host for a silent one that %s for longer than hostTimeout', async (_, bits) => {
+  const clock = stopClock();
+  let host: Socket | undefined;
+  const { url } = await behind((req) => host = req.socket, { checkInterval: 3_600_000, hostTimeout: 60_000 });
+  let reply: Reply | undefined;
+  void request(url + POLL).then((came) => reply = came);
+  await until('it is asked', () => host);
+  let sent = 0;
+  for (const bit of bits) {
+    if (reply) break;
+    await clock.advance(10_000);
+    host?.write(bit);
+    sent += 1;
+    await settle();
+  }
+  // The first one comes after 10 s.
+  expect([sent, reply?.status, reply?.json()]).toEqual([8, 504, expect.objectContaining({ code: 'HOST_TIMEOUT' })]);
 });
 
 it('does not take a client that pauses in an upload for a silent host', async () => {
