@@ -100,11 +100,11 @@ export const refusals = {
 const RETRY_AFTER = 1;
 
 /** Answers a request. Does nothing where the client has gone, or the response has begun. */
-export function refuse(req: IncomingMessage, res: ServerResponse, reason: Refusal): void {
+export function refuse(req: IncomingMessage, res: ServerResponse, reason: Refusal, close = reason.close): void {
   if (res.headersSent || res.destroyed) return;
   tell(req, reason);
   const body = bodyOf(reason);
-  res.writeHead(reason.status, [...headersOf(req, reason, body), ...(reason.close ? ['Connection', 'close'] : [])]);
+  res.writeHead(reason.status, [...headersOf(req, reason, body), ...(close ? ['Connection', 'close'] : [])]);
   // A string would take the head with it into UTF-8.
   res.end(Buffer.from(body));
 }

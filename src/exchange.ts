@@ -68,6 +68,8 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   /** The client has yet to take what was written. What comes all the same was read before the host was stopped. */
   #isFull = false;
   #wasResent = false;
+  /** A handshake's response is here, and its sid is being bound. */
+  #isBinding = false;
   #refusal: Refusal | undefined;
 
   constructor(req: IncomingMessage, res: ServerResponse, route: Route, context: ExchangeContext) {
@@ -99,9 +101,10 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     }
   }
 
-  /** Ends it now, the client's connection included. */
+  /** Ends it now, the client's connection included, unless it waits for the store alone: then it is refused. */
   destroy(): void {
-    this.#res.destroy();
+    if (!this.#isBinding || this.#res.headersSent) this.#res.destroy();
+    else this.#refuse(this.#context.closing ? refusals.closing : refusals.hostFailed);
   }
 
   onHead(status: number, message: string, raw: string[]): void {
@@ -198,8 +201,9 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   async #finishHandshake({ status, message, headers, chunks }: Held): Promise<void> {
     const body = Buffer.concat(chunks);
     const packet = openPacketOf(body, headerOf(headers, 'content-encoding'));
+    this.#isBinding = packet !== undefined;
     const refusal = packet && await this.#context.opened(this, packet);
-    if (this.#res.destroyed) return;
+    if (this.#res.destroyed || this.#res.headersSent) return;
     if (refusal) {
       this.#refuse(refusal);
       return;

@@ -153,7 +153,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
 
   refuse(req: IncomingMessage, res: ServerResponse, refusal: Refusal): void {
     countRefusal(this.#totals, refusal);
-    refuse(req, res, refusal);
+    refuse(req, res, refusal, this.closing || refusal.close);
   }
 
   refuseUpgrade(req: IncomingMessage, socket: Duplex, refusal: Refusal): void {

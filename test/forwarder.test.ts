@@ -22,7 +22,7 @@ it('closes its idle connections to the hosts with the proxy, however long the ho
   await Promise.all(closed);
 });
 
-it("ends the connection of a client of the caller's server with the response that it closes on", async () => {
+it("ends the connection of a client of the caller's server with the response that it closes on, a refusal too", async () => {
   const server = http.createServer().listen(0, '127.0.0.1');
   onCleanup(() => server.close());
   await once(server, 'listening');
@@ -42,6 +42,8 @@ it("ends the connection of a client of the caller's server with the response tha
   const reply = request(url + POLL, { agent });
   await asked;
   const closed = proxy.close();
+  const refused = await request(`${url}${POLL}&sid=unknown`, { agent });
+  expect(refused).toMatchObject({ status: 400, headers: { connection: 'close' } });
   answer();
   expect(await reply).toMatchObject({ status: 200, body: 'late', headers: { connection: 'close' } });
   await closed;

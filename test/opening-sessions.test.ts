@@ -78,3 +78,16 @@ it('counts no session that is ended before its handshake is answered', async () 
   await until('it is over', () => proxy.hosts[0]?.requests === 0);
   expect(countsOf(proxy)).toEqual([[0, 0, 0]]);
 });
+
+it.each<[string, () => unknown, number, string]>([
+  ['the drain timeout', () => void proxy.close(), 503, 'CLOSING'],
+  ['its host', () => proxy.removeHost(host.name), 502, 'HOST_FAILED'],
+])('refuses a handshake that waits for the store with %s', async (_, end, status, code) => {
+  await beforeSlowStore({ drainTimeout: 1000 });
+  const reply = request(`${url}/socket.io/?EIO=4&transport=polling`);
+  await until('it waits for the store', () => binds.length === 1);
+  end();
+  await clock.advance(1000);
+  const came = await reply;
+  expect([came.status, came.json()]).toEqual([status, expect.objectContaining({ code })]);
+});
