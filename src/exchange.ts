@@ -25,8 +25,8 @@ export interface ExchangeContext {
   /** The proxy is closing: the client's connection is not kept after the response. */
   readonly closing: boolean;
   acquire(route: Route): Connection;
-  /** `undefined` when the route leads to another host now. */
-  reroute(exchange: Exchange, error: Error): Refusal | undefined;
+  /** `undefined` where it tries `again`, now or soon: the route may lead to another host then. */
+  reroute(exchange: Exchange, error: Error, again: () => void): Refusal | undefined;
   /** Binds the session that a handshake has opened; a refusal when it may not go on. */
   opened(exchange: Exchange, packet: OpenPacket): Promise<Refusal | undefined>;
   /** Counts the refusal, and answers with it. */
@@ -156,9 +156,8 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     } else if (failure !== 'unreached') {
       this.#refuse(failure === 'timeout' ? refusals.hostTimeout : refusals.hostFailed);
     } else {
-      const refusal = this.#context.reroute(this, error);
+      const refusal = this.#context.reroute(this, error, () => this.#dispatch());
       if (refusal) this.#refuse(refusal);
-      else this.#dispatch();
     }
   }
 

@@ -119,12 +119,13 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     return this.#connections.acquire(route.host);
   }
 
-  reroute(work: Exchange | Tunnel, error: Error): Refusal | undefined {
+  reroute(work: Exchange | Tunnel, error: Error, again: () => void): Refusal | undefined {
     const { route } = work;
     const { host: from } = route;
     debug('%s can not be reached: %s', from.name, error.message);
-    const { connectTimeout } = this.options;
-    const refusal = reroute(route, work.req, error, { hosts: this.#hosts, bindings: this.#bindings, connectTimeout });
+    const { connectTimeout, hostTimeout } = this.options;
+    const context = { hosts: this.#hosts, bindings: this.#bindings, connectTimeout, hostTimeout };
+    const outcome = reroute(route, work.req, error, context);
     if (route.host !== from) {
       count(work, route.host, 1);
       route.host.opening += 1;
@@ -132,7 +133,10 @@ export class Forwarder implements ExchangeContext, TunnelContext {
       from.opening -= 1;
       this.#hosts.settle(from);
     }
-    return refusal;
+    if (typeof outcome !== 'number') return outcome;
+    if (outcome > 0) setTimeout(again, outcome).unref();
+    else again();
+    return undefined;
   }
 
   async opened(exchange: Exchange, { sid, lifetime }: OpenPacket): Promise<Refusal | undefined> {

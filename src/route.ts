@@ -3,7 +3,16 @@ import type { Binding } from './binding';
 import type { Bindings } from './bindings';
 import { refusals, type Refusal } from './errors';
 import type { Host } from './host';
-import type { Hosts } from './hosts';
+import { reasonOf, type Hosts } from './hosts';
+
+/**
+ * For how long a session's request tries to reach its host, in ms, as its client ends the session when it is refused: as
+ * long as the sessions of a host may live on from which nothing comes.
+ */
+const PATIENCE = 20_000;
+
+/** How long it waits where an attempt has failed at once, in ms: one that was late has waited already. */
+const PAUSE = 1000;
 
 /** Where a request goes. */
 export interface Route {
@@ -12,39 +21,51 @@ export interface Route {
   binding: Binding | undefined;
   /** The hosts that a handshake could not reach; `undefined` while there is none. */
   tried: Set<Host> | undefined;
+  /** Since when a session's request could not reach its host, by `performance.now()`. */
+  unreachedSince: number | undefined;
 }
 
 export interface RerouteContext {
   readonly hosts: Hosts;
   readonly bindings: Bindings;
   readonly connectTimeout: number;
+  readonly hostTimeout: number;
 }
 
 /**
  * What becomes of a request whose host could not be reached, so that nothing of it can have arrived there: a handshake
- * goes to another host, a session's request is refused.
+ * goes to another host. A session's request tries again, unless its session is lost: a queue of connections that is
+ * full for a moment, or a packet that is lost, proves nothing.
  *
- * @returns the refusal, or `undefined` when `route.host` is another host now.
+ * @returns the refusal, or in how many ms `route.host` is to be tried.
  */
 export function reroute(
   route: Route,
   req: IncomingMessage,
   error: Error,
   context: RerouteContext,
-): Refusal | undefined {
-  const { hosts, bindings, connectTimeout } = context;
-  const { host, binding } = route;
-  hosts.unreached(host, error, connectTimeout);
-  if (binding) {
-    // Not every failure to connect means that the session is lost.
-    if (!host.gone) return refusals.hostUnreached;
-    bindings.discount(binding);
-    return refusals.host_gone;
-  }
+): Refusal | number {
+  const { hosts, connectTimeout } = context;
+  hosts.unreached(route.host, error, connectTimeout);
+  if (route.binding) return tryAgain(route, route.binding, error, context);
   const tried = route.tried ??= new Set();
-  tried.add(host);
+  tried.add(route.host);
   const next = hosts.pick(req, tried);
   if (!next) return hosts.open ? refusals.hostUnreached : refusals.noHost;
   route.host = next;
-  return undefined;
+  return 0;
+}
+
+function tryAgain(route: Route, binding: Binding, error: Error, context: RerouteContext): Refusal | number {
+  if (route.host.gone) {
+    context.bindings.discount(binding);
+    return refusals.host_gone;
+  }
+  // Ports or descriptors may be lacking here.
+  if (reasonOf(error) === undefined) return refusals.hostUnreached;
+  const now = performance.now();
+  const isLate = 'code' in error && error.code === 'ETIMEDOUT';
+  const since = route.unreachedSince ??= isLate ? now - context.connectTimeout : now;
+  if (now - since >= Math.min(PATIENCE, context.hostTimeout)) return refusals.hostUnreached;
+  return isLate ? 0 : PAUSE;
 }

@@ -93,7 +93,7 @@ export class Router {
   #pick(req: IncomingMessage, byPolling: boolean): Route | Refusal {
     if (this.#isUnstored(byPolling)) return refusals.storeFailed;
     const host = this.#hosts.pick(req);
-    return host ? { host, binding: undefined, tried: undefined } : refusals.noHost;
+    return host ? { host, binding: undefined, tried: undefined, unreachedSince: undefined } : refusals.noHost;
   }
 
   /** A session that is opened by WebSocket needs no store: its requests are over with the handshake. */
@@ -119,6 +119,6 @@ export class Router {
       this.#bindings.discount(binding);
       return refusals.host_gone;
     }
-    return { host, binding, tried: undefined };
+    return { host, binding, tried: undefined, unreachedSince: undefined };
   }
 }

@@ -27,7 +27,7 @@ export type TunnelOptions =
 export interface TunnelContext {
   readonly options: TunnelOptions;
   /** `undefined` when the route leads to another host now. */
-  reroute(tunnel: Tunnel, error: Error): Refusal | undefined;
+  reroute(tunnel: Tunnel, error: Error, again: () => void): Refusal | undefined;
   /** Hears of the session that a handshake over this WebSocket has opened. */
   openedByWebSocket(tunnel: Tunnel, packet: OpenPacket): void;
   /** Counts the refusal, and answers with it. */
@@ -179,9 +179,8 @@ export class Tunnel implements SessionWork, Work {
   }
 
   #goElsewhere(error: Error): void {
-    const refusal = this.#context.reroute(this, error);
+    const refusal = this.#context.reroute(this, error, () => this.#connect());
     if (refusal) this.#refuse(refusal);
-    else this.#connect();
   }
 
   #refuse(refusal: Refusal): void {

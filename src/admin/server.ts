@@ -37,6 +37,9 @@ const LIMITS = {
 /** How long `close()` waits for answers that are under way, in ms. */
 const CLOSE_TIMEOUT = 300;
 
+/** How many requests may come on a connection before an answer has left: the first of them is told so, and all end. */
+const MAX_PIPELINED = 1000;
+
 /** Lets those see and do who operate the proxy: JSON, metrics, events, and a page. `openapi.json` describes it. */
 export class AdminServer {
   readonly #options: ResolvedAdminOptions;
@@ -46,8 +49,8 @@ export class AdminServer {
   readonly #server: Server;
   readonly #connections: Connections;
   readonly #onListening: (address: AddressInfo) => void;
-  /** Connections whose last request has not been answered to the end. */
-  readonly #busy = new WeakSet<Socket>();
+  /** How many requests of a connection have not been answered to the end. */
+  readonly #busy = new WeakMap<Socket, number>();
   #listening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -101,6 +104,7 @@ export class AdminServer {
   }
 
   async #onRequest(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    if (!this.#occupy(req, res)) return;
     try {
       const reply = await this.#answer(req, res);
       if (reply) send(req, res, reply);
@@ -116,7 +120,9 @@ export class AdminServer {
   }
 
   #answer(req: IncomingMessage, res: ServerResponse): ReturnType<Handler> {
-    this.#occupy(req, res);
+    if (this.#busy.get(req.socket) !== 1) {
+      throw new Problem('PIPELINED', 'the request before this one is not answered yet', { Connection: 'close' });
+    }
     const [, path = '', search = ''] = /^(\/[^?#]*)(?:\?([^#]*))?/.exec(req.url ?? '') ?? [];
     this.#guard.checkOrigin(req, path);
     const found: Found | undefined = this.#routes.find(path);
@@ -129,16 +135,21 @@ export class AdminServer {
     return handlerOf(route, req.method ?? '')({ req, res, path, params, query: new URLSearchParams(search) });
   }
 
-  /** @throws Problem on a connection that is busy: who does not read would have any number of answers made. */
-  #occupy({ socket }: IncomingMessage, res: ServerResponse): void {
-    if (this.#busy.has(socket)) {
-      throw new Problem('PIPELINED', 'the request before this one is not answered yet', { Connection: 'close' });
-    }
-    this.#busy.add(socket);
+  /**
+   * One request at a time is answered on a connection: who does not read would have any number of answers made.
+   *
+   * @returns whether this one is to be answered.
+   */
+  #occupy({ socket }: IncomingMessage, res: ServerResponse): boolean {
+    const before = this.#busy.get(socket) ?? 0;
+    this.#busy.set(socket, before + 1);
+    if (before > MAX_PIPELINED) socket.destroy();
+    if (before > 0) return before === 1;
     res.on('close', () => {
       this.#busy.delete(socket);
       this.#connections.rest(socket);
     });
+    return true;
   }
 }
 

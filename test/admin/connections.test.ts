@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { operatedBefore, pathOf, startOperated } from '../support/admin';
 import { onCleanup } from '../support/cleanup';
 import { openStream } from '../support/event-stream';
-import { exchangeBytes, startServer } from '../support/http';
+import { exchangeBytes, request, startServer } from '../support/http';
 import { startProxy } from '../support/proxy';
 import { openWebSocket } from '../support/session-host';
 import { until } from '../support/until';
@@ -39,6 +39,19 @@ it('answers one request at a time on a connection, and refuses those that come b
     for (const stream of opened) if (stream.status === 'fulfilled') stream.value.end();
     return opened.every(({ status }) => status === 'fulfilled');
   });
+});
+
+it('makes no answers to requests that come in crowds before the first one is answered, and ends their connection', async () => {
+  const { adminPort, admin } = await startOperated();
+  // Its answer goes on and on.
+  const socket = open(adminPort, requestOf('GET /api/events'));
+  let text = '';
+  socket.on('data', (data) => text += data.toString());
+  await until('it is answered', () => text.includes('200 OK'));
+  for (let i = 0; i < 20; i += 1) socket.write(requestOf('GET /healthz').repeat(100));
+  await until('it has ended', () => socket.closed);
+  expect(text.match(/^HTTP.*$/gm)).toHaveLength(1);
+  expect((await request(`${admin}/healthz`)).status).toBe(200);
 });
 
 it('answers requests that follow each other on a connection', async () => {

@@ -1,7 +1,7 @@
 import dns from 'node:dns';
 import { once } from 'node:events';
 import { MemoryStore, type PartialProxyOptions, type SessionStore } from '../../src';
-import { stopClock, type Clock } from '../support/clock';
+import { settle, stopClock, type Clock } from '../support/clock';
 import { FullQueue } from '../support/full-queue';
 import { handshake, pollUrl, request } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
@@ -45,7 +45,7 @@ interface Fleet extends Started {
   recover: () => Promise<void>;
   /** The host in Redis that a sid is bound to. */
   boundTo: (sid: string) => Promise<string | null>;
-  /** Requests through this proxy, and waits for the connection that is not made. */
+  /** Requests through this proxy, and lets time pass until it is answered. */
   postLate: (sid: string) => Promise<[number, string]>;
 }
 
@@ -59,10 +59,10 @@ async function startFleet(options: PartialProxyOptions = {}): Promise<Fleet> {
   const checks = { checkInterval: 10_000, checkTimeout: 5000 };
   const started = await before([host], { hosts: [name], redisClient: redis, keyPrefix, ...checks, ...options });
   const postLate = async (sid: string): Promise<[number, string]> => {
-    const posted = post(started.url, sid);
-    await until('it is on its way', () => started.proxy.hosts[0]?.requests === 1);
-    await clock.advance(2000);
-    return posted;
+    let answer: [number, string] | undefined;
+    void post(started.url, sid).then((came) => answer = came);
+    await clock.advanceUntil('it is answered', () => answer, 500);
+    return answer as unknown as [number, string];
   };
   const cut = async (to: string): Promise<void> => {
     await clock.advance(5000);
@@ -82,18 +82,20 @@ async function startFleet(options: PartialProxyOptions = {}): Promise<Fleet> {
 
 describe('a host that one of two proxies cannot reach', () => {
   it('keeps its sessions there too for as long as a silent host, and in Redis in any case', async () => {
-    const { proxy, url, otherUrl, clock, name, boundTo, postLate, cut, recover } = await startFleet();
+    // No check falls into what follows, before it is to recover.
+    const { proxy, url, otherUrl, clock, name, boundTo, postLate, cut, recover } =
+      await startFleet({ unhealthyAfter: 1, checkInterval: 60_000 });
     const sid = await handshake(url);
     expect(await post(otherUrl, sid)).toEqual([200, 'ok']);
     const downs: unknown[] = [];
     proxy.on('down', (...down) => downs.push(down));
     await cut(FULL);
-    await clock.advance(10_100);
-    expect(downs).toEqual([[name, 'unreachable']]);
-    expect(await postLate(sid)).toEqual(UNREACHED);
+    const posted = postLate(sid);
+    await until('it is on its way', () => proxy.hosts[0]?.requests === 1);
     // It goes on as soon as a connection can be made, whatever the checks have found.
-    address = '127.0.0.1';
-    expect(await post(url, sid)).toEqual([200, 'ok']);
+    setTimeout(() => address = '127.0.0.1', 5000);
+    expect(await posted).toEqual([200, 'ok']);
+    expect(downs).toEqual([[name, 'unreachable']]);
     expect(proxy.hosts).toMatchObject([{ state: 'down', sessions: 1 }]);
     await cut(FULL);
     await clock.advance(14_900);
@@ -130,24 +132,42 @@ describe('a host that one of two proxies cannot reach', () => {
   });
 
   it('takes as many failures as unhealthyAfter says, of which those of one moment are one', async () => {
-    const { proxy, url, clock, postLate, cut } = await startFleet({ unhealthyAfter: 3, checkInterval: 3_600_000 });
+    const { proxy, url, clock, cut } = await startFleet({ unhealthyAfter: 3, checkInterval: 3_600_000 });
     const sid = await handshake(url);
     await cut(FULL);
-    const posts = Array.from({ length: 10 }, () => post(url, sid));
-    await until('all are on their way', () => proxy.hosts[0]?.requests === 10);
-    await clock.advance(2000);
-    expect(await Promise.all(posts)).toEqual(Array.from({ length: 10 }, () => UNREACHED));
-    expect(await postLate(sid)).toEqual(UNREACHED);
-    expect(proxy.hosts).toMatchObject([{ state: 'up' }]);
-    // An answer in between shows that the host is well.
-    await clock.advance(1);
+    const states = (): unknown[] => proxy.hosts.map(({ state, downReason }) => downReason ?? state);
+    /** Each attempt of a request takes 2 s, at the same time as those of others. */
+    const attempts = async (count: number): Promise<void> => {
+      for (let i = 0; i < count * 4; i += 1) {
+        await clock.advance(500);
+        await settle();
+      }
+    };
+    const send = async (count: number): Promise<Promise<[number, string][]>[]> => {
+      const posts = Array.from({ length: count }, () => post(url, sid));
+      await until('all are on their way', () => proxy.hosts[0]?.requests === count);
+      return [Promise.all(posts)];
+    };
+    const [first] = await send(10);
+    await attempts(1);
     address = '127.0.0.1';
+    await clock.advanceUntil('they are answered', () => proxy.hosts[0]?.requests === 0, 100);
+    expect(await first).toEqual(Array.from({ length: 10 }, () => [200, 'ok']));
+    // An answer after the last failure shows that the host is well.
+    await clock.advance(1);
     expect(await post(url, sid)).toEqual([200, 'ok']);
+    expect(states()).toEqual(['up']);
     await cut(FULL);
-    expect([await postLate(sid), await postLate(sid)]).toEqual([UNREACHED, UNREACHED]);
-    expect(proxy.hosts).toMatchObject([{ state: 'up' }]);
-    expect(await postLate(sid)).toEqual(UNREACHED);
-    expect(proxy.hosts).toMatchObject([{ state: 'down', downReason: 'unreachable' }]);
+    const [second] = await send(1);
+    await attempts(2);
+    expect(states()).toEqual(['up']);
+    await attempts(1);
+    expect(states()).toEqual(['unreachable']);
+    // And 14 s more.
+    await attempts(6);
+    expect(proxy.hosts[0]?.requests).toBe(1);
+    await attempts(1);
+    expect(await second).toEqual([UNREACHED]);
   });
 
   it('keeps a WebSocket that is open, and its binding', async () => {
