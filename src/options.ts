@@ -2,7 +2,7 @@ import { Server as HttpServer } from 'node:http';
 import { Server as HttpsServer } from 'node:https';
 import { adminOptionsOf, type ResolvedAdminOptions } from './admin/options';
 import type { Balance } from './balance';
-import { integerOf, isObject, MAX_DELAY, wrong } from './checks';
+import { integerOf, isObject, isPlainObject, MAX_DELAY, wrong } from './checks';
 import type { DnsName } from './dns';
 import type { Host } from './host';
 import { balanceOf, discoverOf, hostsOf, movesPerMinuteOf } from './host-options';
@@ -115,7 +115,7 @@ function rateOf(rate: unknown): number | undefined {
 
 function rebalanceOf(rebalance: unknown): ResolvedOptions['rebalance'] {
   if (rebalance === undefined) return undefined;
-  if (!isObject(rebalance)) throw wrong('rebalance', 'be an object', rebalance);
+  if (!isPlainObject(rebalance)) throw wrong('rebalance', 'be an object', rebalance);
   for (const key of Object.keys(rebalance)) {
     if (key !== 'perMinute') throw new TypeError(`'rebalance.${key}' is not an option; expected perMinute`);
   }

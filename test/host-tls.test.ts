@@ -34,7 +34,10 @@ const KEY_EXPECTED = "'hostTls.key' must hold a private key in PEM, which 'passp
 it.each<[value: object, message: string]>([
   [{ caFile: 'ca.pem' }, "'hostTls.caFile' is not an option; expected ca, cert, key, passphrase, ciphers, minVersion, rejectUnauthorized"],
   [{ servername: 'a' }, "'hostTls.servername' is not an option; expected ca, "],
-  [[CERT], "'hostTls.0' is not an option; expected ca, "],
+  [[CERT], "'hostTls' must be a plain object, as in { ca: '…' }"],
+  [[], "'hostTls' must be a plain object"],
+  [new Map([['ca', CERT]]), "'hostTls' must be a plain object"],
+  [Object.create({ rejectUnauthorized: false }) as object, "'hostTls' must be a plain object"],
   [{ ca: SECRET }, "'hostTls.ca' must hold certificates in PEM: there is none"],
   [{ ca: [CERT, SECRET] }, "'hostTls.ca' must hold certificates in PEM: there is none"],
   [{ ca: KEY }, "'hostTls.ca' must hold certificates in PEM: there is none"],

@@ -1,5 +1,5 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
-import { integerOf, isObject, wrong } from '../checks';
+import { integerOf, isPlainObject, wrong } from '../checks';
 
 /** Where the admin server listens, and who may use it. */
 export interface AdminOptions {
@@ -39,7 +39,7 @@ loopback.addAddress('::1', 'ipv6');
 /** @throws TypeError that names the option, what was expected and what was received. */
 export function adminOptionsOf(value: unknown): ResolvedAdminOptions | undefined {
   if (value === undefined) return undefined;
-  if (!isObject(value)) throw wrong('admin', 'be an object', value);
+  if (!isPlainObject(value)) throw wrong('admin', 'be an object', value);
   for (const key of Object.keys(value)) {
     if (!NAMES.some((name) => name === key)) {
       throw new TypeError(`'admin.${key}' is not an option; expected ${NAMES.join(', ')}`);

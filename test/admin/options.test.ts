@@ -8,6 +8,7 @@ const TOKEN = 'sixteen-letters!';
 it.each<[admin: unknown, message: string]>([
   [null, "'admin' must be an object, received null"],
   [8080, "'admin' must be an object, received 8080"],
+  [[], "'admin' must be an object, received []"],
   [{}, "'admin.port' must be an integer from 0 to 65535, received undefined"],
   [{ port: '8080' }, "'admin.port' must be an integer from 0 to 65535, received '8080'"],
   [{ port: 65_536 }, "'admin.port' must be an integer from 0 to 65535, received 65536"],
