@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
-import { isPlainObject, toError, wrong } from './checks';
+import { isObject, isPlainObject, toError, wrong } from './checks';
 import type { HostTls } from './proxy-options';
 
 const NAMES = [
@@ -16,6 +16,7 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs;
  * @throws TypeError that names the option. What was received may be a secret, and is not shown.
  */
 export function hostTlsOf(value: unknown = {}): HostTls {
+  if (!isObject(value)) throw wrong('hostTls', 'be an object', value);
   if (!isPlainObject(value)) throw new TypeError("'hostTls' must be a plain object, as in { ca: '…' }");
   for (const key of Object.keys(value)) {
     if (!NAMES.some((name) => name === key)) {

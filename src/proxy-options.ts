@@ -123,7 +123,8 @@ export interface PartialProxyOptions {
   onStoreFailure?: 'local' | 'refuse' | undefined;
   /**
    * How long a connection to a host may take to be made. In ms, from 1. The default leaves room for one lost packet,
-   * which is sent again after a second.
+   * which is sent again after a second. A handshake then goes to another host; a session's request tries its own again,
+   * for up to 20 s.
    * @default 2000
    */
   connectTimeout?: number | undefined;
