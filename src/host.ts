@@ -185,6 +185,10 @@ export class Host {
 function parse(name: string): URL {
   const expected = `expected 'host:port', '[IPv6]:port', 'http://…' or 'https://…', received '${name}'`;
   const withScheme = /^https?:\/\//i.test(name);
+  const port = /:(\d+)\/?$/.exec(name)?.[1];
+  if (port !== undefined && !(Number(port) > 0 && Number(port) < 65_536)) {
+    throw new TypeError(`a port is from 1 to 65535: ${expected}`);
+  }
   // `URL` forgives much (spaces, backslashes, missing slashes) that is a mistake in a configuration.
   const isWellFormed = /^(?:https?:\/\/)?(?:\[[0-9a-f:.]+\]|[^\s/\\?#@:[\]]+)(?::\d{1,5})?\/?$/i.test(name);
   if (!isWellFormed) throw new TypeError(expected);

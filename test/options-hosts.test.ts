@@ -43,8 +43,7 @@ it.each([
   `${'a.'.repeat(127)}b:3000`,
   '', ' ', 'localhost: 3000', ' localhost:3000', 'localhost:3000\n', 'local host:3000', ':3000', 'http://',
   'http://:3000',
-  'localhost:', 'http://localhost:', 'localhost:0', 'http://localhost:0', 'localhost:65536', 'localhost:123456',
-  'localhost:-1', 'localhost:3000.5', 'localhost:3k', 'localhost:3000/path', 'http://localhost/socket.io/',
+  'localhost:', 'http://localhost:', 'localhost:-1', 'localhost:3000.5', 'localhost:3k', 'localhost:3000/path', 'http://localhost/socket.io/',
   'http://localhost//', 'localhost:3000?a=b', 'http://localhost?a', 'http://localhost#a', 'user:secret@localhost:3000',
   'http://user@localhost', 'ws://localhost:3000', 'ftp://localhost:21', 'unix:/run/a.sock', '/run/a.sock',
   '//localhost:3000', 'http:localhost:3000', 'http:/localhost:3000', 'http:\\\\localhost:3000', 'localhost\\a:3000',
@@ -54,6 +53,13 @@ it.each([
   expect(withHost(entry))
     .toBe(`'hosts[1]': expected ${FORMS}, received '${entry}'`);
 });
+
+it.each(['localhost:0', 'http://localhost:0', '[::1]:65536', 'localhost:123456', 'https://localhost:99999/'])(
+  'refuses the host %s, whose port there is not',
+  (entry) => {
+    expect(withHost(entry)).toBe(`'hosts[1]': a port is from 1 to 65535: expected ${FORMS}, received '${entry}'`);
+  },
+);
 
 it.each([
   'localhost', '10.0.0.1', '[::1]', 'host.example/', '3000', 'localhost:80/',
