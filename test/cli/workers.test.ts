@@ -7,7 +7,7 @@ import { onCleanup } from '../support/cleanup';
 import { Clients } from '../support/clients';
 import { Command } from '../support/command';
 import { startHost, startHosts } from '../support/hosts';
-import { handshake, pollUrl, request } from '../support/http';
+import { exchangeBytes, handshake, pollUrl, request } from '../support/http';
 import { temporaryFolder } from '../support/program';
 import { isAlive } from '../support/processes';
 import { RedisProcess, sharedRedisUrl, uniqueKeyPrefix } from '../support/redis';
@@ -153,19 +153,33 @@ describe('a signal', () => {
 
   it('leaves no client waiting whose connection no worker takes any more', async () => {
     const host = await startSessionHost();
-    const { command, url } = await startWorkers([host.name], ['--drain-timeout', '60000']);
+    const script = join(temporaryFolder('closed-'), 'closed.cjs');
+    // A connection that the primary closes may be one that Node would still send to a worker, which then fails.
+    writeFileSync(script, `
+      require('node:cluster').on('listening', ({ process }) => {
+        const server = require('node:net').createServer().listen(0, '127.0.0.1', () => {
+          const { _handle: handle } = server;
+          server.close(() => process.send({}, handle));
+        });
+      });`);
+    const env = { NODE_OPTIONS: `--require=${script}` };
+    const { command, url } = await startWorkers([host.name], ['--drain-timeout', '60000', '--admin-port', '0'], undefined, env);
+    const [admin] = await command.seen('admin');
     // As long as it is open, the command goes on.
     const socket = await openWebSocket(url);
-    let stopped = false;
-    const client = async (): Promise<void> => {
-      while (!stopped) stopped = (await handshake(url).catch(String)).includes('ECONNREFUSED');
-    };
-    const clients = Array.from({ length: 20 }, client);
-    await until('they are busy', () => host.sids.length > 50);
+    const { workers } = command;
+    for (const pid of workers) process.kill(pid, 'SIGSTOP');
     command.signal('SIGTERM');
+    await command.seen('closing');
+    const bytes = 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
+    const clients = [0, 1, 2, 3].map(() => exchangeBytes(Number(new URL(url).port), bytes));
+    // By then the primary has them, and has sent one to each worker, after the word that it is to close.
+    await request(`${String(admin?.url)}/healthz`);
+    for (const pid of workers) process.kill(pid, 'SIGCONT');
     await Promise.all(clients);
     socket.terminate();
     expect(await command.ended()).toBe(0);
+    expect(command.errors).toBe('');
   });
 
   it('that is the second one ends the workers at once', async () => {
