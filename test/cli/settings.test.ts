@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { MemoryStore } from '../../src';
 import { readCommandLine } from '../../src/cli/command-line';
@@ -10,6 +11,7 @@ import { temporaryFolder } from '../support/program';
 import { CERT, KEY } from '../support/tls';
 
 const HOSTS = ['--hosts', 'localhost:3000'];
+const REDIS = 'redis://:hunter%202%40home@localhost:1';
 
 function settingsOf(args: string[], env: NodeJS.ProcessEnv = {}): Settings {
   const settings = readSettings(args, env);
@@ -159,6 +161,16 @@ it('lets a flag beat the environment, and that the file, and that the default', 
     settingsOf([...HOSTS, ...file], env), settingsOf([...HOSTS, ...file, '--drain-timeout', '3'], env),
   ];
   expect(found.map(({ resolved }) => resolved.drainTimeout)).toEqual([10_000, 1, 1, 2, 3]);
+});
+
+it('takes as many workers as there are processors for max', () => {
+  expect(settingsOf([...HOSTS, '--workers', 'max', '--redis', 'redis://a']).workers).toBe(availableParallelism());
+});
+
+it.each([
+  ['a flag', ['--redis', REDIS], {}], ['the environment', [], { SOCKETIO_PROXY_REDIS: REDIS }], ['the file', undefined, {}],
+])('takes the URL of a Redis from %s', (_, args, env) => {
+  expect(settingsOf([...HOSTS, ...args ?? ['--config', fileWith({ redis: REDIS })]], env).redis).toBe(REDIS);
 });
 
 it('reads the port from PORT, which its own variable beats', () => {
