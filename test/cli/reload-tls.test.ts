@@ -145,7 +145,7 @@ it('gives every worker a new certificate, also a later one, and a host back that
   expect(await command.seen('reloaded')).toMatchObject([{ added: [other], draining: [] }]);
   const before = hosts[1]?.sids.length;
   await until('it gets sessions', async () => {
-    await request(`${url}/socket.io/?EIO=4&transport=polling`, { ca: CERT });
+    await request(`${url}/socket.io/?EIO=4&transport=polling`, { ca: NEXT_CERT });
     return hosts[1]?.sids.length !== before;
   });
 });
