@@ -46,7 +46,7 @@ class Load {
 /** Has a host hold polls and handshakes for a moment each, so that some are under way all the time. */
 function holding(host: SessionHost): void {
   host.holdsHandshakes = true;
-  const timer = setInterval(() => host.answer(), 20);
+  const timer = setInterval(() => host.answer(), 50);
   onCleanup(() => clearInterval(timer));
 }
 
