@@ -2,34 +2,23 @@
 // Before all that takes its time: a signal that comes meanwhile is not lost, and does not end it.
 import './cli/signals';
 import cluster from 'node:cluster';
-import { help } from './cli/help';
-import { Log, redact } from './cli/log';
+import { failure, readCommandLine } from './cli/command-line';
+import { Log } from './cli/log';
 import { runWorkers } from './cli/primary';
 import { run, type Context } from './cli/run';
-import { readSettings, type Request, type Settings } from './cli/settings';
-import { SettingsError } from './cli/sources';
+import { readSettings, type Settings } from './cli/settings';
 import { StatusLine } from './cli/status-line';
-import { version } from './version';
-
-const NAME = 'socket.io-proxy2';
 
 /** Resolves with the exit code. */
 async function main(): Promise<number> {
   // In a list of processes it stands instead of the arguments, in which a password may be.
-  process.title = NAME;
+  process.title = 'socket.io-proxy2';
   // Where nobody reads what it says it goes on all the same.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => {});
-  let settings: Settings | Request;
-  try {
-    settings = read();
-  } catch (error) {
-    if (!(error instanceof SettingsError)) throw error;
-    fail(error.message);
-    return 2;
-  }
-  if (typeof settings === 'string') {
-    process.stdout.write(settings === 'help' ? help() : `${version}\n`);
-    return 0;
+  const settings = readCommandLine(process.argv.slice(2), process.env);
+  if ('exitCode' in settings) {
+    process[settings.output].write(settings.text);
+    return settings.exitCode;
   }
   const status = new StatusLine(process.stdout);
   // SIGHUP, which a terminal sends that is closed, reloads; but who started it there means to end it.
@@ -52,18 +41,14 @@ function showsStatus({ quiet, log, accessLog }: Settings): boolean {
   return process.stdout.isTTY && process.env.TERM !== 'dumb' && !quiet && isOwn;
 }
 
-function read(): Settings | Request {
-  return readSettings(process.argv.slice(2), process.env);
-}
-
 function reread(): Settings {
-  const settings = read();
+  const settings = readSettings(process.argv.slice(2), process.env);
   if (typeof settings === 'string') throw new TypeError('a flag has come to the command line');
   return settings;
 }
 
 function fail(message: string): void {
-  process.stderr.write(`${NAME}: ${redact(message)}\n`);
+  process.stderr.write(failure(message));
 }
 
 void main().then((exitCode) => process.exit(exitCode));

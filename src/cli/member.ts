@@ -1,5 +1,4 @@
 import cluster, { type Worker } from 'node:cluster';
-import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { startDeadline } from '../deadline';
 import type { Asked } from './all-workers';
@@ -57,16 +56,16 @@ export class Member implements Asked {
     const since = performance.now();
     const worker = this.#worker = cluster.fork();
     this.#start = start;
-    // What is sent to one that has just died fails.
+    // What is sent to one that has just died fails, and so does a connection that was closed meanwhile.
     worker.on('error', () => {});
     const closeLastConnection = followConnections(worker, () => this.#ending);
     worker.process.stderr?.on('data', (chunk: Buffer) => write(process.stderr, chunk));
-    // By then all that it wrote has come.
-    this.ended = once(worker.process, 'close').then(([code, signal]: (number | string | null)[]) => ({
+    // By then all that it wrote has come. Not by `once()`, for which an error would be the end.
+    this.ended = new Promise((resolve) => worker.process.once('close', (code, signal) => resolve({
       pid: worker.process.pid,
       lived: performance.now() - since,
-      reason: this.failure ?? (signal === null ? `exit code ${code}` : String(signal)),
-    }));
+      reason: this.failure ?? signal ?? `exit code ${code}`,
+    })));
     this.listening = new Promise((resolve) => {
       const callOff = startDeadline(START_TIMEOUT, () => this.kill());
       const settle = (address: AddressInfo | undefined): void => {

@@ -121,7 +121,7 @@ export function readText(path: string, label: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
+    const code: unknown = Reflect.get(Object(error), 'code');
     if (code !== 'ENOENT') throw new SettingsError(`${label}: '${path}' cannot be read: ${String(code)}`);
     const folder = path.slice(0, -basename(path).length);
     const neighbours = namesIn(dirname(path));

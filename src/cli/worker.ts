@@ -1,19 +1,16 @@
 import cluster from 'node:cluster';
 import { subscribe } from 'node:diagnostics_channel';
-import { resolveOptions } from '../options';
 import type { OwnProcess } from '../own-process';
-import { MemoryStore } from '../session-store';
 import { listeningError } from './events';
 import { Instance } from './instance';
 import { describe, type Log } from './log';
-import {
-  LOAD_INTERVAL, WORKER_OUTPUT, type HostList, type PlainSettings, type ToPrimary, type ToWorker,
-} from './messages';
+import { LOAD_INTERVAL, type HostList, type PlainSettings, type ToPrimary, type ToWorker } from './messages';
 import type { Question } from './questions';
 import { Retirement } from './retirement';
 import type { Settings } from './settings';
 import { ToldHosts } from './told-hosts';
 import { answerTo } from './worker-answers';
+import { shareOf } from './worker-settings';
 
 /** One proxy in a process of its own, which does what the primary tells it and writes nothing. */
 class Worker {
@@ -73,7 +70,7 @@ class Worker {
   }
 
   async #start(plain: PlainSettings, list: HostList): Promise<void> {
-    const settings = settingsOf(plain);
+    const settings = shareOf(plain);
     const instance = this.#instance = await Instance.create(settings, log, {
       parts: ({ own }) => this.#own = own,
       healthSource: (hosts) => this.#hosts = new ToldHosts(hosts, list, {
@@ -144,20 +141,6 @@ class Worker {
 const log: Pick<Log, 'warn'> = {
   warn: (event, message, fields) => tell({ type: 'warn', event, message, fields }),
 };
-
-/** The primary checks the hosts, knows them, asks DNS, and is operated. */
-function settingsOf(plain: PlainSettings): Settings {
-  const options = { ...plain.options };
-  delete options.admin;
-  delete options.rebalance;
-  // The limits are the command's, their defaults too.
-  const share = (name: string): number => Number(plain.values.get(name)) / plain.workers;
-  if (options.maxHandshakesPerSecond !== undefined) options.maxHandshakesPerSecond = share('max-handshakes-per-second');
-  options.maxQueuedHandshakes = Math.ceil(share('max-queued-handshakes'));
-  const { accessLog: log } = plain;
-  const accessLog = typeof log?.target === 'number' ? { ...log, target: WORKER_OUTPUT } : log;
-  return { ...plain, options, accessLog, resolved: resolveOptions({ ...options, store: new MemoryStore() }) };
-}
 
 function tell(message: ToPrimary): void {
   void told(message);

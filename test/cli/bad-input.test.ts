@@ -1,10 +1,9 @@
 import { writeFileSync } from 'node:fs';
-import net, { type AddressInfo } from 'node:net';
-import { once } from 'node:events';
 import { join } from 'node:path';
+import { readCommandLine } from '../../src/cli/command-line';
 import { FLAGS, keyOf, variableOf, type Flag } from '../../src/cli/flags';
-import { onCleanup } from '../support/cleanup';
-import { Command } from '../support/command';
+import { Command, type CommandOptions } from '../support/command';
+import { startServer } from '../support/http';
 import { temporaryFolder } from '../support/program';
 import { CERT } from '../support/tls';
 
@@ -28,25 +27,19 @@ function badValueOf({ name, type }: Flag): string {
 /** Those for which every text is a value. */
 const valued = FLAGS.filter(({ name }) => name !== 'key-prefix').map((flag) => [flag.name, flag] as const);
 
-interface Refused {
-  stderr: string;
-  exitCode: unknown;
+/** The one line that the command writes before it ends with 2, without its name. */
+function refusal(args: string[], env: NodeJS.ProcessEnv = {}): string {
+  const reply = readCommandLine(args, env);
+  if (!('exitCode' in reply)) throw new Error(`taken: ${args.join(' ')}`);
+  expect(reply).toMatchObject({ output: 'stderr', exitCode: 2 });
+  expect(reply.text).toMatch(/^socket\.io-proxy2: [^\n]+\n$/);
+  expect(reply.text).not.toContain(SECRET);
+  return reply.text.slice('socket.io-proxy2: '.length, -1);
 }
 
-async function refused(args: string[], env: NodeJS.ProcessEnv = {}, cwd?: string): Promise<Refused> {
-  const command = new Command(args, { env, ...(cwd === undefined ? {} : { cwd }) });
-  const exitCode = await command.ended();
-  expect(command.output).toBe('');
-  expect(command.errors).toMatch(/^socket\.io-proxy2: [^\n]+\n$/);
-  expect(command.errors).not.toContain(SECRET);
-  return { stderr: command.errors.slice('socket.io-proxy2: '.length, -1), exitCode };
-}
-
-async function refuses(message: string | RegExp, ...given: Parameters<typeof refused>): Promise<void> {
-  const { stderr, exitCode } = await refused(...given);
-  if (typeof message === 'string') expect(stderr).toBe(message);
-  else expect(stderr).toMatch(message);
-  expect(exitCode).toBe(2);
+function refuses(message: string | RegExp, ...given: Parameters<typeof refusal>): void {
+  if (typeof message === 'string') expect(refusal(...given)).toBe(message);
+  else expect(refusal(...given)).toMatch(message);
 }
 
 function fileWith(content: unknown): string {
@@ -56,26 +49,25 @@ function fileWith(content: unknown): string {
 }
 
 describe('a bad value', () => {
-  it.each(valued)('of --%s is named, with its flag, its variable and its key', async (name, flag) => {
+  it.each(valued)('of --%s is named, with its flag, its variable and its key', (name, flag) => {
     const value = badValueOf(flag);
     const others = ['hosts', 'discover'].includes(name) ? [] : HOSTS;
-    const asked = [refuses(new RegExp(`^--${name}\\b`), [...others, `--${name}=${value}`])];
+    refuses(new RegExp(`^--${name}\\b`), [...others, `--${name}=${value}`]);
     // An empty variable is none.
     const inEnvironment = flag.only !== 'flag' && value !== '';
-    if (inEnvironment) asked.push(refuses(new RegExp(`^${variableOf(flag)}\\b`), others, { [variableOf(flag)]: value }));
+    if (inEnvironment) refuses(new RegExp(`^${variableOf(flag)}\\b`), others, { [variableOf(flag)]: value });
     if (flag.only === undefined) {
       const path = fileWith({ [keyOf(flag)]: flag.type === 'text' ? 7 : value });
-      asked.push(refuses(new RegExp(`^'${keyOf(flag)}' in ${path}`), [...others, '--config', path]));
+      refuses(new RegExp(`^'${keyOf(flag)}' in ${path}`), [...others, '--config', path]);
     }
-    await Promise.all(asked);
   });
 
   it.each(FLAGS.flatMap(({ name, type, min = 0, max = 0, perProcessor: word }) =>
     (type === 'integer' ? [[name, min, max, word === undefined ? '' : ` or ${word}`]] as const : [])))(
-    'of --%s is less than %d, or more than %d', async (name, min, max, word) => {
-      await Promise.all([min - 1, max + 1].map((value) =>
-        refuses(`--${name} must be an integer from ${min} to ${max}${word}, received '${value}'`,
-          [...HOSTS, `--${name}`, String(value)])));
+    'of --%s is less than %d, or more than %d', (name, min, max, word) => {
+      for (const value of [min - 1, max + 1]) {
+        refuses(`--${name} must be an integer from ${min} to ${max}${word}, received '${value}'`, [...HOSTS, `--${name}`, String(value)]);
+      }
     },
   );
 
@@ -97,8 +89,13 @@ describe('a bad value', () => {
     [['--hosts', `http://user:a'b c"${SECRET}@localhost:1`], /received 'http:\/\/\*\*\*@localhost:1'$/],
     [[...HOSTS, '--port', `redis://:a'b c"${SECRET}@localhost`], /received '?`?redis:\/\/\*\*\*@localhost`?'?$/],
     [['--hosts', 'a\nb:1'], /received 'a b:1'$/],
-  ])('is explained: %j', async (args, message) => {
-    await refuses(message, args);
+    [[...HOSTS, '--access-log-file', '/dev/null'], '--access-log-file needs --access-log too'],
+    [[...HOSTS, '--access-log', 'json', '--access-log-file', '/nowhere/at/all'], /^--access-log-file can not be written: .*ENOENT/],
+    [[...HOSTS, '--access-log', 'jsn'], /^--access-log must be json or common, received 'jsn'/],
+    [[...HOSTS, '--workers', '2'],
+      '--workers: 2 workers need --redis, as in memory each would know only the sessions of its own'],
+  ])('is explained: %j', (args, message) => {
+    refuses(message, args);
   });
 });
 
@@ -118,44 +115,43 @@ describe('what is no flag', () => {
     [['--hosts'], '--hosts needs a value'],
     [['--hosts', '--port', '1'], '--hosts needs a value'],
     [[], '--hosts is mandatory, as in --hosts localhost:3000,localhost:3001'],
-  ])('is named with the nearest one: %j', async (args, message) => {
-    await refuses(message, args);
+  ])('is named with the nearest one: %j', (args, message) => {
+    refuses(message, args);
   });
 
-  it('is named in the environment', async () => {
-    await refuses(
+  it('is named in the environment', () => {
+    refuses(
       "'SOCKETIO_PROXY_HOST' in the environment names no flag; did you mean 'SOCKETIO_PROXY_HOSTS'?", HOSTS, { SOCKETIO_PROXY_HOST: 'a:1' },
     );
     const other = "'SOCKETIO_PROXY_ENTIRELY_OTHER' in the environment names no flag; --help lists them";
-    await refuses(other, HOSTS, { SOCKETIO_PROXY_ENTIRELY_OTHER: 'a' });
+    refuses(other, HOSTS, { SOCKETIO_PROXY_ENTIRELY_OTHER: 'a' });
   });
 
-  it('is named in the file', async () => {
+  it('is named in the file', () => {
     const path = fileWith({ hots: ['a:1'] });
-    await refuses(`'hots' in ${path} names no flag; did you mean 'hosts'?`, ['--config', path]);
+    refuses(`'hots' in ${path} names no flag; did you mean 'hosts'?`, ['--config', path]);
   });
 });
 
 describe('a file', () => {
-  it('that does not exist is named with the one that is meant', async () => {
+  it('that does not exist is named with the one that is meant', () => {
     const path = fileWith({});
-    await refuses(`--config: there is no file 'proxi.json'; did you mean 'proxy.json'?`, ['--config', 'proxi.json'], {}, join(path, '..'));
-    await refuses(`--config: there is no file '${path}n'; did you mean '${path}'?`, ['--config', `${path}n`]);
+    refuses(`--config: there is no file '${path}n'; did you mean '${path}'?`, ['--config', `${path}n`]);
   });
 
-  it('that holds no JSON is named, with the line and nothing of what it holds', async () => {
+  it('that holds no JSON is named, with the line and nothing of what it holds', () => {
     const path = fileWith(`{\n  "redis": "redis://:${SECRET}@localhost",\n  ${SECRET}\n}`);
-    await refuses(new RegExp(`^${path} holds no JSON`), ['--config', path]);
+    refuses(new RegExp(`^${path} holds no JSON(?:, from line 3 on)?$`), ['--config', path]);
   });
 
-  it('that holds no object is named', async () => {
+  it('that holds no object is named', () => {
     const path = fileWith([]);
-    await refuses(`${path} must hold an object, as in {"hosts": ["localhost:3000"]}`, ['--config', path]);
+    refuses(`${path} must hold an object, as in {"hosts": ["localhost:3000"]}`, ['--config', path]);
   });
 
-  it('that cannot be read is named', async () => {
+  it('that cannot be read is named', () => {
     const folder = temporaryFolder('config-');
-    await refuses(`--config: '${folder}' cannot be read: EISDIR`, ['--config', folder]);
+    refuses(`--config: '${folder}' cannot be read: EISDIR`, ['--config', folder]);
   });
 
   it.each([
@@ -164,27 +160,43 @@ describe('a file', () => {
     [['--tls-cert', 'no.pem', '--tls-key', 'cert.pem'], /^--tls-cert holds no certificate \(PEM\): /],
     [['--tls-cert', 'cert.pem', '--tls-key', 'cert.pem'], /^--tls-key holds no key of the certificate of --tls-cert: /],
     [['--host-ca', 'no.pem'], /^--host-ca holds no certificate \(PEM\): /],
-  ])('of TLS that is of no use is named: %j', async (args, message) => {
+  ])('of TLS that is of no use is named: %j', (args, message) => {
     const folder = temporaryFolder('tls-');
     writeFileSync(join(folder, 'cert.pem'), CERT);
     writeFileSync(join(folder, 'no.pem'), 'no certificate');
-    await refuses(message, [...HOSTS, ...args], {}, folder);
+    refuses(message, [...HOSTS, ...args.map((arg) => (arg.endsWith('.pem') ? join(folder, arg) : arg))]);
   });
 });
 
-it('refuses before it connects to anything', async () => {
-  let connections = 0;
-  const server = net.createServer((socket) => {
-    connections += 1;
-    socket.destroy();
+describe('the command', () => {
+  async function ends(message: RegExp, args: string[], options?: CommandOptions): Promise<void> {
+    const command = new Command(args, options);
+    expect(await command.ended()).toBe(2);
+    expect(command.output).toBe('');
+    expect(command.errors).toMatch(/^socket\.io-proxy2: [^\n]+\n$/);
+    expect(command.errors.slice('socket.io-proxy2: '.length)).toMatch(message);
+    expect(command.errors).not.toContain(SECRET);
+  }
+
+  it('writes one line and ends with 2, whatever is wrong', async () => {
+    const folder = join(fileWith({}), '..');
+    writeFileSync(join(folder, 'cert.pem'), CERT);
+    await Promise.all([
+      ends(/^'redis:\/\/\*\*\*@localhost' stands alone/, [`redis://:${SECRET}@localhost`]),
+      ends(/^'SOCKETIO_PROXY_HOST' in the environment/, HOSTS, { env: { SOCKETIO_PROXY_HOST: 'a:1' } }),
+      ends(/^--config: there is no file 'proxi.json'; did you mean 'proxy.json'\?$/m, ['--config', 'proxi.json'], { cwd: folder }),
+      ends(/^--tls-key holds no key/, [...HOSTS, '--tls-cert', 'cert.pem', '--tls-key', 'cert.pem'], { cwd: folder }),
+    ]);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onCleanup(() => server.close());
-  const { port } = server.address() as AddressInfo;
-  const place = `127.0.0.1:${port}`;
-  // The port is taken, which it would tell instead.
-  const args = ['--hosts', place, '--redis', `redis://${place}`, '--bind', '127.0.0.1', '--port', String(port)];
-  await refuses(/^--key-expiry must/, [...args, '--key-expiry', '0']);
-  expect(connections).toBe(0);
+
+  it('refuses before it connects to anything', async () => {
+    let connections = 0;
+    const { port, server } = await startServer(() => {});
+    server.on('connection', () => (connections += 1));
+    const place = `127.0.0.1:${port}`;
+    // The port is taken, which it would tell instead.
+    const args = ['--hosts', place, '--redis', `redis://${place}`, '--bind', '127.0.0.1', '--port', String(port)];
+    await ends(/^--key-expiry must/, [...args, '--key-expiry', '0']);
+    expect(connections).toBe(0);
+  });
 });

@@ -1,10 +1,10 @@
 import { startCommand } from '../support/command';
-import { startHost } from '../support/hosts';
 import { handshake, pollUrl, request } from '../support/http';
 import { sharedRedisUrl, uniqueKeyPrefix } from '../support/redis';
+import { startSessionHost } from '../support/session-host';
 
 it('shows of each sid by DEBUG what the access log shows, and no more', async () => {
-  const host = await startHost();
+  const host = await startSessionHost();
   const args = ['--hosts', host.name, '--admin-port', '0', '--redis', sharedRedisUrl(), '--key-prefix', uniqueKeyPrefix()];
   const { command, url } = await startCommand([...args, '--access-log', 'json'], { env: { DEBUG: 'socket.io-proxy*' } });
   const sid = await handshake(url);
@@ -23,4 +23,4 @@ it('shows of each sid by DEBUG what the access log shows, and no more', async ()
     expect(command.errors.split('\n').some((line) => line.includes(`${sid.slice(0, 6)} `) && line.includes(told))).toBe(true);
   }
   for (const start of [sid, unknown]) expect(command.errors).toContain(`?sid=${start.slice(0, 6)}: 400`);
-}, 60_000);
+});

@@ -1,10 +1,6 @@
 import { Writable } from 'node:stream';
 import { Log } from '../../src/cli/log';
 import { StatusLine } from '../../src/cli/status-line';
-import { handshake } from '../support/http';
-import { startSessionHost } from '../support/session-host';
-import { until } from '../support/until';
-import { startWorkers } from '../support/workers';
 
 const MIB = 1024 * 1024;
 
@@ -14,11 +10,4 @@ it('holds no more than a MiB of log for a reader that has stalled', () => {
   const line = 'x'.repeat(1023);
   for (let i = 0; i < 2000; i += 1) log.info('closed', line);
   expect(stalled.writableLength).toBe(MIB);
-});
-
-it('shows what a worker writes to the standard error', async () => {
-  const host = await startSessionHost();
-  const { command, url } = await startWorkers([host.name], [], undefined, { DEBUG: 'socket.io-proxy:forwarder' });
-  await handshake(url);
-  await until('it is there', () => command.errors.includes(`opened on ${host.name}`));
 });

@@ -6,30 +6,37 @@ import { Proxy } from '../../src';
 import { onCleanup } from '../support/cleanup';
 import { Clients } from '../support/clients';
 import { Command, startCommand } from '../support/command';
-import { startHost, startHosts } from '../support/hosts';
+import { startHosts, type HostProcess } from '../support/hosts';
 import { handshake, pollUrl, request } from '../support/http';
 import { temporaryFolder } from '../support/program';
 import { openClient, RedisProcess, uniqueKeyPrefix, sharedRedisUrl } from '../support/redis';
+import { openWebSocket, SessionHost, startSessionHost } from '../support/session-host';
 import { until } from '../support/until';
 import { WorkersCommand } from '../support/workers';
 
-async function startServer(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onCleanup(() => server.close());
-  return (server.address() as AddressInfo).port;
-}
+let clients: Clients;
+let hosts: [HostProcess, HostProcess];
+let names: string[];
+/** In this process. */
+let own: SessionHost;
+beforeAll(async () => {
+  clients = new Clients();
+  hosts = await startHosts(2) as typeof hosts;
+  names = hosts.map(({ name }) => name);
+  own = await startSessionHost();
+});
+
+/** A host that can be stopped and started again: at an address where nobody else takes its port meanwhile. */
+const startOnItsOwn = (port?: number): Promise<SessionHost> => new SessionHost(45_000).start({ host: '127.0.0.7', port });
 
 describe('a proxy on its own', () => {
   it('tells what its memory means, then of each host, then that it is ready, and proxies sessions', async () => {
-    const [host, other] = await startHosts(2);
-    const { command, url } = await startCommand(['--hosts', `${host?.name},127.0.0.1:1,${other?.name}`]);
+    const { command, url } = await startCommand(['--hosts', `${names[0]},127.0.0.1:1,${names[1]}`]);
     expect(command.lines).toHaveLength(5);
     expect(command.lines[0]).toBe('no --redis is given: bindings are in the memory of this process, and sessions end with it');
     expect(command.lines.slice(1, 4).sort())
-      .toEqual([`${host?.name} is up`, `${other?.name} is up`, 'warn: 127.0.0.1:1 is down: refused'].sort());
+      .toEqual([`${names[0]} is up`, `${names[1]} is up`, 'warn: 127.0.0.1:1 is down: refused'].sort());
     expect(command.lines[4]).toBe(`listening on ${url}: 2 of 3 hosts up, bindings in memory`);
-    const clients = new Clients();
     const { key, transport } = await clients.connect({ url, upgraded: true });
     expect(transport).toBe('websocket');
     await clients.exchange(key, 1000);
@@ -43,30 +50,28 @@ describe('a proxy on its own', () => {
     expect((await request(`http://127.0.0.1:${port}/socket.io/?EIO=4&transport=polling`)).status).toBe(503);
   });
 
-  it('ends with a line and 1 when the port is taken', async () => {
-    const port = await startServer();
-    const command = new Command(['--hosts', '127.0.0.1:1', '--bind', '127.0.0.1', '--port', String(port)]);
-    expect(await command.ended()).toBe(1);
-    expect(command.errors).toBe(
+  it('ends with a line and 1 when the port is taken, and when the address is not its own', async () => {
+    const server = net.createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onCleanup(() => server.close());
+    const { port } = server.address() as AddressInfo;
+    const taken = new Command(['--hosts', '127.0.0.1:1', '--bind', '127.0.0.1', '--port', String(port)]);
+    const foreign = new Command(['--hosts', '127.0.0.1:1', '--bind', '192.0.2.1', '--port', '0']);
+    expect([await taken.ended(), await foreign.ended()]).toEqual([1, 1]);
+    expect(taken.errors).toBe(
       `socket.io-proxy2: port ${port} of 127.0.0.1 is taken: another process listens there (EADDRINUSE)\n`,
     );
-  });
-
-  it('ends with a line and 1 when the address is not its own', async () => {
-    const command = new Command(['--hosts', '127.0.0.1:1', '--bind', '192.0.2.1', '--port', '0']);
-    expect(await command.ended()).toBe(1);
-    expect(command.errors).toMatch(/^socket\.io-proxy2: it cannot listen on port 0 of 192\.0\.2\.1: listen EADDRNOTAVAIL.+\n$/);
+    expect(foreign.errors).toMatch(/^socket\.io-proxy2: it cannot listen on port 0 of 192\.0\.2\.1: listen EADDRNOTAVAIL.+\n$/);
   });
 });
 
 describe('the log', () => {
   it('tells in JSON of each change, with fields', async () => {
-    const host = await startHost();
+    const host = await startOnItsOwn();
     const { command, url } = await startCommand(['--log', 'json', '--hosts', host.name, '--check-interval', '50']);
-    const port = host.port;
-    await host.kill();
+    await host.stop();
     await command.line(/"down"/);
-    await startHost({ port });
+    await startOnItsOwn(host.port);
     await command.line(/"up"/, command.lines.length);
     command.signal('SIGINT');
     expect(await command.ended()).toBe(0);
@@ -86,13 +91,13 @@ describe('the log', () => {
   });
 
   it('is no reason to end when nobody reads it any more', async () => {
-    const host = await startHost();
+    const host = await startOnItsOwn();
     const { command, url } = await startCommand(['--hosts', host.name, '--check-interval', '20']);
     command.closeOutput();
     const works = (): Promise<boolean> => handshake(url).then(() => true, () => false);
-    await host.kill();
+    await host.stop();
     await until('the host is down', async () => !await works());
-    await startHost({ port: host.port });
+    await startOnItsOwn(host.port);
     // Two lines have been written to nobody by then.
     await until('the host is up', works);
     command.signal('SIGTERM');
@@ -100,57 +105,67 @@ describe('the log', () => {
   });
 });
 
-it.each([
-  ['stdout', '--help', 0], ['stdout', '--version', 0], ['stderr', '--hlep', 2],
-] as const)('ends without a word where nobody reads %s', async (output, arg, exitCode) => {
-  const command = new Command([arg]);
-  command.closeOutput(output);
-  expect(await command.ended()).toBe(exitCode);
-  expect([command.output, command.errors]).toEqual(['', '']);
+it('ends without a word where nobody reads it', async () => {
+  const ends = async (output: 'stdout' | 'stderr', arg: string): Promise<unknown[]> => {
+    const command = new Command([arg]);
+    command.closeOutput(output);
+    return [await command.ended(), command.output, command.errors];
+  };
+  expect(await Promise.all([ends('stdout', '--help'), ends('stderr', '--hlep')])).toEqual([[0, '', ''], [2, '', '']]);
 });
 
 describe('Redis', () => {
-  it('holds the bindings, as the library has them', async () => {
-    const host = await startHost();
+  it('holds the bindings, as the library has them, with which it shares sessions', async () => {
     const keyPrefix = uniqueKeyPrefix();
-    const { command, url } = await startCommand(['--hosts', host.name, '--key-prefix', keyPrefix], {
+    const { command, url } = await startCommand(['--hosts', own.name, '--key-prefix', keyPrefix], {
       env: { SOCKETIO_PROXY_REDIS: sharedRedisUrl() },
     });
     expect(command.lines.at(-1)).toBe(`listening on ${url}: 1 of 1 hosts up, bindings in ${sharedRedisUrl()}`);
     const sid = await handshake(url);
     const client = await openClient();
-    expect(await client.get(keyPrefix + sid)).toBe(host.name);
+    expect(await client.get(keyPrefix + sid)).toBe(own.name);
+    const proxy = new Proxy({ redisClient: client, hosts: [own.name], keyPrefix });
+    onCleanup(() => proxy.close());
+    proxy.listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    const { port } = proxy.server.address() as AddressInfo;
+    const other = await handshake(`http://127.0.0.1:${port}`);
+    expect((await request(pollUrl(url, other), { method: 'POST', body: '40' })).body).toBe('ok');
   });
 
   it('may be down at the start, which a line tells, and come later', async () => {
     const redis = await RedisProcess.start();
     await redis.kill();
-    const host = await startHost();
-    const { command, url } = await startCommand(['--hosts', host.name, '--redis', redis.url]);
+    const { command, url } = await startCommand(['--hosts', own.name, '--redis', redis.url]);
     await command.line(/^warn: the store fails: .*ECONNREFUSED/);
     const sid = await handshake(url);
     await redis.restart();
     await command.line(/^the store works again$/);
     const client = await openClient(redis.url);
-    await until('the binding is stored', async () => await client.get(`socket.io#${sid}`) === host.name);
+    await until('the binding is stored', async () => await client.get(`socket.io#${sid}`) === own.name);
   });
 });
 
 describe('a signal', () => {
-  it.each(['SIGTERM', 'SIGINT'] as const)('%s lets a held poll and a WebSocket end, and opens no session', async (signal) => {
-    const host = await startHost();
-    const { command, url } = await startCommand(['--hosts', host.name, '--drain-timeout', '60000']);
+  it('lets a held poll and a WebSocket end, opens no session, and tells at once that it is not ready', async () => {
+    const [host] = hosts;
+    const { command, url } = await startCommand(['--hosts', host.name, '--drain-timeout', '60000', '--admin-port', '0']);
+    const admin = /http:\S+/.exec(await command.line(/admin server/))?.[0] ?? '';
     const sid = await handshake(url);
     await request(pollUrl(url, sid), { method: 'POST', body: '40' });
     await request(pollUrl(url, sid));
     const polls = once(host, 'poll');
     const held = request(pollUrl(url, sid));
     await polls;
-    const clients = new Clients();
     const { key } = await clients.connect({ url, transports: ['websocket'] });
+    expect((await request(`${admin}/readyz`)).status).toBe(200);
 
-    command.signal(signal);
-    await command.line(new RegExp(`^${signal}: draining for up to 60000 ms$`));
+    command.signal('SIGTERM');
+    await command.line(/^SIGTERM: draining for up to 60000 ms$/);
+    const { status, body } = await request(`${admin}/readyz`);
+    expect([status, body]).toEqual([503, expect.stringContaining('"ready":false')]);
+    // It goes on for what is under way.
+    expect((await request(`${admin}/healthz`)).status).toBe(200);
     // A connection that the system has taken, and the command not yet, is reset when it listens no longer.
     await expect(handshake(url)).rejects.toThrow(/ECONNREFUSED|ECONNRESET|CLOSING/);
     await clients.exchange(key, 1000);
@@ -161,35 +176,11 @@ describe('a signal', () => {
     expect(command.lines.at(-1)).toBe('closed');
   });
 
-  it.each(['1', '2'])('tells the admin server at once that it is not ready, with --workers %s', async (workers) => {
-    const host = await startHost();
-    const redis = ['--redis', sharedRedisUrl(), '--key-prefix', uniqueKeyPrefix()];
-    const args = ['--hosts', host.name, '--bind', '127.0.0.1', '--port', '0', '--admin-port', '0', '--drain-timeout', '60000'];
-    const command = new WorkersCommand([...args, '--workers', workers, ...redis]);
-    const url = await command.ready();
-    const admin = /http:\S+/.exec(await command.line(/admin server/))?.[0] ?? '';
-    const clients = new Clients();
-    const { key } = await clients.connect({ url, transports: ['websocket'] });
-    expect((await request(`${admin}/readyz`)).status).toBe(200);
-    command.signal('SIGTERM');
-    await command.line(/draining/);
-    const { status, body } = await request(`${admin}/readyz`);
-    expect([status, body]).toEqual([503, expect.stringContaining('"ready":false')]);
-    // It goes on for what is under way.
-    expect((await request(`${admin}/healthz`)).status).toBe(200);
-    await clients.exchange(key, 1000);
-    await clients.close(key);
-    expect(await command.ended()).toBe(0);
-  });
-
   it('ends what is left after the drain timeout', async () => {
-    const host = await startHost();
-    const { command, url } = await startCommand(['--hosts', host.name, '--drain-timeout', '100']);
-    const clients = new Clients();
-    await clients.connect({ url, transports: ['websocket'] });
-    const disconnected = once(clients, 'disconnect');
+    const { command, url } = await startCommand(['--hosts', own.name, '--drain-timeout', '100']);
+    const closed = once(await openWebSocket(url), 'close');
     command.signal('SIGTERM');
-    await disconnected;
+    await closed;
     expect(await command.ended()).toBe(0);
   });
 
@@ -202,31 +193,29 @@ describe('a signal', () => {
     return { NODE_OPTIONS: `--require=${script}` };
   };
 
-  it.each([
-    [['SIGHUP'], /^settings are read again$/], [['SIGUSR2'], /^warn: no worker is restarted/],
-  ])('%j waits for the start', async (signals, line) => {
-    const host = await startHost();
-    const { command, url } = await startCommand(['--hosts', host.name, '--admin-port', '0'], { env: early(...signals) });
-    await command.line(line);
+  it('that asks for something else waits for the start', async () => {
+    const { command, url } = await startCommand(['--hosts', own.name, '--admin-port', '0'], { env: early('SIGHUP', 'SIGUSR2') });
+    await command.line(/^settings are read again$/);
+    await command.line(/^warn: no worker is restarted/);
     await handshake(url);
   });
 
+  const redis = ['--redis', sharedRedisUrl()];
+  const workers = [...redis, '--workers', '2'];
+
   it.each([
-    [['SIGTERM'], 0], [['SIGHUP', 'SIGTERM', 'SIGHUP'], 0], [['SIGTERM', 'SIGINT'], 130],
-  ])('%j ends it while it starts', async (signals, exitCode) => {
-    const host = await startHost();
-    const args = ['--bind', '127.0.0.1', '--port', '0', '--hosts', host.name, '--admin-port', '0'];
-    for (const more of [[], ['--redis', sharedRedisUrl()], ['--redis', sharedRedisUrl(), '--workers', '2']]) {
-      const command = new WorkersCommand([...args, ...more], { env: early(...signals) });
-      expect(await command.ended()).toBe(exitCode);
-      expect(command.errors).toBe('');
-    }
+    ['SIGTERM', 0, []], ['SIGTERM', 0, redis], ['SIGTERM', 0, workers],
+    ['SIGHUP SIGTERM SIGHUP', 0, workers], ['SIGTERM SIGINT', 130, workers],
+  ])('%s ends it while it starts, with %d: %j', async (signals, exitCode, more) => {
+    const args = ['--bind', '127.0.0.1', '--port', '0', '--hosts', own.name, '--admin-port', '0'];
+    const command = new WorkersCommand([...args, ...more], { env: early(...signals.split(' ')) });
+    expect(await command.ended()).toBe(exitCode);
+    expect(command.errors).toBe('');
   });
 
   it('that is the second one ends it at once', async () => {
-    const host = await startHost();
-    const { command, url } = await startCommand(['--hosts', host.name, '--drain-timeout', '60000']);
-    await new Clients().connect({ url, transports: ['websocket'] });
+    const { command, url } = await startCommand(['--hosts', own.name, '--drain-timeout', '60000']);
+    await openWebSocket(url);
     command.signal('SIGTERM');
     await command.line(/draining/);
     command.signal('SIGINT');
@@ -234,33 +223,16 @@ describe('a signal', () => {
   });
 
   it('that comes twice at once, as through npx, counts once', async () => {
-    const host = await startHost();
     const script = join(temporaryFolder('signal-'), 'twice.cjs');
     // By itself: to whom it is sent twice it may come once, or the second time when it counts as another.
     writeFileSync(script, "process.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));");
     const env = { NODE_OPTIONS: `--require=${script}` };
-    const { command, url } = await startCommand(['--hosts', host.name, '--drain-timeout', '60000'], { env });
-    const clients = new Clients();
-    const { key } = await clients.connect({ url, transports: ['websocket'] });
+    const { command, url } = await startCommand(['--hosts', own.name, '--drain-timeout', '60000'], { env });
+    const socket = await openWebSocket(url);
     command.signal('SIGINT');
     await command.line(/draining/);
-    await clients.exchange(key, 1000);
-    await clients.close(key);
+    socket.terminate();
     expect(await command.ended()).toBe(0);
     expect(command.lines.filter((line) => line.includes('draining'))).toHaveLength(1);
   });
-});
-
-it('shares sessions with a proxy of the library', async () => {
-  const [host, other] = await startHosts(2);
-  const hosts = [host?.name ?? '', other?.name ?? ''];
-  const keyPrefix = uniqueKeyPrefix();
-  const { url } = await startCommand(['--hosts', hosts.join(','), '--redis', sharedRedisUrl(), '--key-prefix', keyPrefix]);
-  const proxy = new Proxy({ redisClient: await openClient(), hosts, keyPrefix });
-  onCleanup(() => proxy.close());
-  proxy.listen(0, '127.0.0.1');
-  await once(proxy, 'listening');
-  const { port } = proxy.server.address() as AddressInfo;
-  const sid = await handshake(`http://127.0.0.1:${port}`);
-  expect((await request(pollUrl(url, sid), { method: 'POST', body: '40' })).body).toBe('ok');
 });

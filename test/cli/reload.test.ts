@@ -1,285 +1,184 @@
-import { once } from 'node:events';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import tls, { type TLSSocket } from 'node:tls';
+import { setServers, getServers } from 'node:dns';
 import { onCleanup } from '../support/cleanup';
-import { Clients } from '../support/clients';
-import { startCommand, type Command } from '../support/command';
-import { startHosts } from '../support/hosts';
+import { addresses, DnsServer } from '../support/dns-server';
 import { handshake, pollUrl, request } from '../support/http';
-import { temporaryFolder } from '../support/program';
 import { sharedRedisUrl, uniqueKeyPrefix } from '../support/redis';
-import { CERT, KEY } from '../support/tls';
+import { startReloadable } from '../support/reloadable';
+import { openWebSocket, startSessionHosts, type SessionHost } from '../support/session-host';
 import { until } from '../support/until';
-import { WorkersCommand } from '../support/workers';
 
-const FOLDER = join(__dirname, '../fixtures/tls');
+const KEPT = 'settings are read again';
 
-/** A folder with a configuration, which the function that is returned replaces. */
-function configure(content: object): { path: string; write: (next: object | string) => void } {
-  const path = join(temporaryFolder('config-'), 'proxy.json');
-  const write = (next: object | string): void => writeFileSync(path, typeof next === 'string' ? next : JSON.stringify(next));
-  write(content);
-  return { path, write };
-}
+const start = (count: number): Promise<[SessionHost, SessionHost, SessionHost]> => startSessionHosts(count) as never;
 
-async function reload(command: Command, pattern: RegExp): Promise<string> {
-  const from = command.lines.length;
-  command.signal('SIGHUP');
-  return command.line(pattern, from);
+/** How many sessions each host gets of four new ones. */
+async function shareOf(url: string, ...hosts: SessionHost[]): Promise<number[]> {
+  const before = hosts.map(({ sids }) => sids.length);
+  for (let i = 0; i < 4; i += 1) await handshake(url);
+  return hosts.map(({ sids }, i) => sids.length - (before[i] ?? 0));
 }
 
 describe('SIGHUP', () => {
   it('adds hosts that are new, and drains those that have vanished until their last session has ended', async () => {
-    const [old, kept, added] = await startHosts(3);
-    const names = [old?.name, kept?.name, added?.name];
-    const config = configure({ hosts: [names[0]] });
-    const { command, url } = await startCommand(['--config', config.path, '--key-expiry', '1']);
-    const clients = new Clients();
-    const { key, host } = await clients.connect({ url, transports: ['websocket'] });
-    expect(host).toBe(names[0]);
-
-    config.write({ hosts: [names[1], { host: names[2], weight: 0 }] });
-    expect(await reload(command, /read again/)).toBe(`settings are read again: +${names[1]} +${names[2]} -${names[0]}`);
-    await command.line(new RegExp(`^${names[2]} is up$`));
-    await command.line(new RegExp(`^${names[1]} is up$`));
-    const opened = await Promise.all([0, 1, 2, 3].map(() => clients.connect({ url, transports: ['websocket'] })));
-    expect(opened.map((client) => client.host)).toEqual(opened.map(() => names[1]));
-    await clients.exchange(key, 1000);
-
-    await clients.close(key);
-    await command.line(new RegExp(`^${names[0]} is removed$`));
-    expect(command.lines).toContain(`${names[0]} is drained`);
+    const [old, kept, added] = await start(3);
+    const { url, lines, line, write, reload } = await startReloadable({ hosts: [old.name], keyExpiry: 1 });
+    const socket = await openWebSocket(url);
+    write({ hosts: [kept.name, { host: added.name, weight: 0 }], keyExpiry: 1 });
+    expect(reload().at(-1)).toBe(`${KEPT}: +${kept.name} +${added.name} -${old.name}`);
+    await line(new RegExp(`^${added.name} is up$`));
+    await line(new RegExp(`^${kept.name} is up$`));
+    expect(await shareOf(url, old, kept, added)).toEqual([0, 4, 0]);
+    expect(socket.readyState).toBe(socket.OPEN);
+    socket.close();
+    await line(new RegExp(`^${old.name} is removed$`));
+    expect(lines).toContain(`${old.name} is drained`);
   });
 
   it('takes a host back that is leaving, with its sessions', async () => {
-    const [one, other] = await startHosts(2);
-    const config = configure({ hosts: [one?.name, other?.name] });
-    const { command, url } = await startCommand(['--config', config.path]);
-    const clients = new Clients();
-    const { key, host } = await clients.connect({ url, transports: ['websocket'] });
-    config.write({ hosts: [host === one?.name ? other?.name : one?.name] });
-    await reload(command, new RegExp(`-${host}$`));
-    config.write({ hosts: [one?.name, other?.name] });
-    await reload(command, new RegExp(`\\+${host}$`));
-    await clients.exchange(key, 1000);
-    await until('it gets new sessions', async () => (await clients.connect({ url, transports: ['websocket'] })).host === host);
-    expect(command.output).not.toContain('is removed');
+    const [host, other] = await start(2);
+    const { url, lines, line, write, reload } = await startReloadable({ hosts: [host.name], balance: 'round-robin' });
+    const socket = await openWebSocket(url);
+    write({ hosts: [other.name], balance: 'round-robin' });
+    expect(reload()).toContain(`${KEPT}: +${other.name} -${host.name}`);
+    await line(new RegExp(`^${other.name} is up$`));
+    write({ hosts: [host.name, other.name], balance: 'round-robin' });
+    expect(reload()).toContain(`${KEPT}: +${host.name}`);
+    expect(await shareOf(url, host, other)).toEqual([2, 2]);
+    expect(socket.readyState).toBe(socket.OPEN);
+    expect(lines.join()).not.toContain('is removed');
   });
 
   it('takes back a host that has left when a session comes that another proxy has there', async () => {
-    const [old, kept] = await startHosts(2);
-    const config = configure({ hosts: [old?.name] });
-    const redis = ['--redis', sharedRedisUrl(), '--key-prefix', uniqueKeyPrefix()];
-    const [{ url: otherUrl }, { command, url }] = await Promise.all([
-      startCommand(['--hosts', old?.name ?? '', ...redis]),
-      startCommand(['--config', config.path, '--key-expiry', '1', '--check-interval', '50', ...redis]),
-    ]);
-    const sid = await handshake(otherUrl);
-    config.write({ hosts: [kept?.name] });
-    await reload(command, /read again/);
-    await command.line(new RegExp(`^${old?.name} is removed$`));
-    const from = command.lines.length;
+    const [old, kept] = await start(2);
+    const settings = { redis: sharedRedisUrl(), keyPrefix: uniqueKeyPrefix(), keyExpiry: 1, checkInterval: 50 };
+    const other = await startReloadable({ ...settings, keyExpiry: 60, hosts: [old.name] });
+    const { url, lines, line, write, reload } = await startReloadable({ ...settings, hosts: [old.name] });
+    const sid = await handshake(other.url);
+    write({ ...settings, hosts: [kept.name] });
+    reload();
+    await line(new RegExp(`^${old.name} is removed$`));
+    const from = lines.length;
     expect((await request(pollUrl(url, sid), { method: 'POST', body: '40' })).body).toBe('ok');
-    await command.line(new RegExp(`^${old?.name} is up$`), from);
-    const clients = new Clients();
-    const opened = await Promise.all([0, 1, 2, 3].map(() => clients.connect({ url, transports: ['polling'] })));
-    expect(opened.map(({ host }) => host)).toEqual(opened.map(() => kept?.name));
-    await old?.kill();
-    await command.line(new RegExp(`^${old?.name} is removed$`), from);
+    await line(new RegExp(`^${old.name} is up$`), from);
+    expect(await shareOf(url, old, kept)).toEqual([0, 4]);
+    await old.stop();
+    await line(new RegExp(`^${old.name} is removed$`), from);
   });
 
   it('lets a host that is gone leave at once', async () => {
-    const [dead, kept] = await startHosts(2);
-    const config = configure({ hosts: [dead?.name, kept?.name] });
-    const { command, url } = await startCommand(['--config', config.path, '--check-interval', '50']);
+    const [dead, kept] = await start(2);
+    const settings = { checkInterval: 50, hosts: [dead.name, kept.name], balance: 'round-robin' };
+    const { url, line, write, reload } = await startReloadable(settings);
     // It has sessions that are lost with it.
-    await Promise.all([0, 1, 2, 3].map(() => handshake(url)));
-    await dead?.kill();
+    expect(await shareOf(url, dead, kept)).toEqual([2, 2]);
+    await dead.stop();
     // A check of it may have been cut.
-    await command.line(new RegExp(`^warn: ${dead?.name} is down: (?:refused|failing)$`));
-    config.write({ hosts: [kept?.name] });
-    await reload(command, /read again/);
-    await command.line(new RegExp(`^${dead?.name} is removed$`));
+    await line(new RegExp(`^warn: ${dead.name} is down: (?:refused|failing)$`));
+    write({ ...settings, hosts: [kept.name] });
+    reload();
+    await line(new RegExp(`^${dead.name} is removed$`));
   });
 
   it('keeps a host that is spelled otherwise, under the name that its sessions are bound to', async () => {
-    const [host, other] = await startHosts(2);
-    const config = configure({ hosts: [host?.name] });
-    const { command, url } = await startCommand(['--config', config.path]);
+    const [{ name }, other] = await start(2);
+    const { url, write, reload } = await startReloadable({ hosts: [name] });
     const sid = await handshake(url);
-    config.write({ hosts: [`http://${host?.name}`, other?.name] });
-    expect(await reload(command, /^warn/)).toBe(
-      `warn: only a restart spells ${host?.name} as http://${host?.name}, by which new sessions would be bound`,
-    );
-    await command.line(new RegExp(`^settings are read again: \\+${other?.name}$`));
+    write({ hosts: [`http://${name}`, other.name] });
+    expect(reload()).toEqual(expect.arrayContaining([
+      `warn: only a restart spells ${name} as http://${name}, by which new sessions would be bound`,
+      `${KEPT}: +${other.name}`,
+    ]));
     expect((await request(pollUrl(url, sid), { method: 'POST', body: '40' })).body).toBe('ok');
-    config.write({ hosts: [other?.name] });
-    expect(await reload(command, /read again/)).toBe(`settings are read again: -${host?.name}`);
-    config.write({ hosts: [`http://${host?.name}`] });
-    expect(await reload(command, /read again/)).toBe(`settings are read again: +${host?.name} -${other?.name}`);
+    write({ hosts: [other.name] });
+    expect(reload()).toContain(`${KEPT}: -${name}`);
+    write({ hosts: [`http://${name}`] });
+    expect(reload()).toContain(`${KEPT}: +${name} -${other.name}`);
   });
 
   it('leaves all as it is when the settings are of no use any more, and says why', async () => {
-    const [host] = await startHosts(1);
-    const config = configure({ hosts: [host?.name] });
-    const { command, url } = await startCommand(['--config', config.path]);
-    config.write({ hots: [] });
-    expect(await reload(command, /^warn/)).toBe(
-      `warn: settings stay as they were: 'hots' in ${config.path} names no flag; did you mean 'hosts'?`,
-    );
-    config.write('{"hosts": ');
-    expect(await reload(command, /^warn/)).toContain(`settings stay as they were: ${config.path} holds no JSON`);
+    const [host] = await start(1);
+    const { url, path, write, reload } = await startReloadable({ hosts: [host.name] });
+    write({ hots: [] });
+    expect(reload()).toEqual([`warn: settings stay as they were: 'hots' in ${path} names no flag; did you mean 'hosts'?`]);
+    write('{"hosts": ');
+    expect(reload().join()).toContain(`settings stay as they were: ${path} holds no JSON`);
     await handshake(url);
   });
 
   it('keeps its hosts where DNS is to name them from now on, which only a restart applies', async () => {
-    const [host, other] = await startHosts(2);
-    const config = configure({ hosts: [host?.name] });
-    const { command, url } = await startCommand(['--config', config.path]);
-    config.write({ discover: 'dns:localhost:1' });
-    expect(await reload(command, /restart/)).toBe('warn: changed, but only a restart applies it: --hosts, --discover');
-    expect(command.lines).not.toContain(`${host?.name} is removed`);
+    const [host, other] = await start(2);
+    const { url, lines, write, reload } = await startReloadable({ hosts: [host.name] });
+    write({ discover: 'dns:localhost:1' });
+    expect(reload()).toEqual([KEPT, 'warn: changed, but only a restart applies it: --hosts, --discover']);
+    expect(lines).not.toContain(`${host.name} is removed`);
     await handshake(url);
     // From those that it still has.
-    config.write({ hosts: [other?.name] });
-    expect(await reload(command, /read again: /)).toBe(`settings are read again: +${other?.name} -${host?.name}`);
+    write({ hosts: [other.name] });
+    expect(reload()).toContain(`${KEPT}: +${other.name} -${host.name}`);
   });
 
-  it('names in one line what only a restart applies', async () => {
-    const config = configure({ hosts: ['127.0.0.1:1'], path: '/a/' });
-    const { command } = await startCommand(['--config', config.path]);
-    config.write({ hosts: ['127.0.0.1:1'], path: '/b/', checkInterval: 5, quiet: true });
-    expect(await reload(command, /restart/)).toBe('warn: changed, but only a restart applies it: --path, --check-interval, --quiet');
+  it('names in one line what only a restart applies, as long as it differs from what runs', async () => {
+    const settings = { hosts: ['127.0.0.1:1'], path: '/a/' };
+    const { write, reload } = await startReloadable(settings);
+    write({ ...settings, path: '/b/', checkInterval: 5, quiet: true });
+    const told = [KEPT, 'warn: changed, but only a restart applies it: --path, --check-interval, --quiet'];
+    expect([reload(), reload()]).toEqual([told, told]);
+    write(settings);
+    expect(reload()).toEqual([KEPT]);
   });
 });
 
-/** A certificate and its key of the test's own, and one to follow. */
-function tlsFiles(): { cert: string; key: string; replace: (cert: string, key: string) => void; next: [cert: string, key: string] } {
-  const folder = temporaryFolder('tls-');
-  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
-  const replace = (certText: string, keyText: string): void => {
-    // As certificate managers do it: not within a file.
-    for (const [path, text] of [[cert, certText], [key, keyText]] as const) {
-      writeFileSync(`${path}.new`, text);
-      renameSync(`${path}.new`, path);
-    }
-  };
-  replace(CERT, KEY);
-  return { cert, key, replace, next: NEXT };
-}
-
-const read = (name: string): string => readFileSync(join(FOLDER, name), 'utf8');
-const NEXT: [string, string] = [read('next-cert.pem'), read('next-key.pem')];
-
-/** A connection by TLS, with the fingerprint of the certificate that was shown. */
-async function connect(url: string): Promise<{ socket: TLSSocket; shown: string }> {
-  const socket = tls.connect({ port: Number(new URL(url).port), host: '127.0.0.1', rejectUnauthorized: false });
-  onCleanup(() => socket.destroy());
-  await once(socket, 'secureConnect');
-  // A command that ends may reset it.
-  socket.on('error', () => {});
-  return { socket, shown: socket.getPeerX509Certificate()?.toString().trim() ?? '' };
-}
-
-describe('TLS', () => {
-  it('serves sessions, and ends with them', async () => {
-    const [host] = await startHosts(1);
-    const { cert, key } = tlsFiles();
-    const { command, url } = await startCommand(['--hosts', host?.name ?? '', '--tls-cert', cert, '--tls-key', key]);
-    expect(url).toMatch(/^https:/);
-    const clients = new Clients();
-    const { key: client, transport } = await clients.connect({ url, upgraded: true, ca: CERT });
-    expect(transport).toBe('websocket');
-    await clients.exchange(client, 1000);
-    await clients.close(client);
-    // One that is idle is no reason to wait.
-    await connect(url);
-    command.signal('SIGTERM');
-    expect(await command.ended()).toBe(0);
+describe('SIGHUP after changes by hand', () => {
+  it('adds a host again that is in the file, and was removed', async () => {
+    const [one, other] = await start(2);
+    const { url, proxy, line, lines, reload } = await startReloadable({ hosts: [one.name, other.name], balance: 'round-robin' });
+    proxy.removeHost(other.name);
+    await line(new RegExp(`^${other.name} is removed$`));
+    const from = lines.length;
+    expect(reload()).toContain(`${KEPT}: +${other.name}`);
+    await line(new RegExp(`^${other.name} is up$`), from);
+    expect(await shareOf(url, one, other)).toEqual([2, 2]);
+    expect(reload()).toEqual([KEPT]);
   });
 
-  it('reads the files again when they change, and keeps what is open', async () => {
-    const [host] = await startHosts(1);
-    const { cert, key, replace, next } = tlsFiles();
-    const { command, url } = await startCommand(['--hosts', host?.name ?? '', '--tls-cert', cert, '--tls-key', key]);
-    const clients = new Clients();
-    const { key: client } = await clients.connect({ url, transports: ['websocket'], ca: CERT });
-    expect((await connect(url)).shown).toBe(CERT.trim());
-    replace(...next);
-    await command.line(/^a new certificate is in use, valid until 2\d{3}-/);
-    expect((await connect(url)).shown).toBe(next[0].trim());
-    await clients.exchange(client, 1000);
+  it('lets a host leave that is not in the file, and was added', async () => {
+    const { proxy, line, reload } = await startReloadable({ hosts: ['127.0.0.1:1'] });
+    proxy.addHost('127.0.0.1:2');
+    expect(reload()).toContain(`${KEPT}: -127.0.0.1:2`);
+    await line(/^127\.0\.0\.1:2 is removed$/);
+    expect(proxy.hosts.map(({ host }) => host)).toEqual(['127.0.0.1:1']);
   });
 
-  it('reads the files again where they change while it starts', async () => {
-    const { cert, key, next } = tlsFiles();
-    const script = join(temporaryFolder('early-'), 'early.cjs');
-    // The settings have been read by the next turn, and nothing that takes longer is done.
-    writeFileSync(script, `Object.defineProperty(process, 'title', { set: () => process.nextTick(() => {
-      const { writeFileSync } = require('node:fs');
-      writeFileSync(${JSON.stringify(cert)}, ${JSON.stringify(next[0])});
-      writeFileSync(${JSON.stringify(key)}, ${JSON.stringify(next[1])});
-    }) });`);
-    const args = ['--hosts', '127.0.0.1:1', '--tls-cert', cert, '--tls-key', key];
-    const { command, url } = await startCommand(args, { env: { NODE_OPTIONS: `--require=${script}` } });
-    await command.line(/^a new certificate is in use/);
-    expect((await connect(url)).shown).toBe(next[0].trim());
+  it('gives a host the weight that the file says, and leaves it drained', async () => {
+    const { proxy, reload } = await startReloadable({ hosts: ['127.0.0.1:1', { host: '127.0.0.1:2', weight: 3 }] });
+    for (const { host } of proxy.hosts) proxy.setWeight(host, 9);
+    proxy.drainHost('127.0.0.1:1');
+    expect(reload()).toEqual([KEPT]);
+    expect(proxy.hosts).toMatchObject([{ weight: 1, draining: true }, { weight: 3, draining: false }]);
   });
 
-  it('reads other files on SIGHUP, and these again when they change', async () => {
-    const [first, second] = [tlsFiles(), tlsFiles()];
-    second.replace(...second.next);
-    const settings = (files: typeof first): object => ({ hosts: ['127.0.0.1:1'], tlsCert: files.cert, tlsKey: files.key });
-    const config = configure(settings(first));
-    const { command, url } = await startCommand(['--config', config.path]);
-    config.write(settings(second));
-    await reload(command, /^a new certificate is in use/);
-    expect((await connect(url)).shown).toBe(second.next[0].trim());
-    // The first change may be found when they are looked at once more; the second only where they are followed.
-    for (const [nextCert, nextKey] of [[CERT, KEY], second.next] as const) {
-      const from = command.lines.length;
-      second.replace(nextCert, nextKey);
-      await command.line(/^a new certificate is in use/, from);
-      expect((await connect(url)).shown).toBe(nextCert.trim());
-    }
+  it('lets a host leave that has vanished, though it was taken back', async () => {
+    const [kept, old] = await start(2);
+    const { proxy, line, write, reload } = await startReloadable({ hosts: [kept.name, old.name] });
+    await line(new RegExp(`^${old.name} is up$`));
+    write({ hosts: [kept.name] });
+    expect(reload()).toContain(`${KEPT}: -${old.name}`);
+    // It is leaving already.
+    expect(reload()).toEqual([KEPT]);
+    proxy.undrainHost(old.name);
+    expect(reload()).toContain(`${KEPT}: -${old.name}`);
   });
 
-  it.each([['when they change', false], ['on SIGHUP', true]])('keeps the old ones %s and do not fit', async (_, bySignal) => {
-    const { cert, key, replace, next } = tlsFiles();
-    const { command, url } = await startCommand(['--hosts', '127.0.0.1:1', '--tls-cert', cert, '--tls-key', key]);
-    replace(next[0], KEY);
-    if (bySignal) command.signal('SIGHUP');
-    const kept = bySignal ? 'settings stay as they were: --tls-key holds no key' : 'the old certificate stays in use: ';
-    await command.line(new RegExp(`^warn: ${kept}`));
-    expect((await connect(url)).shown).toBe(CERT.trim());
-    replace(...next);
-    await command.line(/^a new certificate is in use/);
-    expect((await connect(url)).shown).toBe(next[0].trim());
-  });
-
-  it.each([['on SIGHUP', true], ['when they change', false]])('reaches every worker %s, also a later one', async (_, bySignal) => {
-    const { cert, key, replace, next } = tlsFiles();
-    const command = new WorkersCommand([
-      '--hosts', '127.0.0.1:1', '--bind', '127.0.0.1', '--port', '0', '--workers', '2', '--log', 'json',
-      '--redis', sharedRedisUrl(), '--key-prefix', uniqueKeyPrefix(), '--tls-cert', cert, '--tls-key', key,
-    ]);
-    const url = await command.ready();
-    // Connections go to one worker and the other in turn.
-    const shown = async (): Promise<string[]> => {
-      const certificates: string[] = [];
-      for (let i = 0; i < 6; i += 1) certificates.push((await connect(url)).shown);
-      return [...new Set(certificates)];
-    };
-    expect(await shown()).toEqual([CERT.trim()]);
-    const old = await connect(url);
-    replace(...next);
-    if (bySignal) command.signal('SIGHUP');
-    await command.seen('certificate');
-    await until('both have it', async () => (await shown()).join() === next[0].trim());
-    expect(old.socket.closed).toBe(false);
-    process.kill(command.workers[0] ?? NaN, 'SIGKILL');
-    await command.seen('worker-started');
-    expect(await shown()).toEqual([next[0].trim()]);
+  it('leaves hosts to DNS that DNS has named', async () => {
+    const server = await new DnsServer({ 'chat.example.test': addresses(['127.0.0.1', '127.0.0.2']) }).start();
+    const servers = getServers();
+    setServers([server.address]);
+    onCleanup(() => setServers(servers));
+    const { proxy, lines, reload } = await startReloadable({ discover: 'dns:chat.example.test:1' });
+    await until('DNS has named some', () => proxy.hosts.length === 2);
+    const before = proxy.hosts.map(({ host }) => host);
+    expect(reload()).toEqual([KEPT]);
+    expect(proxy.hosts.map(({ host }) => host)).toEqual(before);
+    expect(lines.join()).not.toContain('is removed');
   });
 });

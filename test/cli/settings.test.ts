@@ -1,15 +1,17 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { MemoryStore } from '../../src';
+import { readCommandLine } from '../../src/cli/command-line';
 import { FLAGS, keyOf, variableOf, type Flag } from '../../src/cli/flags';
 import { readSettings, type Settings } from '../../src/cli/settings';
 import { resolveOptions } from '../../src/options';
-import { Command, startCommand } from '../support/command';
 import { ROOT } from '../support/package';
-import { temporaryFolder, versionOf } from '../support/program';
+import { temporaryFolder } from '../support/program';
 import { CERT, KEY } from '../support/tls';
 
 const HOSTS = ['--hosts', 'localhost:3000'];
+const REDIS = 'redis://:hunter%202%40home@localhost:1';
 
 function settingsOf(args: string[], env: NodeJS.ProcessEnv = {}): Settings {
   const settings = readSettings(args, env);
@@ -150,44 +152,41 @@ it('leaves alone what is empty, and what Kubernetes sets for a service of its na
   expect(settingsOf(HOSTS, env)).toMatchObject({ redis: undefined, port: 4000 });
 });
 
-describe('the command', () => {
-  /** How long it drains, which it tells when it ends. */
-  async function drainTimeoutOf(args: string[], env: NodeJS.ProcessEnv): Promise<unknown> {
-    const { command } = await startCommand(['--log', 'json', ...HOSTS, ...args], { env });
-    command.signal('SIGTERM');
-    expect(await command.ended()).toBe(0);
-    return command.events.find(({ event }) => event === 'closing')?.drainTimeout;
+it('lets a flag beat the environment, and that the file, and that the default', () => {
+  const config = fileWith({ drainTimeout: 1 });
+  const file = ['--config', config];
+  const env = { SOCKETIO_PROXY_DRAIN_TIMEOUT: '2' };
+  const found = [
+    settingsOf(HOSTS), settingsOf([...HOSTS, ...file]), settingsOf(HOSTS, { SOCKETIO_PROXY_CONFIG: config }),
+    settingsOf([...HOSTS, ...file], env), settingsOf([...HOSTS, ...file, '--drain-timeout', '3'], env),
+  ];
+  expect(found.map(({ resolved }) => resolved.drainTimeout)).toEqual([10_000, 1, 1, 2, 3]);
+});
+
+it('takes as many workers as there are processors for max', () => {
+  expect(settingsOf([...HOSTS, '--workers', 'max', '--redis', 'redis://a']).workers).toBe(availableParallelism());
+});
+
+it.each([
+  ['a flag', ['--redis', REDIS], {}], ['the environment', [], { SOCKETIO_PROXY_REDIS: REDIS }], ['the file', undefined, {}],
+])('takes the URL of a Redis from %s', (_, args, env) => {
+  expect(settingsOf([...HOSTS, ...args ?? ['--config', fileWith({ redis: REDIS })]], env).redis).toBe(REDIS);
+});
+
+it('reads the port from PORT, which its own variable beats', () => {
+  expect(settingsOf(HOSTS, { PORT: '1' }).port).toBe(1);
+  expect(settingsOf(HOSTS, { PORT: '1', SOCKETIO_PROXY_PORT: '2' }).port).toBe(2);
+  expect(() => settingsOf([...HOSTS, '--port', '0'], { PORT: '70000' })).toThrow(/^PORT must be an integer/);
+});
+
+it('is help with every flag, at most 100 columns wide, or the version, where that is asked for', () => {
+  const help = readCommandLine(['--hosts', 'a:1', '--help'], {});
+  if (!('exitCode' in help)) throw new Error('no help');
+  expect(help).toMatchObject({ output: 'stdout', exitCode: 0 });
+  for (const { name, fallback, type } of FLAGS) {
+    expect(help.text).toMatch(new RegExp(`^  --${type === 'boolean' && fallback === 'true' ? 'no-' : ''}${name}\\b`, 'm'));
   }
-
-  it('lets a flag beat the environment, and that the file, and that the default', async () => {
-    const config = fileWith({ drainTimeout: 1 });
-    const file = ['--config', config];
-    const env = { SOCKETIO_PROXY_DRAIN_TIMEOUT: '2' };
-    const found = await Promise.all([
-      drainTimeoutOf([], {}), drainTimeoutOf(file, {}), drainTimeoutOf([], { SOCKETIO_PROXY_CONFIG: config }),
-      drainTimeoutOf(file, env), drainTimeoutOf([...file, '--drain-timeout', '3'], env),
-    ]);
-    expect(found).toEqual([10_000, 1, 1, 2, 3]);
-  });
-
-  it.each([
-    [['--port', '0'], { PORT: '70000' }, 'PORT'],
-    [['--port', '0'], { PORT: '1', SOCKETIO_PROXY_PORT: '70000' }, 'SOCKETIO_PROXY_PORT'],
-  ])('reads the port from PORT, which its own variable beats', async (args, env, label) => {
-    const command = new Command([...HOSTS, ...args], { env });
-    expect(await command.ended()).toBe(2);
-    expect(command.errors).toContain(`${label} must be an integer`);
-  });
-
-  it('prints help with every flag, at most 100 columns wide, and its version', async () => {
-    const help = new Command(['--hosts', 'a:1', '--help']);
-    expect(await help.ended()).toBe(0);
-    for (const { name, fallback, type } of FLAGS) {
-      expect(help.output).toMatch(new RegExp(`^  --${type === 'boolean' && fallback === 'true' ? 'no-' : ''}${name}\\b`, 'm'));
-    }
-    expect(Math.max(...help.lines.map(({ length }) => length))).toBeLessThanOrEqual(100);
-    const version = await versionOf(process.execPath, [join(ROOT, 'dist/cli.js'), '-v'], /^(\S+)\n$/);
-    const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
-    expect(version).toBe(manifest.version);
-  });
+  expect(Math.max(...help.text.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(100);
+  const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  expect(readCommandLine(['-v'], {})).toEqual({ output: 'stdout', text: `${manifest.version}\n`, exitCode: 0 });
 });

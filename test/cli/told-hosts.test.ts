@@ -1,9 +1,9 @@
 import { once } from 'node:events';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { HostEntry, HostList } from '../../src/cli/messages';
 import { ToldHosts } from '../../src/cli/told-hosts';
 import { Hosts } from '../../src/hosts';
 import { onCleanup } from '../support/cleanup';
+import { settle } from '../support/clock';
 
 const HOST = '127.0.0.1:3000';
 
@@ -40,7 +40,7 @@ describe('a host that the primary removes', () => {
     expect(sought).toEqual([HOST]);
     told.apply(listOf(leaving));
     told.sought(HOST);
-    await nextTurn();
+    await settle();
     expect([hosts.get(HOST) === host, host.removed]).toEqual([true, false]);
   });
 

@@ -27,7 +27,7 @@ it('has a worker follow what it is told while it starts', async () => {
   const url = await command.ready();
   writeFileSync(waits, '');
   process.kill(command.workers[0] ?? NaN, 'SIGKILL');
-  await until('it has begun', () => existsSync(`${waits}.begun`), 20_000);
+  await until('it has begun', () => existsSync(`${waits}.begun`));
   write(added);
   command.signal('SIGHUP');
   await command.seen('up', 2);

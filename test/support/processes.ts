@@ -8,31 +8,43 @@ interface Process {
   state: string;
 }
 
-/** The processes of this machine. A bare Linux has no `ps`; elsewhere there is no `/proc`. */
-function processes(): Process[] {
+/** What Linux tells of a process; `undefined` where it has ended. */
+function processOf(pid: number): Process | undefined {
+  try {
+    // The name, in parentheses, may hold anything.
+    const [, state = '', parent] = /.*\) (\S) (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? [];
+    return { pid, parent: Number(parent), state };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of these processes, or of all of this machine, those that there are. A bare Linux has no `ps`; elsewhere there is no `/proc`. */
+function processes(pids?: readonly number[]): Process[] {
   if (process.platform !== 'linux') {
     const table = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,stat='], { encoding: 'utf8' });
     return Array.from(table.matchAll(/^\s*(\d+)\s+(\d+)\s+(\S)/gm), ([, pid, parent, state = '']) =>
       ({ pid: Number(pid), parent: Number(parent), state }));
   }
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((name) => {
-    try {
-      // The name, in parentheses, may hold anything.
-      const [, state = '', parent] = /.*\) (\S) (\d+)/s.exec(readFileSync(`/proc/${name}/stat`, 'utf8')) ?? [];
-      return [{ pid: Number(name), parent: Number(parent), state }];
-    } catch {
-      // It has ended meanwhile.
-      return [];
-    }
-  });
+  const all = pids ?? readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
+  return all.flatMap((pid) => processOf(pid) ?? []);
+}
+
+/** On most Linuxes; all processes are too many to look at each time. */
+function listedChildren(parent: number): number[] | undefined {
+  try {
+    return readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The pids of the processes that run and have this parent. */
 export function childrenOf(parent: number): number[] {
-  return processes().filter((each) => each.parent === parent && each.state !== 'Z').map(({ pid }) => pid);
+  return processes(listedChildren(parent)).filter((each) => each.parent === parent && each.state !== 'Z').map(({ pid }) => pid);
 }
 
 /** Whether a process runs. One that has ended may stay listed until whoever is its parent by then looks. */
 export function isAlive(pid: number): boolean {
-  return processes().some((each) => each.pid === pid && each.state !== 'Z');
+  return processes([pid]).some((each) => each.pid === pid && each.state !== 'Z');
 }

@@ -28,7 +28,7 @@ export class WorkersCommand extends Command {
 
   /** Resolves with the lines that tell of an event, once there are so many. */
   async seen(name: string, count = 1): Promise<Record<string, unknown>[]> {
-    await until(`${count} lines of ${name}`, () => this.eventsOf(name).length >= count, 20_000);
+    await until(`${count} lines of ${name}`, () => this.eventsOf(name).length >= count);
     return this.eventsOf(name);
   }
 }
