@@ -10,8 +10,8 @@ import {
 
 /** How long a worker may take until it listens, in ms. */
 const START_TIMEOUT = 30_000;
-/** How long a worker may take to end beyond its drain, in ms. */
-const END_TIMEOUT = 5000;
+/** How long a worker may take to end beyond its drain, in ms: a proxy takes a second at most. */
+const END_TIMEOUT = 1500;
 
 /** What a worker is told first. */
 export type Start = Extract<ToWorker, { type: 'start' }>;
@@ -116,15 +116,24 @@ export class Member implements Asked {
     });
   }
 
-  /** Drains it, and resolves when it has ended: at the latest some seconds after `drainTimeout`. */
-  async close(replaced: boolean, drainTimeout: number): Promise<void> {
+  /**
+   * Drains it, and resolves when it has ended: a moment after `drainTimeout` at the latest.
+   *
+   * @returns whether it had to be killed.
+   */
+  async close(replaced: boolean, drainTimeout: number): Promise<boolean> {
     this.closing = true;
     this.#ending = !replaced;
     this.address = undefined;
     this.tell({ type: 'close', replaced });
-    const callOff = startDeadline(drainTimeout + END_TIMEOUT, () => this.kill());
+    let isLate = false;
+    const callOff = startDeadline(drainTimeout + END_TIMEOUT, () => {
+      isLate = true;
+      this.kill();
+    });
     await this.ended;
     callOff();
+    return isLate;
   }
 
   kill(): void {

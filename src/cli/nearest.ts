@@ -2,7 +2,7 @@
 export function nearest(text: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
   // Beyond that it is another word, not the same one mistyped.
-  let fewest = Math.max(1, Math.floor(text.length / 3)) + 1;
+  let fewest = Math.max(1, Math.floor(text.length * 0.4)) + 1;
   for (const candidate of candidates) {
     const edits = distance(text.toLowerCase(), candidate.toLowerCase());
     if (edits < fewest) [best, fewest] = [candidate, edits];

@@ -101,7 +101,14 @@ export class Workers {
   async close(): Promise<void> {
     this.#closing = true;
     for (const { timer } of this.#slots) clearTimeout(timer);
-    await Promise.all(Array.from(this.#members, (member) => member.close(false, this.#options.drainTimeout)));
+    await Promise.all(Array.from(this.#members, (member) => this.#close(member, false)));
+  }
+
+  async #close(member: Member, replaced: boolean): Promise<void> {
+    const { drainTimeout, log } = this.#options;
+    const { pid } = member;
+    if (!await member.close(replaced, drainTimeout)) return;
+    log.warn('worker-killed', `worker ${pid} did not end with its drain, and was killed`, { pid });
   }
 
   /** What it waits for may have changed it. */
@@ -176,7 +183,7 @@ export class Workers {
       }
       const old = slot.current;
       slot.current = next;
-      await old?.close(true, this.#options.drainTimeout);
+      if (old) await this.#close(old, true);
     }
     return undefined;
   }

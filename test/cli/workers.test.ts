@@ -172,6 +172,16 @@ describe('a signal', () => {
   });
 });
 
+it('kills a worker that is frozen when it is to end, and says so', async () => {
+  const { command } = await startWorkers(['127.0.0.1:1'], ['--drain-timeout', '0']);
+  const [frozen = NaN, other = NaN] = command.workers;
+  process.kill(frozen, 'SIGSTOP');
+  command.signal('SIGTERM');
+  expect((await command.seen('worker-killed')).map(({ pid }) => pid)).toEqual([frozen]);
+  expect(await command.ended()).toBe(0);
+  expect([frozen, other].filter(isAlive)).toEqual([]);
+});
+
 it('lets workers end as always when the primary is killed that has just started them', async () => {
   const script = join(temporaryFolder('killed-'), 'killed.cjs');
   // A worker has the command's output as its fourth descriptor.
