@@ -169,15 +169,17 @@ describe('SIGHUP after changes by hand', () => {
     expect(reload()).toContain(`${KEPT}: -${old.name}`);
   });
 
-  it('leaves hosts to DNS that DNS has named', async () => {
+  it('leaves hosts to DNS that DNS has named, also where a file names others from now on', async () => {
     const server = await new DnsServer({ 'chat.example.test': addresses(['127.0.0.1', '127.0.0.2']) }).start();
     const servers = getServers();
     setServers([server.address]);
     onCleanup(() => setServers(servers));
-    const { proxy, lines, reload } = await startReloadable({ discover: 'dns:chat.example.test:1' });
+    const { proxy, lines, write, reload } = await startReloadable({ discover: 'dns:chat.example.test:1' });
     await until('DNS has named some', () => proxy.hosts.length === 2);
     const before = proxy.hosts.map(({ host }) => host);
     expect(reload()).toEqual([KEPT]);
+    write({ hosts: ['127.0.0.1:9'] });
+    expect(reload()).toEqual([KEPT, 'warn: changed, but only a restart applies it: --hosts, --discover']);
     expect(proxy.hosts.map(({ host }) => host)).toEqual(before);
     expect(lines.join()).not.toContain('is removed');
   });

@@ -1,9 +1,11 @@
 import http from 'node:http';
 import https from 'node:https';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { onCleanup } from '../support/cleanup';
 import { handshake, pollUrl, request } from '../support/http';
+import { temporaryFolder } from '../support/program';
 import { isAlive } from '../support/processes';
 import { openClient, uniqueKeyPrefix } from '../support/redis';
 import { openWebSocket, startSessionHost, startSessionHosts, type SessionHost } from '../support/session-host';
@@ -109,8 +111,12 @@ describe('a worker that is killed', () => {
 
   it('leaves no client waiting, and is followed on the same port, also where all have died, later while they keep dying', async () => {
     const host = await startSessionHost();
+    const script = join(temporaryFolder('forked-'), 'forked.cjs');
+    writeFileSync(script, `require('node:cluster').on('fork', () =>
+      require('node:fs').writeSync(1, JSON.stringify({ event: 'forked', time: new Date() }) + '\\n'));`);
+    const env = { NODE_OPTIONS: `--require=${script}` };
     // An address of its own, and any port: while no worker is left, nobody else takes that there.
-    const { command, url } = await startWorkers([host.name], ['--bind', '127.0.0.9']);
+    const { command, url } = await startWorkers([host.name], ['--bind', '127.0.0.9'], undefined, env);
     const [victim = NaN, other = NaN] = command.workers;
     process.kill(victim, 'SIGSTOP');
     const outcomes = [0, 1, 2, 3].map(() => handshake(url).then(() => 'ok', String));
@@ -130,7 +136,7 @@ describe('a worker that is killed', () => {
     // Each has a count of its own.
     expect(died.map(({ delay }) => Number(delay)).sort((a, b) => a - b)).toEqual([0, 0, 500]);
     const lastOf = (event: string): number => Date.parse(String(command.eventsOf(event).at(-1)?.time));
-    expect(lastOf('worker-started') - lastOf('worker-died')).toBeGreaterThanOrEqual(499);
+    expect(lastOf('forked') - lastOf('worker-died')).toBeGreaterThanOrEqual(499);
   });
 });
 
