@@ -8,6 +8,7 @@ import { describe, type Log } from './log';
 export interface Changed {
   readonly added: string[];
   readonly draining: string[];
+  readonly weights: { readonly host: string; readonly weight: number; readonly before: number }[];
 }
 
 /** Changes the hosts of a proxy that runs, and loses no session with it. */
@@ -28,9 +29,10 @@ export class HostChanges {
   apply(wanted: readonly Host[]): Changed {
     const unwanted = this.#hosts.all.filter((host) => !twinOf(host, wanted) && !this.#leaving.has(host.name));
     const draining = unwanted.map(({ name }) => name).filter((name) => this.#try(() => this.#leaving.drop(name)));
+    const weights = wanted.flatMap((host) => this.#weigh(host));
     const added = wanted.filter((host) => this.#want(host));
     this.#tellOfSpelling(wanted);
-    return { added: added.map((host) => this.#nameOf(host)), draining };
+    return { added: added.map((host) => this.#nameOf(host)), draining, weights };
   }
 
   stop(): void {
@@ -39,11 +41,17 @@ export class HostChanges {
 
   /** @returns whether it has come, or come back. */
   #want(host: Host): boolean {
-    const { weight } = host;
     const running = twinOf(host, this.#hosts.all);
-    if (!running) return this.#try(() => this.#proxy.addHost(host.name, { weight }));
-    if (running.weight !== weight) this.#proxy.setWeight(running.name, weight);
-    return this.#leaving.restore(running.name);
+    if (running) return this.#leaving.restore(running.name);
+    return this.#try(() => this.#proxy.addHost(host.name, { weight: host.weight }));
+  }
+
+  #weigh(wanted: Host): Changed['weights'] {
+    const running = twinOf(wanted, this.#hosts.all);
+    if (!running || running.weight === wanted.weight) return [];
+    const { name: host, weight: before } = running;
+    this.#proxy.setWeight(host, wanted.weight);
+    return [{ host, weight: wanted.weight, before }];
   }
 
   /** As it is spelled here, by which its sessions are bound. */

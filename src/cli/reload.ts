@@ -35,9 +35,8 @@ export class Reload {
   apply(reread: () => Settings): void {
     try {
       const after = reread();
-      const { added, draining } = this.#applyHosts(after);
-      const changes = [...added.map((host) => `+${host}`), ...draining.map((host) => `-${host}`)].join(' ');
-      this.#log.info('reloaded', `settings are read again${changes && `: ${changes}`}`, { added, draining });
+      const changed = this.#applyHosts(after);
+      this.#log.info('reloaded', `settings are read again${shown(changed)}`, { ...changed });
       if (after.tls) this.#tls?.set(after.tls);
       this.#tellOfRestart(after);
     } catch (error) {
@@ -48,7 +47,7 @@ export class Reload {
 
   /** Those that DNS names come with a restart, till which the others stay, and the other way round. */
   #applyHosts({ resolved: { discover, hosts } }: Settings): Changed {
-    if (discover || this.#started.resolved.discover) return { added: [], draining: [] };
+    if (discover || this.#started.resolved.discover) return { added: [], draining: [], weights: [] };
     return this.#hosts.apply(hosts);
   }
 
@@ -69,4 +68,12 @@ export class Reload {
     const names = flags.map((name) => `--${name}`).join(', ');
     this.#log.warn('restart-needed', `changed, but only a restart applies it: ${names}`, { flags });
   }
+}
+
+function shown({ added, draining, weights }: Changed): string {
+  const changes = [
+    ...added.map((host) => `+${host}`), ...draining.map((host) => `-${host}`),
+    ...weights.map(({ host, weight, before }) => `${host}=${weight} (was ${before})`),
+  ];
+  return changes.length > 0 ? `: ${changes.join(' ')}` : '';
 }
