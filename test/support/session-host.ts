@@ -1,14 +1,19 @@
 import { EventEmitter, once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { ListenOptions } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer } from 'ws';
 import type Proxy from '../../src';
 import { onCleanup } from './cleanup';
+import { ADDRESS } from './hosts';
 import { startServer } from './http';
 import { startProxy, type ProxyInstance, type Started } from './proxy';
 import { until } from './until';
 
-/** A host in this process that opens sessions by polling and WebSocket, and holds polls. It emits `check` and `poll`. */
+/**
+ * A host in this process that opens sessions by polling and WebSocket, and holds polls. It emits `check`, `handshake`,
+ * `poll` and `upgrade`.
+ */
 export class SessionHost extends EventEmitter {
   name = '';
   port = 0;
@@ -32,6 +37,7 @@ export class SessionHost extends EventEmitter {
     const { server, name, port } = await startServer((req, res) => this.#onRequest(req, res), {}, where);
     Object.assign(this, { name, port });
     this.#server = server;
+    server.on('upgrade', (_, socket: Duplex) => this.emit('upgrade', socket));
     const sockets = new WebSocketServer({ server });
     sockets.on('connection', (socket, req) => {
       onCleanup(() => socket.terminate());
@@ -84,12 +90,17 @@ export class SessionHost extends EventEmitter {
   }
 }
 
-export function startSessionHost(lifetime = 45_000): Promise<SessionHost> {
-  return new SessionHost(lifetime).start();
+export function startSessionHost(lifetime = 45_000, where?: ListenOptions): Promise<SessionHost> {
+  return new SessionHost(lifetime).start(where);
 }
 
-export function startSessionHosts(count: number, lifetime?: number): Promise<SessionHost[]> {
-  return Promise.all(Array.from({ length: count }, () => startSessionHost(lifetime)));
+export function startSessionHosts(count: number, lifetime?: number, where?: ListenOptions): Promise<SessionHost[]> {
+  return Promise.all(Array.from({ length: count }, () => startSessionHost(lifetime, where)));
+}
+
+/** Some that may be stopped: nobody else is given their ports. */
+export function startMortalHosts(count: number): Promise<SessionHost[]> {
+  return startSessionHosts(count, undefined, { host: ADDRESS });
 }
 
 /** Opens a WebSocket through a proxy, by a handshake where no sid is given; then it is open once its session is. */
