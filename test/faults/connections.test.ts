@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { onCleanup } from '../support/cleanup';
+import { stopClock } from '../support/clock';
 import { handshake, startServer } from '../support/http';
 import { pollBytes, storeThatSays } from '../support/polls';
 import { startProxy } from '../support/proxy';
@@ -16,8 +17,9 @@ function connect(port: number, bytes: string): net.Socket {
 
 describe('a client that leaves', () => {
   it('lets nothing remain, here or at its host, in whatever way it does', async () => {
+    const clock = stopClock();
     const host = await startSessionHost();
-    const { proxy, url, port } = await before([host], { checkInterval: 3_600_000 });
+    const { proxy, url, port } = await before([host], { checkInterval: 3_600_000, hostKeepAlive: 0 });
     for (const way of ['destroy', 'resetAndDestroy', 'end'] as const) {
       const polled = once(host, 'poll');
       const socket = connect(port, pollBytes(await handshake(url)));
@@ -30,6 +32,7 @@ describe('a client that leaves', () => {
     await until('none is connected', () => new Promise((resolve) => {
       proxy.server.getConnections((_, count) => resolve(count === 0));
     }));
+   await clock.advance(10_000);
     await until('none to the host is left', async () => await host.connections === 0);
   });
 

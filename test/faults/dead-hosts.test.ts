@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import http from 'node:http';
-import type { Socket } from 'node:net';
 import { MemoryStore } from '../../src';
 import { stopClock } from '../support/clock';
 import { FullQueue } from '../support/full-queue';
@@ -137,13 +136,10 @@ describe('a host that dies', () => {
   });
 
   it('in mid-tunnel closes the WebSocket', async () => {
-    const host = await startSessionHost();
+    const [host] = await startMortalHosts(1) as [SessionHost];
     const { url } = await before([host]);
-    const upgraded = once(host, 'upgrade') as Promise<[Socket]>;
-    const socket = await openWebSocket(url);
-    const [ofHost] = await upgraded;
-    const closed = once(socket, 'close');
-    ofHost.destroy();
+    const closed = once(await openWebSocket(url), 'close');
+    await host.stop();
     await closed;
   });
 

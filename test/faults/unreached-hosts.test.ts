@@ -27,7 +27,10 @@ let otherUrl: string;
 beforeAll(async () => {
   host = await startSessionHost();
   await (await FullQueue.start(FULL, host.port)).fill();
-  otherUrl = (await startProxyProcess({ hosts: [`localhost:${host.port}`], redisUrl: sharedRedisUrl(), keyPrefix })).url;
+  const hosts = [`localhost:${host.port}`];
+  // It waits in real time for this process, which may be slow to answer.
+  const patient = { checkInterval: 3_600_000, checkTimeout: 60_000 };
+  otherUrl = (await startProxyProcess({ hosts, redisUrl: sharedRedisUrl(), keyPrefix, ...patient })).url;
 });
 beforeEach(() => {
   address = '127.0.0.1';

@@ -12,7 +12,7 @@ import { until } from './until';
 
 /**
  * A host in this process that opens sessions by polling and WebSocket, and holds polls. It emits `check`, `handshake`,
- * `poll` and `upgrade`.
+ * and `poll` with its response.
  */
 export class SessionHost extends EventEmitter {
   name = '';
@@ -26,6 +26,7 @@ export class SessionHost extends EventEmitter {
   /** How long its sessions live, in ms. */
   readonly #lifetime: number;
   readonly #held: (() => void)[] = [];
+  readonly #upgraded: Duplex[] = [];
   #server: Server | undefined;
 
   constructor(lifetime: number) {
@@ -37,7 +38,7 @@ export class SessionHost extends EventEmitter {
     const { server, name, port } = await startServer((req, res) => this.#onRequest(req, res), {}, where);
     Object.assign(this, { name, port });
     this.#server = server;
-    server.on('upgrade', (_, socket: Duplex) => this.emit('upgrade', socket));
+    server.on('upgrade', (_, socket: Duplex) => this.#upgraded.push(socket));
     const sockets = new WebSocketServer({ server });
     sockets.on('connection', (socket, req) => {
       onCleanup(() => socket.terminate());
@@ -63,6 +64,7 @@ export class SessionHost extends EventEmitter {
     if (!server) return;
     server.close();
     server.closeAllConnections();
+    for (const socket of this.#upgraded.splice(0)) socket.destroy();
     await once(server, 'close');
   }
 
@@ -79,7 +81,7 @@ export class SessionHost extends EventEmitter {
       res.end('ok');
     } else {
       this.#held.push(() => res.end('2'));
-      this.emit('poll');
+      this.emit('poll', res);
     }
   }
 
