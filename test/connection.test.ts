@@ -1,24 +1,26 @@
 import { once } from 'node:events';
-import http, { type IncomingMessage, type RequestListener } from 'node:http';
+import http, { type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import net from 'node:net';
 import { TLSSocket } from 'node:tls';
+import type { PartialProxyOptions } from '../src';
 import { onCleanup } from './support/cleanup';
-import { exchangeBytes, request, startServer, type Reply } from './support/http';
+import { standStill, stopClock } from './support/clock';
+import { exchangeBytes, request, startServer } from './support/http';
 import { startProxy, type Started } from './support/proxy';
-import { startProxyProcess } from './support/proxy-process';
 import { CERT, startTlsServer } from './support/tls';
+import { until } from './support/until';
 
 const POLL = '/socket.io/?EIO=4&transport=polling';
 /** No handshake by polling, whose response would be held back. */
 const STREAMED = '/socket.io/?EIO=4';
 
 /** A proxy in front of one host, which answers health checks, and leaves other requests to the handler. */
-async function behind(handler: RequestListener, options: { hostTimeout?: number } = {}): Promise<Started> {
+async function behind(handler: RequestListener, options: PartialProxyOptions = {}): Promise<Started> {
   const { name } = await startServer((req, res) => {
     if (req.url?.includes('?')) handler(req, res);
     else res.end();
   });
-  return startProxy({ hosts: [name], ...options });
+  return startProxy({ hosts: [name], checkInterval: 3_600_000, ...options });
 }
 
 function rawRequest(target: string, ...headers: string[]): string {
@@ -64,85 +66,81 @@ it('sends nothing on a connection whose host has answered before it had the whol
   expect(next.toString()).toMatch(/^HTTP\/1\.1 200 /);
 });
 
-it('reads what a host has sent while the proxy itself stood still, before it takes the host for silent', async () => {
-  let answer = (): void => {};
-  const asked = new Promise<void>((resolve) => answer = resolve);
-  const { name } = await startServer((req, res) => {
-    if (!req.url?.includes('?')) {
-      res.end();
-      return;
-    }
-    const asks = answer;
-    answer = () => res.end('in time');
-    asks();
-  });
-  // As long as this process, too, may stand still before the proxy does.
-  const proxy = await startProxyProcess({ hosts: [name], hostTimeout: 1000 });
-  const reply = request(proxy.url + POLL);
-  await asked;
-  proxy.freeze();
-  answer();
+/** Holds requests, and resolves with the next one's response. */
+function holding(): { handler: RequestListener; asked: Promise<ServerResponse> } {
+  let ask = (_: ServerResponse): void => {};
+  const asked = new Promise<ServerResponse>((resolve) => ask = resolve);
+  return { handler: (_, res) => ask(res), asked };
+}
+
+it('reads what a host has sent while the process stood still, before it takes the host for silent', async () => {
+  const { handler, asked } = holding();
+  const { url } = await behind(handler, { hostTimeout: 500 });
+  const reply = request(url + POLL);
+  const res = await asked;
+  res.end('in time');
   // Longer than the host may be silent.
-  await new Promise((resolve) => setTimeout(resolve, 1200));
-  proxy.thaw();
+  standStill(600);
   expect((await reply).body).toBe('in time');
 });
 
 it('keeps to a hostTimeout of less than a second', async () => {
-  let onAsked = (): void => {};
-  const asked = new Promise<void>((resolve) => (onAsked = resolve));
-  const { url } = await behind((req, res) => (req.url?.endsWith('later') ? res.end() : onAsked()), { hostTimeout: 100 });
+  const clock = stopClock();
+  const { handler, asked } = holding();
+  const { url } = await behind(handler, { hostTimeout: 100 });
   const reply = request(url + POLL);
   await asked;
-  // This process may stand still for a while, but it does not do the later of two things first.
-  const later = new Promise<Reply>((resolve, reject) => {
-    const timer = setTimeout(() => void request(`${url}${POLL}&later`).then(resolve, reject), 600);
-    onCleanup(() => clearTimeout(timer));
-  });
-  expect((await Promise.race([reply, later])).status).toBe(504);
+  await clock.advance(200);
+  expect((await reply).status).toBe(504);
 });
 
 it('does not take a client that pauses in an upload for a silent host', async () => {
+  const clock = stopClock();
+  let hostHas = '';
   const { url } = await behind((req, res) => req.on('data', (chunk: Buffer) => {
-    if (chunk.toString().endsWith('rest')) res.end();
+    hostHas += chunk.toString();
+    if (hostHas.endsWith('rest')) res.end();
   }), { hostTimeout: 100 });
   const req = http.request(url + POLL, { method: 'POST', agent: false, headers: { 'Transfer-Encoding': 'chunked' } });
   onCleanup(() => req.destroy());
   const responded = once(req, 'response') as Promise<[IncomingMessage]>;
   req.write('some');
-  // Several times as long as the host may be silent: nothing tells that this has passed but time.
-  await new Promise((resolve) => setTimeout(resolve, 350));
-  // And not the end: with that it is the host's turn, which could miss its 100 ms where this process stands still.
-  req.write('rest');
+  await until('the host has it', () => hostHas === 'some');
+  await clock.advance(10_000);
+  req.end('rest');
   expect((await responded)[0].statusCode).toBe(200);
 });
 
 it('takes a host that does not read an upload for a silent one, and takes in the rest of the upload', async () => {
-  const { port } = await behind((req, res) => (req.method === 'POST' ? req.pause() : res.end()), { hostTimeout: 200 });
+  const clock = stopClock();
+  const { port } = await behind((req, res) => (req.method === 'POST' ? req.pause() : res.end()), { hostTimeout: 1000 });
   const socket = net.connect(port, '127.0.0.1');
   onCleanup(() => socket.destroy());
   // More than the sockets on the way hold.
   const size = 2 ** 26;
   socket.write(`POST ${POLL} HTTP/1.1\r\nHost: a.example\r\nContent-Length: ${size}\r\n\r\n`);
   const written = new Promise<void>((resolve) => socket.write(Buffer.alloc(size), () => resolve()));
-  const [answer] = await once(socket, 'data') as [Buffer];
-  expect(answer.toString()).toMatch(/^HTTP\/1\.1 504 /);
+  let answer = '';
+  socket.once('data', (bytes) => answer = bytes.toString());
+  await clock.advanceUntil('it is answered', () => answer, 50);
+  expect(answer).toMatch(/^HTTP\/1\.1 504 /);
   await written;
-  // Answered by the proxy itself: a host could miss its 200 ms where this process stands still.
   socket.write(rawRequest(`${POLL}&sid=unknown`));
   const [next] = await once(socket, 'data') as [Buffer];
   expect(next.toString()).toMatch(/^HTTP\/1\.1 400 /);
 });
 
 it('gives a host that a slow reader has kept from sending all its time again', async () => {
-  const size = 8_000_000;
+  const clock = stopClock();
+  const size = 16_000_000;
   const { port } = await behind((_, res) => res.end(Buffer.alloc(size)), { hostTimeout: 600 });
   const socket = net.connect(port, '127.0.0.1');
   onCleanup(() => socket.destroy());
   socket.pause();
   socket.write(rawRequest(POLL, 'Connection: close'));
-  // The client reads nothing for longer than the host may be silent.
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  // A little at a time, until the sockets on the way are full; then for longer than the host may be silent.
+  let passed = 0;
+  await clock.advanceUntil('the client has read nothing for long', () => (passed += 10) > 10_000);
   let received = 0;
   socket.on('data', ({ length }: Buffer) => received += length);
   socket.resume();
@@ -165,13 +163,14 @@ it('ends a connection whose host has answered before it had the whole request, h
 });
 
 it('does not count the time that a host takes to answer towards connectTimeout', async () => {
-  const { name } = await startServer((req, res) => {
-    // Longer than a connection may take: nothing tells that this has passed but time.
-    if (req.url?.includes('?')) setTimeout(() => res.end('late'), 500);
-    else res.end();
-  });
-  const { url } = await startProxy({ hosts: [name], connectTimeout: 250 });
-  expect(await request(url + POLL)).toMatchObject({ status: 200, body: 'late' });
+  const clock = stopClock();
+  const { handler, asked } = holding();
+  const { url } = await behind(handler, { connectTimeout: 250 });
+  const reply = request(url + POLL);
+  const res = await asked;
+  await clock.advance(1000);
+  res.end('late');
+  expect(await reply).toMatchObject({ status: 200, body: 'late' });
 });
 
 it('resumes its TLS session with the next connection to a host', async () => {
