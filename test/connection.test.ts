@@ -72,7 +72,7 @@ it('sends nothing on a connection whose host has answered before it had the whol
 
 /** Holds requests, and resolves with the next one's response. */
 function holding(): { handler: RequestListener; asked: Promise<ServerResponse> } {
-  let ask = (_: ServerResponse): void => {};
+  let ask: (res: ServerResponse) => void = () => {};
   const asked = new Promise<ServerResponse>((resolve) => ask = resolve);
   return { handler: (_, res) => ask(res), asked };
 }

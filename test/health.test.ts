@@ -45,7 +45,9 @@ function checking(names: string[], options: { unhealthyAfter?: number; healthyAf
   hosts.on('down', ({ name }, reason) => events.push(['down', name, reason]));
   const checker = new HealthChecker(hosts, resolved);
   onCleanup(() => checker.stop());
-  const check = async (): Promise<void> => void await Promise.all([once(found, 'found'), clock.advance(INTERVAL)]);
+  const check = async (): Promise<void> => {
+    await Promise.all([once(found, 'found'), clock.advance(INTERVAL)]);
+  };
   return { hosts, checker, events, check };
 }
 

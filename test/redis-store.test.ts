@@ -35,7 +35,7 @@ it('renews in a Redis before 7, which refuses GT, at most to what the look-up pr
   Object.assign(client, {
     // The store would ask another object, with options of its own.
     withCommandOptions: undefined,
-    expire: (key: string, seconds: number, ...mode: []) => {
+    expire: (key: string, seconds: number, ...mode: 'GT'[]) => {
       modes.push(mode);
       // As Redis 6 answers.
       return mode.length > 0 ? Promise.reject(new Error("ERR wrong number of arguments for 'expire' command")) : expire(key, seconds);

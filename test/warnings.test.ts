@@ -65,8 +65,9 @@ it.each([['http', startServer], ['https', startTlsServer]])('prints no warning f
   expect(await request(pollUrl(url, sid), { method: 'POST', body: ECHO })).toMatchObject({ status: 200, body: ECHO });
   expect(await request(pollUrl(url, sid))).toMatchObject({ status: 200, body: '2' });
   for (const socket of [await openWebSocket(url), await openWebSocket(url, sid)]) {
-    const [echo] = [once(socket, 'message'), socket.send(ECHO)];
-    await echo;
+    const echoed = once(socket, 'message');
+    socket.send(ECHO);
+    await echoed;
   }
   expect(await warnings()).toEqual([]);
 });

@@ -27,7 +27,7 @@ describe.each(OPENINGS)('by %s', (_, open) => {
     const queue = await FullQueue.start();
     const host = await startSessionHost();
     const silent = `127.0.0.1:${queue.port}`;
-    const { proxy, url } = await before([host, { name: silent } as SessionHost], { connectTimeout: 1000, balance: 'round-robin', ...ONCE });
+    const { proxy, url } = await before([host, { name: silent }], { connectTimeout: 1000, balance: 'round-robin', ...ONCE });
     const downs: unknown[] = [];
     proxy.on('down', (...down) => downs.push(down));
     await queue.fill();

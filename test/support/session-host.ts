@@ -120,7 +120,7 @@ export const countsOf = (proxy: ProxyInstance): number[][] =>
   proxy.hosts.map(({ sessions, tunnels, requests }) => [sessions, tunnels, requests]);
 
 /** A proxy before hosts, all of which are up. */
-export async function before(hosts: SessionHost[], options: Proxy.PartialProxyOptions = {}): Promise<Started> {
+export async function before(hosts: readonly { readonly name: string }[], options: Proxy.PartialProxyOptions = {}): Promise<Started> {
   const started = await startProxy({ hosts: hosts.map(({ name }) => name), checkInterval: 20, ...options });
   await until('all are up', () => started.proxy.hosts.every(({ state }) => state === 'up'));
   return started;
