@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createClient } from 'redis';
 import { settle, stopClock } from '../support/clock';
-import { handshake, pollUrl, request } from '../support/http';
+import { exchangeBytes, handshake, pollUrl, request } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
 import { openClient, RedisProcess, sharedRedisUrl, type TestClient } from '../support/redis';
 import { Relay } from '../support/relay';
@@ -150,18 +150,16 @@ it('lets a look-up wait for four fifths of storeTimeout, and a handshake for all
 
 it('goes on while Redis loads its data', async () => {
   const redis = await RedisProcess.start();
-  const admin = await openClient(redis.url);
-  const first = await startProxy({ redisClient: createClient({ url: redis.url }), hosts: names });
-  const running = await handshake(first.url);
+  const started = await startProxy({ redisClient: createClient({ url: redis.url }), hosts: names });
+  const running = await handshake(started.url);
   await redis.restartLoading();
-  const isLoading = (): Promise<boolean> =>
-    admin.get('x').then(() => false, (error: unknown) => String(error).includes('LOADING'));
-  await until('Redis says that it is loading', isLoading);
   // Not before: it may have recovered while the data were made.
-  const recovered = once(first.proxy, 'recovered');
-  expect(await post(first.url, running)).toBe(200);
-  expect(await post(first.url, await handshake(first.url))).toBe(200);
+  const recovered = once(started.proxy, 'recovered');
+  await until('Redis answers, as a rule that it is loading', () => exchangeBytes(redis.port, 'GET x\r\nQUIT\r\n').catch(() => ''));
+  expect(await post(started.url, running)).toBe(200);
+  expect(await post(started.url, await handshake(started.url))).toBe(200);
   await recovered;
+  const admin = await openClient(redis.url);
   await until('the session is in Redis', () => admin.exists(PREFIX + running));
 });
 
