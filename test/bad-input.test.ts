@@ -31,6 +31,18 @@ async function watched(options: Partial<Proxy.ProxyOptions> = {}, handler?: Requ
   return { ...await startProxy({ hosts: [name], ...options }), seen };
 }
 
+/** On a memory store and on Redis: for tests that ask for nothing else. */
+let usual: Watched;
+let onRedis: Watched;
+
+beforeAll(async () => {
+  usual = await watched({});
+  onRedis = await watched({ redisClient: await openClient(), keyPrefix: uniqueKeyPrefix() });
+});
+beforeEach(() => {
+  for (const { seen } of [usual, onRedis]) seen.length = 0;
+});
+
 /** What every test ends with: nothing has happened to the proxy. */
 async function expectAlive({ url }: Started): Promise<void> {
   expect(await handshake(url)).toBe('well');
@@ -56,7 +68,7 @@ describe('sids', () => {
     ['of a URL', 'sid=http://127.0.0.1:1/'],
     ['of glob characters', 'sid=*'],
   ])('that are unknown are refused: %s', async (_, query) => {
-    const proxy = await watched({ redisClient: await openClient(), keyPrefix: uniqueKeyPrefix() });
+    const proxy = onRedis;
     await expectAlive(proxy);
     for (const method of ['GET', 'POST']) {
       const reply = await request(`${proxy.url}${POLL}&${query}`, { method });
@@ -130,7 +142,7 @@ describe('targets', () => {
     ['with a null', '/socket.io/?EIO=4\0x'],
     ['with a space', '/socket.io/?EIO=4 x'],
   ])('%s are refused', async (_, target) => {
-    const proxy = await watched();
+    const proxy = usual;
     for (const headers of ['Connection: close\r\n', 'Connection: Upgrade\r\nUpgrade: websocket\r\n']) {
       const bytes = Buffer.from(`GET ${target} HTTP/1.1\r\nHost: a.example\r\n${headers}\r\n`, 'latin1');
       expect(await exchangeBytes(proxy.port, bytes)).toMatch(/^HTTP\/1\.1 400 /);
@@ -142,13 +154,13 @@ describe('targets', () => {
   it.each([
     '/socket.io/?EIO=4&x=/../y', '/socket.io/..a?EIO=4', '/socket.io/.a/b..?EIO=4', '/socket.io/...?EIO=4', '/socket.io?x=/../y',
   ])('such as %s, whose dots lead nowhere, are passed on as they are', async (target) => {
-    const proxy = await watched();
+    const proxy = usual;
     await exchangeBytes(proxy.port, `GET ${target} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n`);
     expect(proxy.seen).toEqual([`GET ${target}`]);
   });
 
   it('of CONNECT are not tunnelled', async () => {
-    const proxy = await watched();
+    const proxy = usual;
     const trap = await startServer((_, res) => res.end('trapped'));
     const response = await exchangeBytes(proxy.port, `CONNECT ${trap.name} HTTP/1.1\r\nHost: ${trap.name}\r\n\r\n`);
     expect(response).not.toMatch(/^HTTP\/1\.1 2/);
@@ -182,7 +194,7 @@ describe('request heads', () => {
     ['a length of no digits', 'Content-Length: five'],
     ['a length over 64 bits', 'Content-Length: 99999999999999999999999'],
   ])('with %s are refused', async (_, lines) => {
-    const proxy = await watched();
+    const proxy = usual;
     const head = `POST ${POLL} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n${lines}\r\n\r\n`;
     expect(await exchangeBytes(proxy.port, head)).toMatch(/^HTTP\/1\.1 400 /);
     expect(proxy.seen).toEqual([]);
@@ -193,13 +205,13 @@ describe('request heads', () => {
     'GET\r\n\r\n', '\0\0\0\0', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
     'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'GET / HTTP/9.9\r\n\r\n',
   ])('that are none are refused: %j', async (bytes) => {
-    const proxy = await watched();
+    const proxy = usual;
     expect(await exchangeBytes(proxy.port, Buffer.from(bytes, 'latin1'))).toMatch(/^HTTP\/1\.1 400 /);
     await expectAlive(proxy);
   });
 
   it('with two Host lines do not reach a host', async () => {
-    const proxy = await watched();
+    const proxy = usual;
     const head = `GET ${POLL} HTTP/1.1\r\nHost: a.example\r\nHost: b.example\r\nConnection: close\r\n`;
     expect(await exchangeBytes(proxy.port, `${head}\r\n`)).toMatch(/^HTTP\/1\.1 400 /);
     const upgrade = head.replace('close', 'Upgrade\r\nUpgrade: websocket');

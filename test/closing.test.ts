@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import http from 'node:http';
-import net, { type AddressInfo, type Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { MemoryStore, Proxy, type ProxyOptions, type SessionStore } from '../src';
 import { onCleanup } from './support/cleanup';
 import { stopClock, type Clock } from './support/clock';
@@ -8,6 +8,7 @@ import { handshake, pollUrl, request, startServer } from './support/http';
 import { startProxy, type ProxyInstance } from './support/proxy';
 import { before, startSessionHost } from './support/session-host';
 import { until } from './support/until';
+import { connect, upgradeOf } from './support/upgrades';
 
 const HANDSHAKE = '/socket.io/?EIO=4&transport=polling';
 const never = (): Promise<never> => new Promise(() => {});
@@ -15,20 +16,6 @@ const never = (): Promise<never> => new Promise(() => {});
 /** A store that answers no look-up, and whose end never comes. */
 const silentStore = (): SessionStore =>
   ({ bind: () => Promise.resolve(), find: never, unbind: () => Promise.resolve(), close: never });
-
-const upgradeOf = (sid = ''): string => [
-  `GET /socket.io/?EIO=4&transport=websocket${sid && `&sid=${sid}`} HTTP/1.1`, 'Host: a', 'Connection: Upgrade', 'Upgrade: websocket',
-  'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', '', '',
-].join('\r\n');
-
-async function connect(port: number, bytes: string): Promise<Socket> {
-  const socket = net.connect(port, '127.0.0.1');
-  onCleanup(() => socket.destroy());
-  socket.on('error', () => {});
-  await once(socket, 'connect');
-  socket.write(bytes);
-  return socket;
-}
 
 const textOf = async (socket: Socket): Promise<string> => {
   let text = '';
@@ -49,16 +36,10 @@ async function startApp(listener?: http.RequestListener): Promise<http.Server> {
 }
 
 /** Lets time pass by small steps, for what is real between them to happen, until the proxy is closed; how much it was. */
-async function timeToClose(clock: Clock, proxy: ProxyInstance): Promise<number> {
-  const since = performance.now();
+function timeToClose(clock: Clock, proxy: ProxyInstance): Promise<number> {
   let closed = false;
   void proxy.close(() => closed = true);
-  await until('closed', async () => {
-    await clock.advance(50);
-    return closed;
-    // In the time that is moved by hand.
-  }, 1_000_000);
-  return performance.now() - since;
+  return clock.advanceUntil('closed', () => closed, 50);
 }
 
 interface Silent {

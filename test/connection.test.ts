@@ -1,12 +1,12 @@
 import { once } from 'node:events';
-import http, { type IncomingMessage, type RequestListener } from 'node:http';
+import http, { type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import net, { type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import type { PartialProxyOptions } from '../src';
 import { onCleanup } from './support/cleanup';
-import { settle, stopClock } from './support/clock';
+import { settle, standStill, stopClock } from './support/clock';
 import { exchangeBytes, request, startServer, type Reply } from './support/http';
 import { startProxy, type Started } from './support/proxy';
-import { startProxyProcess } from './support/proxy-process';
 import { CERT, startTlsServer } from './support/tls';
 import { until } from './support/until';
 
@@ -14,13 +14,17 @@ const POLL = '/socket.io/?EIO=4&transport=polling';
 /** No handshake by polling, whose response would be held back. */
 const STREAMED = '/socket.io/?EIO=4';
 
+/** What the host never answers. */
+const SILENT = `${POLL}&silent`;
+
 /** A proxy in front of one host, which answers health checks, and leaves other requests to the handler. */
-async function behind(handler: RequestListener, options: { hostTimeout?: number; checkInterval?: number } = {}): Promise<Started> {
+async function behind(handler: RequestListener, options: PartialProxyOptions = {}): Promise<Started> {
   const { name } = await startServer((req, res) => {
+    if (req.url === SILENT) return;
     if (req.url?.includes('?')) handler(req, res);
     else res.end();
   });
-  return startProxy({ hosts: [name], ...options });
+  return startProxy({ hosts: [name], checkInterval: 3_600_000, ...options });
 }
 
 function rawRequest(target: string, ...headers: string[]): string {
@@ -66,42 +70,37 @@ it('sends nothing on a connection whose host has answered before it had the whol
   expect(next.toString()).toMatch(/^HTTP\/1\.1 200 /);
 });
 
-it('reads what a host has sent while the proxy itself stood still, before it takes the host for silent', async () => {
-  let answer = (): void => {};
-  const asked = new Promise<void>((resolve) => answer = resolve);
-  const { name } = await startServer((req, res) => {
-    if (!req.url?.includes('?')) {
-      res.end();
-      return;
-    }
-    const asks = answer;
-    answer = () => res.end('in time');
-    asks();
-  });
-  // As long as this process, too, may stand still before the proxy does.
-  const proxy = await startProxyProcess({ hosts: [name], hostTimeout: 1000 });
-  const reply = request(proxy.url + POLL);
-  await asked;
-  proxy.freeze();
-  answer();
+/** Holds requests, and resolves with the next one's response. */
+function holding(): { handler: RequestListener; asked: Promise<ServerResponse> } {
+  let ask: (res: ServerResponse) => void = () => {};
+  const asked = new Promise<ServerResponse>((resolve) => ask = resolve);
+  return { handler: (_, res) => ask(res), asked };
+}
+
+it('reads what a host has sent while the process stood still, before it takes the host for silent', async () => {
+  const { handler, asked } = holding();
+  const { url } = await behind(handler, { hostTimeout: 500 });
+  const reply = request(url + POLL);
+  const res = await asked;
+  res.end('in time');
   // Longer than the host may be silent.
-  await new Promise((resolve) => setTimeout(resolve, 1200));
-  proxy.thaw();
+  standStill(600);
   expect((await reply).body).toBe('in time');
 });
 
+/** Lets `hostTimeout` pass: for a request that is made now, and so for all that were made before. */
+async function outlast({ url }: Started): Promise<void> {
+  expect((await request(url + SILENT)).status).toBe(504);
+}
+
 it('keeps to a hostTimeout of less than a second', async () => {
-  let onAsked = (): void => {};
-  const asked = new Promise<void>((resolve) => (onAsked = resolve));
-  const { url } = await behind((req, res) => (req.url?.endsWith('later') ? res.end() : onAsked()), { hostTimeout: 100 });
-  const reply = request(url + POLL);
-  await asked;
-  // This process may stand still for a while, but it does not do the later of two things first.
-  const later = new Promise<Reply>((resolve, reject) => {
-    const timer = setTimeout(() => void request(`${url}${POLL}&later`).then(resolve, reject), 600);
-    onCleanup(() => clearTimeout(timer));
-  });
-  expect((await Promise.race([reply, later])).status).toBe(504);
+  const order: string[] = [];
+  const wait = async (hostTimeout: number): Promise<void> => {
+    await outlast(await behind(() => {}, { hostTimeout }));
+    order.push(String(hostTimeout));
+  };
+  await Promise.all([wait(900), wait(100)]);
+  expect(order).toEqual(['100', '900']);
 });
 
 it.each([
@@ -127,16 +126,18 @@ it.each([
 });
 
 it('does not take a client that pauses in an upload for a silent host', async () => {
-  const { url } = await behind((req, res) => req.on('data', (chunk: Buffer) => {
-    if (chunk.toString().endsWith('rest')) res.end();
-  }), { hostTimeout: 100 });
-  const req = http.request(url + POLL, { method: 'POST', agent: false, headers: { 'Transfer-Encoding': 'chunked' } });
+  let hostHas = '';
+  const started = await behind((req, res) => req.on('data', (chunk: Buffer) => {
+    hostHas += chunk.toString();
+    if (hostHas.endsWith('rest')) res.end();
+  }), { hostTimeout: 200 });
+  const req = http.request(started.url + POLL, { method: 'POST', agent: false, headers: { 'Transfer-Encoding': 'chunked' } });
   onCleanup(() => req.destroy());
   const responded = once(req, 'response') as Promise<[IncomingMessage]>;
   req.write('some');
-  // Several times as long as the host may be silent: nothing tells that this has passed but time.
-  await new Promise((resolve) => setTimeout(resolve, 350));
-  // And not the end: with that it is the host's turn, which could miss its 100 ms where this process stands still.
+  await until('the host has it', () => hostHas === 'some');
+  await outlast(started);
+  // And not the end: with that it is the host's turn, which could miss its time where this process stands still.
   req.write('rest');
   expect((await responded)[0].statusCode).toBe(200);
 });
@@ -160,13 +161,13 @@ it('takes a host that does not read an upload for a silent one, and takes in the
 
 it('gives a host that a slow reader has kept from sending all its time again', async () => {
   const size = 8_000_000;
-  const { port } = await behind((_, res) => res.end(Buffer.alloc(size)), { hostTimeout: 600 });
-  const socket = net.connect(port, '127.0.0.1');
+  const started = await behind((_, res) => res.end(Buffer.alloc(size)), { hostTimeout: 400 });
+  const socket = net.connect(started.port, '127.0.0.1');
   onCleanup(() => socket.destroy());
   socket.pause();
   socket.write(rawRequest(POLL, 'Connection: close'));
-  // The client reads nothing for longer than the host may be silent.
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  // The client reads nothing: in the first of these the sockets on the way are full, if they are ever.
+  for (let i = 0; i < 3; i += 1) await outlast(started);
   let received = 0;
   socket.on('data', ({ length }: Buffer) => received += length);
   socket.resume();
@@ -189,13 +190,14 @@ it('ends a connection whose host has answered before it had the whole request, h
 });
 
 it('does not count the time that a host takes to answer towards connectTimeout', async () => {
-  const { name } = await startServer((req, res) => {
-    // Longer than a connection may take: nothing tells that this has passed but time.
-    if (req.url?.includes('?')) setTimeout(() => res.end('late'), 500);
-    else res.end();
-  });
-  const { url } = await startProxy({ hosts: [name], connectTimeout: 250 });
-  expect(await request(url + POLL)).toMatchObject({ status: 200, body: 'late' });
+  const clock = stopClock();
+  const { handler, asked } = holding();
+  const { url } = await behind(handler, { connectTimeout: 250 });
+  const reply = request(url + POLL);
+  const res = await asked;
+  await clock.advance(1000);
+  res.end('late');
+  expect(await reply).toMatchObject({ status: 200, body: 'late' });
 });
 
 it('resumes its TLS session with the next connection to a host', async () => {

@@ -1,10 +1,8 @@
 import { once } from 'node:events';
-import { Clients, type Connected } from './support/clients';
 import { stopClock } from './support/clock';
-import { startHosts, type HostProcess } from './support/hosts';
 import { handshake, pollUrl, request } from './support/http';
-import { startProxy, type ProxyInstance } from './support/proxy';
-import { before, openWebSocket, startSessionHost, startSessionHosts, type SessionHost } from './support/session-host';
+import type { ProxyInstance } from './support/proxy';
+import { before, openWebSocket, startMortalHosts, startSessionHost, startSessionHosts, type SessionHost } from './support/session-host';
 import { until } from './support/until';
 
 const HANDSHAKE = '/socket.io/?EIO=4&transport=polling';
@@ -27,33 +25,17 @@ function drainedOf(proxy: ProxyInstance): string[] {
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(() => setImmediate(resolve)));
 
-it('lets Socket.IO sessions go on, has new ones go elsewhere, and tells when the last one has ended', async () => {
-  // Their sessions live for three seconds after their last sign.
-  const [own, other] = await startHosts(2, { pingInterval: 2000, pingTimeout: 1000 }) as [HostProcess, HostProcess];
-  const { proxy, url } = await startProxy({ hosts: [own.name, { host: other.name, weight: 0 }], keyExpiry: 2 });
-  const clients = new Clients();
-  const connect = (): Promise<Connected[]> => Promise.all([
-    clients.connect({ url, transports: ['polling'] }),
-    clients.connect({ url, transports: ['websocket'] }),
-    clients.connect({ url, transports: ['polling', 'websocket'], upgraded: true }),
-  ]);
-  const sessions = await connect();
+it('lets sessions go on by polling and WebSocket, and has new ones go elsewhere', async () => {
+  const { proxy, url } = await before(hosts, { balance: 'round-robin' });
+  const sid = await handshake(url);
+  const [own, other] = sid === hosts[0].sids.at(-1) ? hosts : [hosts[1], hosts[0]];
+  const socket = await openWebSocket(url, sid);
   const told = drainedOf(proxy);
   proxy.drainHost(own.name);
-  proxy.setWeight(other.name, 1);
-  await until('the other is up', () => proxy.hosts[1]?.state === 'up');
-  expect((await connect()).map(({ host }) => host)).toEqual([other.name, other.name, other.name]);
-  for (const { key, host } of sessions) {
-    expect(host).toBe(own.name);
-    await clients.exchange(key, 10_000);
-    expect(await clients.host(key)).toBe(own.name);
-  }
-  expect(proxy.hosts[0]).toMatchObject({ sessions: 3, tunnels: 2 });
-  expect(told).toEqual([]);
-  const drained = once(proxy, 'drained');
-  await Promise.all(sessions.map(({ key }) => clients.close(key)));
-  expect(await drained).toEqual([own.name]);
-  expect(proxy.hosts[0]).toMatchObject({ sessions: 0, tunnels: 0, requests: 0, draining: true });
+  for (let i = 0; i < 3; i += 1) expect(await handshake(url)).toBe(other.sids.at(-1));
+  expect(await request(pollUrl(url, sid), { method: 'POST', body: '2' })).toMatchObject({ status: 200 });
+  expect([told, socket.readyState]).toEqual([[], socket.OPEN]);
+  expect(proxy.hosts.find(({ host }) => host === own.name)).toMatchObject({ sessions: 1, tunnels: 1, draining: true });
 });
 
 it('is told once of a host that has no session, yet not before drainHost has returned, and again when it is drained anew', async () => {
@@ -93,7 +75,7 @@ it('refuses new sessions while all hosts that are up are draining, until one is 
 });
 
 it('sends no handshake to a draining host that could not reach another', async () => {
-  const [dead, draining, third] = await startSessionHosts(3) as [SessionHost, SessionHost, SessionHost];
+  const [dead, draining, third] = await startMortalHosts(3) as [SessionHost, SessionHost, SessionHost];
   const { proxy, url } = await before([dead, draining, third], { checkInterval: 60_000, balance: 'round-robin' });
   proxy.drainHost(draining.name);
   await dead.stop();
@@ -159,7 +141,7 @@ it('waits for the last WebSocket', async () => {
 });
 
 it('goes on with health checks, and is told of a host whose sessions are lost with it', async () => {
-  const host = await startSessionHost();
+  const [host] = await startMortalHosts(1) as [SessionHost];
   const { proxy, url } = await before([host]);
   await handshake(url);
   const told = drainedOf(proxy);

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type { Socket } from 'node:net';
 import { onCleanup } from './support/cleanup';
-import { startHost } from './support/hosts';
 import { request, startServer } from './support/http';
 import { startProxy } from './support/proxy';
+import { startSessionHost } from './support/session-host';
 
 const POLL = '/socket.io/?EIO=4&transport=polling';
 
@@ -50,7 +50,7 @@ it("ends the connection of a client of the caller's server with the response tha
 });
 
 it('counts no session that it has refused to open since it could not be stored', async () => {
-  const host = await startHost();
+  const host = await startSessionHost();
   const fail = (): Promise<never> => Promise.reject(new Error('READONLY'));
   const store = { bind: fail, find: () => Promise.resolve(undefined), unbind: fail };
   const { proxy, url } = await startProxy({ hosts: [host.name], store, onStoreFailure: 'refuse' });

@@ -10,6 +10,8 @@ const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 
 const COPIED = ['src', 'test', 'package.json', 'tsconfig.json'];
 const RUN = [join(ROOT, 'node_modules/jest/bin/jest.js'), '--bail', '--forceExit'];
+/** In so many connections its seed meets each fault. */
+const env = { ...process.env, FUZZ_CONNECTIONS: '1200' };
 /** How the fuzz tells of a request; else its first line is shown. */
 const TOLD = /^ {4}(?:strict|node|answers|framed|not one|no |Node)/;
 
@@ -90,7 +92,7 @@ function find(edits) {
       const text = readFileSync(join(copy, file), 'utf8');
       writeFileSync(join(copy, file), text.replace(from, () => to));
     }
-    const { status, stdout, stderr } = spawnSync('node', RUN, { cwd: copy, encoding: 'utf8' });
+    const { status, stdout, stderr } = spawnSync('node', RUN, { cwd: copy, encoding: 'utf8', env });
     if (status === 0) return undefined;
     const lines = `${stdout}${stderr}`.split('\n');
     return (lines.find((line) => TOLD.test(line)) ?? lines.find((line) => /^ {4}\S/.test(line)) ?? 'it failed').trim();

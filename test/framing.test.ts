@@ -20,6 +20,7 @@ const ok: Answer = (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 
 /** A host of raw sockets: what it has been sent, health checks apart. */
 interface Raw extends Started {
   bytes: () => string;
+  forget: () => void;
 }
 
 /** A proxy before a host of raw sockets, which answers each chunk in which a head ends. */
@@ -44,8 +45,16 @@ async function before(answer: Answer = ok, options: Partial<ProxyOptions> = {}):
     for (const socket of sockets) socket.destroy();
   });
   const { port } = server.address() as net.AddressInfo;
-  return { ...await startProxy({ hosts: [`127.0.0.1:${port}`], ...options }), bytes: () => bytes };
+  return { ...await startProxy({ hosts: [`127.0.0.1:${port}`], ...options }), bytes: () => bytes, forget: () => void (bytes = '') };
 }
+
+/** For tests that ask for nothing else. */
+let usual: Raw;
+
+beforeAll(async () => {
+  usual = await before();
+});
+beforeEach(() => usual.forget());
 
 /** A server of the caller's, whose parser takes nearly everything. */
 async function lenientServer(options: http.ServerOptions = {}): Promise<http.Server> {
@@ -70,7 +79,7 @@ describe.each([
     'connection:\tCONTENT-LENGTH\t,close', 'Connection: transfer-encoding',
     'Connection: host', 'Connection: x,,\t host \t,y', 'Connection: keep-alive\nConnection: close\nCONNECTION: Host',
   ])('%j', async (connection) => {
-    const { port, url, bytes } = await before();
+    const { port, url, bytes } = usual;
     const answer = await send(port, `${method} ${POLL} HTTP/1.1\nHost: a\n${connection}\n${fields}`, body + HIDDEN);
     expect(answer).toMatch(/^HTTP\/1\.1 400 .*Connection: close/s);
     expect(answer.match(/HTTP\/1\.1 /g)).toHaveLength(1);
@@ -93,7 +102,7 @@ describe('framing is written from what is sent', () => {
     ['POST', 'Content-Length: 20000\n', 'x'.repeat(20_000), ['Content-Length: 20000']],
     ['POST', 'Content-Length: 1\nContent_Length: 5\nTransfer_Encoding: chunked\n', 'a', ['Content-Length: 1']],
   ])('%s %j', async (method, fields, body, framing) => {
-    const { port, bytes } = await before();
+    const { port, bytes } = usual;
     await send(port, `${method} ${POLL} HTTP/1.1\nHost: a\nConnection: close\n${fields}`, body);
     expect(framingIn(bytes())).toEqual(framing);
     expect(bytes().match(/^host:/gim)).toHaveLength(1);
@@ -130,7 +139,7 @@ describe('more fields than are seen', () => {
   const fields = (count: number): string => `Host: a\nConnection: close\n${'a: b\n'.repeat(count - 2)}`;
 
   it('are refused with 431 over 1,000', async () => {
-    const { port, bytes } = await before();
+    const { port, bytes } = usual;
     expect(await send(port, `GET ${POLL} HTTP/1.1\n${fields(1000)}`)).toMatch(/^HTTP\/1\.1 200 /);
     const seen = bytes();
     // What the proxy itself says is not among what a host may hide.
@@ -191,7 +200,7 @@ describe('behind a lenient parser', () => {
 });
 
 it('echoes an Origin with bytes over 127 as it came', async () => {
-  const { port } = await before();
+  const { port } = usual;
   const origin = 'http://caf\xe9.example';
   for (const fields of ['Connection: close\n', 'Connection: Upgrade\nUpgrade: websocket\n']) {
     const answer = await send(port, `GET ${POLL}&sid= HTTP/1.1\nHost: a\nOrigin: ${origin}\n${fields}`);
@@ -214,7 +223,7 @@ describe('a target in absolute form', () => {
   });
 
   it('is followed by its sid', async () => {
-    const { port, url, bytes } = await before();
+    const { port, url, bytes } = usual;
     const sid = await handshake(url);
     expect(await send(port, `GET http://b${POLL}&sid=${sid} HTTP/1.1\nHost: a\nConnection: close\n`)).toMatch(/^HTTP\/1\.1 200 /);
     expect(await send(port, `GET http://b${POLL}&sid=unknown HTTP/1.1\nHost: a\nConnection: close\n`)).toMatch(/^HTTP\/1\.1 400 /);

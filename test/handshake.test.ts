@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import type { Session } from '../src/forwarder';
-import { startHost, startHosts, type HostProcess } from './support/hosts';
 import { handshake, pollUrl, request, startServer } from './support/http';
 import { startProxy } from './support/proxy';
 
@@ -31,35 +30,12 @@ it.each([
   expect((await request(pollUrl(url, 's-1'))).body).toBe('2');
 });
 
-it('binds a session of the real servers\' own compression', async () => {
-  const host = await startHost({ httpCompression: { threshold: 1 } });
-  const { url } = await startProxy({ hosts: [host.name] });
-  const reply = await request(`${url}/socket.io/?EIO=4&transport=polling`, { headers: { 'Accept-Encoding': 'gzip' } });
-  expect(reply.headers['content-encoding']).toBe('gzip');
-});
-
 it.each([
-  [2, 3], [3, 3], [4, 3], [3, 4], [4, 4],
-] as const)('routes a JSONP session: server of version %i, Engine.IO protocol %i', async (version, protocol) => {
-  // Polls are answered by the next ping.
-  const hosts = await startHosts(2, { version, pingInterval: 200 });
-  const { url } = await startProxy({ hosts: hosts.map(({ name }) => name) });
-  const base = `${url}/socket.io/?EIO=${protocol}&transport=polling&j=0`;
-  const opened = await request(base);
-  const payload = JSON.parse(/^___eio\[0\]\((".*")\);?$/.exec(opened.body)?.[1] ?? 'null') as string;
-  const { sid } = JSON.parse(/\{[^}]*\}/.exec(payload)?.[0] ?? 'null') as { sid: string };
-  // Ten in a row: at random, half of them would miss.
-  for (let i = 0; i < 10; i += 1) {
-    const packet = protocol === 3 ? '1:2' : '3';
-    const posted = await request(`${base}&sid=${sid}`, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
-      body: `d=${encodeURIComponent(packet)}`,
-    });
-    expect([posted.status, posted.body]).toEqual([200, 'ok']);
-  }
-  const polled = await request(`${base}&sid=${sid}`);
-  expect(polled.body).toMatch(/^___eio\[0\]\(".*"\);?$/);
+  ['protocol 3', `${OPEN.length}:${OPEN}`], ['protocol 4', OPEN],
+])('binds a session that is opened by JSONP, in the framing of %s', async (_, payload) => {
+  const { url } = await startProxy({ hosts: [await hostAnswering(`___eio[0](${JSON.stringify(payload)});`)] });
+  expect((await request(`${url}/socket.io/?EIO=4&transport=polling&j=0`)).status).toBe(200);
+  expect((await request(`${pollUrl(url, 's-1')}&j=0`)).body).toBe('2');
 });
 
 it('binds a session that is opened in the binary framing of protocol 3', async () => {
@@ -71,11 +47,11 @@ it('binds a session that is opened in the binary framing of protocol 3', async (
 });
 
 it('tells of a session once it is bound', async () => {
-  const host = await startHost();
-  const { proxy, url } = await startProxy({ hosts: [host.name] });
+  const name = await hostAnswering(OPEN);
+  const { proxy, url } = await startProxy({ hosts: [name] });
   const told = once(proxy, 'session') as Promise<[Session]>;
   const sid = await handshake(url);
-  expect((await told)[0]).toEqual({ sid, host: host.name, transport: 'polling' });
+  expect((await told)[0]).toEqual({ sid, host: name, transport: 'polling' });
 });
 
 it('binds nothing for a response that is no handshake', async () => {
@@ -99,36 +75,8 @@ it('takes only an answer of status 200 for a handshake', async () => {
   expect((await request(pollUrl(url, 's-1'))).status).toBe(400);
 });
 
-describe('choice of a host', () => {
-  let hosts: HostProcess[];
-
-  beforeAll(async () => {
-    hosts = await startHosts(3);
-  });
-
-  it('is random among those that are up', async () => {
-    const { proxy, url } = await startProxy({ hosts: hosts.map(({ name }) => name) });
-    const counts = new Map<string, number>();
-    const order: string[] = [];
-    proxy.on('session', ({ host }) => {
-      counts.set(host, (counts.get(host) ?? 0) + 1);
-      order.push(host);
-    });
-    await Promise.all(Array.from({ length: 300 }, () => handshake(url)));
-    expect(counts.size).toBe(3);
-    // 300 draws at ⅓: beyond 60 and 140 lie five standard deviations.
-    for (const count of counts.values()) {
-      expect(count).toBeGreaterThan(60);
-      expect(count).toBeLessThan(140);
-    }
-    // In turn, each would differ from the one before; at random a third does not.
-    const repeats = order.filter((host, i) => host === order[i - 1]).length;
-    expect(repeats).toBeGreaterThan(50);
-  });
-
-  it('waits for the first health round, so that the first request succeeds', async () => {
-    // Two that refuse: a request that did not wait would go to one of them, or find none up.
-    const { url } = await startProxy({ hosts: ['127.0.0.1:1', '127.0.0.1:2', hosts[0]?.name ?? ''] });
-    await expect(handshake(url)).resolves.toEqual(expect.any(String));
-  });
+it('lets a handshake wait for the first health round, so that it succeeds', async () => {
+  // Two that refuse: one that did not wait would go to one of them, or find none up.
+  const { url } = await startProxy({ hosts: ['127.0.0.1:1', '127.0.0.1:2', await hostAnswering(OPEN)] });
+  expect(await handshake(url)).toBe('s-1');
 });

@@ -1,18 +1,15 @@
-import { spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
 import { createClient } from 'redis';
-import ts from 'typescript';
 import { MemoryStore, Proxy } from '../src';
 import { resolveOptions } from '../src/options';
 import type { ProxyOptions } from '../src/proxy-options';
-import { onCleanup } from './support/cleanup';
 import { openClient } from './support/redis';
 
 const ROOT = join(__dirname, '..');
@@ -34,14 +31,10 @@ const withOption = (name: string, value: unknown): string => messageOf({ store, 
 
 /** What the doc comments of PartialProxyOptions give as `@default`. */
 function documentedDefaults(): [name: string, value: string][] {
-  const file = join(ROOT, 'src', 'proxy-options.ts');
-  const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true);
-  const interfaces = source.statements.filter(ts.isInterfaceDeclaration);
-  const members = interfaces.find(({ name }) => name.text === 'PartialProxyOptions')?.members ?? [];
-  return members.flatMap((member) => {
-    const tag = ts.getJSDocTags(member).find(({ tagName }) => tagName.text === 'default');
-    return tag ? [[member.name?.getText() ?? '', ts.getTextOfJSDocComment(tag.comment) ?? '']] : [];
-  });
+  const source = readFileSync(join(ROOT, 'src', 'proxy-options.ts'), 'utf8');
+  const [, members = ''] = /interface PartialProxyOptions \{\n(.*?)\n\}\n/s.exec(source) ?? [];
+  const documented = members.matchAll(/@default (\S+)\s+\*\/\n {2}(\w+)\?:/g);
+  return Array.from(documented, ([, value = '', name = '']) => [name, value]);
 }
 
 describe('defaults', () => {
@@ -257,13 +250,9 @@ it.each([['http', http.createServer()], ['https', https.createServer()]])('takes
   expect(new Proxy({ store, hosts, server }).server).toBe(server);
 });
 
-/** Runs in a process of its own, on the sources. Proxies are made and dropped; it says what that has opened. */
+/** Runs in a process of its own. Proxies are made and dropped; it says what that has opened. */
 const MAKE_AND_DROP = `
-  const { readFileSync } = require('node:fs');
-  const ts = require('typescript');
-  require.extensions['.ts'] = (module, file) => module._compile(ts.transpile(readFileSync(file, 'utf8'),
-    { module: 'commonjs', target: 'es2022', esModuleInterop: true }), file);
-  const Proxy = require('./src/index.ts');
+  const Proxy = require('./dist');
   const redisClient = require('redis').createClient({ url: process.env.REDIS_URL });
   const before = process.getActiveResourcesInfo();
   const hosts = ['localhost:1'];
@@ -275,9 +264,6 @@ const MAKE_AND_DROP = `
   });`;
 
 it('opens nothing before it listens, and lets the process exit', async () => {
-  const child = spawn(process.execPath, ['-e', MAKE_AND_DROP], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] });
-  onCleanup(() => child.kill('SIGKILL'));
-  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit') as Promise<[number | null]>]);
-  expect(JSON.parse(output)).toEqual({ listening: [false, false], isOpen: false, opened: [] });
-  expect(code).toBe(0);
+  const { stdout } = await promisify(execFile)(process.execPath, ['-e', MAKE_AND_DROP], { cwd: ROOT });
+  expect(JSON.parse(stdout)).toEqual({ listening: [false, false], isOpen: false, opened: [] });
 });

@@ -71,13 +71,18 @@ function upgrade(port: number, target: string, headers: string[] = []): Promise<
 
 describe.each(TABLE)('%s', (_, { status, code, message, target, start }) => {
   const body = JSON.stringify({ code, message });
+  let started: Started;
+
+  beforeAll(async () => {
+    started = await start();
+  });
 
   it.each<[string, RequestOptions]>([
     ['GET', {}],
     ['POST', { method: 'POST', body: 'x' }],
     ['POST of 100 kB', { method: 'POST', body: 'x'.repeat(100_000) }],
   ])(`is answered with ${status}, in JSON: %s`, async (__, options) => {
-    const { url } = await start();
+    const { url } = started;
     const reply = await request(url + target, options);
     expect(reply).toMatchObject({ status, body });
     expect(reply.headers['content-type']).toBe('application/json');
@@ -85,7 +90,7 @@ describe.each(TABLE)('%s', (_, { status, code, message, target, start }) => {
   });
 
   it('lets the page of an Origin read the answer', async () => {
-    const { url } = await start();
+    const { url } = started;
     expect(await request(url + target, { headers: { Origin: ORIGIN } })).toMatchObject({
       status,
       headers: { 'access-control-allow-origin': ORIGIN, 'access-control-allow-credentials': 'true', 'vary': 'Origin' },
@@ -93,13 +98,13 @@ describe.each(TABLE)('%s', (_, { status, code, message, target, start }) => {
   });
 
   it('sends no CORS headers where there is no Origin', async () => {
-    const { url } = await start();
+    const { url } = started;
     const { headers } = await request(url + target);
     expect(Object.keys(headers).filter((name) => /^(?:access-control|vary)/.test(name))).toEqual([]);
   });
 
   it("keeps the client's connection", async () => {
-    const { url, proxy } = await start();
+    const { url, proxy } = started;
     let connections = 0;
     proxy.server.on('connection', () => (connections += 1));
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
@@ -111,7 +116,7 @@ describe.each(TABLE)('%s', (_, { status, code, message, target, start }) => {
   });
 
   it('is answered by HTTP on the socket of an upgrade, which is then closed', async () => {
-    const { port } = await start();
+    const { port } = started;
     const [head = '', text] = (await upgrade(port, target, [`Origin: ${ORIGIN}`])).split('\r\n\r\n');
     const [statusLine, ...headers] = head.split('\r\n');
     expect(statusLine).toBe(`HTTP/1.1 ${status} ${String(http.STATUS_CODES[status])}`);
@@ -123,7 +128,7 @@ describe.each(TABLE)('%s', (_, { status, code, message, target, start }) => {
   });
 
   it('sends no CORS headers on the socket of an upgrade where there is no Origin', async () => {
-    const { port } = await start();
+    const { port } = started;
     expect(await upgrade(port, target)).not.toMatch(/access-control|vary/i);
   });
 });

@@ -4,62 +4,22 @@ import { Clients } from './support/clients';
 import { startHost, type HostProcess } from './support/hosts';
 import { handshake, pollUrl, request } from './support/http';
 import { startProxy, type Started } from './support/proxy';
-import { connect, returned, TRANSPORTS } from './support/returning';
+import { connect, expectEndedAndBack, returned, TRANSPORTS, UNKNOWN } from './support/returning';
 import { openWebSocket } from './support/session-host';
 import { until } from './support/until';
 
-/** Reasons that connection state recovery takes. */
-const RECOVERABLE = /^(?:transport close|transport error|forced close)$/;
-
-const UNKNOWN = { status: 400, body: '{"code":1,"message":"Session ID unknown"}' };
-
 let clients: Clients;
-const started = new Map<number, HostProcess>();
+let host: HostProcess;
 
 beforeAll(async () => {
   clients = new Clients();
-  for (const version of [2, 3, 4] as const) started.set(version, await startHost({ version }));
+  host = await startHost();
 });
 
-function hostOf(version: number): HostProcess {
-  const host = started.get(version);
-  if (!host) throw new Error(`no host of version ${version}`);
-  return host;
-}
+it.each(TRANSPORTS)('a client comes back when its session is ended, which its host sees: %s', (_, options) =>
+  expectEndedAndBack(clients, host, options));
 
-describe.each([[2, 2], [2, 4], [3, 3], [4, 4]] as const)('a client of version %i on a host of version %i', (version, server) => {
-  it.each(TRANSPORTS)('comes back when its session is ended, which its host sees: %s', async (_, options) => {
-    const host = hostOf(server);
-    const store = new MemoryStore();
-    const { proxy, url } = await startProxy({ store, hosts: [host.name] });
-    const client = await connect(clients, url, { version, ...options });
-    const seen = once(host, 'disconnect');
-    expect(await proxy.endSession(client.sid)).toBe('ended');
-    // Of itself, it would see that a ping was not answered.
-    expect((await seen)[0]).toMatch(RECOVERABLE);
-    expect(await proxy.findSession(client.sid)).toBe('ended');
-    expect(await request(pollUrl(url, client.sid))).toMatchObject(UNKNOWN);
-    expect(await store.find(client.sid, 1)).toBeUndefined();
-    expect(await proxy.endSession(client.sid)).toBe('ended');
-
-    const sid = await returned(clients, client);
-    expect((await proxy.operations.totals()).hosts[host.name]?.moved).toBe(1);
-    await until('the new session counts alone', () => proxy.hosts[0]?.sessions === 1);
-    await clients.close(client.key);
-    await until('its host has no session left', async () => await host.call<number>('clientsCount') === 0);
-    // One by polling has ended without a word to the proxy.
-    await proxy.endSession(sid);
-    await until('none counts', () => proxy.hosts.every(({ sessions, requests, tunnels }) => sessions + requests + tunnels === 0));
-  });
-});
-
-describe('on a host of version 4', () => {
-  let host: HostProcess;
-
-  beforeAll(() => {
-    host = hostOf(4);
-  });
-
+describe('on a host of Socket.IO', () => {
   const clientsCount = (): Promise<number> => host.call('clientsCount');
 
   it('has the held poll answered, and loses nothing that its host has sent by then', async () => {
@@ -131,7 +91,7 @@ describe('on a host of version 4', () => {
 
 describe('with two proxies that share a store', () => {
   const start = async (): Promise<[Started, Started]> => {
-    const options = { store: new MemoryStore(), hosts: [hostOf(4).name] };
+    const options = { store: new MemoryStore(), hosts: [host.name] };
     return [await startProxy(options), await startProxy(options)];
   };
 
@@ -149,7 +109,7 @@ describe('with two proxies that share a store', () => {
     const [one, other] = await start();
     const client = await connect(clients, one.url, options);
     expect(await other.proxy.endSession(client.sid)).toBe('elsewhere');
-    expect(await clients.host(client.key)).toBe(hostOf(4).name);
+    expect(await clients.host(client.key)).toBe(host.name);
     expect(await clients.state(client.key)).toMatchObject({ connected: true, sid: client.sid });
     expect(await one.proxy.endSession(client.sid)).toBe('ended');
     await returned(clients, client);

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { SessionStore } from '../src';
 import { StoreGuard } from '../src/store-guard';
 import { onCleanup } from './support/cleanup';
+import { standStill, stopClock } from './support/clock';
 import { until } from './support/until';
 
 const never = (): Promise<never> => new Promise(() => {});
@@ -64,18 +64,54 @@ it('is not asked to find or inspect again while it is known not to answer', asyn
 });
 
 it('lets nothing wait any longer as soon as it is known not to answer', async () => {
-  const { guard } = guarding({ find: never, bind: never }, 400);
+  const clock = stopClock();
+  const { guard, events } = guarding({ find: never, bind: never }, 400);
   guard.start();
-  const order: string[] = [];
-  const failed = once(guard, 'degraded').then(() => order.push('degraded'));
-  await expect(guard.find('a', 60)).rejects.toThrow('did not answer within 320 ms');
-  await sleep(200);
-  const bound = guard.bind('b', 'host', 60);
-  const found = guard.find('c', 60);
-  await expect(found).rejects.toThrow(/^the session store does not answer$/);
-  expect(await bound).toBe(false);
+  const failed = expect(guard.find('a', 60)).rejects.toThrow('did not answer within 320 ms');
+  await clock.advance(320);
   await failed;
-  expect(order).toEqual(['degraded']);
+  await clock.advance(200);
+  const bound = guard.bind('b', 'host', 60);
+  const found = expect(guard.find('c', 60)).rejects.toThrow(/^the session store does not answer$/);
+  // It is known 400 ms after it was doubted; alone, they would wait for longer.
+  await clock.advance(200);
+  await found;
+  expect([await bound, events]).toEqual([false, ['degraded']]);
+});
+
+it('does not take a standstill of its own process for silence', async () => {
+  let answer = (): void => {};
+  const { guard, events } = guarding({ find: () => new Promise((resolve) => answer = () => resolve('host')) }, 100);
+  const found = guard.find('a', 60);
+  standStill(200);
+  // What has come meanwhile is read after the timers that are due, which come between two of these.
+  setImmediate(() => setImmediate(() => answer()));
+  expect(await found).toBe('host');
+  expect(events).toEqual([]);
+});
+
+it('tells of an error of its connection that comes before it starts, and recovers once it has started', async () => {
+  let fail: (error: Error) => void = () => {};
+  const { guard, events } = guarding({ watch: (failed) => fail = failed });
+  fail(new Error('ECONNREFUSED'));
+  expect(events).toEqual(['degraded']);
+  const recovered = once(guard, 'recovered');
+  guard.start();
+  await recovered;
+});
+
+it('is asked to find again as soon as it answers that, though it binds nothing', async () => {
+  const clock = stopClock();
+  let find: SessionStore['find'] = never;
+  const { guard, events } = guarding({ find: (...args) => find(...args), bind: failing });
+  guard.start();
+  const failed = expect(guard.find('a', 60)).rejects.toThrow('did not answer');
+  await clock.advanceUntil('it has failed', () => guard.degraded);
+  await failed;
+  await expect(guard.find('a', 60)).rejects.toThrow('does not answer');
+  find = () => Promise.resolve('host');
+  await clock.advanceUntil('it is asked', () => guard.find('a', 60).then(() => true, () => false), 1000);
+  expect([guard.degraded, events]).toEqual([true, ['degraded']]);
 });
 
 it('is not asked to find again after an error of its connection', async () => {
@@ -206,15 +242,17 @@ it('asks a part no more that has left calls unanswered, until it answers one, an
 });
 
 it('is opened again after that has failed', async () => {
+  const clock = stopClock();
   let opened = 0;
-  const { guard } = guarding({
-    open: () => (++opened === 1 ? failing() : Promise.resolve()),
-    bind: () => (opened > 1 ? Promise.resolve() : failing()),
+  const { guard, events } = guarding({
+    open: () => (++opened < 3 ? Promise.reject(new Error('not yet')) : Promise.resolve()),
+    bind: () => (opened > 2 ? Promise.resolve() : failing()),
   });
-  const recovered = once(guard, 'recovered');
+  const degraded = once(guard, 'degraded');
   guard.start();
-  await recovered;
-  expect(opened).toBe(2);
+  expect(await degraded).toEqual([new Error('not yet')]);
+  await clock.advanceUntil('it works', () => events.includes('recovered'), 100);
+  expect(opened).toBe(3);
 });
 
 it('is opened once, however long it takes to answer after that', async () => {

@@ -1,22 +1,16 @@
 import { once } from 'node:events';
 import type { IncomingMessage, Server } from 'node:http';
-import net, { type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { ProxyOptions } from '../src';
 import { onCleanup } from './support/cleanup';
-import { stopClock } from './support/clock';
+import { settle, stopClock, type Clock } from './support/clock';
 import { handshake, startServer } from './support/http';
 import { startProxy, type ProxyInstance } from './support/proxy';
 import { before, startSessionHost, type SessionHost } from './support/session-host';
 import { until } from './support/until';
-
-const { setTimeout: realTimeout } = globalThis;
+import { connect, upgradeOf } from './support/upgrades';
 
 const ACCEPT = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
-
-const upgradeOf = (sid?: string): string => [
-  `GET /socket.io/?EIO=4&transport=websocket${sid === undefined ? '' : `&sid=${sid}`} HTTP/1.1`, 'Host: a', 'Connection: Upgrade',
-  'Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', '', '',
-].join('\r\n');
 
 /** A proxy before a host that does with upgrades as it is told. */
 async function behind(
@@ -33,16 +27,6 @@ async function behind(
   return { proxy, port, server };
 }
 
-/** A client that reads nothing until it is told to. */
-async function connect(port: number, bytes: string): Promise<Socket> {
-  const socket = net.connect(port, '127.0.0.1');
-  onCleanup(() => socket.destroy());
-  socket.on('error', () => {});
-  await once(socket, 'connect');
-  socket.write(bytes);
-  return socket;
-}
-
 const tunnels = (proxy: ProxyInstance): number | undefined => proxy.hosts[0]?.tunnels;
 
 const LIMITS = { hostTimeout: 40_000, headersTimeout: 20_000, requestTimeout: 40_000 };
@@ -50,24 +34,31 @@ const LIMITS = { hostTimeout: 40_000, headersTimeout: 20_000, requestTimeout: 40
 /** Sends until no more is taken. */
 async function fill(socket: Socket): Promise<void> {
   const chunk = Buffer.alloc(1_000_000);
-  for (let taken = -1; socket.bytesWritten - socket.writableLength !== taken;) {
-    taken = socket.bytesWritten - socket.writableLength;
+  const taken = (): number => socket.bytesWritten - socket.writableLength;
+  for (let before = -1; taken() !== before;) {
+    before = taken();
     for (let i = 0; i < 10; i += 1) socket.write(chunk);
-    await new Promise((resolve) => realTimeout(resolve, 200));
+    for (let i = 0; i < 10; i += 1) await settle();
   }
+}
+
+/** A WebSocket of which neither side reads anything yet, while the clock is held. */
+async function joined(): Promise<{ proxy: ProxyInstance; clock: Clock; client: Socket; host: Socket }> {
+  const { proxy, port, server } = await behind((_, socket) => {
+    socket.write(ACCEPT);
+    server.emit('joined', socket);
+  }, LIMITS);
+  const clock = stopClock();
+  const joining = once(server, 'joined') as Promise<[Socket]>;
+  const client = await connect(port, upgradeOf());
+  const [host] = await joining;
+  await until('it is joined', () => tunnels(proxy) === 1);
+  return { proxy, clock, client, host };
 }
 
 describe('a WebSocket of which one side reads nothing', () => {
   it.each(['client', 'host'])('ends on both sides once bytes have waited for hostTimeout and requestTimeout: the %s', async (side) => {
-    const { proxy, port, server } = await behind((_, socket) => {
-      socket.write(ACCEPT);
-      server.emit('joined', socket);
-    }, LIMITS);
-    const clock = stopClock();
-    const joined = once(server, 'joined') as Promise<[Socket]>;
-    const client = await connect(port, upgradeOf());
-    const [host] = await joined;
-    await until('it is joined', () => tunnels(proxy) === 1);
+    const { proxy, clock, client, host } = await joined();
     if (side === 'client') host.resume();
     else client.resume();
     await fill(side === 'client' ? host : client);
@@ -79,14 +70,7 @@ describe('a WebSocket of which one side reads nothing', () => {
   });
 
   it('goes on while some is read now and then', async () => {
-    const { proxy, port, server } = await behind((_, socket) => {
-      socket.write(ACCEPT);
-      server.emit('joined', socket);
-    }, LIMITS);
-    const clock = stopClock();
-    const joined = once(server, 'joined') as Promise<[Socket]>;
-    const client = await connect(port, upgradeOf());
-    const [host] = await joined;
+    const { proxy, clock, client, host } = await joined();
     await fill(host);
     for (let i = 0; i < 5; i += 1) {
       await clock.advance(60_000);

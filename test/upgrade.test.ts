@@ -4,11 +4,10 @@ import type { IncomingMessage, Server } from 'node:http';
 import net, { type Socket } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 import type Proxy from '../src';
-import { Clients } from './support/clients';
 import { onCleanup } from './support/cleanup';
-import { startHost } from './support/hosts';
 import { exchangeBytes, startServer } from './support/http';
 import { startProxy, type Started } from './support/proxy';
+import { openWebSocket, startSessionHost } from './support/session-host';
 
 const TARGET = '/socket.io/?EIO=4&transport=websocket';
 const HEAD = [
@@ -299,9 +298,9 @@ describe('the end of a tunnel', () => {
 });
 
 it('tells of a session that was opened by WebSocket', async () => {
-  const host = await startHost();
+  const host = await startSessionHost();
   const { url, proxy } = await startProxy({ hosts: [host.name] });
   const told = once(proxy, 'session');
-  const { sid } = await new Clients().connect({ url, transports: ['websocket'] });
-  expect((await told)[0]).toEqual({ sid, host: host.name, transport: 'websocket' });
+  await openWebSocket(url);
+  expect((await told)[0]).toEqual({ sid: host.sids[0], host: host.name, transport: 'websocket' });
 });

@@ -1,9 +1,9 @@
 import { operatedBefore, startOperated, type Operated } from '../support/admin';
+import { settle, stopClock } from '../support/clock';
 import { openStream, type EventStream } from '../support/event-stream';
-import { startHost } from '../support/hosts';
 import { handshake, request } from '../support/http';
 import type { ProxyInstance } from '../support/proxy';
-import { startSessionHosts, type SessionHost } from '../support/session-host';
+import { startMortalHosts, startSessionHosts, type SessionHost } from '../support/session-host';
 import { until } from '../support/until';
 
 interface Change {
@@ -19,14 +19,6 @@ interface Hosts {
 }
 
 const hostsOf = async (stream: EventStream): Promise<Hosts> => (await stream.next('hosts')).data as Hosts;
-
-/** The first that are told after so many handshakes: some may have been told just before. */
-async function hostsAfter(handshakes: number, stream: EventStream): Promise<Hosts['hosts']> {
-  for (;;) {
-    const { hosts } = await hostsOf(stream);
-    if (hosts[0]?.totals.handshakes === handshakes) return hosts;
-  }
-}
 
 /** Those that come before the hosts are told. */
 async function changesOf(operated: Operated, lastId?: string): Promise<string[]> {
@@ -56,28 +48,33 @@ function change(proxy: ProxyInstance, times = 1): string[] {
 }
 
 it('tells of the hosts at once and each second, with the latency of what was answered in between', async () => {
+  const clock = stopClock();
   const [host] = await startSessionHosts(1) as [SessionHost];
   const operated = await operatedBefore([host]);
   await handshake(operated.url);
-  const start = performance.now();
   const stream = await openStream(operated.admin);
   const [first] = (await hostsOf(stream)).hosts;
   expect(first).toMatchObject({ host: host.name, sessions: 1, totals: { handshakes: 1 }, latency: expect.any(Number) as number });
+  await clock.advance(999);
+  await settle();
+  expect(stream.waiting.filter(({ type }) => type === 'hosts')).toEqual([]);
+  await clock.advance(1);
   expect((await hostsOf(stream)).hosts).toMatchObject([{ sessions: 1, totals: { handshakes: 1 }, latency: null }]);
   await handshake(operated.url);
-  expect(await hostsAfter(2, stream)).toMatchObject([{ latency: expect.any(Number) as number }]);
-  // It was told twice at least since the first time, a second apart.
-  expect(performance.now() - start).toBeGreaterThan(1900);
+  await clock.advance(1000);
+  expect((await hostsOf(stream)).hosts).toMatchObject([{ totals: { handshakes: 2 }, latency: expect.any(Number) as number }]);
   // Another reader hears at once, too, how it has been lately.
   expect((await hostsOf(await openStream(operated.admin))).hosts).toMatchObject([{ totals: { handshakes: 2 }, latency: null }]);
 });
 
 it('tells of all that was answered where nobody has listened for a while', async () => {
+  const clock = stopClock();
   const [host] = await startSessionHosts(1) as [SessionHost];
   const operated = await operatedBefore([host]);
   await handshake(operated.url);
   const stream = await openStream(operated.admin);
   await hostsOf(stream);
+  await clock.advance(1000);
   expect((await hostsOf(stream)).hosts).toMatchObject([{ latency: null }]);
   stream.end();
   await until('it is forgotten what was told', async () => {
@@ -89,6 +86,7 @@ it('tells of all that was answered where nobody has listened for a while', async
 });
 
 it('tells no latency of a host that has begun anew', async () => {
+  const clock = stopClock();
   const [host] = await startSessionHosts(1) as [SessionHost];
   const operated = await operatedBefore([host]);
   await handshake(operated.url);
@@ -96,7 +94,8 @@ it('tells no latency of a host that has begun anew', async () => {
   await hostsOf(stream);
   operated.proxy.removeHost(host.name);
   operated.proxy.addHost(host.name);
-  expect(await hostsAfter(0, stream)).toMatchObject([{ latency: null }]);
+  await clock.advance(1000);
+  expect((await hostsOf(stream)).hosts).toMatchObject([{ totals: { handshakes: 0 }, latency: null }]);
 });
 
 it('is no answer that is kept or taken for something else', async () => {
@@ -106,7 +105,8 @@ it('is no answer that is kept or taken for something else', async () => {
 });
 
 it('tells of what happens as it happens', async () => {
-  const host = await startHost();
+  const clock = stopClock();
+  const [host] = await startMortalHosts(1) as [SessionHost];
   const operated = await operatedBefore([host]);
   const stream = await openStream(operated.admin);
   const next = async (type: string): Promise<Change> => {
@@ -119,10 +119,10 @@ it('tells of what happens as it happens', async () => {
   await operated.ask(`PATCH /api/hosts/${host.name}`, { state: 'draining' });
   expect(await next('draining')).toMatchObject({ host: host.name });
   expect(await next('drained')).toMatchObject({ host: host.name });
-  await host.kill();
-  const down = await next('down');
-  expect(down).toMatchObject({ host: host.name, message: expect.stringMatching(/ is down: (?:refused|failing)$/) as string });
-  expect(Math.abs(Date.now() - Date.parse(down.time))).toBeLessThan(10_000);
+  await host.stop();
+  await clock.advance(20);
+  const time = new Date(jest.now()).toISOString();
+  expect(await next('down')).toEqual({ time, type: 'down', host: host.name, message: `${host.name} is down: refused` });
 });
 
 it('tells those who come later of the last 100 changes, in their order', async () => {

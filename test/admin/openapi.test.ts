@@ -1,18 +1,27 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { MemoryStore } from '../../src';
+import { MemoryStore, type Session } from '../../src';
 import { operatedBefore, pathOf, startOperated, TOKEN, type Operated } from '../support/admin';
-import { Clients } from '../support/clients';
 import { onCleanup } from '../support/cleanup';
 import { startHost } from '../support/hosts';
 import { handshake, request, type Reply, type RequestOptions } from '../support/http';
 import { Contract, DESCRIPTION } from '../support/openapi';
 import { startProxy } from '../support/proxy';
-import { startSessionHosts, type SessionHost } from '../support/session-host';
+import { openWebSocket, startSessionHosts, type SessionHost } from '../support/session-host';
 import { openStream } from '../support/event-stream';
 
 const contract = new Contract();
+
+/** Without a token and with one: for tests that change nothing there. */
+let idle: Operated;
+let guarded: Operated;
+
+beforeAll(async () => {
+  idle = await startOperated();
+  guarded = await startOperated({ admin: { token: TOKEN } });
+});
 
 /** Asks, and holds the answer against what is described of the operation. */
 async function asked(
@@ -46,11 +55,10 @@ describe('the description', () => {
 
 describe('every operation', () => {
   it.each(contract.operations)('%s is refused without the token that it needs, and under a name that is not ours', async (operation) => {
-    const operated = await startOperated({ admin: { token: TOKEN } });
-    const unknown = await operated.ask(somePathOf(operation), undefined, { headers: { Authorization: '' } });
+    const unknown = await guarded.ask(somePathOf(operation), undefined, { headers: { Authorization: '' } });
     expect(unknown.status === 401).toBe(contract.describes(operation, 401));
     if (unknown.status === 401) contract.check(operation, unknown);
-    await asked(operated, operation, somePathOf(operation), 403, undefined, { headers: { Host: 'evil.example' } });
+    await asked(guarded, operation, somePathOf(operation), 403, undefined, { headers: { Host: 'evil.example' } });
   });
 });
 
@@ -148,7 +156,7 @@ describe('hosts', () => {
     // That a deadline is for draining alone is described in words.
     const inWords = JSON.stringify(body) === '{"state":"active","deadline":1}';
     expect(contract.takes('PATCH /api/hosts/{host}', body)).toBe(takes || inWords);
-    const operated = await startOperated();
+    const operated = takes ? await startOperated() : idle;
     const before = operated.proxy.hosts;
     await asked(operated, 'PATCH /api/hosts/{host}', `PATCH ${pathOf('127.0.0.1:1')}`, takes ? 200 : 422, body);
     if (!takes) expect(operated.proxy.hosts.map(({ weight, draining }) => [weight, draining])).toEqual(before.map(() => [1, false]));
@@ -165,7 +173,7 @@ describe('hosts', () => {
     [false, [{ host: '127.0.0.1:2' }]],
   ])('are added where the body is as described (%s): %j', async (takes, body) => {
     expect(contract.takes('POST /api/hosts', body)).toBe(takes);
-    const operated = await startOperated();
+    const operated = takes ? await startOperated() : idle;
     await asked(operated, 'POST /api/hosts', 'POST /api/hosts', takes ? 201 : 422, body);
     expect(operated.proxy.hosts).toHaveLength(takes ? 2 : 1);
   });
@@ -176,7 +184,7 @@ describe('sessions', () => {
   const end = 'DELETE /api/sessions/{sid}';
 
   it('are shown and ended', async () => {
-    const operated = await operatedBefore([await startHost()]);
+    const operated = await operatedBefore(await startSessionHosts(1));
     const sid = await handshake(operated.url);
     await asked(operated, get, `GET /api/sessions/${sid}`, 200);
     await asked(operated, end, `DELETE /api/sessions/${sid}`, 204);
@@ -193,8 +201,9 @@ describe('sessions', () => {
     const store = new MemoryStore();
     const operated = await operatedBefore([host], { store });
     const other = await startProxy({ hosts: [host.name], store });
-    const clients = new Clients();
-    const { sid } = await clients.connect({ url: other.url, transports: ['websocket'] });
+    const opened = once(other.proxy, 'session') as Promise<[Session]>;
+    await openWebSocket(other.url);
+    const [{ sid }] = await opened;
     const { body } = await asked(operated, get, `GET /api/sessions/${sid}`, 200);
     expect(JSON.parse(body)).toMatchObject({ host: host.name, from: 'store', age: null, open: null });
     expect(codeOf(await asked(operated, end, `DELETE /api/sessions/${sid}`, 409))).toBe('ELSEWHERE');
@@ -237,7 +246,7 @@ describe('a rebalance', () => {
 
   it.each([0, 0.009, 600_001, '60', null])('does not take %j sessions a minute', async (perMinute) => {
     expect(contract.takes('POST /api/rebalance', { perMinute })).toBe(false);
-    await asked(await startOperated(), 'POST /api/rebalance', 'POST /api/rebalance', 422, { perMinute });
+    await asked(idle, 'POST /api/rebalance', 'POST /api/rebalance', 422, { perMinute });
   });
 });
 
@@ -273,8 +282,7 @@ describe('what is in no description', () => {
     ['POST /metrics', 405, 'METHOD_NOT_ALLOWED'],
     ['DELETE /', 405, 'METHOD_NOT_ALLOWED'],
   ])('%s is answered with %d', async (what, status, code) => {
-    const { ask } = await startOperated();
-    const reply = await ask(what);
+    const reply = await idle.ask(what);
     expect([reply.status, codeOf(reply)]).toEqual([status, code]);
     contract.matches('Problem', reply.json());
   });

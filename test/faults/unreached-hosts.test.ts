@@ -17,8 +17,21 @@ const UNREACHED = [502, '{"code":"HOST_FAILED","message":"The host failed before
 const FULL = '127.0.0.2';
 const CLOSED = '127.0.0.3';
 
-let address = '127.0.0.1';
+const keyPrefix = uniqueKeyPrefix();
 
+let address = '127.0.0.1';
+let host: SessionHost;
+/** Of a proxy that has the same Redis, in a process that can reach the host. */
+let otherUrl: string;
+
+beforeAll(async () => {
+  host = await startSessionHost();
+  await (await FullQueue.start(FULL, host.port)).fill();
+  const hosts = [`localhost:${host.port}`];
+  // It waits in real time for this process, which may be slow to answer.
+  const patient = { checkInterval: 3_600_000, checkTimeout: 60_000 };
+  otherUrl = (await startProxyProcess({ hosts, redisUrl: sharedRedisUrl(), keyPrefix, ...patient })).url;
+});
 beforeEach(() => {
   address = '127.0.0.1';
   const { lookup } = dns;
@@ -33,12 +46,10 @@ async function post(url: string, sid: string): Promise<[number, string]> {
   return [status, body];
 }
 
-/** Two proxies with one Redis before one host: one in this process, whose time the test moves, and another. */
-interface Fleet extends Started {
+/** A proxy in this process, whose time the test moves. */
+interface Cut extends Started {
   clock: Clock;
-  host: SessionHost;
   name: string;
-  otherUrl: string;
   /** Lets this process find the host elsewhere, and has it use no connection from before. */
   cut: (to: string) => Promise<void>;
   /** Lets time pass until the host is up here. */
@@ -49,12 +60,9 @@ interface Fleet extends Started {
   postLate: (sid: string) => Promise<[number, string]>;
 }
 
-async function startFleet(options: PartialProxyOptions = {}): Promise<Fleet> {
-  const [redis, keyPrefix, host] = [await openClient(), uniqueKeyPrefix(), await startSessionHost()];
-  const queue = await FullQueue.start(FULL, host.port);
-  await queue.fill();
+async function start(options: PartialProxyOptions = {}): Promise<Cut> {
+  const redis = await openClient();
   const name = `localhost:${host.port}`;
-  const other = await startProxyProcess({ hosts: [name], redisUrl: sharedRedisUrl(), keyPrefix });
   const clock = stopClock();
   const checks = { checkInterval: 10_000, checkTimeout: 5000 };
   const started = await before([host], { hosts: [name], redisClient: redis, keyPrefix, ...checks, ...options });
@@ -77,14 +85,13 @@ async function startFleet(options: PartialProxyOptions = {}): Promise<Fleet> {
     });
   };
   const boundTo = (sid: string): Promise<string | null> => redis.get(keyPrefix + sid);
-  return { ...started, clock, host, name, otherUrl: other.url, postLate, cut, recover, boundTo };
+  return { ...started, clock, name, postLate, cut, recover, boundTo };
 }
 
 describe('a host that one of two proxies cannot reach', () => {
   it('keeps its sessions there too for as long as a silent host, and in Redis in any case', async () => {
     // No check falls into what follows, before it is to recover.
-    const { proxy, url, otherUrl, clock, name, boundTo, postLate, cut, recover } =
-      await startFleet({ unhealthyAfter: 1, checkInterval: 60_000 });
+    const { proxy, url, clock, name, boundTo, postLate, cut, recover } = await start({ unhealthyAfter: 1, checkInterval: 60_000 });
     const sid = await handshake(url);
     expect(await post(otherUrl, sid)).toEqual([200, 'ok']);
     const downs: unknown[] = [];
@@ -112,7 +119,7 @@ describe('a host that one of two proxies cannot reach', () => {
   });
 
   it('keeps its sessions in Redis where connections are refused, and serves them again once they are not', async () => {
-    const { proxy, url, otherUrl, name, boundTo, cut, recover } = await startFleet();
+    const { proxy, url, name, boundTo, cut, recover } = await start();
     const sid = await handshake(url);
     const down = once(proxy, 'down');
     await cut(CLOSED);
@@ -132,7 +139,7 @@ describe('a host that one of two proxies cannot reach', () => {
   });
 
   it('takes as many failures as unhealthyAfter says, of which those of one moment are one', async () => {
-    const { proxy, url, clock, cut } = await startFleet({ unhealthyAfter: 3, checkInterval: 3_600_000 });
+    const { proxy, url, clock, cut } = await start({ unhealthyAfter: 3, checkInterval: 3_600_000 });
     const sid = await handshake(url);
     await cut(FULL);
     const states = (): unknown[] => proxy.hosts.map(({ state, downReason }) => downReason ?? state);
@@ -171,9 +178,9 @@ describe('a host that one of two proxies cannot reach', () => {
   });
 
   it('keeps a WebSocket that is open, and its binding', async () => {
-    const { proxy, url, clock, host, name, boundTo, cut } = await startFleet();
+    const { proxy, url, clock, name, boundTo, cut } = await start();
     const socket = await openWebSocket(url);
-    const [sid = ''] = host.sids;
+    const sid = host.sids.at(-1) ?? '';
     await until('it is bound', async () => await boundTo(sid) === name);
     await cut(FULL);
     await clock.advance(40_000);

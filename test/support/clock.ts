@@ -54,6 +54,11 @@ async function advanceUntil(what: string, condition: () => unknown, step = 10): 
   return passed;
 }
 
+/** This process does nothing for `ms` of real time, as one that was stopped: what comes meanwhile it reads later. */
+export function standStill(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
 /** Lets `performance.now()` be as much ahead of the timers as this process has stood still. */
 function stalling(): Clock['stall'] {
   const now = performance.now.bind(performance);

@@ -29,7 +29,7 @@ export interface Recorded {
 const OWN = `127.${1 + (process.ppid % 250)}.0.${10 + Number(process.env.JEST_WORKER_ID ?? 0)}`;
 
 /** Linux listens on all of 127.0.0.0/8, other systems on what their loopback interface was given. */
-const ADDRESS = process.platform === 'linux' ? OWN : '127.0.0.1';
+export const ADDRESS = process.platform === 'linux' ? OWN : '127.0.0.1';
 
 /** A Socket.IO server in a process of its own. */
 export class HostProcess extends Remote {

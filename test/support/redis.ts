@@ -59,7 +59,7 @@ export class RedisProcess {
     this.#child = (await spawnRedis(this.port, args, this.#options)).child;
   }
 
-  /** Starts it again with so much data that it loads for some seconds, in which it answers `LOADING`. */
+  /** Starts it again with so much data that it loads for more than a second, in which it answers `LOADING`. */
   async restartLoading(): Promise<void> {
     await this.kill();
     const dir = mkdtempSync(join(tmpdir(), 'redis-'));
@@ -69,7 +69,7 @@ export class RedisProcess {
     const { child } = await spawnRedis(this.port, args, options);
     this.#child = child;
     const client = await openClient(this.url);
-    await client.sendCommand(['DEBUG', 'POPULATE', '3000']);
+    await client.sendCommand(['DEBUG', 'POPULATE', '1500']);
     await client.sendCommand(['SAVE']);
     client.destroy();
     await this.kill();

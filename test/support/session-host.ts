@@ -1,14 +1,19 @@
 import { EventEmitter, once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { ListenOptions } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer } from 'ws';
 import type Proxy from '../../src';
 import { onCleanup } from './cleanup';
+import { ADDRESS } from './hosts';
 import { startServer } from './http';
 import { startProxy, type ProxyInstance, type Started } from './proxy';
 import { until } from './until';
 
-/** A host in this process that opens sessions by polling and WebSocket, and holds polls. It emits `check` and `poll`. */
+/**
+ * A host in this process that opens sessions by polling and WebSocket, and holds polls. It emits `check`, `handshake`,
+ * and `poll` with its response.
+ */
 export class SessionHost extends EventEmitter {
   name = '';
   port = 0;
@@ -21,6 +26,7 @@ export class SessionHost extends EventEmitter {
   /** How long its sessions live, in ms. */
   readonly #lifetime: number;
   readonly #held: (() => void)[] = [];
+  readonly #upgraded: Duplex[] = [];
   #server: Server | undefined;
 
   constructor(lifetime: number) {
@@ -32,6 +38,7 @@ export class SessionHost extends EventEmitter {
     const { server, name, port } = await startServer((req, res) => this.#onRequest(req, res), {}, where);
     Object.assign(this, { name, port });
     this.#server = server;
+    server.on('upgrade', (_, socket: Duplex) => this.#upgraded.push(socket));
     const sockets = new WebSocketServer({ server });
     sockets.on('connection', (socket, req) => {
       onCleanup(() => socket.terminate());
@@ -57,6 +64,7 @@ export class SessionHost extends EventEmitter {
     if (!server) return;
     server.close();
     server.closeAllConnections();
+    for (const socket of this.#upgraded.splice(0)) socket.destroy();
     await once(server, 'close');
   }
 
@@ -73,7 +81,7 @@ export class SessionHost extends EventEmitter {
       res.end('ok');
     } else {
       this.#held.push(() => res.end('2'));
-      this.emit('poll');
+      this.emit('poll', res);
     }
   }
 
@@ -84,12 +92,17 @@ export class SessionHost extends EventEmitter {
   }
 }
 
-export function startSessionHost(lifetime = 45_000): Promise<SessionHost> {
-  return new SessionHost(lifetime).start();
+export function startSessionHost(lifetime = 45_000, where?: ListenOptions): Promise<SessionHost> {
+  return new SessionHost(lifetime).start(where);
 }
 
-export function startSessionHosts(count: number, lifetime?: number): Promise<SessionHost[]> {
-  return Promise.all(Array.from({ length: count }, () => startSessionHost(lifetime)));
+export function startSessionHosts(count: number, lifetime?: number, where?: ListenOptions): Promise<SessionHost[]> {
+  return Promise.all(Array.from({ length: count }, () => startSessionHost(lifetime, where)));
+}
+
+/** Some that may be stopped: nobody else is given their ports. */
+export function startMortalHosts(count: number): Promise<SessionHost[]> {
+  return startSessionHosts(count, undefined, { host: ADDRESS });
 }
 
 /** Opens a WebSocket through a proxy, by a handshake where no sid is given; then it is open once its session is. */
@@ -107,7 +120,7 @@ export const countsOf = (proxy: ProxyInstance): number[][] =>
   proxy.hosts.map(({ sessions, tunnels, requests }) => [sessions, tunnels, requests]);
 
 /** A proxy before hosts, all of which are up. */
-export async function before(hosts: SessionHost[], options: Proxy.PartialProxyOptions = {}): Promise<Started> {
+export async function before(hosts: readonly { readonly name: string }[], options: Proxy.PartialProxyOptions = {}): Promise<Started> {
   const started = await startProxy({ hosts: hosts.map(({ name }) => name), checkInterval: 20, ...options });
   await until('all are up', () => started.proxy.hosts.every(({ state }) => state === 'up'));
   return started;

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
-import { startProxy, type ProxyInstance, type Started } from './support/proxy';
-import { sharedRedisUrl, uniqueKeyPrefix } from './support/redis';
-import { Remote } from './support/remote';
-import { until } from './support/until';
+import { startProxy, type ProxyInstance, type Started } from '../../support/proxy';
+import { sharedRedisUrl, uniqueKeyPrefix } from '../../support/redis';
+import { Remote } from '../../support/remote';
+import { until } from '../../support/until';
 
 /** What a client has seen. */
 interface Seen {

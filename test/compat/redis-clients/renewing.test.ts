@@ -1,9 +1,9 @@
 import { Redis } from 'ioredis-6';
-import { RedisStore } from '../../src';
-import { openClient, sharedRedisUrl, uniqueKeyPrefix } from '../support/redis';
-import { FAMILIES, ofIoRedis, opened } from '../support/redis-clients';
-import { Relay } from '../support/relay';
-import { until } from '../support/until';
+import { RedisStore } from '../../../src';
+import { openClient, sharedRedisUrl, uniqueKeyPrefix } from '../../support/redis';
+import { FAMILIES, ofIoRedis, opened } from '../../support/redis-clients';
+import { Relay } from '../../support/relay';
+import { until } from '../../support/until';
 
 const REDIS_PORT = (): number => Number(new URL(sharedRedisUrl()).port || 6379);
 

@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { Cluster } from 'ioredis-6';
-import { RedisStore } from '../../src';
-import { slotOf } from '../../src/redis-slots';
-import { pollUrl, request } from '../support/http';
-import type { ProxyInstance } from '../support/proxy';
-import { before, startSessionHost } from '../support/session-host';
-import { CLUSTER_FAMILIES, ofIoRedis, opened } from '../support/redis-clients';
-import { RedisCluster } from '../support/redis-cluster';
-import { until } from '../support/until';
+import { RedisStore } from '../../../src';
+import { slotOf } from '../../../src/redis-slots';
+import { pollUrl, request } from '../../support/http';
+import type { ProxyInstance } from '../../support/proxy';
+import { before, startSessionHost } from '../../support/session-host';
+import { CLUSTER_FAMILIES, ofIoRedis, opened } from '../../support/redis-clients';
+import { RedisCluster } from '../../support/redis-cluster';
+import { until } from '../../support/until';
 
 const SIDS = Array.from({ length: 60 }, (_, i) => `sid-${i}`);
 

@@ -1,10 +1,10 @@
-import { once } from 'node:events';
-import { StoreGuard } from '../../src/store-guard';
-import { onCleanup } from '../support/cleanup';
-import { stopClock } from '../support/clock';
-import { handshake } from '../support/http';
-import { before, startSessionHost } from '../support/session-host';
-import { until } from '../support/until';
+import { LateCalls } from '../src/late-calls';
+import { StoreGuard } from '../src/store-guard';
+import { onCleanup } from './support/cleanup';
+import { stopClock } from './support/clock';
+import { handshake } from './support/http';
+import { before, startSessionHost } from './support/session-host';
+import { until } from './support/until';
 
 /** A store that never ends what it is asked while it is told so, and what it was asked then. */
 function losing(): { guard: StoreGuard; lost: string[]; serve: () => void } {
@@ -21,23 +21,17 @@ function losing(): { guard: StoreGuard; lost: string[]; serve: () => void } {
   return { guard, lost, serve: () => serves = true };
 }
 
-/** Those of the guard's own. */
-const probesOf = (sids: string[]): string[] => sids.filter((sid) => sid.startsWith('probe-'));
+const never = (): Promise<never> => new Promise(() => {});
 
-it('asks a store no more that has lost 10000 calls, but for its own sids, and again once it answers these', async () => {
-  const { guard, lost, serve } = losing();
-  const degraded = once(guard, 'degraded');
-  const bound = Array.from({ length: 10_000 }, (_, i) => guard.bind(`sid-${i}`, 'host:1', 10));
-  expect(new Set(await Promise.all(bound))).toEqual(new Set([false]));
-  await degraded;
-  expect(await guard.bind('one more', 'host:1', 10)).toBe(false);
-  expect(lost.length - probesOf(lost).length).toBe(10_000);
-  const recovered = once(guard, 'recovered');
-  // What it has lost it never answers: it is asked for one more sid each 10 s.
-  serve();
-  await recovered;
-  await until('it is asked again', () => guard.bind('one more', 'host:1', 10));
-}, 30_000);
+it('leaves 10000 calls of a store unanswered and no more, until some are answered or all forgiven', () => {
+  const late = new LateCalls({ bind: never, find: never, unbind: never });
+  for (let i = 0; i < 9999; i += 1) late.add(`sid-${i}`, never());
+  expect(late.refusal('one more')).toBeUndefined();
+  late.add('last', never());
+  expect(late.refusal('one more')).toBe('the session store has 10000 calls left to answer');
+  late.forgive(true);
+  expect(late.refusal('one more')).toBeUndefined();
+});
 
 it('asks a store that has lost its calls for no more than a sid of its own in 10 seconds', async () => {
   const clock = stopClock();
@@ -54,26 +48,6 @@ it('asks a store that has lost its calls for no more than a sid of its own in 10
   serve();
   for (let i = 0; i < 12; i += 1) await clock.advance(1000);
   expect(guard.degraded).toBe(false);
-});
-
-it('opens a store again that could not be opened', async () => {
-  const opened: string[] = [];
-  const guard = new StoreGuard({
-    open: () => {
-      opened.push(opened.length < 2 ? 'failed' : 'opened');
-      return opened.at(-1) === 'failed' ? Promise.reject(new Error('not yet')) : Promise.resolve();
-    },
-    bind: () => opened.at(-1) === 'opened' ? Promise.resolve() : Promise.reject(new Error('not open')),
-    find: () => Promise.resolve(undefined),
-    unbind: () => Promise.resolve(),
-  }, 50);
-  onCleanup(() => guard.close());
-  const degraded = once(guard, 'degraded');
-  const recovered = once(guard, 'recovered');
-  guard.start();
-  expect((await degraded)[0]).toEqual(new Error('not yet'));
-  await recovered;
-  expect(opened).toEqual(['failed', 'failed', 'opened']);
 });
 
 it('stores bindings once more where the store fails and is back while they are being stored', async () => {

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import net from 'node:net';
-import { onCleanup } from '../support/cleanup';
-import { RedisProcess } from '../support/redis';
-import { Remote } from '../support/remote';
-import { until } from '../support/until';
+import { onCleanup } from '../../support/cleanup';
+import { RedisProcess } from '../../support/redis';
+import { Remote } from '../../support/remote';
+import { until } from '../../support/until';
 
 interface Told {
   name: string;
