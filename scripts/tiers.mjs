@@ -11,10 +11,10 @@ const OF_NODE = {
   HTTP: [
     'forwarding', 'forwarding-bodies', 'forwarding-hosts', 'bad-input', 'bad-input-bodies', 'bad-input-connections',
     'bad-input-hosts', 'framing', 'has-left', 'handshake', 'upgrade', 'upgrade-life', 'response-parser-fuzz',
-    'admin/security',
+    'admin/security', 'admin/connections', 'closing', 'servers-shared',
   ],
   streams: ['connection', 'streaming', 'streaming-backpressure', 'faults/connections', 'faults/proxies'],
-  TLS: ['cli/reload', 'compat/servers/https'],
+  TLS: ['cli/reload-tls', 'host-tls', 'compat/servers/https'],
   cluster: ['cli/workers', 'cli/process'],
   warnings: ['warnings'],
   'Socket.IO': ['compat/compatibility'],
