@@ -6,8 +6,8 @@ import type { Host } from './host';
 import { reasonOf, type Hosts } from './hosts';
 
 /**
- * For how long a session's request tries to reach its host, in ms, as its client ends the session when it is refused: as
- * long as the sessions of a host may live on from which nothing comes.
+ * For how long a session's request tries to reach its host, in ms, as its client ends the session when it is refused.
+ * The sessions of a host may live on for as long though nothing comes from it.
  */
 const PATIENCE = 20_000;
 

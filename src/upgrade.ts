@@ -4,8 +4,8 @@ import { Outflow } from './outflow';
 import type { UnderWay, Work } from './under-way';
 
 /**
- * How much a client may send before its upgrade is answered, in bytes. It has to wait for it (RFC 6455 §4.1), and of one
- * that is no longer read from the end is never seen.
+ * How much a client may send before its upgrade is answered, in bytes. It has to wait for that (RFC 6455 §4.1), and of
+ * one that is no longer read from the end is never seen.
  */
 const MAX_EARLY = 65_536;
 

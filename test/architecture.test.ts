@@ -7,7 +7,8 @@ const SRC = join(__dirname, '..', 'src');
 /** From top to bottom: a file imports only files below it. */
 const ORDER = [
   'cli', 'cli/command-line', 'cli/help', 'cli/primary', 'cli/run', 'cli/workers', 'cli/member', 'cli/restarts',
-  'cli/signals', 'cli/reload', 'cli/status', 'cli/worker', 'cli/worker-settings', 'cli/retirement', 'cli/events', 'cli/host-table', 'cli/told-hosts', 'cli/host-changes',
+  'cli/signals', 'cli/reload', 'cli/status', 'cli/worker', 'cli/worker-settings', 'cli/retirement', 'cli/events', 'cli/host-table',
+  'cli/told-hosts', 'cli/host-changes',
   'cli/instance', 'cli/parts', 'cli/access-log', 'cli/tls', 'cli/messages', 'cli/all-workers', 'cli/worker-answers',
   'cli/questions', 'cli/settings', 'cli/values', 'cli/sources', 'cli/log', 'cli/status-line', 'cli/output', 'cli/flags',
   'cli/nearest', 'index', 'store-tests', 'store-expiry-clauses', 'store-clauses', 'store-bench', 'proxy',
