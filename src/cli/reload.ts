@@ -36,7 +36,8 @@ export class Reload {
     try {
       const after = reread();
       const changed = this.#applyHosts(after);
-      this.#log.info('reloaded', `settings are read again${shown(changed)}`, { ...changed });
+      const { added, draining, weights } = changed;
+      this.#log.info('reloaded', `settings are read again${shown(changed)}`, { added, draining, weights });
       if (after.tls) this.#tls?.set(after.tls);
       this.#tellOfRestart(after);
     } catch (error) {
