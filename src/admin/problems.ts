@@ -1,6 +1,5 @@
 /** Why a request is refused: the stable code of it, and its status. */
 const STATUSES = {
-  PIPELINED: 400,
   UNAUTHORIZED: 401,
   HOST_REFUSED: 403,
   ORIGIN_REFUSED: 403,

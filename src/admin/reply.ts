@@ -49,7 +49,10 @@ export function send(req: IncomingMessage, res: ServerResponse, { status, header
   }
   // Closed while the client still sends, its connection would be reset, and the answer lost on the way.
   res.write(body);
-  const end = (): void => void res.end();
+  // Node fails where a response ends while it itself ends the requests of a connection that has gone.
+  const end = (): void => {
+    if (res.socket?.destroyed === false) res.end();
+  };
   const callOff = startDeadline(LINGER, end);
   req.on('end', end).on('close', end).on('close', callOff);
   req.resume();

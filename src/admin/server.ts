@@ -37,8 +37,8 @@ const LIMITS = {
 /** How long `close()` waits for answers that are under way, in ms. */
 const CLOSE_TIMEOUT = 300;
 
-/** How many requests may come on a connection before an answer has left: the first of them is told so, and all end. */
-const MAX_PIPELINED = 1000;
+/** How many requests may come on a connection before an answer has left that goes on and on. */
+const MAX_SURPLUS = 1000;
 
 /** Lets those see and do who operate the proxy: JSON, metrics, events, and a page. `openapi.json` describes it. */
 export class AdminServer {
@@ -49,8 +49,8 @@ export class AdminServer {
   readonly #server: Server;
   readonly #connections: Connections;
   readonly #onListening: (address: AddressInfo) => void;
-  /** How many requests of a connection have not been answered to the end. */
-  readonly #busy = new WeakMap<Socket, number>();
+  /** Of each connection whose last request has not been answered to the end: how many have come since. */
+  readonly #surplus = new WeakMap<Socket, number>();
   #listening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -120,9 +120,6 @@ export class AdminServer {
   }
 
   #answer(req: IncomingMessage, res: ServerResponse): ReturnType<Handler> {
-    if (this.#busy.get(req.socket) !== 1) {
-      throw new Problem('PIPELINED', 'the request before this one is not answered yet', { Connection: 'close' });
-    }
     const [, path = '', search = ''] = /^(\/[^?#]*)(?:\?([^#]*))?/.exec(req.url ?? '') ?? [];
     this.#guard.checkOrigin(req, path);
     const found: Found | undefined = this.#routes.find(path);
@@ -136,17 +133,26 @@ export class AdminServer {
   }
 
   /**
-   * One request at a time is answered on a connection: who does not read would have any number of answers made.
+   * One request at a time is answered on a connection: who does not read would have any number of answers made. What
+   * comes before the answer has left is not answered, and the connection ends with that answer (RFC 9112 §9.3.2 has
+   * clients that pipeline ask again).
    *
    * @returns whether this one is to be answered.
    */
   #occupy({ socket }: IncomingMessage, res: ServerResponse): boolean {
-    const before = this.#busy.get(socket) ?? 0;
-    this.#busy.set(socket, before + 1);
-    if (before > MAX_PIPELINED) socket.destroy();
-    if (before > 0) return before === 1;
+    const surplus = this.#surplus.get(socket);
+    if (surplus !== undefined) {
+      this.#surplus.set(socket, surplus + 1);
+      if (surplus >= MAX_SURPLUS) socket.destroy();
+      return false;
+    }
+    this.#surplus.set(socket, 0);
     res.on('close', () => {
-      this.#busy.delete(socket);
+      if (this.#surplus.get(socket) !== 0) {
+        socket.destroySoon();
+        return;
+      }
+      this.#surplus.delete(socket);
       this.#connections.rest(socket);
     });
     return true;
