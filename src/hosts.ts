@@ -11,6 +11,8 @@ const UNREACHED = new Map<string, DownReason>([
   ['EHOSTDOWN', 'unreachable'],
   ['ETIMEDOUT', 'unreachable'],
   ['ENOTFOUND', 'unreachable'],
+  // No resolver answers.
+  ['EAI_AGAIN', 'unreachable'],
 ]);
 
 /** What was found of a host in a row. */

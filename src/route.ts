@@ -3,7 +3,7 @@ import type { Binding } from './binding';
 import type { Bindings } from './bindings';
 import { refusals, type Refusal } from './errors';
 import type { Host } from './host';
-import { reasonOf, type Hosts } from './hosts';
+import type { Hosts } from './hosts';
 
 /**
  * For how long a session's request tries to reach its host, in ms, as its client ends the session when it is refused.
@@ -11,7 +11,7 @@ import { reasonOf, type Hosts } from './hosts';
  */
 const PATIENCE = 20_000;
 
-/** How long it waits where an attempt has failed at once, in ms: one that was late has waited already. */
+/** How long it waits where an attempt has failed at once, in ms, more or less: one that was late has waited already. */
 const PAUSE = 1000;
 
 /** Where a request goes. */
@@ -35,7 +35,7 @@ export interface RerouteContext {
 /**
  * What becomes of a request whose host could not be reached, so that nothing of it can have arrived there: a handshake
  * goes to another host. A session's request tries again, unless its session is lost: a queue of connections that is
- * full for a moment, or a packet that is lost, proves nothing.
+ * full for a moment, a packet that is lost, or ports that are lacking here, prove nothing.
  *
  * @returns the refusal, or in how many ms `route.host` is to be tried.
  */
@@ -61,11 +61,10 @@ function tryAgain(route: Route, binding: Binding, error: Error, context: Reroute
     context.bindings.discount(binding);
     return refusals.host_gone;
   }
-  // Ports or descriptors may be lacking here.
-  if (reasonOf(error) === undefined) return refusals.hostUnreached;
   const now = performance.now();
   const isLate = 'code' in error && error.code === 'ETIMEDOUT';
   const since = route.unreachedSince ??= isLate ? now - context.connectTimeout : now;
   if (now - since >= Math.min(PATIENCE, context.hostTimeout)) return refusals.hostUnreached;
-  return isLate ? 0 : PAUSE;
+  // Not all at once.
+  return isLate ? 0 : PAUSE * (0.75 + Math.random() / 2);
 }

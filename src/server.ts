@@ -59,12 +59,15 @@ class Seat {
     return true;
   }
 
-  /** Calls those that were there before. @returns whether there was any, or others have come. */
+  /** Calls those that were there before. @returns whether there was any, or others have come, or may have. */
   call(args: unknown[]): boolean {
     const before = this.#before;
     this.#before = before.filter((listener) => !('listener' in listener));
     for (const listener of before) Reflect.apply(listener, this.#server, args);
-    return before.length > 0 || this.#server.listenerCount(this.#event) > 1;
+    if (before.length > 0) return true;
+    const listeners = this.#server.listeners(this.#event);
+    // Who has taken this one away to call it himself may have taken others with it.
+    return listeners.length > 1 || !listeners.includes(this.#listener);
   }
 }
 

@@ -82,6 +82,24 @@ it.each([['the proxy', 'the others'], ['the others', 'the proxy']])(
   },
 );
 
+it('leaves to listeners that came later what is theirs, also where somebody has taken them away to call them himself', async () => {
+  const server = http.createServer().listen(0, '127.0.0.1');
+  onCleanup(() => server.close());
+  await once(server, 'listening');
+  await proxyOn(server, '/a/');
+  server.on('request', (req, res) => {
+    if (req.url?.startsWith('/a/') === false) res.end("the app's");
+  });
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  expect((await request(`${url}/other`)).body).toBe("the app's");
+  const taken = server.listeners('request') as ((...args: unknown[]) => void)[];
+  server.removeAllListeners('request').on('request', (...args) => {
+    for (const listener of taken) Reflect.apply(listener, server, args);
+  });
+  expect((await request(`${url}/other`)).body).toBe("the app's");
+  await handshake(url, '/a/');
+});
+
 it('calls a listener of once when its time comes, and then no more', async () => {
   const { server, name } = await startServer((_, res) => res.end());
   const url = `http://${name}/other`;

@@ -19,6 +19,7 @@ const CLOSED = '127.0.0.3';
 
 const keyPrefix = uniqueKeyPrefix();
 
+/** Where this process finds the host, or the code of the error that it finds instead. */
 let address = '127.0.0.1';
 let host: SessionHost;
 /** Of a proxy that has the same Redis, in a process that can reach the host. */
@@ -36,7 +37,10 @@ beforeEach(() => {
   address = '127.0.0.1';
   const { lookup } = dns;
   // As if a route or a firewall were between this process and the host.
-  const elsewhere = (name: string, ...rest: [never, never]): void => lookup(name === 'localhost' ? address : name, ...rest);
+  const elsewhere = (name: string, options: never, callback: (error?: Error) => void): void => {
+    if (name === 'localhost' && address.startsWith('E')) setImmediate(callback, Object.assign(new Error(address), { code: address }));
+    else lookup(name === 'localhost' ? address : name, options, callback as never);
+  };
   jest.spyOn(dns, 'lookup').mockImplementation(elsewhere as typeof lookup);
 });
 afterEach(() => jest.restoreAllMocks());
@@ -136,6 +140,19 @@ describe('a host that one of two proxies cannot reach', () => {
     expect(await post(url, sid)).toEqual([200, 'ok']);
     expect(await post(url, opened)).toEqual([200, 'ok']);
     expect(proxy.hosts).toMatchObject([{ sessions: 2 }]);
+  });
+
+  it.each([
+    ['no resolver answers', 'EAI_AGAIN', 'unreachable', UNKNOWN], ['ports are lacking here', 'EADDRNOTAVAIL', undefined, UNREACHED],
+  ])('has its sessions go on where that passes in time: %s', async (_, code, downReason, late) => {
+    const { proxy, url, cut, postLate } = await start({ unhealthyAfter: 1, checkInterval: 3_600_000 });
+    const sid = await handshake(url);
+    await cut(code);
+    setTimeout(() => address = '127.0.0.1', 10_000);
+    expect(await postLate(sid)).toEqual([200, 'ok']);
+    expect(proxy.hosts[0]).toMatchObject({ downReason, sessions: 1 });
+    await cut(code);
+    expect(await postLate(sid)).toEqual(late);
   });
 
   it('takes as many failures as unhealthyAfter says, of which those of one moment are one', async () => {
