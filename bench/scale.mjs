@@ -7,7 +7,7 @@ export function scaleOf({ quick, assert, rounds }) {
 
 /** `turn`: of those that are compared round by round, many and short ones. */
 const FULL = {
-  rounds: 5, ms: 2000, warmUp: 300, firstWarmUp: 1500, turn: { rounds: 21, ms: 400, warmUp: 50, firstWarmUp: 2500 },
+  rounds: 5, warmUp: 300, firstWarmUp: 1500, turn: { rounds: 21, ms: 400, warmUp: 50, firstWarmUp: 2500 },
   held: {
     counts: [50, 500, 2000, 4000, 8000], rounds: 3, ms: 1200, warmUp: 300, firstWarmUp: 1500,
     peers: ['http-proxy', 'HAProxy'],
@@ -19,7 +19,7 @@ const FULL = {
 };
 
 const QUICK = {
-  rounds: 2, ms: 400, warmUp: 100, firstWarmUp: 400, turn: { rounds: 5, ms: 200, warmUp: 50, firstWarmUp: 800 },
+  rounds: 2, warmUp: 100, firstWarmUp: 400, turn: { rounds: 5, ms: 200, warmUp: 50, firstWarmUp: 800 },
   held: { counts: [50, 4000], rounds: 1, ms: 500, warmUp: 100, firstWarmUp: 600, peers: [] },
   idle: { base: 300, sockets: 700, rounds: 1 },
   workers: { rounds: 1, ms: 500 },
@@ -28,7 +28,7 @@ const QUICK = {
 };
 
 const ASSERT = {
-  rounds: 5, ms: 500, warmUp: 100, firstWarmUp: 800, turn: { rounds: 21, ms: 200, warmUp: 50, firstWarmUp: 1500 },
+  rounds: 5, warmUp: 100, firstWarmUp: 800, turn: { rounds: 21, ms: 200, warmUp: 50, firstWarmUp: 1500 },
   held: { counts: [50, 2000], rounds: 3, ms: 500, warmUp: 100, firstWarmUp: 800, peers: [] },
   idle: { base: 400, sockets: 800, rounds: 2 },
   sessions: { counts: [100, 20_000], rounds: 1, ms: 200 },

@@ -1,6 +1,7 @@
 // Writes the README's table from a file of results: `node bench/table.mjs results.json README.md`.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
+import { pairedRatio } from './measure.mjs';
 
 const MARKS = ['<!-- bench -->', '<!-- /bench -->'];
 
@@ -30,22 +31,22 @@ export function tableOf({ rows, curves, machine, versions, date }) {
 
 function sentences({ rows, curves, websocket }) {
   const points = (id) => curves.find((curve) => curve.id === id).lines[US];
-  const at = (id, x) => points(id).find((point) => point.x === x).cpu.median;
+  const at = (id, x) => points(id).find((point) => point.x === x).cpu;
   const last = (id) => points(id).at(-1);
   const held = `A poll while 4,000 other sessions hold one costs ${ratio(at('held', 4000), at('held', 50))} what it costs with 50.`;
   const { x, bytes, cpu } = last('sessions');
   const sessions = `Each of ${x.toLocaleString('en')} bound sessions takes ${bytes.median.toFixed(0)} bytes, and a poll of any of them ` +
-    `${ratio(cpu.median, points('sessions')[0].cpu.median)} what it costs with ${points('sessions')[0].x}.`;
+    `${ratio(cpu, points('sessions')[0].cpu)} what it costs with ${points('sessions')[0].x}.`;
   const { rss } = rows.find(({ id }) => id === 'idle').peers[US];
-  const message = `A WebSocket message there and back costs ${ratio(websocket[US].cpu.median, websocket['net pipe'].cpu.median)} ` +
+  const message = `A WebSocket message there and back costs ${ratio(websocket[US].cpu, websocket['net pipe'].cpu)} ` +
     `what a bare pipe of \`node:net\` takes; an idle WebSocket holds ${(rss.median / 1024).toFixed(0)} KiB.`;
   const { median } = rows.find(({ id }) => id === 'frame').peers['http-proxy'].cpu;
   const frame = `http-proxy, whose passes each request goes through, takes ${median.toFixed(2)} µs of a poll.`;
   return [held, sessions, message, frame];
 }
 
-function ratio(value, base) {
-  return `${(value / base).toFixed(2)} times`;
+function ratio(ours, theirs) {
+  return `${pairedRatio(ours, theirs).toFixed(2)} times`;
 }
 
 function range({ min, median, max }) {

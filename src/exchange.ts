@@ -68,8 +68,6 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   /** The client has yet to take what was written. What comes all the same was read before the host was stopped. */
   #isFull = false;
   #wasResent = false;
-  /** A handshake's response is here, and its sid is being bound. */
-  #isBinding = false;
   #refusal: Refusal | undefined;
 
   constructor(req: IncomingMessage, res: ServerResponse, route: Route, context: ExchangeContext) {
@@ -103,7 +101,8 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
 
   /** Ends it now, the client's connection included, unless it waits for the store alone: then it is refused. */
   destroy(): void {
-    if (!this.#isBinding || this.#res.headersSent) this.#res.destroy();
+    const isBinding = this.#held !== undefined && this.#connection === undefined;
+    if (!isBinding || this.#res.headersSent) this.#res.destroy();
     else this.#refuse(this.#context.closing ? refusals.closing : refusals.hostFailed);
   }
 
@@ -200,7 +199,6 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   async #finishHandshake({ status, message, headers, chunks }: Held): Promise<void> {
     const body = Buffer.concat(chunks);
     const packet = openPacketOf(body, headerOf(headers, 'content-encoding'));
-    this.#isBinding = packet !== undefined;
     const refusal = packet && await this.#context.opened(this, packet);
     if (this.#res.destroyed || this.#res.headersSent) return;
     if (refusal) {

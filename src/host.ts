@@ -37,7 +37,7 @@ export interface HostStatus {
  * How long the sessions of a host may live on from which nothing comes, in ms: Engine.IO's default `pingTimeout`, after
  * which they end anyway.
  */
-const SILENT_GRACE = 20_000;
+export const SILENT_GRACE = 20_000;
 
 /** What is no proof that a host is gone. */
 const DOUBTS = new Set<DownReason | undefined>(['silent', 'unreachable']);
@@ -195,7 +195,7 @@ function parse(name: string): URL {
   if (!withScheme && !/:\d{1,5}$/.test(name)) throw new TypeError(`a port is missing: ${expected}`);
   try {
     const url = new URL(withScheme ? name : `http://${name}`);
-    if (url.port === '0' || !NAME.test(url.hostname)) throw new TypeError(expected);
+    if (!NAME.test(url.hostname)) throw new TypeError(expected);
     return url;
   } catch {
     throw new TypeError(expected);

@@ -2,14 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Binding } from './binding';
 import type { Bindings } from './bindings';
 import { refusals, type Refusal } from './errors';
-import type { Host } from './host';
+import { SILENT_GRACE, type Host } from './host';
 import type { Hosts } from './hosts';
-
-/**
- * For how long a session's request tries to reach its host, in ms, as its client ends the session when it is refused.
- * The sessions of a host may live on for as long though nothing comes from it.
- */
-const PATIENCE = 20_000;
 
 /** How long it waits where an attempt has failed at once, in ms, more or less: one that was late has waited already. */
 const PAUSE = 1000;
@@ -25,6 +19,11 @@ export interface Route {
   unreachedSince: number | undefined;
 }
 
+/** @param binding that of the session; `undefined` for a handshake. */
+export function routeTo(host: Host, binding: Binding | undefined): Route {
+  return { host, binding, tried: undefined, unreachedSince: undefined };
+}
+
 export interface RerouteContext {
   readonly hosts: Hosts;
   readonly bindings: Bindings;
@@ -34,8 +33,9 @@ export interface RerouteContext {
 
 /**
  * What becomes of a request whose host could not be reached, so that nothing of it can have arrived there: a handshake
- * goes to another host. A session's request tries again, unless its session is lost: a queue of connections that is
- * full for a moment, a packet that is lost, or ports that are lacking here, prove nothing.
+ * goes to another host. A session's request tries again for as long as its session may live on there, since its client
+ * ends the session when it is refused: a queue of connections that is full for a moment, a packet that is lost, or
+ * ports that are lacking here, prove nothing.
  *
  * @returns the refusal, or in how many ms `route.host` is to be tried.
  */
@@ -64,7 +64,7 @@ function tryAgain(route: Route, binding: Binding, error: Error, context: Reroute
   const now = performance.now();
   const isLate = 'code' in error && error.code === 'ETIMEDOUT';
   const since = route.unreachedSince ??= isLate ? now - context.connectTimeout : now;
-  if (now - since >= Math.min(PATIENCE, context.hostTimeout)) return refusals.hostUnreached;
+  if (now - since >= Math.min(SILENT_GRACE, context.hostTimeout)) return refusals.hostUnreached;
   // Not all at once.
   return isLate ? 0 : PAUSE * (0.75 + Math.random() / 2);
 }

@@ -6,7 +6,7 @@ import { refusals, type Refusal } from './errors';
 import type { Hosts } from './hosts';
 import type { ResolvedOptions } from './options';
 import { faultOf, maxFieldsOf } from './request-checks';
-import type { Route } from './route';
+import { routeTo, type Route } from './route';
 import { mayOpenByPolling, sidOf } from './sniffer';
 import { originFormOf } from './target';
 
@@ -93,7 +93,7 @@ export class Router {
   #pick(req: IncomingMessage, byPolling: boolean): Route | Refusal {
     if (this.#isUnstored(byPolling)) return refusals.storeFailed;
     const host = this.#hosts.pick(req);
-    return host ? { host, binding: undefined, tried: undefined, unreachedSince: undefined } : refusals.noHost;
+    return host ? routeTo(host, undefined) : refusals.noHost;
   }
 
   /** A session that is opened by WebSocket needs no store: its requests are over with the handshake. */
@@ -119,6 +119,6 @@ export class Router {
       this.#bindings.discount(binding);
       return refusals.host_gone;
     }
-    return { host, binding, tried: undefined, unreachedSince: undefined };
+    return routeTo(host, binding);
   }
 }

@@ -26,7 +26,7 @@ export type TunnelOptions =
 /** What a tunnel needs of the forwarder that runs it. */
 export interface TunnelContext {
   readonly options: TunnelOptions;
-  /** `undefined` when the route leads to another host now. */
+  /** `undefined` where it tries `again`, now or soon: the route may lead to another host then. */
   reroute(tunnel: Tunnel, error: Error, again: () => void): Refusal | undefined;
   /** Hears of the session that a handshake over this WebSocket has opened. */
   openedByWebSocket(tunnel: Tunnel, packet: OpenPacket): void;
