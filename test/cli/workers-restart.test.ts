@@ -14,6 +14,7 @@ import { until } from '../support/until';
 import { startWorkers } from '../support/workers';
 
 const HANDSHAKE = '/socket.io/?EIO=4&transport=polling';
+const FOLDER = join(__dirname, '../fixtures/tls');
 
 /** Clients that never rest: each request that fails is kept. */
 class Load {
@@ -140,6 +141,29 @@ describe('a worker that is killed', () => {
 });
 
 describe('SIGUSR2', () => {
+  const tls = ['--tls-cert', join(FOLDER, 'cert.pem'), '--tls-key', join(FOLDER, 'key.pem')];
+
+  it('replaces every worker, one at a time, and fails no request by HTTPS meanwhile', async () => {
+    const hosts = await startSessionHosts(2);
+    hosts.forEach(holding);
+    const { command, url } = await startWorkers(hosts.map(({ name }) => name), tls);
+    const before = command.workers;
+    await Promise.all([0, 1].map(() => request(url + HANDSHAKE, { ca: CERT })));
+    const load = startLoad(url, hosts.flatMap((host) => host.sids));
+    const counts = new Set<number>();
+    command.signal('SIGUSR2');
+    await until('all are replaced', () => {
+      counts.add(command.workers.length);
+      return command.eventsOf('restarted').length > 0;
+    });
+    await load.end();
+    expect(load.failures).toEqual([]);
+    expect([...counts].filter((count) => count !== 2 && count !== 3)).toEqual([]);
+    expect(before.filter(isAlive)).toEqual([]);
+    expect(command.workers).toHaveLength(2);
+    expect(command.events.map(({ event }) => event)).toEqual(['up', 'up', 'listening', 'restarting', 'restarted']);
+  });
+
   it('lets a connection that idles be used once more, by whatever its client asks for, before a worker ends', async () => {
     const host = await startSessionHost();
     const { command, url } = await startWorkers([host.name], ['--drain-timeout', '60000']);
