@@ -31,7 +31,28 @@ export async function inRounds(rounds, entries, measure) {
  * machine down for longer than a turn hits both of a pair.
  */
 export function pairedRatio(ours, theirs) {
-  return ours && theirs ? spread(ours.all.map((value, round) => value / theirs.all[round])).median : undefined;
+  return ours && theirs ? ratios(ours, theirs).median : undefined;
+}
+
+/**
+ * What the ratio is at least, with a confidence of 99 %, by the sign test: where the true ratio were smaller, fewer than
+ * one run in a hundred would have so many rounds above. Less than 7 rounds cannot show that much; it is their smallest.
+ */
+export function leastRatio(ours, theirs) {
+  if (!ours || !theirs) return undefined;
+  const sorted = ratios(ours, theirs).all.sort((a, b) => a - b);
+  const n = sorted.length;
+  let rank = 0;
+  // By how likely it is that at most so many of n rounds lie below their true median.
+  for (let ways = 1, sum = 1; sum / 2 ** n <= 0.01; rank += 1) {
+    ways *= (n - rank) / (rank + 1);
+    sum += ways;
+  }
+  return sorted[Math.max(0, rank - 1)];
+}
+
+function ratios(ours, theirs) {
+  return spread(ours.all.map((value, round) => value / theirs.all[round]));
 }
 
 function spreads(samples) {

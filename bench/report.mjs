@@ -13,10 +13,14 @@ export function print(result) {
 }
 
 export function printAims(aims) {
+  const figureOf = ({ figure, least }) => {
+    if (figure === undefined) return 'not measured';
+    return least === undefined ? short(figure) : `${short(figure)}, at least ${short(least)}`;
+  };
   console.log('\nAims');
-  table([['', 'figure', 'aim', ''], ...aims.map(({ work, figure, bound, atLeast, met, unjudged }) => [
-    work, figure === undefined ? 'not measured' : short(figure), `${atLeast ? '≥' : '≤'} ${short(bound)}`,
-    unjudged ?? (met === undefined ? '' : met ? 'met' : 'NOT MET'),
+  table([['', 'figure', 'aim', ''], ...aims.map((one) => [
+    one.work, figureOf(one), `${one.atLeast ? '≥' : '≤'} ${short(one.bound)}`,
+    one.unjudged ?? (one.met === undefined ? '' : one.met ? 'met' : 'NOT MET'),
   ])]);
 }
 
