@@ -6,7 +6,7 @@ import { startHosts } from '../../support/hosts';
 import { handshake, pollUrl, request } from '../../support/http';
 import { startProxy, type Started } from '../../support/proxy';
 import { openClient } from '../../support/redis';
-import { installedAs, ofNodeRedis, opened, SENTINEL_FAMILIES } from '../../support/redis-clients';
+import { installedAs, ofNodeRedis, opened, SENTINEL_FAMILIES, type Made } from '../../support/redis-clients';
 import { RedisSentinel, SENTINEL_NAME } from '../../support/redis-sentinel';
 import { SERVERS } from '../../support/redis-server';
 import { Relay } from '../../support/relay';
@@ -16,8 +16,27 @@ import { until } from '../../support/until';
 
 const SIDS = Array.from({ length: 50 }, (_, i) => `sid-${i}`);
 
-type NodeSentinel = ReturnType<typeof redis5.createSentinel> | ReturnType<typeof redis6.createSentinel>;
-type SentinelOptions = Parameters<typeof redis5.createSentinel>[0] & Parameters<typeof redis6.createSentinel>[0];
+interface Address {
+  host: string;
+  port: number;
+}
+
+interface SentinelOptions {
+  name: string;
+  sentinelRootNodes: Address[];
+  nodeAddressMap: Record<string, Address>;
+}
+
+// The clients' own types, compared with one another, take the compiler longer than all that is ours.
+function sentinelOf5(options: SentinelOptions): Made {
+  const client = redis5.createSentinel(options);
+  return ofNodeRedis(client, () => client.get('x'));
+}
+
+function sentinelOf6(options: SentinelOptions): Made {
+  const client = redis6.createSentinel(options);
+  return ofNodeRedis(client, () => client.get('x'));
+}
 
 let hosts: string[];
 
@@ -86,17 +105,16 @@ describe.each(SERVERS)('with Sentinel over %s', (program) => {
     }
   });
 
-  it.each<[string, (options: SentinelOptions) => NodeSentinel]>([
-    ['redis 5', (options) => redis5.createSentinel(options)],
-    ['redis 6', (options) => redis6.createSentinel(options)],
+  it.each<[string, (options: SentinelOptions) => Made]>([
+    ['redis 5', sentinelOf5],
+    ['redis 6', sentinelOf6],
   ])('a client of %s answers what is asked at once without waiting for each answer', async (name, create) => {
     const relay = await Relay.start(sentinel.primary.port);
-    const client = create({
+    const { client } = await opened(create({
       name: SENTINEL_NAME,
       sentinelRootNodes: [{ host: '127.0.0.1', port: sentinel.port }],
       nodeAddressMap: { [`127.0.0.1:${sentinel.primary.port}`]: { host: '127.0.0.1', port: relay.port } },
-    });
-    await opened(ofNodeRedis(client, () => client.get('x')));
+    }));
     const store = new RedisStore(client, `${name} many#`);
     relay.delay = 20;
     const sentBeforeAnyAnswer = (): string => {
