@@ -2,8 +2,9 @@
 import { createRequire } from 'node:module';
 
 const PARTS = [
-  'sniffer', 'router', 'route', 'bindings', 'store-guard', 'hosts', 'balance', 'admission', 'response-parser', 'headers',
-  'exchange', 'tunnel', 'pipelines', 'connections',
+  'hosts/hosts', 'hosts/balance', 'sessions/bindings', 'sessions/store-guard', 'routing/sniffer', 'routing/router',
+  'routing/route', 'routing/admission', 'forwarding/response-parser', 'forwarding/headers', 'forwarding/exchange',
+  'forwarding/tunnel', 'forwarding/connections', 'serving/pipelines',
 ];
 
 /** The files that `mutants.mjs` was given. */

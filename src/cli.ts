@@ -2,12 +2,12 @@
 // Before all that takes its time: a signal that comes meanwhile is not lost, and does not end it.
 import './cli/signals';
 import cluster from 'node:cluster';
-import { failure, readCommandLine } from './cli/command-line';
-import { Log } from './cli/log';
-import { runWorkers } from './cli/primary';
+import { failure, readCommandLine } from './cli/settings/command-line';
+import { Log } from './cli/log/log';
+import { runWorkers } from './cli/workers/primary';
 import { run, type Context } from './cli/run';
-import { readSettings, type Settings } from './cli/settings';
-import { StatusLine } from './cli/status-line';
+import { readSettings, type Settings } from './cli/settings/settings';
+import { StatusLine } from './cli/log/status-line';
 
 /** Resolves with the exit code. */
 async function main(): Promise<number> {

@@ -1,26 +1,26 @@
-import { ErrorCode as codes } from './errors';
-import type { AccessEntry as Entry } from './access';
+import { ErrorCode as codes } from './base/errors';
+import type { AccessEntry as Entry } from './serving/access';
 import type { AdminOptions as Admin } from './admin/options';
-import type { Balance as BalanceOption, BalanceFunction as Balancer } from './balance';
-import type { Absence as NoSession, ErrorCode as Code } from './errors';
-import type { Session as OpenedSession, Transport as SessionTransport } from './forwarder';
-import type { DownReason as Reason, HostStatus as Status } from './host';
-import type { HostOptions as HostEntry } from './host-options';
+import type { Balance as BalanceOption, BalanceFunction as Balancer } from './hosts/balance';
+import type { Absence as NoSession, ErrorCode as Code } from './base/errors';
+import type { Session as OpenedSession, Transport as SessionTransport } from './forwarding/forwarder';
+import type { DownReason as Reason, HostStatus as Status } from './hosts/host';
+import type { HostOptions as HostEntry } from './hosts/host-options';
 import type {
   DrainOptions as Drain, DrainStatus as Drains, EndOutcome as Outcome, HostReport as Report,
   RebalanceOptions as Rebalance, RebalanceStatus as Rebalances, SessionReport as SessionInfo,
-} from './operator';
+} from './operating/operator';
 import { Proxy as ProxyClass } from './proxy';
-import type { ProxyEvents as Events } from './proxy-events';
+import type { ProxyEvents as Events } from './operating/proxy-events';
 import type {
   HostTls as Tls, PartialProxyOptions as PartialOptions, ProxyOptions as Options, WithDiscover as OptionsWithDiscover,
   WithHosts as OptionsWithHosts, WithRedisClient as OptionsWithRedisClient, WithStore as OptionsWithStore,
-} from './proxy-options';
-import { RedisStore as Redis, type RedisClient as Client } from './redis-store';
+} from './options/proxy-options';
+import { RedisStore as Redis, type RedisClient as Client } from './sessions/redis-store';
 import {
   MemoryStore as Memory, type MemoryStoreOptions as MemoryOptions, type SessionStore as Store,
   type StoredBinding as Stored,
-} from './session-store';
+} from './sessions/session-store';
 
 /** The class with the other public names on it, by whichever of its own names it goes. */
 const named = Object.assign(ProxyClass, { MemoryStore: Memory, RedisStore: Redis, ErrorCode: codes });

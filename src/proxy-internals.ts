@@ -1,8 +1,8 @@
-import type { HealthSource } from './health-checker';
-import type { Hosts } from './hosts';
-import type { Operated } from './operations';
-import type { ResolvedOptions } from './options';
-import type { OwnProcess } from './own-process';
+import type { HealthSource } from './hosts/health-checker';
+import type { Hosts } from './hosts/hosts';
+import type { Operated } from './operating/operations';
+import type { ResolvedOptions } from './options/options';
+import type { OwnProcess } from './operating/own-process';
 
 /** What a proxy is made of, as far as its makers need it. */
 export interface ProxyParts {

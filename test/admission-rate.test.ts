@@ -1,5 +1,5 @@
-import { Admission, type AdmissionOptions } from '../src/admission';
-import type { Refusal } from '../src/errors';
+import { Admission, type AdmissionOptions } from '../src/routing/admission';
+import type { Refusal } from '../src/base/errors';
 import { stopClock } from './support/clock';
 import { openSeveral, requestsOf, startWatch } from './support/handshakes';
 import { mostWithin } from './support/most-within';

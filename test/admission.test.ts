@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
-import { Admission, type AdmissionOptions } from '../src/admission';
-import type { Refusal } from '../src/errors';
+import { Admission, type AdmissionOptions } from '../src/routing/admission';
+import type { Refusal } from '../src/base/errors';
 import { onCleanup } from './support/cleanup';
 import { stopClock, type Clock } from './support/clock';
 import { HANDSHAKE, open, openSeveral, requestsOf, startWatch, statusesOf } from './support/handshakes';

@@ -1,4 +1,4 @@
-import { Bag, type Bagged } from '../src/bag';
+import { Bag, type Bagged } from '../src/base/bag';
 
 interface Item extends Bagged {
   readonly name: string;

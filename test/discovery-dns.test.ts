@@ -1,5 +1,5 @@
 import { setServers } from 'node:dns';
-import { lookUp, parseDnsName, type DnsAnswer } from '../src/dns';
+import { lookUp, parseDnsName, type DnsAnswer } from '../src/hosts/dns';
 import { stopClock } from './support/clock';
 import { addresses, DnsServer, startDnsServer, type Entry, type Zone } from './support/dns-server';
 

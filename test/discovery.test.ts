@@ -1,7 +1,7 @@
-import { Discovery, type DiscoveryOptions } from '../src/discovery';
-import { Host } from '../src/host';
-import { Hosts } from '../src/hosts';
-import { Leaving } from '../src/leaving';
+import { Discovery, type DiscoveryOptions } from '../src/hosts/discovery';
+import { Host } from '../src/hosts/host';
+import { Hosts } from '../src/hosts/hosts';
+import { Leaving } from '../src/hosts/leaving';
 import { onCleanup } from './support/cleanup';
 import { settle, stopClock, type Clock } from './support/clock';
 import { addresses, startDnsServer, type DnsServer, type Entry, type Zone } from './support/dns-server';

@@ -15,17 +15,17 @@ const env = { ...process.env, FUZZ_CONNECTIONS: '1200' };
 /** How the fuzz tells of a request; else its first line is shown. */
 const TOLD = /^ {4}(?:strict|node|answers|framed|not one|no |Node)/;
 
-const NAMED_REFUSED = ['src/request-checks.ts', 'if (namesFraming(value)) return refusals.namedFraming;', ''];
+const NAMED_REFUSED = ['src/routing/request-checks.ts', 'if (namesFraming(value)) return refusals.namedFraming;', ''];
 const FIELD_CASE = 'case Field.EndToEnd:\n';
 const WITH_LENGTH = ': `Content-Length: ${body.length}\\r\\n`';
 const ON_SOCKET = 'request.once(\'socket\', (socket) => {\n';
 
 /** An edit of a file: what is replaced, and by what. */
-const body = (from, to) => ['src/request-body.ts', from, to];
-const checks = (from, to = '') => ['src/request-checks.ts', from, to];
-const connection = (from, to) => ['src/connection.ts', from, to];
-const exchange = (from, to) => ['src/exchange.ts', from, to];
-const headers = (from, to) => ['src/headers.ts', from, to];
+const body = (from, to) => ['src/forwarding/request-body.ts', from, to];
+const checks = (from, to = '') => ['src/routing/request-checks.ts', from, to];
+const connection = (from, to) => ['src/forwarding/connection.ts', from, to];
+const exchange = (from, to) => ['src/forwarding/exchange.ts', from, to];
+const headers = (from, to) => ['src/forwarding/headers.ts', from, to];
 
 /** Name, and edits. */
 const FAULTS = [
@@ -54,7 +54,7 @@ const FAULTS = [
   ['any version passes', [checks('if (httpVersionMajor !== 1 || httpVersionMinor > 1) return refusals.badVersion;')]],
   ['control characters pass', [checks('if (!isFieldValue(value)) return refusals.badField;')]],
   ['malformed names pass', [checks('case Field.Malformed: return refusals.badField;')]],
-  ['names with underscores pass', [['src/fields.ts', 'Field.EndToEnd : Field.Disguised', 'Field.EndToEnd : Field.EndToEnd']]],
+  ['names with underscores pass', [['src/base/fields.ts', 'Field.EndToEnd : Field.Disguised', 'Field.EndToEnd : Field.EndToEnd']]],
   ['Expect passes', [headers(FIELD_CASE, 'case Field.EndToEnd: case Field.Expect:\n')]],
   ['what Connection names passes', [
     headers('!named?.has(name.toLowerCase())) headers.push(name, value)', 'true) headers.push(name, value)'),
@@ -63,9 +63,9 @@ const FAULTS = [
   ['the absolute form goes on as it came', [exchange('path: originFormOf(url)', 'path: url')]],
   ['a target in absolute form does not say the host', [headers('return authorityOf(url) ?? headers.host;', 'return headers.host;')]],
   ['a connection is kept although its request is not whole', [connection('if (this.#body?.isWhole === false)', 'if (false)')]],
-  ['a connection is kept after the answer to HEAD', [['src/response-parser.ts', ' || (hasNoBody && length !== 0)', '']]],
+  ['a connection is kept after the answer to HEAD', [['src/forwarding/response-parser.ts', ' || (hasNoBody && length !== 0)', '']]],
   ['what follows an upgrade is sent before it is accepted', [
-    ['src/tunnel.ts', ON_SOCKET, `${ON_SOCKET}socket.once('connect', () => setImmediate(() => socket.write(this.#head)));\n`],
+    ['src/forwarding/tunnel.ts', ON_SOCKET, `${ON_SOCKET}socket.once('connect', () => setImmediate(() => socket.write(this.#head)));\n`],
   ]],
   ['an upgrade may have a body', [
     checks(' || req.headers.upgrade !== undefined;', ';'),

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
-import type { Session } from '../src/forwarder';
+import type { Session } from '../src/forwarding/forwarder';
 import { handshake, pollUrl, request, startServer } from './support/http';
 import { startProxy } from './support/proxy';
 

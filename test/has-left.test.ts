@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import net, { type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hasLeft } from '../src/headers';
+import { hasLeft } from '../src/forwarding/headers';
 import { onCleanup } from './support/cleanup';
 
 describe('a client', () => {

@@ -1,8 +1,8 @@
 import { EventEmitter, once } from 'node:events';
 import net from 'node:net';
-import { HealthChecker } from '../src/health-checker';
-import { Host } from '../src/host';
-import { Hosts } from '../src/hosts';
+import { HealthChecker } from '../src/hosts/health-checker';
+import { Host } from '../src/hosts/host';
+import { Hosts } from '../src/hosts/hosts';
 import { onCleanup } from './support/cleanup';
 import { settle, stopClock, type Clock } from './support/clock';
 import { ADDRESS } from './support/hosts';

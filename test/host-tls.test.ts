@@ -1,8 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { inspect } from 'node:util';
 import { MemoryStore, Proxy } from '../src';
-import { resolveOptions } from '../src/options';
-import type { ProxyOptions } from '../src/proxy-options';
+import { resolveOptions } from '../src/options/options';
+import type { ProxyOptions } from '../src/options/proxy-options';
 import { CERT, KEY } from './support/tls';
 
 const common = { store: new MemoryStore(), hosts: ['https://127.0.0.1:1'] };

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { inspect, promisify } from 'node:util';
 import Proxy, { MemoryStore } from '../src';
-import type { Hosts } from '../src/hosts';
+import type { Hosts } from '../src/hosts/hosts';
 import { onCleanup } from './support/cleanup';
 import { stopClock } from './support/clock';
 import { exchangeBytes, handshake, pollUrl, request, startServer } from './support/http';

@@ -1,4 +1,4 @@
-import { LookUps } from '../src/look-ups';
+import { LookUps } from '../src/sessions/look-ups';
 import { pollUrl, request } from './support/http';
 import { stopClock } from './support/clock';
 import { before, startSessionHost } from './support/session-host';

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { MemoryStore, Proxy } from '../src';
-import { resolveOptions } from '../src/options';
-import type { ProxyOptions } from '../src/proxy-options';
+import { resolveOptions } from '../src/options/options';
+import type { ProxyOptions } from '../src/options/proxy-options';
 
 const store = new MemoryStore();
 const FORMS = "'host:port', '[IPv6]:port', 'http://…' or 'https://…'";

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createClient } from 'redis';
 import { MemoryStore, Proxy } from '../src';
-import { resolveOptions } from '../src/options';
-import type { ProxyOptions } from '../src/proxy-options';
+import { resolveOptions } from '../src/options/options';
+import type { ProxyOptions } from '../src/options/proxy-options';
 import { openClient } from './support/redis';
 
 const ROOT = join(__dirname, '..');

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { Moves } from '../src/moves';
+import type { Moves } from '../src/operating/moves';
 import { stopClock, type Clock } from './support/clock';
 import { Crowd } from './support/crowd';
 import { mostWithin } from './support/most-within';

@@ -1,5 +1,5 @@
 import { RedisStore } from '../src';
-import { slotOf } from '../src/redis-slots';
+import { slotOf } from '../src/sessions/redis-slots';
 import { openClient, uniqueKeyPrefix } from './support/redis';
 import { showNoShortening, showRenewingWithoutModes, UNKNOWN_MODE } from './support/renewing';
 

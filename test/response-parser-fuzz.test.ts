@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
-import { ResponseParser } from '../src/response-parser';
+import { ResponseParser } from '../src/forwarding/response-parser';
 import { onCleanup } from './support/cleanup';
 
 /** Seeds of the runs: the same responses each time. */

@@ -1,4 +1,4 @@
-import { ResponseParser } from '../src/response-parser';
+import { ResponseParser } from '../src/forwarding/response-parser';
 
 const MAX_HEAD_SIZE = 1024;
 

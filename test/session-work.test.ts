@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import { Bag } from '../src/bag';
-import { createBinding, link, unlink, type SessionWork } from '../src/binding';
-import { Host } from '../src/host';
+import { Bag } from '../src/base/bag';
+import { createBinding, link, unlink, type SessionWork } from '../src/sessions/binding';
+import { Host } from '../src/hosts/host';
 import { pollUrl, handshake, request } from './support/http';
 import { before, startSessionHost } from './support/session-host';
 

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import querystring from 'node:querystring';
-import { MAX_SID_LENGTH, mayOpenByPolling, sidOf } from '../src/sniffer';
+import { MAX_SID_LENGTH, mayOpenByPolling, sidOf } from '../src/routing/sniffer';
 
 describe('sidOf', () => {
   it.each([

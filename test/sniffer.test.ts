@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { brotliCompressSync, constants, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import WebSocket from 'ws';
-import { MAX_HANDSHAKE_SIZE, MAX_SID_LENGTH, openPacketOf, openPacketOfFrame } from '../src/sniffer';
+import { MAX_HANDSHAKE_SIZE, MAX_SID_LENGTH, openPacketOf, openPacketOfFrame } from '../src/routing/sniffer';
 
 interface Packet {
   type: string;

@@ -1,5 +1,5 @@
-import { LateCalls } from '../src/late-calls';
-import { StoreGuard } from '../src/store-guard';
+import { LateCalls } from '../src/sessions/late-calls';
+import { StoreGuard } from '../src/sessions/store-guard';
 import { onCleanup } from './support/cleanup';
 import { stopClock } from './support/clock';
 import { handshake } from './support/http';

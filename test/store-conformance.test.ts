@@ -1,6 +1,6 @@
 import { createClient } from 'redis';
 import { MemoryStore, RedisStore } from '../src';
-import { storeTests, type StoreTestsOptions } from '../src/store-tests';
+import { storeTests, type StoreTestsOptions } from '../src/sessions/conformance/store-tests';
 import { BROKEN, timers } from './support/broken-stores';
 import { stopClock } from './support/clock';
 import { openClient, sharedRedisUrl, uniqueKeyPrefix, type TestClient } from './support/redis';

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { SessionStore } from '../src';
-import { StoreGuard } from '../src/store-guard';
+import { StoreGuard } from '../src/sessions/store-guard';
 import { onCleanup } from './support/cleanup';
 import { standStill, stopClock } from './support/clock';
 import { until } from './support/until';

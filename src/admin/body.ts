@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { isObject } from '../checks';
+import { isObject } from '../base/checks';
 import { Problem } from './problems';
 
 /** The largest body, in bytes. */

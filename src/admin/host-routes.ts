@@ -1,7 +1,7 @@
-import { integerOf, MAX_DELAY } from '../checks';
-import { Host } from '../host';
-import { hostOf, movesPerSecondOf, weightOf } from '../host-options';
-import type { DrainOptions, HostReport, Operator } from '../operator';
+import { integerOf, MAX_DELAY } from '../base/checks';
+import { Host } from '../hosts/host';
+import { hostOf, movesPerSecondOf, weightOf } from '../hosts/host-options';
+import type { DrainOptions, HostReport, Operator } from '../operating/operator';
 import { readObject } from './body';
 import { Problem, valid } from './problems';
 import { jsonReply, type Reply } from './reply';

@@ -1,9 +1,9 @@
 /* eslint-disable @typescript-eslint/no-require-imports --
    Most proxies need none of this, and loading it takes as long as all else. An `import()` would be a promise. */
 import type { AddressInfo } from 'node:net';
-import type { Operator } from '../operator';
+import type { Operator } from '../operating/operator';
 import type { ResolvedAdminOptions } from './options';
-import type * as processMetrics from './process-metrics';
+import type * as processMetrics from '../operating/process-metrics';
 import type * as server from './server';
 
 export type AdminServer = server.AdminServer;
@@ -17,5 +17,5 @@ export function createAdminServer(
 }
 
 export function ownProcessMetrics(): Promise<object[]> {
-  return (require('./process-metrics') as typeof processMetrics).ownProcessMetrics();
+  return (require('../operating/process-metrics') as typeof processMetrics).ownProcessMetrics();
 }

@@ -1,9 +1,9 @@
 import { AggregatorRegistry, type PrometheusContentType } from 'prom-client';
-import { isObject } from '../checks';
-import { BOUNDS, type HistogramTotals } from '../histogram';
-import type { HostReport, Operator, ProcessMetrics, Summary } from '../operator';
-import { createHostTotals, type HostTotals, type Totals } from '../totals';
-import { version } from '../version';
+import { isObject } from '../base/checks';
+import { BOUNDS, type HistogramTotals } from '../base/histogram';
+import type { HostReport, Operator, ProcessMetrics, Summary } from '../operating/operator';
+import { createHostTotals, type HostTotals, type Totals } from '../base/totals';
+import { version } from '../base/version';
 
 type Labels = Readonly<Record<string, string>>;
 

@@ -1,5 +1,5 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
-import { integerOf, isPlainObject, wrong } from '../checks';
+import { integerOf, isPlainObject, wrong } from '../base/checks';
 
 /** Where the admin server listens, and who may use it. */
 export interface AdminOptions {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { startDeadline } from '../deadline';
+import { startDeadline } from '../base/deadline';
 import type { Problem } from './problems';
 
 /** An answer. */

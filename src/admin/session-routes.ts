@@ -1,6 +1,6 @@
-import type { Absence } from '../errors';
-import { movesPerMinuteOf } from '../host-options';
-import type { Operator, RebalanceStatus } from '../operator';
+import type { Absence } from '../base/errors';
+import { movesPerMinuteOf } from '../hosts/host-options';
+import type { Operator, RebalanceStatus } from '../operating/operator';
 import { readObject } from './body';
 import { Problem, valid, type ProblemCode } from './problems';
 import { jsonReply, type Reply } from './reply';

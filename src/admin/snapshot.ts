@@ -1,7 +1,7 @@
-import { countOf } from '../histogram';
-import type { HostReport, Operator, Readiness, Summary } from '../operator';
-import { createHostTotals, type HostTotals, type Totals } from '../totals';
-import { version } from '../version';
+import { countOf } from '../base/histogram';
+import type { HostReport, Operator, Readiness, Summary } from '../operating/operator';
+import { createHostTotals, type HostTotals, type Totals } from '../base/totals';
+import { version } from '../base/version';
 
 /** The hosts and all the rest that is seen at a glance, as JSON. */
 export interface Snapshot {

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import createDebug from 'debug';
-import type { Change, Operator } from '../operator';
-import { pause } from '../pause';
-import type { Totals } from '../totals';
+import type { Change, Operator } from '../operating/operator';
+import { pause } from '../base/pause';
+import type { Totals } from '../base/totals';
 import { Problem } from './problems';
 import { SECURITY_HEADERS } from './reply';
 import { snapshotOf } from './snapshot';

@@ -1,8 +1,8 @@
-import type { Host } from '../host';
-import type { Hosts } from '../hosts';
-import { Leaving } from '../leaving';
+import type { Host } from '../hosts/host';
+import type { Hosts } from '../hosts/hosts';
+import { Leaving } from '../hosts/leaving';
 import type { Proxy } from '../proxy';
-import { describe, type Log } from './log';
+import { describe, type Log } from './log/log';
 
 /** What became of a change: the names of hosts. */
 export interface Changed {

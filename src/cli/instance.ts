@@ -1,16 +1,16 @@
 import type { Server } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Hosts } from '../hosts';
-import { SERVER_OPTIONS } from '../options';
+import type { Hosts } from '../hosts/hosts';
+import { SERVER_OPTIONS } from '../options/options';
 import type { Proxy } from '../proxy';
 import type { ProxyInternals } from '../proxy-internals';
-import { createServer } from '../server';
-import { MemoryStore } from '../session-store';
-import { AccessLog } from './access-log';
-import type { Log } from './log';
-import { proxyWithParts } from './parts';
-import type { Options, Settings, TlsPair } from './settings';
+import { createServer } from '../serving/server';
+import { MemoryStore } from '../sessions/session-store';
+import { AccessLog } from './log/access-log';
+import type { Log } from './log/log';
+import { proxyWithParts } from './workers/parts';
+import type { Options, Settings, TlsPair } from './settings/settings';
 
 /** One proxy as the command runs it: its store, and its server where that speaks TLS. */
 export class Instance {

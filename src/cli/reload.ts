@@ -1,9 +1,9 @@
-import type { Hosts } from '../hosts';
+import type { Hosts } from '../hosts/hosts';
 import type { Proxy } from '../proxy';
 import { HostChanges, type Changed } from './host-changes';
-import type { Log } from './log';
-import type { Settings, TlsPair } from './settings';
-import { SettingsError } from './sources';
+import type { Log } from './log/log';
+import type { Settings, TlsPair } from './settings/settings';
+import { SettingsError } from './settings/sources';
 import { TlsFiles } from './tls';
 
 /** What is changed while it runs. */

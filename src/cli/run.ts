@@ -1,13 +1,13 @@
 import { subscribe } from 'node:diagnostics_channel';
-import { toError } from '../checks';
-import { adminError, listeningError, logAdmin, logEvents } from './events';
+import { toError } from '../base/checks';
+import { adminError, listeningError, logAdmin, logEvents } from './log/events';
 import { Instance } from './instance';
-import { describe, type Log } from './log';
+import { describe, type Log } from './log/log';
 import { Reload } from './reload';
-import type { Settings } from './settings';
+import type { Settings } from './settings/settings';
 import { onSignals } from './signals';
-import { showStatus, type Watched } from './status';
-import type { StatusLine } from './status-line';
+import { showStatus, type Watched } from './log/status';
+import type { StatusLine } from './log/status-line';
 
 /** What the command is given. */
 export interface Context {

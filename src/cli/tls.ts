@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { unwatchFile, watchFile } from 'node:fs';
-import type { Log } from './log';
-import { checkedPair, type TlsPair } from './settings';
-import { readText } from './sources';
+import type { Log } from './log/log';
+import { checkedPair, type TlsPair } from './settings/settings';
+import { readText } from './settings/sources';
 
 /** How often the files are looked at. Their names may be links, as in Kubernetes, which only looking follows. */
 const INTERVAL = 1000;

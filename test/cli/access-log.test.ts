@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { constants, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { AccessLog } from '../../src/cli/access-log';
+import { AccessLog } from '../../src/cli/log/access-log';
 import { stopClock } from '../support/clock';
 import { startCommand } from '../support/command';
 import { exchangeBytes, handshake, pollUrl, request } from '../support/http';

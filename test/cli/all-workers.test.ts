@@ -1,5 +1,5 @@
-import { AllWorkers, type Asked } from '../../src/cli/all-workers';
-import { createHostTotals, createTotals, type HostTotals, type Totals } from '../../src/totals';
+import { AllWorkers, type Asked } from '../../src/cli/workers/all-workers';
+import { createHostTotals, createTotals, type HostTotals, type Totals } from '../../src/base/totals';
 
 /** A worker that answers with what it has counted. */
 class CountingWorker implements Asked {

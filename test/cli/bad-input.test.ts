@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readCommandLine } from '../../src/cli/command-line';
-import { FLAGS, keyOf, variableOf, type Flag } from '../../src/cli/flags';
+import { readCommandLine } from '../../src/cli/settings/command-line';
+import { FLAGS, keyOf, variableOf, type Flag } from '../../src/cli/settings/flags';
 import { Command, type CommandOptions } from '../support/command';
 import { startServer } from '../support/http';
 import { temporaryFolder } from '../support/program';

@@ -1,6 +1,6 @@
-import { Host } from '../../src/host';
-import { Hosts } from '../../src/hosts';
-import { Leaving } from '../../src/leaving';
+import { Host } from '../../src/hosts/host';
+import { Hosts } from '../../src/hosts/hosts';
+import { Leaving } from '../../src/hosts/leaving';
 import { onCleanup } from '../support/cleanup';
 import { until } from '../support/until';
 

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
-import { Log } from '../../src/cli/log';
-import { StatusLine } from '../../src/cli/status-line';
+import { Log } from '../../src/cli/log/log';
+import { StatusLine } from '../../src/cli/log/status-line';
 
 const MIB = 1024 * 1024;
 

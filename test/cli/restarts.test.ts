@@ -1,4 +1,4 @@
-import { Restarts } from '../../src/cli/restarts';
+import { Restarts } from '../../src/cli/workers/restarts';
 
 const MINUTE = 60_000;
 

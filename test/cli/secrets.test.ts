@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { readCommandLine } from '../../src/cli/command-line';
+import { readCommandLine } from '../../src/cli/settings/command-line';
 import { Command, startCommand } from '../support/command';
 import { handshake } from '../support/http';
 import { openClient, RedisProcess } from '../support/redis';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import type { HostEntry, HostList } from '../../src/cli/messages';
-import { ToldHosts } from '../../src/cli/told-hosts';
-import { Hosts } from '../../src/hosts';
+import type { HostEntry, HostList } from '../../src/cli/workers/messages';
+import { ToldHosts } from '../../src/cli/workers/told-hosts';
+import { Hosts } from '../../src/hosts/hosts';
 import { onCleanup } from '../support/cleanup';
 import { settle } from '../support/clock';
 

@@ -1,5 +1,5 @@
-import { readSettings, type Settings } from '../../src/cli/settings';
-import { shareOf } from '../../src/cli/worker-settings';
+import { readSettings, type Settings } from '../../src/cli/settings/settings';
+import { shareOf } from '../../src/cli/workers/worker-settings';
 import { request } from '../support/http';
 import { startSessionHost } from '../support/session-host';
 import { until } from '../support/until';

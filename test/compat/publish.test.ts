@@ -43,7 +43,7 @@ it('passes publint and Are The Types Wrong, for every way to resolve it', async 
     problems: [],
     resolved: {
       '.': everyWay('dist/index.d.ts'),
-      './store-tests': everyWay('dist/store-tests.d.ts'),
+      './store-tests': everyWay('dist/sessions/conformance/store-tests.d.ts'),
       './package.json': everyWay('package.json'),
     },
   });

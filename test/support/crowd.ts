@@ -1,7 +1,7 @@
-import { Host } from '../../src/host';
-import { Hosts, type HostsOptions } from '../../src/hosts';
-import { Moves } from '../../src/moves';
-import type { SessionSource } from '../../src/operator';
+import { Host } from '../../src/hosts/host';
+import { Hosts, type HostsOptions } from '../../src/hosts/hosts';
+import { Moves } from '../../src/operating/moves';
+import type { SessionSource } from '../../src/operating/operator';
 import { requestsOf } from './handshakes';
 
 interface CrowdOptions extends Partial<HostsOptions> {

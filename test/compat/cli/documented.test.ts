@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
-import { FLAGS, type Flag } from '../../../src/cli/flags';
-import { readSettings } from '../../../src/cli/settings';
+import { FLAGS, type Flag } from '../../../src/cli/settings/flags';
+import { readSettings } from '../../../src/cli/settings/settings';
 import { Command } from '../../support/command';
 import { startHosts } from '../../support/hosts';
 import { handshake } from '../../support/http';

@@ -5,7 +5,7 @@ import net, { type AddressInfo } from 'node:net';
 import Ajv from 'ajv';
 import { validate } from 'dockerfile-utils';
 import { parse } from 'yaml';
-import { readSettings } from '../../../src/cli/settings';
+import { readSettings } from '../../../src/cli/settings/settings';
 import { onCleanup } from '../../support/cleanup';
 import { Command, startCommand } from '../../support/command';
 import { examplePath, readExample, Script } from '../../support/examples';

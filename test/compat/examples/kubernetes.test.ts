@@ -5,7 +5,7 @@ import ts from 'typescript';
 import { parseAllDocuments } from 'yaml';
 import Proxy, { MemoryStore } from '../../../src';
 import { metricsText } from '../../../src/admin/metrics';
-import { readSettings, type Settings } from '../../../src/cli/settings';
+import { readSettings, type Settings } from '../../../src/cli/settings/settings';
 import { examplePath, readExample } from '../../support/examples';
 
 interface Probe { tcpSocket?: { port: string }; httpGet?: { path: string; port: string } }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { readSettings } from '../../../src/cli/settings';
+import { readSettings } from '../../../src/cli/settings/settings';
 import { Command } from '../../support/command';
 import { examplePath } from '../../support/examples';
 import { startHosts } from '../../support/hosts';

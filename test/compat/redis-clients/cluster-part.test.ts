@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Cluster } from 'ioredis-6';
 import { RedisStore } from '../../../src';
-import { slotOf } from '../../../src/redis-slots';
+import { slotOf } from '../../../src/sessions/redis-slots';
 import { pollUrl, request } from '../../support/http';
 import type { ProxyInstance } from '../../support/proxy';
 import { before, startSessionHost } from '../../support/session-host';

@@ -1,0 +1,100 @@
+import type { AddressInfo } from 'node:net';
+import type { Proxy } from '../../proxy';
+import type { Instance } from '../instance';
+import { describe, placeOf, type Log } from './log';
+import type { Settings } from '../settings/settings';
+
+/** Writes a line when the proxy is ready, and one for each change of a host or the store. */
+export function logEvents(instance: Instance, settings: Settings, log: Log): void {
+  const { proxy } = instance;
+  let degraded = false;
+  if (settings.redis === undefined) {
+    log.info('store', 'no --redis is given: bindings are in the memory of this process, and sessions end with it',
+      { store: 'memory' });
+  }
+  onReady(instance, () => {
+    const address = instance.server.address();
+    // It may have been closed meanwhile.
+    if (address !== null && typeof address !== 'string') logReady(proxy, address, settings, degraded, log);
+  });
+  logHosts(proxy, log);
+  proxy.on('degraded', (error) => {
+    degraded = true;
+    logDegraded(describe(error), log);
+  });
+  proxy.on('recovered', () => {
+    degraded = false;
+    logRecovered(log);
+  });
+}
+
+export function logHosts(proxy: Proxy, log: Log): void {
+  proxy.on('up', (host) => log.info('up', `${host} is up`, { host }));
+  proxy.on('down', (host, reason) => log.warn('down', `${host} is down: ${reason}`, { host, reason }));
+  proxy.on('added', (host) => log.info('added', `${host} is added`, { host }));
+  proxy.on('drained', (host) => log.info('drained', `${host} is drained`, { host }));
+  proxy.on('removed', (host) => log.info('removed', `${host} is removed`, { host }));
+  proxy.on('rebalancing', () => log.info('rebalancing', 'sessions are moved to even the hosts out'));
+  proxy.on('rebalanced', (moved) => {
+    log.info('rebalanced', `the rebalance is over: ${moved} sessions were moved`, { moved });
+  });
+  proxy.on('undiscovered', (error) => {
+    log.warn('undiscovered', `hosts stay as they are: ${describe(error)}`, { error: describe(error) });
+  });
+}
+
+export function logDegraded(error: string, log: Log): void {
+  log.warn('degraded', `the store fails: ${error}`, { error });
+}
+
+export function logRecovered(log: Log): void {
+  log.info('recovered', 'the store works again');
+}
+
+/** Calls `ready` once, when each host's first check is over. */
+function onReady({ proxy }: Instance, ready: () => void): void {
+  const look = (): void => {
+    if (proxy.hosts.some(({ state }) => state === 'checking')) return;
+    proxy.off('up', look).off('down', look).off('undiscovered', look);
+    // After the line that tells of the host.
+    queueMicrotask(ready);
+  };
+  // Where DNS fails there is no host whose check could be waited for.
+  proxy.on('up', look).on('down', look).on('undiscovered', look);
+}
+
+export function logReady(proxy: Proxy, address: AddressInfo, settings: Settings, degraded: boolean, log: Log): void {
+  const { redis, tls } = settings;
+  const url = urlOf(address, tls !== undefined);
+  const up = proxy.hosts.filter(({ state }) => state === 'up').length;
+  const hosts = proxy.hosts.length;
+  const store = redis === undefined ? 'memory' : placeOf(redis);
+  const bindings = redis === undefined ? 'in memory' : `in ${store}${degraded ? ', which fails' : ''}`;
+  const message = `listening on ${url}: ${up} of ${hosts} hosts up, bindings ${bindings}`;
+  log.info('listening', message, { url, up, hosts, store });
+}
+
+function urlOf({ address, port }: AddressInfo, tls: boolean): string {
+  return `http${tls ? 's' : ''}://${address.includes(':') ? `[${address}]` : address}:${port}`;
+}
+
+/** Writes a line when the admin server listens. */
+export function logAdmin(proxy: Proxy, log: Log): void {
+  proxy.on('operated', (address) => {
+    const url = urlOf(address, false);
+    log.info('admin', `the admin server is ${url}`, { url });
+  });
+}
+
+/** Why the admin server cannot listen. */
+export function adminError(error: Error, { resolved: { admin } }: Settings): string {
+  return `the admin server cannot listen on port ${admin?.port} of ${admin?.bind}: ${describe(error)}`;
+}
+
+/** Why it cannot listen. */
+export function listeningError(error: Error, { bind, port }: Settings): string {
+  const place = `port ${port}${bind === undefined ? '' : ` of ${bind}`}`;
+  const code = 'code' in error ? error.code : undefined;
+  if (code === 'EADDRINUSE') return `${place} is taken: another process listens there (EADDRINUSE)`;
+  return `it cannot listen on ${place}: ${describe(error)}`;
+}

@@ -1,0 +1,260 @@
+import { X509Certificate } from 'node:crypto';
+import { closeSync, openSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { createSecureContext } from 'node:tls';
+import { resolveOptions, type ResolvedOptions } from '../../options/options';
+import type { PartialProxyOptions } from '../../options/proxy-options';
+import type { Certificate } from '../../serving/server';
+import { MemoryStore } from '../../sessions/session-store';
+import { byName, FLAGS } from './flags';
+import { fromCommandLine, fromEnvironment, fromFile, SettingsError } from './sources';
+import { parse, parsed, wrong, type Value } from './values';
+
+/** The library's options, but for those that hold objects. */
+export type Options = Omit<PartialProxyOptions, 'redisClient' | 'store' | 'server'>;
+
+export interface TlsPair extends Certificate {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+/** How the access log is written, and where. */
+export interface AccessLogOptions {
+  readonly format: 'json' | 'common';
+  /** A file, which is added to, or a descriptor, as that of the standard output. */
+  readonly target: string | number;
+}
+
+/** The flags of what is in `hostTls`. */
+const HOST_TLS = { ca: 'host-ca', cert: 'host-cert', key: 'host-key' };
+
+/** All that the command was given, checked. */
+export interface Settings {
+  readonly options: Options;
+  /** The same with nothing left open. */
+  readonly resolved: ResolvedOptions;
+  readonly bind: string | undefined;
+  readonly port: number;
+  /** How many processes serve. */
+  readonly workers: number;
+  readonly redis: string | undefined;
+  readonly tls: TlsPair | undefined;
+  readonly log: 'text' | 'json';
+  readonly accessLog: AccessLogOptions | undefined;
+  readonly quiet: boolean;
+  /** What each flag has come to; of files, the content. */
+  readonly values: ReadonlyMap<string, unknown>;
+}
+
+/** What asks for no proxy. */
+export type Request = 'help' | 'version';
+
+/**
+ * A flag beats the environment, which beats the file, which beats the default. Reads files and opens nothing else.
+ *
+ * @throws SettingsError for whatever is wrong, also in a place that another one beats.
+ */
+export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): Settings | Request {
+  const flags = parsed(fromCommandLine(args));
+  for (const request of ['help', 'version'] as const) if (flags.get(request)?.value === true) return request;
+  const environment = parsed(fromEnvironment(env));
+  const config = flags.get('config') ?? environment.get('config');
+  const file = config && parsed(fromFile(String(config.value), config.label));
+  return settingsOf(new Map([...file ?? [], ...environment, ...flags]));
+}
+
+function settingsOf(values: ReadonlyMap<string, Value>): Settings {
+  const valueOf = (name: string): unknown => values.get(name)?.value ?? fallbackOf(name);
+  const redis = redisOf(values);
+  const options = optionsOf(values);
+  const resolved = resolve(options, values);
+  const bind = bindOf(values);
+  const port = Number(valueOf('port'));
+  checkPorts(port, bind, resolved, values);
+  return {
+    options,
+    resolved,
+    bind,
+    port,
+    workers: workersOf(values, redis),
+    redis,
+    tls: pairOf(values, 'tls-cert', 'tls-key'),
+    log: valueOf('log') === 'json' ? 'json' : 'text',
+    accessLog: accessLogOf(values),
+    quiet: valueOf('quiet') === true,
+    values: new Map(FLAGS.map(({ name }) => [name, valueOf(name)])),
+  };
+}
+
+/** Names are looked up when it listens: here it is only seen that it could be one. */
+function bindOf(values: ReadonlyMap<string, Value>): string | undefined {
+  const bind = values.get('bind');
+  if (!bind) return undefined;
+  const address = String(bind.value);
+  if (isIP(address) === 0 && !/^[\w-]+(?:\.[\w-]+)*\.?$/.test(address)) {
+    throw wrong(bind.label, 'be an address or a name, as in 127.0.0.1, ::1 or localhost', address);
+  }
+  return address;
+}
+
+/** @throws SettingsError where the admin server would take the port that the proxy is to listen on. */
+function checkPorts(
+  port: number, bind: string | undefined, { admin }: ResolvedOptions, values: ReadonlyMap<string, Value>,
+): void {
+  const everywhere = [undefined, '::', '0.0.0.0'];
+  if (!admin || port === 0 || admin.port !== port) return;
+  if (bind !== admin.bind && !everywhere.includes(bind) && !everywhere.includes(admin.bind)) return;
+  const [label, other] = [labelOf('admin-port', values), labelOf('port', values)];
+  throw new SettingsError(`${label} must be another than ${other}, which is ${port} too`);
+}
+
+function accessLogOf(values: ReadonlyMap<string, Value>): AccessLogOptions | undefined {
+  const [format, file] = [values.get('access-log'), values.get('access-log-file')];
+  if (!format) {
+    if (file) throw new SettingsError(`${file.label} needs --access-log too`);
+    return undefined;
+  }
+  if (file) checkAppendable(String(file.value), file.label);
+  return { format: format.value === 'json' ? 'json' : 'common', target: file ? String(file.value) : 1 };
+}
+
+function checkAppendable(path: string, label: string): void {
+  try {
+    closeSync(openSync(path, 'a'));
+  } catch (error) {
+    throw new SettingsError(`${label} can not be written: ${messageOf(error)}`);
+  }
+}
+
+function workersOf(values: ReadonlyMap<string, Value>, redis: string | undefined): number {
+  const given = values.get('workers');
+  const workers = Number(given?.value ?? 1);
+  if (workers === 1 || redis !== undefined) return workers;
+  const reason = 'as in memory each would know only the sessions of its own';
+  throw new SettingsError(`${given?.label}: ${workers} workers need --redis, ${reason}`);
+}
+
+function fallbackOf(name: string): unknown {
+  const flag = byName.get(name);
+  return flag?.fallback === undefined ? undefined : parse(flag, { value: flag.fallback, label: '' }).value;
+}
+
+function redisOf(values: ReadonlyMap<string, Value>): string | undefined {
+  const [redis, store] = [values.get('redis'), values.get('store')];
+  if (!redis) {
+    if (store?.value === 'redis') throw new SettingsError(`${store.label}: redis needs a Redis, named by --redis`);
+    return undefined;
+  }
+  if (store?.value === 'memory') throw new SettingsError(`${store.label}: memory excludes ${redis.label}`);
+  const url = String(redis.value);
+  if (isRedisUrl(url)) return url;
+  // Without the URL, in which a password may stand.
+  throw new SettingsError(`${redis.label} must be the URL of one Redis, as in redis://localhost:6379`);
+}
+
+/** What the client of `redis` takes, which is only loaded where there is one. */
+function isRedisUrl(text: string): boolean {
+  try {
+    const { hostname, pathname, username, password } = new URL(text);
+    decodeURIComponent(username + password);
+    return /^rediss?:\/\//i.test(text) && hostname !== '' && /^(?:\/\d*)?$/.test(pathname);
+  } catch {
+    return false;
+  }
+}
+
+function optionsOf(values: ReadonlyMap<string, Value>): Options {
+  const given: Record<string, unknown> = {};
+  for (const { name, option = '' } of FLAGS) {
+    const value = values.get(name)?.value;
+    const [outer = '', inner] = option.split('.');
+    if (outer === '' || value === undefined) continue;
+    given[outer] = inner === undefined ? value : { ...Object(given[outer]), [inner]: value };
+  }
+  const hostTls = Object.fromEntries(Object.entries(HOST_TLS).flatMap(
+    ([option, name]) => (values.has(name) ? [[option, values.get(name)?.value]] : []),
+  ));
+  if (values.get('host-insecure')?.value === true) hostTls.rejectUnauthorized = false;
+  // What is in it the library checks, below.
+  return { hosts: [], ...given, hostTls };
+}
+
+/** What only the library knows: what a host is, what a path is, and which options contradict each other. */
+function resolve(options: Options, values: ReadonlyMap<string, Value>): ResolvedOptions {
+  if (!values.has('hosts') && !values.has('discover')) {
+    throw new SettingsError('--hosts is mandatory, as in --hosts localhost:3000,localhost:3001');
+  }
+  pairOf(values, 'host-cert', 'host-key');
+  checkAdmin(values);
+  const ca = values.get('host-ca');
+  if (ca) checkCertificate(String(ca.value), ca.label);
+  try {
+    return resolveOptions({ ...options, store: new MemoryStore() });
+  } catch (error) {
+    throw new SettingsError(inOurWords(messageOf(error), values));
+  }
+}
+
+function checkAdmin(values: ReadonlyMap<string, Value>): void {
+  if (values.has('admin-port')) return;
+  const lost = ['admin-bind', 'admin-token', 'admin-hosts'].find((name) => values.has(name));
+  if (lost !== undefined) throw new SettingsError(`${values.get(lost)?.label} needs --admin-port too`);
+}
+
+/** The library's `'hosts[1].weight' must…` as `--hosts (number 2: weight) must…`. */
+function inOurWords(message: string, values: ReadonlyMap<string, Value>): string {
+  const [named, option, index, member] = /^'([\w.]+)(?:\[(\d+)\](?:\.(\w+))?)?'/.exec(message) ?? [];
+  const label = labelOfOption(option, values);
+  if (named === undefined || label === undefined) return message;
+  const place = index === undefined ? '' : ` (number ${Number(index) + 1}${member === undefined ? '' : `: ${member}`})`;
+  // Of another option that it names, too.
+  const rest = message.slice(named.length)
+    .replace(/'[\w.]+'(?= is )/, (quoted) => labelOfOption(quoted.slice(1, -1), values) ?? quoted);
+  return label + place + rest;
+}
+
+/** How a flag was given, or is. */
+function labelOf(name: string, values: ReadonlyMap<string, Value>): string {
+  return values.get(name)?.label ?? `--${name}`;
+}
+
+/** The same of the library's option; `undefined` where no flag is for it. */
+function labelOfOption(option: string | undefined, values: ReadonlyMap<string, Value>): string | undefined {
+  const ofHostTls = Object.entries(HOST_TLS).find(([name]) => option === `hostTls.${name}`)?.[1];
+  const name = ofHostTls ?? FLAGS.find((candidate) => candidate.option === option)?.name;
+  return name === undefined ? undefined : labelOf(name, values);
+}
+
+/** A certificate and its key; `undefined` where neither is given. */
+function pairOf(values: ReadonlyMap<string, Value>, certName: string, keyName: string): TlsPair | undefined {
+  const [cert, key] = [values.get(certName), values.get(keyName)];
+  if (cert && !key) throw new SettingsError(`${cert.label} needs --${keyName} too`);
+  if (key && !cert) throw new SettingsError(`${key.label} needs --${certName} too`);
+  if (cert?.path === undefined || key?.path === undefined) return undefined;
+  const pair = { certFile: cert.path, keyFile: key.path, cert: String(cert.value), key: String(key.value) };
+  return checkedPair(pair, cert.label, key.label);
+}
+
+/** @throws SettingsError when they are no certificate and its key. */
+export function checkedPair(pair: TlsPair, certLabel: string, keyLabel: string): TlsPair {
+  checkCertificate(pair.cert, certLabel);
+  try {
+    createSecureContext({ cert: pair.cert, key: pair.key });
+    return pair;
+  } catch (error) {
+    throw new SettingsError(`${keyLabel} holds no key of the certificate of ${certLabel}: ${messageOf(error)}`);
+  }
+}
+
+/** A secure context takes any text as an authority's certificate, and finds none in it. */
+function checkCertificate(text: string, label: string): void {
+  try {
+    new X509Certificate(text);
+  } catch (error) {
+    throw new SettingsError(`${label} holds no certificate (PEM): ${messageOf(error)}`);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,163 @@
+import type { Absence } from '../../base/errors';
+import type { Operated } from '../../operating/operations';
+import type { EndOutcome, ProcessMetrics, Readiness, SessionReport, SessionSource } from '../../operating/operator';
+import { createTotals, sumOf, type Totals } from '../../base/totals';
+import type { Answer, Questions, Topic } from './questions';
+
+/** A worker, as one that can be asked. */
+export interface Asked {
+  /** The place that it has taken, from 1: another has it when this one is gone, or about to go. */
+  readonly number: number;
+  readonly serves: boolean;
+  /** Resolves with `undefined` where it does not answer, or can't. */
+  ask<T extends Topic>(about: T, question: Questions[T]['question']): Promise<Answer<T> | undefined>;
+  /** How many sessions of a host it knows. */
+  sessionsOn(host: string): number;
+}
+
+/** What is operated where several processes serve: what is known of all, and done in each. */
+export class AllWorkers implements Operated, SessionSource {
+  readonly sessions: SessionSource = this;
+  readonly #workers: () => readonly Asked[];
+  readonly #storeFails: () => boolean;
+  readonly #ownMetrics: () => Promise<readonly ProcessMetrics[]>;
+  readonly #isHost: (name: string) => boolean;
+  /** What each has counted that serves, as far as is known. */
+  readonly #latest = new Map<Asked, Totals>();
+  /** What those had counted that are gone. */
+  #gone = createTotals();
+
+  constructor(
+    workers: () => readonly Asked[], storeFails: () => boolean, ownMetrics: () => Promise<readonly ProcessMetrics[]>,
+    isHost: (name: string) => boolean,
+  ) {
+    this.#workers = workers;
+    this.#storeFails = storeFails;
+    this.#ownMetrics = ownMetrics;
+    this.#isHost = isHost;
+  }
+
+  get workers(): number {
+    return Math.max(1, this.#serving.length);
+  }
+
+  get storeFails(): boolean {
+    return this.#storeFails();
+  }
+
+  get readiness(): Readiness {
+    return this.#serving.length > 0 ? { ready: true } : { ready: false, reason: 'no worker serves' };
+  }
+
+  /** Takes in what a worker has counted. */
+  counted(worker: Asked, totals: Totals): void {
+    this.#latest.set(worker, totals);
+  }
+
+  /** Takes in that a worker is gone: what it has counted stays counted. */
+  gone(worker: Asked): void {
+    const totals = this.#latest.get(worker);
+    this.#latest.delete(worker);
+    // What waited in it waits no longer.
+    if (totals) this.#gone = this.#sumOf([this.#gone, { ...totals, queued: 0 }]);
+  }
+
+  /**
+   * Takes in that a host is none any more. Should it come back, each worker counts it from 0 again: what was counted
+   * before would stay for ever, and the sum be less than it was without having begun anew.
+   */
+  removed(host: string): void {
+    for (const { hosts } of [this.#gone, ...this.#latest.values()]) Reflect.deleteProperty(hosts, host);
+  }
+
+  async totals(): Promise<Totals> {
+    await Promise.all(this.#workers().map(async (worker) => {
+      const totals = await worker.ask('totals', {});
+      if (totals && this.#workers().includes(worker)) this.#latest.set(worker, totals);
+    }));
+    return this.#sumOf([this.#gone, ...this.#latest.values()]);
+  }
+
+  async processMetrics(): Promise<readonly ProcessMetrics[]> {
+    const [own, ...others] = await Promise.all([
+      this.#ownMetrics(),
+      ...this.#workers().map(async (worker) => {
+        const metrics = await worker.ask('metrics', {});
+        return metrics ? [{ worker: String(worker.number), metrics }] : [];
+      }),
+    ]);
+    return [...own.map(({ metrics }) => ({ worker: 'primary', metrics })), ...others.flat()];
+  }
+
+  async find(sid: string): Promise<SessionReport | Absence> {
+    return (await this.#findIn(sid)).report;
+  }
+
+  async end(sid: string): Promise<EndOutcome> {
+    const { report, worker } = await this.#findIn(sid);
+    if (typeof report === 'string') return report;
+    const outcome = await worker.ask('end', { sid });
+    if (outcome === undefined) throw new Error('the session could not be ended: its host or the store does not answer');
+    if (outcome === 'ended') this.#forget([sid], worker);
+    return outcome;
+  }
+
+  async endSome(host: string, count: number): Promise<readonly string[]> {
+    const counts = new Map<Asked, number>();
+    for (let i = 0; i < count; i += 1) {
+      const worker = this.#someOn(host);
+      if (worker) counts.set(worker, (counts.get(worker) ?? 0) + 1);
+    }
+    const ended = await Promise.all(Array.from(counts, async ([worker, some]) => {
+      const sids = await worker.ask('endSome', { host, count: some }) ?? [];
+      this.#forget(sids, worker);
+      return sids;
+    }));
+    return ended.flat();
+  }
+
+  /** A worker may have counted for a host that has gone meanwhile. */
+  #sumOf(totals: readonly Totals[]): Totals {
+    const sum = sumOf(totals);
+    const hosts = Object.entries(sum.hosts).filter(([name]) => this.#isHost(name));
+    return { ...sum, hosts: Object.fromEntries(hosts) };
+  }
+
+  get #serving(): readonly Asked[] {
+    return this.#workers().filter(({ serves }) => serves);
+  }
+
+  /** Several may know it: whoever carries it knows most. */
+  async #findIn(sid: string): Promise<{ report: SessionReport | Absence; worker: Asked }> {
+    const found = await Promise.all(this.#workers().map(async (worker) => ({
+      worker, report: await worker.ask('find', { sid }),
+    })));
+    const best = found.flatMap(({ worker, report }) => (report === undefined ? [] : [{ worker, report }]))
+      .reduce<{ report: SessionReport | Absence; worker: Asked } | undefined>(
+        (known, each) => (known && rankOf(known.report) >= rankOf(each.report) ? known : each), undefined,
+      );
+    if (!best) throw new Error('the session store does not answer');
+    return best;
+  }
+
+  /** One of those that know sessions of a host, as likely as it knows many. */
+  #someOn(host: string): Asked | undefined {
+    const workers = this.#workers();
+    let at = Math.random() * workers.reduce((sum, worker) => sum + worker.sessionsOn(host), 0);
+    return workers.find((worker) => (at -= worker.sessionsOn(host)) < 0);
+  }
+
+  /** The others need not find out by themselves. */
+  #forget(sids: readonly string[], by: Asked): void {
+    for (const worker of this.#workers()) {
+      if (worker !== by) for (const sid of sids) void worker.ask('forget', { sid });
+    }
+  }
+}
+
+function rankOf(report: SessionReport | Absence): number {
+  if (report === 'never_seen') return 0;
+  if (typeof report === 'string') return 1;
+  if (report.from === 'store') return 2;
+  return report.transport === undefined ? 3 : report.transport === 'polling' ? 4 : 5;
+}

@@ -1,0 +1,197 @@
+import cluster, { type Worker } from 'node:cluster';
+import type { AddressInfo } from 'node:net';
+import { startDeadline } from '../../base/deadline';
+import type { Asked } from './all-workers';
+import type { HostLoad, ToPrimary, ToWorker } from './messages';
+import { write } from '../log/output';
+import {
+  ANSWER_TIMEOUT, QUICK_ANSWER_TIMEOUT, type Answer, type Question, type Questions, type Topic,
+} from './questions';
+
+/** How long a worker may take until it listens, in ms. */
+const START_TIMEOUT = 30_000;
+/** How long a worker may take to end beyond its drain, in ms: a proxy takes a second at most. */
+const END_TIMEOUT = 1500;
+
+/** What a worker is told first. */
+export type Start = Extract<ToWorker, { type: 'start' }>;
+
+/** How a worker has ended. */
+export interface Ending {
+  readonly pid: number | undefined;
+  readonly lived: number;
+  readonly reason: string;
+}
+
+/** One worker process, as the primary sees it. */
+export class Member implements Asked {
+  readonly number: number;
+  /** Resolves when it listens, and with `undefined` when it ends before. */
+  readonly listening: Promise<AddressInfo | undefined>;
+  readonly ended: Promise<Ending>;
+  /** Of the last that it has told. */
+  load: readonly HostLoad[] = [];
+  /** Of the list of hosts that it has followed; where it has none yet, it will begin with the latest. */
+  version = Infinity;
+  /** Where it listens; `undefined` while it does not. */
+  address: AddressInfo | undefined;
+  /** With what its store fails. */
+  storeError: string | undefined;
+  /** Why it cannot listen. */
+  failure: string | undefined;
+  closing = false;
+  /** It closes, and so do all others. */
+  #ending = false;
+  readonly #worker: Worker;
+  readonly #start: () => Start;
+  readonly #asked = new Map<number, (answer: unknown) => void>();
+  #questions = 0;
+
+  /**
+   * @param start what it is to be told first.
+   * @param take is given whatever it tells.
+   */
+  constructor(number: number, start: () => Start, take: (message: ToPrimary, member: Member) => void) {
+    this.number = number;
+    const since = performance.now();
+    const worker = this.#worker = cluster.fork();
+    this.#start = start;
+    // What is sent to one that has just died fails, and so does a connection that was closed meanwhile.
+    worker.on('error', () => {});
+    const closeLastConnection = followConnections(worker, () => this.#ending);
+    worker.process.stderr?.on('data', (chunk: Buffer) => write(process.stderr, chunk));
+    // By then all that it wrote has come. Not by `once()`, for which an error would be the end.
+    this.ended = new Promise((resolve) => worker.process.once('close', (code, signal) => resolve({
+      pid: worker.process.pid,
+      lived: performance.now() - since,
+      reason: this.failure ?? signal ?? `exit code ${code}`,
+    })));
+    this.listening = new Promise((resolve) => {
+      const callOff = startDeadline(START_TIMEOUT, () => this.kill());
+      const settle = (address: AddressInfo | undefined): void => {
+        callOff();
+        resolve(address);
+      };
+      void this.ended.then(() => {
+        for (const answer of this.#asked.values()) answer(undefined);
+        closeLastConnection();
+        settle(undefined);
+      });
+      worker.on('message', (message: ToPrimary) => {
+        this.#take(message, settle);
+        take(message, this);
+      });
+    });
+  }
+
+  get pid(): number | undefined {
+    return this.#worker.process.pid;
+  }
+
+  tell(message: ToWorker): void {
+    if (this.#worker.isConnected()) this.#worker.send(message, undefined, () => {});
+  }
+
+  get serves(): boolean {
+    return this.address !== undefined;
+  }
+
+  sessionsOn(name: string): number {
+    return this.load.find(({ host }) => host === name)?.sessions ?? 0;
+  }
+
+  ask<T extends Topic>(about: T, question: Questions[T]['question']): Promise<Answer<T> | undefined> {
+    const id = this.#questions += 1;
+    return new Promise((resolve) => {
+      const settle = (answer: unknown): void => {
+        callOff();
+        this.#asked.delete(id);
+        // A worker answers what it was asked.
+        resolve(answer as Answer<T> | undefined);
+      };
+      const isQuick = about === 'totals' || about === 'metrics';
+      const callOff = startDeadline(isQuick ? QUICK_ANSWER_TIMEOUT : ANSWER_TIMEOUT, () => settle(undefined));
+      this.#asked.set(id, settle);
+      this.tell({ type: 'ask', id, question: { about, ...question } as Question });
+    });
+  }
+
+  /**
+   * Drains it, and resolves when it has ended: a moment after `drainTimeout` at the latest.
+   *
+   * @returns whether it had to be killed.
+   */
+  async close(replaced: boolean, drainTimeout: number): Promise<boolean> {
+    this.closing = true;
+    this.#ending = !replaced;
+    this.address = undefined;
+    this.tell({ type: 'close', replaced });
+    let isLate = false;
+    const callOff = startDeadline(drainTimeout + END_TIMEOUT, () => {
+      isLate = true;
+      this.kill();
+    });
+    await this.ended;
+    callOff();
+    return isLate;
+  }
+
+  kill(): void {
+    this.#worker.process.kill('SIGKILL');
+  }
+
+  #take(message: ToPrimary, settle: (address: AddressInfo) => void): void {
+    if (message.type === 'here') this.#begin();
+    else if (message.type === 'listening') settle(this.address = message.address);
+    // Node has taken in by now that no connection is to be sent there.
+    else if (message.type === 'retiring') this.tell({ type: 'retired' });
+    else if (message.type === 'failed') this.failure = message.reason;
+    else if (message.type === 'store') this.storeError = message.error;
+    else if (message.type === 'answer') this.#asked.get(message.id)?.(message.answer);
+    else if (message.type === 'load') [this.load, this.version] = [message.hosts, message.version];
+  }
+
+  #begin(): void {
+    if (this.closing) {
+      // It may have been told so before it listened for it.
+      this.tell({ type: 'close', replaced: false });
+      return;
+    }
+    const start = this.#start();
+    this.version = start.hosts.version;
+    this.tell(start);
+  }
+}
+
+/**
+ * Node hands a worker one connection at a time, and waits with closing its own end until the worker has taken it, or
+ * has left it to another. If that dies before, or there is no other any more, the client would wait for ever.
+ *
+ * @param isLast whether what it leaves is left to nobody.
+ * @returns a function that closes the end of one that is on its way.
+ */
+function followConnections({ process: child }: Worker, isLast: () => boolean): () => void {
+  let underway: unknown;
+  const send: unknown = Reflect.get(child, 'send');
+  if (typeof send !== 'function') return () => {};
+  Object.defineProperty(child, 'send', {
+    value: (...args: unknown[]): unknown => {
+      underway = args[1] ?? underway;
+      return Reflect.apply(send, child, args);
+    },
+  });
+  // Before Node's own listener, which sends the next one at once.
+  child.prependListener('internalMessage', (message: unknown) => {
+    if (Reflect.get(Object(message), 'ack') === undefined) return;
+    const left = Reflect.get(Object(message), 'accepted') === false && isLast() ? underway : undefined;
+    underway = undefined;
+    // After Node has sent it to another, which has an end of its own by then, or keeps it where there is none.
+    if (left !== undefined) setImmediate(() => closeHandle(left));
+  });
+  return () => closeHandle(underway);
+}
+
+function closeHandle(handle: unknown): void {
+  const close: unknown = Reflect.get(Object(handle), 'close');
+  if (typeof close === 'function') Reflect.apply(close, handle, []);
+}

@@ -1,0 +1,204 @@
+import type { AddressInfo } from 'node:net';
+import { ownProcessMetrics } from '../../admin/lazy';
+import { toError } from '../../base/checks';
+import { AllWorkers } from './all-workers';
+import { adminError, logAdmin, logDegraded, logHosts, logReady, logRecovered } from '../log/events';
+import { HostTable } from './host-table';
+import type { Member, Start } from './member';
+import { LOAD_INTERVAL, type PlainSettings, type ToPrimary } from './messages';
+import { Reload } from '../reload';
+import type { Context } from '../run';
+import type { Settings, TlsPair } from '../settings/settings';
+import { onSignals } from '../signals';
+import { showStatus } from '../log/status';
+import { Workers } from './workers';
+
+/** Runs several workers until a signal ends them, and resolves with the exit code. */
+export function runWorkers(settings: Settings, context: Context): Promise<number> {
+  return new Primary(settings, context).run();
+}
+
+/** Checks the hosts, keeps the workers, and writes the log for all of them. */
+class Primary {
+  readonly #settings: Settings;
+  readonly #context: Context;
+  readonly #all: AllWorkers;
+  readonly #table: HostTable;
+  readonly #workers: Workers;
+  readonly #reload: Reload;
+  #tls: TlsPair | undefined;
+  #lastVersion = 0;
+  #degraded = false;
+  #requests = 0;
+  #closing = false;
+
+  constructor(settings: Settings, context: Context) {
+    this.#settings = settings;
+    this.#context = context;
+    this.#tls = settings.tls;
+    this.#all = new AllWorkers(
+      () => Array.from(this.#workers.members),
+      () => this.#degraded,
+      async () => [{ worker: 'primary', metrics: await ownProcessMetrics() }],
+      (name) => this.#table.hosts.get(name) !== undefined,
+    );
+    this.#table = new HostTable(settings, this.#all);
+    this.#table.hosts.on('removed', ({ name }) => this.#all.removed(name));
+    this.#workers = new Workers({
+      count: settings.workers,
+      drainTimeout: settings.resolved.drainTimeout,
+      log: context.log,
+      port: settings.port,
+      start: (port) => this.#start(port),
+      take: (message, member) => this.#take(message, member),
+      gone: (member) => {
+        this.#all.gone(member);
+        this.#count();
+      },
+    });
+    const setTls = (pair: TlsPair): void => this.#workers.tell({ type: 'tls', pair: this.#tls = pair });
+    this.#reload = new Reload({ proxy: this.#table.proxy, hosts: this.#table.hosts, setTls }, settings, context.log);
+  }
+
+  async run(): Promise<number> {
+    const { log } = this.#context;
+    const { proxy } = this.#table;
+    logHosts(proxy, log);
+    for (const event of ['up', 'down', 'added', 'removed', 'draining', 'undrained'] as const) {
+      proxy.on(event, () => this.#tellHosts());
+    }
+    logAdmin(proxy, log);
+    try {
+      await proxy.operate();
+    } catch (error) {
+      this.#context.fail(adminError(toError(error), this.#settings));
+      return 1;
+    }
+    const closed = this.#onSignals();
+    await this.#table.start();
+    // No event tells of a weight.
+    setInterval(() => this.#tellHosts(), LOAD_INTERVAL).unref();
+    return Promise.race([closed, this.#serve(closed)]);
+  }
+
+  /** Resolves with the exit code. */
+  async #serve(closed: Promise<number>): Promise<number> {
+    const { log, fail, status } = this.#context;
+    let address: AddressInfo;
+    try {
+      address = await this.#workers.start();
+    } catch (error) {
+      fail(error instanceof Error ? error.message : String(error));
+      await this.#close();
+      return 1;
+    }
+    logReady(this.#table.proxy, address, this.#settings, this.#degraded, log);
+    if (status) showStatus(status, this.#watched);
+    return closed;
+  }
+
+  /** Resolves with the exit code. */
+  #onSignals(): Promise<number> {
+    const { log, status, reread } = this.#context;
+    return new Promise((resolve) => {
+      onSignals({
+        reload: () => {
+          this.#reload.apply(reread);
+          this.#workers.tell({ type: 'reopen' });
+          this.#tellHosts();
+        },
+        restart: () => void this.#workers.roll(),
+        drain: (signal) => {
+          const { drainTimeout } = this.#settings.resolved;
+          log.info('closing', `${signal}: draining for up to ${drainTimeout} ms`, { signal, drainTimeout });
+          void this.#close().then(() => {
+            status?.stop();
+            log.info('closed', 'closed');
+            resolve(0);
+          });
+        },
+      });
+    });
+  }
+
+  async #close(): Promise<void> {
+    this.#closing = true;
+    this.#table.proxy.operations.close();
+    this.#reload.stop();
+    await this.#workers.close();
+    await this.#table.stop();
+  }
+
+  #start(port: number): Start {
+    // An object of the class `Host` would arrive as another.
+    const settings: PlainSettings & { resolved?: unknown } = { ...this.#settings, port, tls: this.#tls };
+    delete settings.resolved;
+    return { type: 'start', settings, hosts: this.#table.list };
+  }
+
+  #take(message: ToPrimary, member: Member): void {
+    const { log } = this.#context;
+    if (message.type === 'unreached') this.#table.unreached(message.host, message.reason);
+    else if (message.type === 'store') this.#tellStore();
+    else if (message.type === 'seek') void this.#seek(message.host, member);
+    else if (message.type === 'totals') this.#all.counted(member, message.totals);
+    else if (message.type === 'warn') log.warn(message.event, message.message, message.fields);
+    else if (message.type === 'error') {
+      log.error('error', `the server of a worker has failed: ${message.error}`, { error: message.error });
+    } else if (message.type === 'load') {
+      this.#requests += message.requests;
+      this.#table.answered(message.hosts);
+      this.#count();
+    }
+  }
+
+  #count(): void {
+    const members = Array.from(this.#workers.members);
+    const loads = members.flatMap(({ load }) => load);
+    this.#table.count(loads, Math.min(...members.map(({ version }) => version)));
+    this.#tellStore();
+  }
+
+  /** The store fails while it does in any worker. */
+  #tellStore(): void {
+    const error = Array.from(this.#workers.members).find(({ storeError }) => storeError !== undefined)?.storeError;
+    if (this.#degraded === (error !== undefined) || this.#closing) return;
+    this.#degraded = error !== undefined;
+    if (error !== undefined) {
+      logDegraded(error, this.#context.log);
+      this.#table.proxy.emit('degraded', new Error(error));
+    } else {
+      logRecovered(this.#context.log);
+      this.#table.proxy.emit('recovered');
+    }
+  }
+
+  #tellHosts(): void {
+    const hosts = this.#table.list;
+    if (hosts.version === this.#lastVersion) return;
+    this.#lastVersion = hosts.version;
+    this.#workers.tell({ type: 'hosts', hosts });
+    // Where there is no worker to say so, nothing is under way.
+    this.#count();
+  }
+
+  /** A worker's session is bound to a host that it does not know. */
+  async #seek(host: string, member: Member): Promise<void> {
+    await this.#table.hosts.seek(host);
+    this.#tellHosts();
+    member.tell({ type: 'sought', host });
+  }
+
+  get #watched(): { hosts: HostTable['proxy']['hosts']; requests: number } {
+    const requests = (): number => this.#requests;
+    const { proxy } = this.#table;
+    return {
+      get hosts() {
+        return proxy.hosts;
+      },
+      get requests() {
+        return requests();
+      },
+    };
+  }
+}

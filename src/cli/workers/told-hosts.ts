@@ -1,0 +1,113 @@
+import { startDeadline } from '../../base/deadline';
+import type { DownReason, Host } from '../../hosts/host';
+import type { HealthSource } from '../../hosts/health-checker';
+import { hostOf } from '../../hosts/host-options';
+import type { Hosts } from '../../hosts/hosts';
+import { LOAD_INTERVAL, type HostEntry, type HostList, type HostLoad } from './messages';
+
+/** How long the primary may look for a host, in ms: longer than DNS takes to fail. */
+const SEEK_TIMEOUT = 6000;
+
+/** How a worker tells the primary of its hosts. */
+export interface Telling {
+  /** It has marked the host down. */
+  unreached(host: string, reason: DownReason): void;
+  /** A session is bound to it, and it is none of the hosts. */
+  seek(host: string): void;
+}
+
+/** The hosts of a worker, which follow those of the primary. */
+export class ToldHosts implements HealthSource {
+  /** The primary starts a worker after the first round. */
+  readonly ready = true;
+  /** Which list of hosts it has last followed. */
+  version = 0;
+  readonly #hosts: Hosts;
+  readonly #sought = new Map<string, { promise: Promise<void>; resolve: () => void }>();
+  readonly #telling: Telling;
+  #named: ReadonlySet<string> = new Set();
+  #applying = false;
+
+  constructor(hosts: Hosts, list: HostList, telling: Telling) {
+    this.#hosts = hosts;
+    this.#telling = telling;
+    hosts.on('down', ({ name }, reason) => {
+      if (!this.#applying) telling.unreached(name, reason);
+    });
+    hosts.seek = (name) => this.#seek(name);
+    this.apply(list);
+  }
+
+  start(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  stop(): void {
+    for (const { resolve } of this.#sought.values()) resolve();
+  }
+
+  apply({ entries, version, undiscovered, levelling }: HostList): void {
+    this.#applying = true;
+    try {
+      this.#named = new Set(entries.map(({ host }) => host));
+      for (const host of this.#hosts.all) if (!this.#named.has(host.name)) this.#leave(host);
+      for (const entry of entries) this.#follow(entry);
+    } finally {
+      this.#applying = false;
+    }
+    this.#hosts.undiscovered = undiscovered;
+    this.#hosts.levelling = levelling;
+    this.version = version;
+  }
+
+  /** The primary has looked for a host: if it has found it, that is one of the hosts by now. */
+  sought(host: string): void {
+    this.#sought.get(host)?.resolve();
+  }
+
+  /** What is under way on each. */
+  get load(): HostLoad[] {
+    return this.#hosts.all.map((host) => {
+      const { name, sessions, tunnels, requests, polls } = host;
+      return { host: name, sessions, tunnels, requests, polls, answered: host.hasAnsweredWithin(LOAD_INTERVAL) };
+    });
+  }
+
+  /** The primary may not know of a session that has come here just now: then it takes its host back. */
+  #leave(host: Host): void {
+    const { name } = host;
+    if (host.draining && !host.empty && !host.gone) {
+      void this.#seek(name).then(() => {
+        if (!this.#named.has(name) && !host.removed) this.#hosts.remove(name);
+      });
+    } else {
+      this.#hosts.remove(name);
+    }
+  }
+
+  #seek(host: string): Promise<void> {
+    const known = this.#sought.get(host);
+    if (known) return known.promise;
+    let resolve = (): void => {};
+    const promise = new Promise<void>((done) => {
+      const callOff = startDeadline(SEEK_TIMEOUT, () => resolve());
+      resolve = () => {
+        callOff();
+        this.#sought.delete(host);
+        done();
+      };
+    });
+    this.#sought.set(host, { promise, resolve });
+    this.#telling.seek(host);
+    return promise;
+  }
+
+  #follow({ host: name, state, downReason, draining, weight }: HostEntry): void {
+    if (!this.#hosts.get(name)) this.#hosts.add(hostOf('host', name, weight));
+    this.#hosts.setWeight(name, weight);
+    if (draining) this.#hosts.drain(name);
+    else this.#hosts.undrain(name);
+    const host = this.#hosts.get(name);
+    if (host && state !== 'checking') this.#hosts.follow(host, downReason);
+  }
+}

@@ -1,0 +1,173 @@
+import cluster from 'node:cluster';
+import { subscribe } from 'node:diagnostics_channel';
+import type { OwnProcess } from '../../operating/own-process';
+import { listeningError } from '../log/events';
+import { Instance } from '../instance';
+import { describe, type Log } from '../log/log';
+import { LOAD_INTERVAL, type HostList, type PlainSettings, type ToPrimary, type ToWorker } from './messages';
+import type { Question } from './questions';
+import { Retirement } from './retirement';
+import type { Settings } from '../settings/settings';
+import { ToldHosts } from './told-hosts';
+import { answerTo } from './worker-answers';
+import { shareOf } from './worker-settings';
+
+/** One proxy in a process of its own, which does what the primary tells it and writes nothing. */
+class Worker {
+  #instance: Instance | undefined;
+  #hosts: ToldHosts | undefined;
+  #own: OwnProcess | undefined;
+  #retirement: Retirement | undefined;
+  #onRetired = (): void => {};
+  #drainTimeout = 0;
+  #requests = 0;
+  #lastLoad = '';
+  #closing = false;
+  /** It is to end, and no other goes on. */
+  #drain = (): void => {};
+  readonly #draining = new Promise<void>((resolve) => {
+    this.#drain = resolve;
+  });
+  /** What is to be changed before it is made would be lost. */
+  #created: Promise<void> = Promise.resolve();
+  /** It comes to listen, or cannot: Node fails where a server is closed meanwhile. */
+  #settled: Promise<unknown> = Promise.resolve();
+
+  take(message: ToWorker): void {
+    if (message.type === 'start') this.#created = this.#start(message.settings, message.hosts);
+    else if (message.type === 'ask') void this.#answer(message.id, message.question);
+    else if (message.type === 'retired') this.#onRetired();
+    else if (message.type === 'close') this.close(message.replaced);
+    else void this.#created.then(() => this.#change(message));
+  }
+
+  #change(message: Extract<ToWorker, { type: 'hosts' | 'sought' | 'tls' | 'reopen' }>): void {
+    if (message.type === 'hosts') this.#follow(message.hosts);
+    else if (message.type === 'sought') this.#hosts?.sought(message.host);
+    else if (message.type === 'tls') this.#instance?.setTls(message.pair);
+    else this.#instance?.reopenLog();
+  }
+
+  /** Ends when it is drained. */
+  close(replaced: boolean): void {
+    if (!replaced) this.#drain();
+    if (this.#closing) return;
+    this.#closing = true;
+    void this.#end(replaced);
+  }
+
+  async #end(replaced: boolean): Promise<void> {
+    await Promise.race([this.#settled, lost]);
+    if (replaced) await Promise.race([this.#retire(), this.#draining]);
+    await this.#instance?.close();
+    if (this.#own) await told({ type: 'totals', totals: await this.#own.totals() });
+    process.exit(0);
+  }
+
+  async #answer(id: number, question: Question): Promise<void> {
+    const answer = this.#own && await answerTo(question, this.#own).catch(() => undefined);
+    tell({ type: 'answer', id, answer });
+  }
+
+  async #start(plain: PlainSettings, list: HostList): Promise<void> {
+    const settings = shareOf(plain);
+    const instance = this.#instance = await Instance.create(settings, log, {
+      parts: ({ own }) => this.#own = own,
+      healthSource: (hosts) => this.#hosts = new ToldHosts(hosts, list, {
+        unreached: (host, reason) => tell({ type: 'unreached', host, reason }),
+        seek: (host) => tell({ type: 'seek', host }),
+      }),
+    });
+    if (this.#closing) return;
+    this.#drainTimeout = settings.resolved.drainTimeout;
+    this.#retirement = new Retirement(instance.server);
+    // The lag of the event loop is measured from the first time that it is asked for.
+    if (plain.options.admin) void this.#own?.processMetrics();
+    this.#tellOf(instance, settings);
+    subscribe('http.server.request.start', (message) => {
+      if (Reflect.get(Object(message), 'server') === instance.server) this.#requests += 1;
+    });
+    setInterval(() => this.#tellLoad(), LOAD_INTERVAL).unref();
+    this.#settled = new Promise<void>((resolve) => {
+      instance.proxy.once('listening', resolve).once('error', () => resolve());
+    });
+    const { port, bind: host } = settings;
+    instance.proxy.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+      const address = instance.server.address();
+      if (address !== null && typeof address !== 'string') tell({ type: 'listening', address });
+    });
+  }
+
+  #tellOf({ proxy, server }: Instance, settings: Settings): void {
+    proxy.on('error', (error) => {
+      if (server.listening) tell({ type: 'error', error: describe(error) });
+      else {
+        tell({ type: 'failed', reason: listeningError(error, settings) });
+        this.close(false);
+      }
+    });
+    proxy.on('degraded', (error) => tell({ type: 'store', error: describe(error) }));
+    proxy.on('recovered', () => tell({ type: 'store', error: undefined }));
+  }
+
+  #follow(list: HostList): void {
+    this.#hosts?.apply(list);
+    // What was under way when it was told so: of a host that drains this says whether it is drained.
+    this.#tellLoad();
+  }
+
+  #tellLoad(): void {
+    const { load: hosts = [], version = 0 } = this.#hosts ?? {};
+    const load = JSON.stringify([version, hosts]);
+    const isNews = load !== this.#lastLoad || this.#requests > 0 || hosts.some(({ answered }) => answered);
+    if (!isNews) return;
+    tell({ type: 'load', hosts, version, requests: this.#requests });
+    [this.#lastLoad, this.#requests] = [load, 0];
+  }
+
+  /** Lets go of its clients one by one, without that any of them notices. */
+  async #retire(): Promise<void> {
+    this.#retirement?.begin();
+    // A connection that was on its way to it is sent elsewhere, for which it has to be there.
+    const retired = new Promise<void>((resolve) => {
+      this.#onRetired = resolve;
+    });
+    tell({ type: 'retiring' });
+    await Promise.all([retired, this.#retirement?.end(this.#drainTimeout)]);
+  }
+}
+
+/** The primary writes what it has to say. */
+const log: Pick<Log, 'warn'> = {
+  warn: (event, message, fields) => tell({ type: 'warn', event, message, fields }),
+};
+
+function tell(message: ToPrimary): void {
+  void told(message);
+}
+
+/** Resolves when it has left. Where the primary is gone nobody need be told. */
+function told(message: ToPrimary): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.connected) process.send?.(message, undefined, undefined, () => resolve());
+    else resolve();
+  });
+}
+
+process.title = 'socket.io-proxy2 worker';
+// A terminal, and some that run services, send these to every process: the primary says what is to be done.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {});
+// The primary passes it on, until it is gone.
+process.stderr.on('error', () => {});
+/** The primary is gone. */
+const lost = new Promise((resolve) => process.once('disconnect', resolve));
+const worker = new Worker();
+process.on('message', (message: ToWorker) => worker.take(message));
+// What Node itself tells a primary that has just gone fails.
+cluster.worker?.on('error', () => {});
+cluster.worker?.once('disconnect', () => {
+  // Otherwise Node ends a worker at once whose primary is gone.
+  if (cluster.worker) cluster.worker.exitedAfterDisconnect = true;
+  worker.close(false);
+});
+tell({ type: 'here' });

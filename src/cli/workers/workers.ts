@@ -1,0 +1,190 @@
+import cluster from 'node:cluster';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import type { Log } from '../log/log';
+import { Member, type Ending, type Start } from './member';
+import type { ToPrimary, ToWorker } from './messages';
+import { Restarts } from './restarts';
+
+/** The place of one worker, which another takes when it ends. */
+interface Slot {
+  readonly restarts: Restarts;
+  current: Member | undefined;
+  /** Is started to take the place of `current`. */
+  next: Member | undefined;
+  timer: NodeJS.Timeout | undefined;
+  /** A worker has come to listen there. */
+  serves: boolean;
+}
+
+export interface WorkersOptions {
+  readonly count: number;
+  /** 0 for any. */
+  readonly port: number;
+  readonly drainTimeout: number;
+  readonly log: Log;
+  /** What a new worker is told first, which is to listen on this port. */
+  readonly start: (port: number) => Start;
+  /** Is given whatever a worker tells. */
+  readonly take: (message: ToPrimary, member: Member) => void;
+  /** Is called when a worker is gone. */
+  readonly gone: (member: Member) => void;
+}
+
+/** As many workers as there are to be: those that die are started again, and all can be replaced one by one. */
+export class Workers {
+  readonly #options: WorkersOptions;
+  readonly #slots: readonly Slot[];
+  readonly #members = new Set<Member>();
+  #starting: { resolve: (address: AddressInfo) => void; reject: (error: Error) => void } | undefined;
+  /** They share what listens there by the port that they were told; when none is left, that is closed. */
+  #port: number;
+  #address: AddressInfo | undefined;
+  #started = false;
+  #closing = false;
+  #rolling = false;
+
+  constructor(options: WorkersOptions) {
+    this.#options = options;
+    this.#port = options.port;
+    this.#slots = Array.from({ length: options.count }, () =>
+      ({ restarts: new Restarts(), current: undefined, next: undefined, timer: undefined, serves: false }));
+    // An entry of its own, so that no arguments, in which a password may be, are shown in a list of processes.
+    const stdio = ['ignore', 'ignore', 'pipe', 'ipc', process.stdout.fd];
+    cluster.setupPrimary({ exec: join(__dirname, 'worker.js'), args: [], serialization: 'advanced', stdio });
+    process.once('exit', () => {
+      for (const member of this.#members) member.kill();
+    });
+  }
+
+  get members(): ReadonlySet<Member> {
+    return this.#members;
+  }
+
+  /**
+   * Resolves with where they listen, once all do; never, when they are closed before.
+   *
+   * @throws Error that says why one cannot.
+   */
+  start(): Promise<AddressInfo> {
+    return new Promise((resolve, reject) => {
+      this.#starting = { resolve, reject };
+      if (!this.#closing) for (const slot of this.#slots) this.#spawn(slot, 'current');
+    });
+  }
+
+  tell(message: ToWorker): void {
+    for (const member of this.#members) member.tell(message);
+  }
+
+  /** Replaces each by a new one that listens before the old one drains. */
+  async roll(): Promise<void> {
+    const { log } = this.#options;
+    if (this.#rolling || this.#closing || !this.#started) {
+      const error = this.#rolling ? 'they are being restarted' : 'they have not started yet';
+      log.warn('restart-failed', `no worker is restarted: ${error}`, { error });
+      return;
+    }
+    this.#rolling = true;
+    log.info('restarting', 'the workers are restarted, one by one', { workers: this.#slots.length });
+    const failure = await this.#rollAll();
+    this.#rolling = false;
+    if (this.#isClosing()) return;
+    if (failure === undefined) {
+      log.info('restarted', 'all workers are restarted', { workers: this.#slots.length });
+    } else {
+      log.warn('restart-failed', `no further worker is restarted: a new one has ended: ${failure}`, { error: failure });
+    }
+  }
+
+  /** Drains all, and resolves when they are gone. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    for (const { timer } of this.#slots) clearTimeout(timer);
+    await Promise.all(Array.from(this.#members, (member) => this.#close(member, false)));
+  }
+
+  async #close(member: Member, replaced: boolean): Promise<void> {
+    const { drainTimeout, log } = this.#options;
+    const { pid } = member;
+    if (!await member.close(replaced, drainTimeout)) return;
+    log.warn('worker-killed', `worker ${pid} did not end with its drain, and was killed`, { pid });
+  }
+
+  /** What it waits for may have changed it. */
+  #isClosing(): boolean {
+    return this.#closing;
+  }
+
+  #spawn(slot: Slot, place: 'current' | 'next'): Member {
+    const { start, take } = this.#options;
+    const member = slot[place] = new Member(this.#slots.indexOf(slot) + 1, () => start(this.#port), take);
+    this.#members.add(member);
+    void member.listening.then((address) => this.#onListening(slot, member, address));
+    void member.ended.then((ending) => this.#onEnded(slot, member, ending));
+    return member;
+  }
+
+  #onEnded(slot: Slot, member: Member, ending: Ending): void {
+    this.#members.delete(member);
+    if (slot.current === member) slot.current = undefined;
+    // Should any port have done, clients know this one by now.
+    if (this.#address && !Array.from(this.#members).some(({ address }) => address)) this.#port = this.#address.port;
+    this.#options.gone(member);
+    // One that was closed was to end, and one that was to replace another is waited for.
+    const isMissed = !member.closing && slot.next !== member && !this.#closing;
+    if (!isMissed || (!this.#started && member.failure !== undefined)) return;
+    const { pid, lived, reason } = ending;
+    const delay = slot.restarts.delayAfter(lived);
+    const when = delay === 0 ? 'now' : `in ${delay} ms`;
+    this.#options.log.warn('worker-died', `worker ${pid} has ended (${reason}), another is started ${when}`,
+      { pid, reason, delay });
+    if (!slot.next) slot.timer = setTimeout(() => this.#replace(slot), delay);
+  }
+
+  #onListening(slot: Slot, member: Member, address: AddressInfo | undefined): void {
+    if (this.#closing) return;
+    if (address && this.#address && address.port !== this.#address.port) {
+      // The last of those that it was to share a port with has died meanwhile.
+      member.kill();
+      return;
+    }
+    if (this.#started) {
+      const { pid } = member;
+      if (address && slot.current === member) {
+        this.#options.log.info('worker-started', `worker ${pid} serves`, { pid });
+      }
+      return;
+    }
+    if (member.failure !== undefined) this.#starting?.reject(new Error(member.failure));
+    if (!address) return;
+    slot.serves = true;
+    this.#address ??= address;
+    if (!this.#slots.every(({ serves }) => serves)) return;
+    this.#started = true;
+    this.#starting?.resolve(address);
+  }
+
+  #replace(slot: Slot): void {
+    if (!slot.current && !slot.next && !this.#closing) this.#spawn(slot, 'current');
+  }
+
+  /** @returns why a new one has ended. */
+  async #rollAll(): Promise<string | undefined> {
+    for (const slot of this.#slots) {
+      clearTimeout(slot.timer);
+      const next = this.#spawn(slot, 'next');
+      const address = await next.listening;
+      slot.next = undefined;
+      if (this.#isClosing()) return undefined;
+      if (!address) {
+        if (!slot.current) this.#replace(slot);
+        return (await next.ended).reason;
+      }
+      const old = slot.current;
+      slot.current = next;
+      if (old) await this.#close(old, true);
+    }
+    return undefined;
+  }
+}

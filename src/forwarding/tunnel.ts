@@ -1,0 +1,261 @@
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { SessionWork } from '../sessions/binding';
+import { startDeadline } from '../base/deadline';
+import { refusals, type Refusal } from '../base/errors';
+import { hasLeft, requestHeaders, responseHeaders } from './headers';
+import type { Host } from '../hosts/host';
+import { requestTo } from '../hosts/host-request';
+import type { ResolvedOptions } from '../options/options';
+import { Outflow } from './outflow';
+import type { Route } from '../routing/route';
+import { MAX_HANDSHAKE_SIZE, openPacketOfFrame, type OpenPacket } from '../routing/sniffer';
+import { originFormOf } from '../base/target';
+import { countResponse } from '../base/totals';
+import { Traffic } from './traffic';
+import type { Work } from './under-way';
+import type { Upgrade } from './upgrade';
+
+/** How long one side may stay open after the other has ended, in ms: what is under way has arrived by then. */
+const HALF_OPEN_TIMEOUT = 10_000;
+
+export type TunnelOptions =
+  Pick<ResolvedOptions, 'changeOrigin' | 'xfwd' | 'trustProxy' | 'connectTimeout' | 'hostTimeout' | 'hostTls'>;
+
+/** What a tunnel needs of the forwarder that runs it. */
+export interface TunnelContext {
+  readonly options: TunnelOptions;
+  /** `undefined` where it tries `again`, now or soon: the route may lead to another host then. */
+  reroute(tunnel: Tunnel, error: Error, again: () => void): Refusal | undefined;
+  /** Hears of the session that a handshake over this WebSocket has opened. */
+  openedByWebSocket(tunnel: Tunnel, packet: OpenPacket): void;
+  /** Counts the refusal, and answers with it. */
+  refuseUpgrade(req: IncomingMessage, socket: Duplex, refusal: Refusal): void;
+  /** Hears once that the tunnel is over, however it ended. */
+  ended(tunnel: Tunnel): void;
+}
+
+/** One WebSocket: the upgrade request, and the two sockets that are joined when the host accepts it. */
+export class Tunnel implements SessionWork, Work {
+  readonly route: Route;
+  place = -1;
+  newer: SessionWork | undefined;
+  older: SessionWork | undefined;
+  readonly req: IncomingMessage;
+  readonly #upgrade: Upgrade;
+  readonly #socket: Duplex;
+  #outflows: readonly Outflow[];
+  readonly #context: TunnelContext;
+  #request: ClientRequest | undefined;
+  #hostSocket: Socket | undefined;
+  #traffic: Traffic | undefined;
+  #lingering: NodeJS.Timeout | undefined;
+  #hasOpened = false;
+  #status: number | undefined;
+  #refusal: Refusal | undefined;
+
+  constructor(upgrade: Upgrade, route: Route, context: TunnelContext) {
+    this.req = upgrade.req;
+    this.#upgrade = upgrade;
+    this.#socket = upgrade.socket;
+    this.#outflows = upgrade.outflows;
+    this.route = route;
+    this.#context = context;
+  }
+
+  /** A handshake over this WebSocket has opened a session. */
+  get hasOpened(): boolean {
+    return this.#hasOpened;
+  }
+
+  /** What the host has answered; `undefined` until it has. */
+  get status(): number | undefined {
+    return this.#status;
+  }
+
+  /** Why the client was refused after all, where it was. */
+  get refusal(): Refusal | undefined {
+    return this.#refusal;
+  }
+
+  get outflows(): readonly Outflow[] {
+    return this.#outflows;
+  }
+
+  /** The host has accepted it. */
+  get isJoined(): boolean {
+    return this.#hostSocket !== undefined;
+  }
+
+  start(): void {
+    this.#socket.once('close', () => {
+      clearTimeout(this.#lingering);
+      this.#request?.destroy();
+      this.count();
+      this.#hostSocket?.destroy();
+      this.#context.ended(this);
+    });
+    if (this.#socket instanceof Socket) {
+      // Its time is the session's from here on, not the HTTP server's; small frames are not to wait for each other.
+      this.#socket.setTimeout(0).setNoDelay(true).setKeepAlive(true, 30_000);
+    }
+    this.#socket.once('end', () => this.#linger());
+    this.#connect();
+  }
+
+  /** Ends it now. */
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  /**
+   * Ends it as if the client had gone: the host hears no more of it, and what the host has sent by then still reaches
+   * the client, before its connection ends too.
+   */
+  leave(): void {
+    const hostSocket = this.#hostSocket;
+    if (!hostSocket) {
+      this.destroy();
+      return;
+    }
+    this.#socket.unpipe(hostSocket);
+    this.#socket.resume();
+    hostSocket.end();
+    this.#linger();
+  }
+
+  /** Counts what it has carried so far. */
+  count(): void {
+    this.#traffic?.count();
+  }
+
+  #connect(): void {
+    if (hasLeft(this.req)) {
+      this.destroy();
+      return;
+    }
+    const { options } = this.#context;
+    let connected = false;
+    const request = this.#request = openRequest(this.req, this.route.host, options);
+    let late: Refusal | undefined;
+    const deadline = (ms: number, refusal: Refusal): (() => void) => startDeadline(ms, () => {
+      late = refusal;
+      request.destroy(Object.assign(new Error('the host is silent'), { code: 'ETIMEDOUT' }));
+    });
+    let callOff = deadline(options.connectTimeout, refusals.hostFailed);
+    request.once('socket', (socket) => {
+      socket.once(this.route.host.url.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
+        // From here on the request may have arrived, and may not be sent again.
+        connected = true;
+        callOff();
+        callOff = deadline(options.hostTimeout, refusals.hostTimeout);
+      });
+    });
+    request.once('close', () => callOff());
+    request.once('upgrade', (response, socket, head) => {
+      callOff();
+      this.#answered(101);
+      this.#join(response, socket, head);
+    });
+    request.once('response', (response) => {
+      callOff();
+      this.#answered(response.statusCode ?? 502);
+      this.#relay(response);
+    });
+    request.on('error', (error) => {
+      if (this.#socket.destroyed || this.#hostSocket) return;
+      if (connected) this.#refuse(late ?? refusals.hostFailed);
+      else this.#goElsewhere(error);
+    });
+    request.end();
+  }
+
+  #answered(status: number): void {
+    const { host } = this.route;
+    this.#status = status;
+    host.answered();
+    countResponse(host.totals, status);
+  }
+
+  #goElsewhere(error: Error): void {
+    const refusal = this.#context.reroute(this, error, () => this.#connect());
+    if (refusal) this.#refuse(refusal);
+  }
+
+  #refuse(refusal: Refusal): void {
+    this.#refusal = refusal;
+    this.#context.refuseUpgrade(this.req, this.#socket, refusal);
+  }
+
+  /** The host does not switch protocols: its answer goes to the client, whose connection ends with it. */
+  #relay(response: IncomingMessage): void {
+    response.on('error', () => this.destroy());
+    this.#request?.setTimeout(this.#context.options.hostTimeout, () => this.destroy());
+    const { statusCode = 502 } = response;
+    const headers = [...responseHeaders(response.rawHeaders, statusCode), 'Connection', 'close'];
+    this.#socket.write(head(`${statusCode} ${response.statusMessage ?? ''}`, headers), 'latin1');
+    response.pipe(this.#socket).once('finish', () => this.destroy());
+  }
+
+  #join(response: IncomingMessage, hostSocket: Socket, hostHead: Buffer): void {
+    const socket = this.#socket;
+    this.#hostSocket = hostSocket;
+    this.#outflows = [...this.#outflows, new Outflow(hostSocket)];
+    const { host: { totals }, binding } = this.route;
+    this.#traffic = new Traffic(hostSocket, totals);
+    if (binding) totals.upgrades += 1;
+    hostSocket.setTimeout(0).setNoDelay(true).setKeepAlive(true, 30_000);
+    hostSocket.on('error', () => socket.destroy());
+    hostSocket.once('end', () => this.#linger());
+    hostSocket.once('close', () => {
+      // What the host sent last may still have to leave.
+      this.#linger();
+      socket.end(() => socket.destroy());
+    });
+    if (socket.destroyed) {
+      hostSocket.destroy();
+      return;
+    }
+    // Before the first listener for data: to a flowing socket it would be given at once, and so miss the client.
+    if (hostHead.length > 0) hostSocket.unshift(hostHead);
+    if (!binding) this.#sniff(hostSocket);
+    this.#upgrade.release();
+    socket.write(head('101 Switching Protocols', [
+      ...responseHeaders(response.rawHeaders, 101), 'Connection', 'Upgrade', 'Upgrade', 'websocket',
+    ]), 'latin1');
+    hostSocket.pipe(socket).pipe(hostSocket);
+  }
+
+  /** One side has ended: the other has a while to end too. */
+  #linger(): void {
+    if (!this.#socket.destroyed) this.#lingering ??= setTimeout(() => this.destroy(), HALF_OPEN_TIMEOUT);
+  }
+
+  /** Reads the first frame as it passes: it holds the sid of a session that was opened by WebSocket. */
+  #sniff(hostSocket: Socket): void {
+    let seen: Buffer = Buffer.alloc(0);
+    const onData = (chunk: Buffer): void => {
+      seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
+      const packet = openPacketOfFrame(seen);
+      if (packet === 'incomplete' && seen.length <= MAX_HANDSHAKE_SIZE) return;
+      hostSocket.off('data', onData);
+      // No later request needs the binding, so the frame does not wait for it.
+      if (typeof packet !== 'object') return;
+      this.#hasOpened = true;
+      this.#context.openedByWebSocket(this, packet);
+    };
+    hostSocket.on('data', onData);
+  }
+}
+
+function openRequest(req: IncomingMessage, host: Host, options: TunnelOptions): ClientRequest {
+  const headers = ['Connection', 'Upgrade', 'Upgrade', 'websocket', ...requestHeaders(req, host, options)];
+  return requestTo(host, options.hostTls, { path: originFormOf(req.url ?? '/'), headers, setHost: false });
+}
+
+function head(status: string, headers: readonly string[]): string {
+  let text = `HTTP/1.1 ${status}\r\n`;
+  for (let i = 0; i < headers.length; i += 2) text += `${headers[i] ?? ''}: ${headers[i + 1] ?? ''}\r\n`;
+  return `${text}\r\n`;
+}

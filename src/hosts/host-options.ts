@@ -1,0 +1,89 @@
+import type { Balance } from './balance';
+import { integerOf, isObject, numberOf, wrong } from '../base/checks';
+import { parseDnsName, type DnsName } from './dns';
+import { Host } from './host';
+
+/** A host with more than its name: an entry of `hosts`. */
+export interface HostOptions {
+  /** `host:port`, `[IPv6]:port`, `http://host[:port]` or `https://host[:port]`. */
+  host: string;
+  /** Its share of new sessions, next to the weights of the others. From 0, for none, to 1000. @default 1 */
+  weight?: number | undefined;
+}
+
+/** The greatest weight of a host. */
+const MAX_WEIGHT = 1000;
+
+/** @throws TypeError that names the entry, what was expected and what was received. */
+export function hostsOf(hosts: unknown): Host[] {
+  if (hosts === undefined || hosts === null) throw new TypeError("'hosts' array is mandatory!");
+  if (!Array.isArray(hosts)) throw wrong('hosts', 'be an array', hosts);
+  if (hosts.length === 0) throw wrong('hosts', 'have at least one entry', hosts);
+  const seen = new Map<string, string>();
+  // Unlike `map`, this sees the gaps of a sparse array.
+  return Array.from(hosts, (entry: unknown, index) => {
+    const name = `hosts[${index}]`;
+    const host = entryOf(name, entry);
+    const twin = seen.get(host.url.origin);
+    if (twin !== undefined) throw wrong(name, `name another server than '${twin}'`, host.name);
+    seen.set(host.url.origin, host.name);
+    return host;
+  });
+}
+
+/** @throws TypeError that names the argument, what was expected and what was received. */
+export function hostOf(argument: string, name: unknown, weight: number): Host {
+  if (typeof name !== 'string') throw wrong(argument, 'be a string', name);
+  try {
+    return new Host(name, weight);
+  } catch (error) {
+    throw new TypeError(`'${argument}': ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** The same for a weight. */
+export function weightOf(argument: string, weight: unknown): number {
+  return integerOf(argument, weight, 0, MAX_WEIGHT);
+}
+
+/** The same for a number of sessions that are moved a second. */
+export function movesPerSecondOf(argument: string, value: unknown): number {
+  return numberOf(argument, value, 0.001, 10_000);
+}
+
+/** The same for a number of sessions that are moved a minute. */
+export function movesPerMinuteOf(argument: string, value: unknown): number {
+  return numberOf(argument, value, 0.01, 600_000);
+}
+
+/** @throws TypeError when it is no such name, or when there are hosts too. */
+export function discoverOf(discover: unknown, hosts: unknown): DnsName | undefined {
+  if (discover === undefined) return undefined;
+  const name = typeof discover === 'string' ? parseDnsName(discover) : undefined;
+  if (!name) throw wrong('discover', "be 'dns:NAME:PORT' or 'dns+srv:NAME'", discover);
+  const none = hosts === undefined || (Array.isArray(hosts) && hosts.length === 0);
+  if (!none) throw wrong('discover', "be left out where 'hosts' is given", discover);
+  return name;
+}
+
+/** @throws TypeError when it is none of them. */
+export function balanceOf(balance: unknown = 'random'): Balance {
+  if (balance === 'random' || balance === 'round-robin' || balance === 'least-connections') return balance;
+  if (typeof balance === 'function') return balance as Balance;
+  throw wrong('balance', "be 'random', 'round-robin', 'least-connections' or a function", balance);
+}
+
+function entryOf(name: string, entry: unknown): Host {
+  if (typeof entry === 'string') return hostOf(name, entry, 1);
+  // Of its own: a `URL` has one too, which is not meant.
+  if (!isObject(entry) || !Object.hasOwn(entry, 'host')) {
+    throw wrong(name, "be a string, or an object with a 'host'", entry);
+  }
+  for (const key of Object.keys(entry)) {
+    if (key !== 'host' && key !== 'weight') {
+      throw new TypeError(`'${name}.${key}' is not an option of a host; expected host, weight`);
+    }
+  }
+  const { host, weight = 1 } = entry as Record<'host' | 'weight', unknown>;
+  return hostOf(`${name}.host`, host, weightOf(`${name}.weight`, weight));
+}

@@ -1,0 +1,189 @@
+import type { EventEmitter } from 'node:events';
+import { isObject, MAX_DELAY, numberOf, wrong } from '../base/checks';
+import type { Absence } from '../base/errors';
+import { hostOf, movesPerMinuteOf, movesPerSecondOf, weightOf, type HostOptions } from '../hosts/host-options';
+import type { Hosts } from '../hosts/hosts';
+import { Moves } from './moves';
+import type {
+  Change, DrainOptions, EndOutcome, HostReport, Operator, ProcessMetrics, Readiness, RebalanceOptions,
+  SessionReport, SessionSource, Summary,
+} from './operator';
+import type { ProxyEvents } from './proxy-events';
+import { announce } from '../base/announce';
+import type { Totals } from '../base/totals';
+
+/** What is operated: one process, or all workers. */
+export interface Operated {
+  readonly sessions: SessionSource;
+  /** How many processes serve. */
+  readonly workers: number;
+  readonly storeFails: boolean;
+  /** Whether what is operated can serve, apart from its hosts. */
+  readonly readiness: Readiness;
+  totals(): Promise<Totals>;
+  processMetrics(): Promise<readonly ProcessMetrics[]>;
+}
+
+export interface OperationsOptions {
+  /** Moves sessions whenever a host has come, at that rate. */
+  readonly rebalance: { readonly perMinute: number } | undefined;
+}
+
+/** What can be seen and done while the proxy runs. */
+export class Operations implements Operator {
+  readonly #hosts: Hosts;
+  readonly #operated: Operated;
+  readonly #moves: Moves;
+  readonly #events: EventEmitter<ProxyEvents>;
+  readonly #isChecked: () => boolean;
+  readonly #since = Date.now();
+  readonly #listeners = new Set<(change: Change) => void>();
+  #isClosing = false;
+
+  /**
+   * @param events of the proxy, which are told as changes.
+   * @param isChecked whether the first health checks are over.
+   */
+  constructor(
+    hosts: Hosts, operated: Operated, { rebalance }: OperationsOptions, events: EventEmitter<ProxyEvents>,
+    isChecked: () => boolean,
+  ) {
+    this.#hosts = hosts;
+    this.#operated = operated;
+    this.#events = events;
+    this.#isChecked = isChecked;
+    this.#moves = new Moves(hosts, operated.sessions);
+    this.#moves.on('rebalancing', () => announce(events, 'rebalancing'));
+    this.#moves.on('rebalanced', (moved) => announce(events, 'rebalanced', moved));
+    if (rebalance) this.#rebalanceWhenHostsCome(rebalance.perMinute);
+    this.#listen();
+  }
+
+  get hosts(): readonly HostReport[] {
+    return this.#hosts.all.map((host) => ({ ...host.status, drain: this.#moves.drainOf(host) }));
+  }
+
+  get summary(): Summary {
+    const { workers, storeFails } = this.#operated;
+    const { status: rebalance } = this.#moves;
+    return { since: this.#since, workers, storeFails, readiness: this.#readiness, rebalance };
+  }
+
+  totals(): Promise<Totals> {
+    return this.#operated.totals();
+  }
+
+  processMetrics(): Promise<readonly ProcessMetrics[]> {
+    return this.#operated.processMetrics();
+  }
+
+  onChange(listener: (change: Change) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  addHost(host: string, options: Omit<HostOptions, 'host'> = {}): void {
+    check(options, 'weight');
+    this.#hosts.add(hostOf('host', host, weightOf('weight', options.weight ?? 1)));
+  }
+
+  removeHost(host: string): void {
+    this.#hosts.remove(host);
+  }
+
+  drainHost(name: string, options: DrainOptions = {}): void {
+    const host = this.#hosts.named(name);
+    check(options, 'deadline', 'movesPerSecond');
+    const { deadline, movesPerSecond = 5 } = options;
+    if (deadline !== undefined) numberOf('deadline', deadline, 0, MAX_DELAY);
+    movesPerSecondOf('movesPerSecond', movesPerSecond);
+    const isNew = !host.draining;
+    this.#hosts.drain(name);
+    // A deadline may be given, or changed, later on; but to drain once more is no reason to forget it.
+    if (isNew || deadline !== undefined) this.#moves.drain(host, deadline, movesPerSecond);
+  }
+
+  undrainHost(host: string): void {
+    this.#hosts.undrain(host);
+  }
+
+  setWeight(host: string, weight: number): void {
+    this.#hosts.setWeight(host, weightOf('weight', weight));
+  }
+
+  async findSession(sid: string): Promise<SessionReport | Absence> {
+    return this.#operated.sessions.find(sidOf(sid));
+  }
+
+  async endSession(sid: string): Promise<EndOutcome> {
+    return this.#operated.sessions.end(sidOf(sid));
+  }
+
+  rebalance(options: RebalanceOptions = {}): void {
+    check(options, 'perMinute');
+    const { perMinute = 60 } = options;
+    this.#moves.rebalance(movesPerMinuteOf('perMinute', perMinute));
+  }
+
+  stopRebalance(): void {
+    this.#moves.stopRebalance();
+  }
+
+  /** The proxy is closing: nothing is moved any more. */
+  close(): void {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.#moves.stop();
+    announce(this.#events, 'closing');
+  }
+
+  get #readiness(): Readiness {
+    if (this.#isClosing) return { ready: false, reason: 'the proxy is closing' };
+    if (!this.#operated.readiness.ready) return this.#operated.readiness;
+    if (!this.#isChecked()) return { ready: false, reason: 'the first health checks are not over' };
+    if (this.#hosts.open) return { ready: true };
+    const isUp = this.#hosts.all.some(({ up }) => up);
+    return { ready: false, reason: isUp ? 'the hosts that are up are draining, or weigh 0' : 'no host is up' };
+  }
+
+  #rebalanceWhenHostsCome(perMinute: number): void {
+    const start = (): void => {
+      const { isRunning, isUneven } = this.#moves;
+      if (!this.#isClosing && !isRunning && isUneven) this.#moves.rebalance(perMinute);
+    };
+    this.#events.on('up', start).on('undrained', start);
+  }
+
+  #listen(): void {
+    const events = this.#events;
+    const tell = (type: Change['type'], message: string, host?: string): void => {
+      const change = { time: new Date(), type, host, message };
+      for (const listener of this.#listeners) listener(change);
+    };
+    for (const type of ['up', 'added', 'removed', 'drained'] as const) {
+      events.on(type, (host) => tell(type, `${host} is ${type}`, host));
+    }
+    events.on('down', (host, reason) => tell('down', `${host} is down: ${reason}`, host));
+    events.on('draining', (host) => tell('draining', `${host} gets no new session`, host));
+    events.on('undrained', (host) => tell('undrained', `${host} gets new sessions again`, host));
+    events.on('undiscovered', ({ message }) => tell('undiscovered', `hosts stay as they are: ${message}`));
+    events.on('degraded', ({ message }) => tell('degraded', `the store fails: ${message}`));
+    events.on('recovered', () => tell('recovered', 'the store works again'));
+    events.on('rebalancing', () => tell('rebalancing', 'sessions are moved to even the hosts out'));
+    events.on('rebalanced', (moved) => tell('rebalanced', `the rebalance is over: ${moved} sessions were moved`));
+    events.on('closing', () => tell('closing', 'the proxy closes'));
+  }
+}
+
+/** @throws TypeError when it is no object, or has a name that is none of these. */
+function check(options: unknown, ...names: string[]): void {
+  if (!isObject(options)) throw wrong('options', 'be an object', options);
+  for (const name of Object.keys(options)) {
+    if (!names.includes(name)) throw new TypeError(`'${name}' is not an option; expected ${names.join(', ')}`);
+  }
+}
+
+function sidOf(sid: unknown): string {
+  if (typeof sid !== 'string') throw wrong('sid', 'be a string', sid);
+  return sid;
+}

@@ -1,0 +1,185 @@
+import { Server as HttpServer } from 'node:http';
+import { Server as HttpsServer } from 'node:https';
+import { adminOptionsOf, type ResolvedAdminOptions } from '../admin/options';
+import type { Balance } from '../hosts/balance';
+import { integerOf, isObject, isPlainObject, MAX_DELAY, wrong } from '../base/checks';
+import type { DnsName } from '../hosts/dns';
+import type { Host } from '../hosts/host';
+import { balanceOf, discoverOf, hostsOf, movesPerMinuteOf } from '../hosts/host-options';
+import { hostTlsOf } from '../hosts/host-tls';
+import type { HostTls, PartialProxyOptions } from './proxy-options';
+import { RedisStore } from '../sessions/redis-store';
+import type { SessionStore } from '../sessions/session-store';
+
+/** Options with nothing left open. */
+export interface ResolvedOptions {
+  readonly store: SessionStore;
+  readonly hosts: readonly Host[];
+  readonly discover: DnsName | undefined;
+  readonly path: string;
+  readonly checkInterval: number;
+  readonly checkTimeout: number;
+  readonly unhealthyAfter: number;
+  readonly healthyAfter: number;
+  readonly balance: Balance;
+  readonly slowStart: number;
+  readonly keyExpiry: number;
+  readonly cacheSize: number;
+  readonly storeTimeout: number;
+  readonly onStoreFailure: 'local' | 'refuse';
+  readonly connectTimeout: number;
+  readonly hostTimeout: number;
+  readonly hostKeepAlive: number | undefined;
+  readonly drainTimeout: number;
+  readonly xfwd: boolean;
+  readonly trustProxy: boolean;
+  readonly changeOrigin: boolean;
+  readonly hostTls: HostTls;
+  readonly server: HttpServer | HttpsServer | undefined;
+  readonly maxHeaderSize: number;
+  readonly headersTimeout: number;
+  readonly requestTimeout: number;
+  readonly keepAliveTimeout: number;
+  readonly maxHandshakesPerSecond: number | undefined;
+  readonly maxQueuedHandshakes: number;
+  readonly handshakeQueueTimeout: number;
+  readonly rebalance: { readonly perMinute: number } | undefined;
+  readonly admin: ResolvedAdminOptions | undefined;
+}
+
+/** What the proxy sets on the server that it makes, and leaves alone on a caller's. */
+export const SERVER_OPTIONS = ['maxHeaderSize', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout'] as const;
+
+const NAMES = new Set<string>([
+  'redisClient', 'store', 'hosts', 'discover', 'path', 'checkInterval', 'checkTimeout', 'unhealthyAfter',
+  'healthyAfter', 'balance', 'slowStart', 'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout', 'onStoreFailure',
+  'connectTimeout', 'hostTimeout', 'hostKeepAlive', 'drainTimeout', 'xfwd', 'trustProxy', 'changeOrigin', 'hostTls',
+  'server', 'maxHandshakesPerSecond', 'maxQueuedHandshakes', 'handshakeQueueTimeout', 'rebalance', 'admin',
+  ...SERVER_OPTIONS,
+] satisfies (keyof PartialProxyOptions)[]);
+
+/** @throws TypeError that names the option, what was expected and what was received. */
+export function resolveOptions(options: PartialProxyOptions): ResolvedOptions {
+  if (!isObject(options)) throw wrong('options', 'be an object', options);
+  for (const name of Object.keys(options)) {
+    if (!NAMES.has(name)) throw new TypeError(`'${name}' is not an option; expected ${[...NAMES].join(', ')}`);
+  }
+  const store = storeOf(options);
+  const discover = discoverOf(options.discover, options.hosts);
+  const hosts = discover ? [] : hostsOf(options.hosts);
+  const headersTimeout = integer(options, 'headersTimeout', 20_000, 1, MAX_DELAY);
+  return {
+    store,
+    hosts,
+    discover,
+    path: pathOf(options.path),
+    checkInterval: integer(options, 'checkInterval', 2000, 1, MAX_DELAY),
+    checkTimeout: integer(options, 'checkTimeout', 1000, 1, MAX_DELAY),
+    unhealthyAfter: integer(options, 'unhealthyAfter', 1, 1, 1000),
+    healthyAfter: integer(options, 'healthyAfter', 1, 1, 1000),
+    balance: balanceOf(options.balance),
+    slowStart: integer(options, 'slowStart', 0, 0, MAX_DELAY),
+    keyExpiry: integer(options, 'keyExpiry', 60, 1, MAX_DELAY),
+    cacheSize: integer(options, 'cacheSize', 100_000, 1, 10_000_000),
+    storeTimeout: integer(options, 'storeTimeout', 1000, 1, MAX_DELAY),
+    onStoreFailure: onStoreFailureOf(options.onStoreFailure),
+    connectTimeout: integer(options, 'connectTimeout', 2000, 1, MAX_DELAY),
+    hostTimeout: integer(options, 'hostTimeout', 120_000, 1, MAX_DELAY),
+    hostKeepAlive: hostKeepAliveOf(options),
+    drainTimeout: integer(options, 'drainTimeout', 10_000, 0, MAX_DELAY),
+    xfwd: boolean(options, 'xfwd', true),
+    trustProxy: boolean(options, 'trustProxy', false),
+    changeOrigin: boolean(options, 'changeOrigin', true),
+    hostTls: hostTlsOf(options.hostTls),
+    server: serverOf(options),
+    maxHeaderSize: integer(options, 'maxHeaderSize', 16_384, 1024, MAX_DELAY),
+    headersTimeout,
+    requestTimeout: integer(options, 'requestTimeout', Math.max(120_000, headersTimeout), headersTimeout, MAX_DELAY),
+    keepAliveTimeout: integer(options, 'keepAliveTimeout', 75_000, 1, MAX_DELAY),
+    maxHandshakesPerSecond: rateOf(options.maxHandshakesPerSecond),
+    maxQueuedHandshakes: integer(options, 'maxQueuedHandshakes', 1000, 0, 1_000_000),
+    handshakeQueueTimeout: integer(options, 'handshakeQueueTimeout', 5000, 1, MAX_DELAY),
+    rebalance: rebalanceOf(options.rebalance),
+    admin: adminOptionsOf(options.admin),
+  };
+}
+
+function hostKeepAliveOf(options: PartialProxyOptions): number | undefined {
+  return options.hostKeepAlive === undefined ? undefined : integer(options, 'hostKeepAlive', 0, 0, MAX_DELAY);
+}
+
+function rateOf(rate: unknown): number | undefined {
+  if (rate === undefined || (typeof rate === 'number' && rate > 0 && rate <= 100_000)) return rate;
+  throw wrong('maxHandshakesPerSecond', 'be a number above 0 and up to 100000', rate);
+}
+
+function rebalanceOf(rebalance: unknown): ResolvedOptions['rebalance'] {
+  if (rebalance === undefined) return undefined;
+  if (!isPlainObject(rebalance)) throw wrong('rebalance', 'be an object', rebalance);
+  for (const key of Object.keys(rebalance)) {
+    if (key !== 'perMinute') throw new TypeError(`'rebalance.${key}' is not an option; expected perMinute`);
+  }
+  return { perMinute: movesPerMinuteOf('rebalance.perMinute', Reflect.get(rebalance, 'perMinute')) };
+}
+
+function storeOf({ redisClient, store, keyPrefix = 'socket.io#' }: PartialProxyOptions): SessionStore {
+  if (typeof keyPrefix !== 'string') throw wrong('keyPrefix', 'be a string', keyPrefix);
+  if (store === undefined) {
+    // The original's words, which its users may match on.
+    if (!redisClient) throw new TypeError("'redisClient' is mandatory!");
+    return new RedisStore(redisClient, keyPrefix);
+  }
+  if (redisClient !== undefined) throw wrong('store', "be left out where 'redisClient' is given", store);
+  const isStore = isObject(store) &&
+    ['bind', 'find', 'unbind'].every((method) => typeof Reflect.get(store, method) === 'function');
+  if (!isStore) throw wrong('store', 'have the methods bind, find and unbind', store);
+  return store;
+}
+
+/** Another path than this, once it has become part of a URL, would never be asked for. */
+function pathOf(path: unknown = '/socket.io/'): string {
+  if (typeof path === 'string' && path.startsWith('/') && !path.includes('%') && isOfUrls(path)) {
+    return path.endsWith('/') ? path : `${path}/`;
+  }
+  const expected = "be a string that begins with '/', as it stands in a URL: visible ASCII, with no '?', '#' or '%'";
+  throw wrong('path', `${expected}, nor '.' or '..' between slashes`, path);
+}
+
+function isOfUrls(path: string): boolean {
+  return new URL(`http://localhost${path}`).pathname === path;
+}
+
+function onStoreFailureOf(policy: unknown = 'local'): ResolvedOptions['onStoreFailure'] {
+  if (policy !== 'local' && policy !== 'refuse') throw wrong('onStoreFailure', "be 'local' or 'refuse'", policy);
+  return policy;
+}
+
+function serverOf(options: PartialProxyOptions): ResolvedOptions['server'] {
+  const server: unknown = options.server;
+  if (server === undefined) return undefined;
+  if (!(server instanceof HttpServer || server instanceof HttpsServer)) {
+    throw wrong('server', 'be an http.Server or https.Server', server);
+  }
+  for (const name of SERVER_OPTIONS) {
+    if (options[name] !== undefined) throw wrong(name, "be left out where 'server' is given", options[name]);
+  }
+  return server;
+}
+
+/** Only `undefined` means unset: a `null` is a mistake somewhere. */
+function given(options: PartialProxyOptions, name: keyof PartialProxyOptions, fallback: unknown): unknown {
+  const { [name]: value = fallback } = options as Partial<Record<keyof PartialProxyOptions, unknown>>;
+  return value;
+}
+
+function integer(
+  options: PartialProxyOptions, name: keyof PartialProxyOptions, fallback: number, min: number, max: number,
+): number {
+  return integerOf(name, given(options, name, fallback), min, max);
+}
+
+function boolean(options: PartialProxyOptions, name: keyof PartialProxyOptions, fallback: boolean): boolean {
+  const value: unknown = given(options, name, fallback);
+  if (typeof value !== 'boolean') throw wrong(name, 'be a boolean', value);
+  return value;
+}

@@ -1,0 +1,93 @@
+import type { IncomingMessage, Server } from 'node:http';
+import { refusals, type Refusal } from '../base/errors';
+import { Field, fieldOf, isFieldValue } from '../base/fields';
+import { mayHaveBody } from '../forwarding/request-body';
+
+/** How many fields a request may have: as many as Node shows by default. */
+const MAX_FIELDS = 1000;
+
+/** Node's parser hands over so many fields at a time. */
+const BATCH = 31;
+
+/** What no request may take away by naming it in `Connection`: it would lose its end, or its host. */
+const FRAMING = new Set(['host', 'content-length', 'transfer-encoding']);
+
+/** What a request says of its body. */
+interface Framing {
+  length: string | undefined;
+  encoding: string | undefined;
+}
+
+/**
+ * Why a request may not go on, whatever its target. A parser may be lenient, on a server of the caller's: what servers
+ * read in two ways is refused here, so that each request that passes has at most one `Host`, and one framing, by either
+ * `Content-Length` in digits or `Transfer-Encoding: chunked`.
+ *
+ * @param maxFields how many fields it may have.
+ */
+export function faultOf(req: IncomingMessage, maxFields: number): Refusal | undefined {
+  const { rawHeaders, httpVersionMajor, httpVersionMinor } = req;
+  if (httpVersionMajor !== 1 || httpVersionMinor > 1) return refusals.badVersion;
+  if (rawHeaders.length > 2 * maxFields) return refusals.tooManyFields;
+  const framing: Framing = { length: undefined, encoding: undefined };
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const value = rawHeaders[i + 1] ?? '';
+    if (!isFieldValue(value)) return refusals.badField;
+    switch (fieldOf(rawHeaders[i] ?? '')) {
+      case Field.Malformed: return refusals.badField;
+      case Field.Host: hosts += 1; break;
+      case Field.Connection:
+        if (namesFraming(value)) return refusals.namedFraming;
+        break;
+      case Field.ContentLength:
+        if (framing.length !== undefined) return refusals.badBody;
+        framing.length = value;
+        break;
+      case Field.TransferEncoding:
+        if (framing.encoding !== undefined) return refusals.badBody;
+        framing.encoding = value;
+    }
+  }
+  // Which of them is meant is anyone's guess (RFC 9112 §3.2).
+  if (hosts > 1) return refusals.twoHosts;
+  return hasBadBody(req, framing) ? refusals.badBody : undefined;
+}
+
+/**
+ * How many fields a request on this server may have, so that none is hidden: Node leaves out without a word what is
+ * over `maxHeadersCount`.
+ *
+ * @param server the caller's; `undefined` where it is the proxy's own.
+ */
+export function maxFieldsOf(server: Pick<Server, 'maxHeadersCount'> | undefined): number {
+  const max = server?.maxHeadersCount;
+  if (typeof max !== 'number') return MAX_FIELDS;
+  if (max <= 0) return Infinity;
+  // Where a batch ends at the limit nobody can tell whether another one was to follow.
+  return max % BATCH === 0 ? max - 1 : max;
+}
+
+function namesFraming(connection: string): boolean {
+  switch (connection) {
+    case 'keep-alive': case 'close': case 'Upgrade': case 'upgrade': return false;
+    default: return connection.toLowerCase().split(',').some((token) => FRAMING.has(token.trim()));
+  }
+}
+
+/**
+ * A body where none belongs, or in an encoding other than chunked, is how a second request is smuggled past a proxy
+ * (RFC 9112 §11.2).
+ */
+function hasBadBody(req: IncomingMessage, { length, encoding }: Framing): boolean {
+  if (encoding === undefined) {
+    if (length === undefined) return false;
+    if (!/^\d{1,15}$/.test(length)) return true;
+    if (Number(length) === 0) return false;
+  } else {
+    if (length !== undefined || encoding.toLowerCase() !== 'chunked') return true;
+    // HTTP/1.0 knows no encodings: who has passed it on may have seen no body (RFC 9112 §6.1).
+    if (req.httpVersionMinor === 0) return true;
+  }
+  return !mayHaveBody(req.method ?? '') || req.headers.upgrade !== undefined;
+}

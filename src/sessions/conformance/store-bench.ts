@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { inspect } from 'node:util';
+import { startDeadline } from '../../base/deadline';
+import type { SessionStore } from '../session-store';
+
+/** How long a call may take, in ms: twice what a proxy waits by default. */
+const CALL_TIMEOUT = 2000;
+
+/** The ttl of a binding that has to stay, in seconds. */
+export const STAYS = 60;
+
+/** By the global timer, so that who tests a store in memory may hold the clock. */
+export const sleep = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
+
+/** A sid that nobody else has. */
+export function newSid(): string {
+  return `store-tests-${randomUUID()}`;
+}
+
+/** Fails with what the contract says, and what was seen instead. */
+export function holds(actual: unknown, expected: unknown, clause: string): void {
+  assert.deepEqual(actual, expected, `${clause}: expected ${inspect(expected)}, received ${inspect(actual)}`);
+}
+
+/** The stores of one test, which are closed in the end. */
+export class Bench {
+  readonly #create: () => SessionStore | Promise<SessionStore>;
+  readonly #made: WeakSet<SessionStore>;
+  readonly #subjects: Subject[] = [];
+  readonly #bound = new Set<string>();
+
+  /** @param made every store that `create` has made so far. */
+  constructor(create: () => SessionStore | Promise<SessionStore>, made: WeakSet<SessionStore>) {
+    this.#create = create;
+    this.#made = made;
+  }
+
+  /** A store that is not open yet. */
+  async make(): Promise<Subject> {
+    const store = await this.#create();
+    assert.ok(!this.#made.has(store), '`create` must make a new store each time: the tests open and close each one');
+    this.#made.add(store);
+    const subject = new Subject(store, this.#bound);
+    this.#subjects.push(subject);
+    return subject;
+  }
+
+  async open(): Promise<Subject> {
+    const subject = await this.make();
+    await subject.open();
+    return subject;
+  }
+
+  /** Unbinds what is bound, and closes what is open. Rejects with the first failure, after all has been tried. */
+  async cleanUp(): Promise<void> {
+    const ends = this.#subjects.map((subject) => subject.end());
+    await Promise.allSettled(ends);
+    await Promise.all(ends);
+  }
+}
+
+/** A store under test: each call has a deadline, and a failure says which call it was. */
+export class Subject {
+  readonly #store: SessionStore;
+  readonly #bound: Set<string>;
+  #closed = false;
+
+  /** @param bound every sid that is bound, through whichever store. */
+  constructor(store: SessionStore, bound: Set<string>) {
+    this.#store = store;
+    this.#bound = bound;
+  }
+
+  async open(): Promise<void> {
+    await settled('open()', () => this.#store.open?.() ?? Promise.resolve());
+  }
+
+  async bind(sid: string, host: string, ttl = STAYS): Promise<void> {
+    this.#bound.add(sid);
+    await settled(`bind(${inspect(sid)}, ${inspect(host)}, ${ttl})`, () => this.#store.bind(sid, host, ttl));
+  }
+
+  async find(sid: string, ttl = STAYS): Promise<string | undefined> {
+    return settled(`find(${inspect(sid)}, ${ttl})`, () => this.#store.find(sid, ttl));
+  }
+
+  /** What `inspect` tells of the host; where there is none, what `find` does. */
+  async inspect(sid: string): Promise<string | undefined> {
+    const ask = this.#store.inspect?.bind(this.#store);
+    if (!ask) return this.find(sid, 1);
+    const told = await settled(`inspect(${inspect(sid)})`, () => ask(sid));
+    const { expiresIn = 0 } = told ?? {};
+    const isPossible = typeof expiresIn === 'number' && expiresIn >= 0 && expiresIn <= STAYS;
+    holds(isPossible, true, `\`inspect\` must tell the seconds until a binding expires, and not ${inspect(expiresIn)}`);
+    return told?.host;
+  }
+
+  /** @returns whether the store can. */
+  async restore(sid: string, host: string, ttl = STAYS): Promise<boolean> {
+    const restore = this.#store.restore?.bind(this.#store);
+    if (!restore) return false;
+    this.#bound.add(sid);
+    await settled(`restore(${inspect(sid)}, ${inspect(host)}, ${ttl})`, () => restore(sid, host, ttl));
+    return true;
+  }
+
+  async unbind(sid: string): Promise<void> {
+    await settled(`unbind(${inspect(sid)})`, () => this.#store.unbind(sid));
+  }
+
+  /** What the store tells of its failures from now on. */
+  watch(): Error[] {
+    const failures: Error[] = [];
+    this.#store.watch?.((error) => failures.push(error), () => {});
+    return failures;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await settled('close()', () => this.#store.close?.() ?? Promise.resolve());
+  }
+
+  /** Leaves nothing behind, in the store or open. */
+  async end(): Promise<void> {
+    try {
+      if (!this.#closed) await Promise.all([...this.#bound].map((sid) => this.unbind(sid)));
+    } finally {
+      await this.close();
+    }
+  }
+}
+
+/** What a call resolves with. Rejects when it does not return a promise, rejects, or has not settled in time. */
+async function settled<T>(call: string, ask: () => Promise<T>): Promise<T> {
+  let callOff = (): void => {};
+  const late = new Promise<never>((_, reject) => {
+    const clause = `A call must settle soon (a proxy waits for \`storeTimeout\`, by default 1000 ms): ${call}`;
+    const message = `${clause} has not within ${CALL_TIMEOUT} ms`;
+    callOff = startDeadline(CALL_TIMEOUT, () => reject(new assert.AssertionError({ message })));
+  });
+  try {
+    const answer = ask();
+    const isPromise = typeof Reflect.get(Object(answer), 'then') === 'function';
+    assert.ok(isPromise, `A call must return a promise: ${call} has returned ${inspect(answer)}`);
+    return await Promise.race([answer, late]);
+  } catch (cause) {
+    if (cause instanceof assert.AssertionError) throw cause;
+    const clause = 'A call must reject only when the store can\'t serve, and a proxy then takes it to have failed';
+    throw new Error(`${clause}: ${call} has rejected with ${inspect(cause)}`, { cause });
+  } finally {
+    callOff();
+  }
+}

@@ -1,0 +1,68 @@
+import { isExpired, NEVER, type Binding } from './binding';
+import { pause } from '../base/pause';
+
+/** How many bindings are written at once. */
+const BATCH = 500;
+
+/** How long no rewrite begins after one, for each binding that it has written, in ms: thousands are some work. */
+const PAUSE_PER_BINDING = 1;
+
+export interface RewritesOptions {
+  /** What is known here: some twice, and some that have expired. */
+  readonly all: () => Iterable<Binding>;
+  readonly renew: (binding: Binding) => Promise<void>;
+  /** The store can be asked. */
+  readonly isUp: () => boolean;
+}
+
+/** Stores again what the store may have lost, or could not take: one rewrite at a time, and not one upon the other. */
+export class Rewrites {
+  readonly #options: RewritesOptions;
+  readonly #closing = new AbortController();
+  /** What is to be stored: all, or what is not in the store. */
+  #wanted: 'all' | 'unstored' | undefined;
+  #running = false;
+
+  constructor(options: RewritesOptions) {
+    this.#options = options;
+  }
+
+  /** The store may have lost anything. Where it failed while a rewrite was under way, all is stored once more. */
+  all(): void {
+    this.#wanted = 'all';
+    void this.#run();
+  }
+
+  /** What could not be stored can be now. */
+  unstored(): void {
+    this.#wanted ??= 'unstored';
+    void this.#run();
+  }
+
+  close(): void {
+    this.#closing.abort();
+  }
+
+  async #run(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    const { signal } = this.#closing;
+    while (this.#wanted && !signal.aborted) {
+      const all = [...new Set(this.#options.all())];
+      const bindings = this.#wanted === 'all' ? all : all.filter(({ storedAt }) => storedAt === NEVER);
+      this.#wanted = undefined;
+      await this.#write(bindings);
+      await pause(bindings.length * PAUSE_PER_BINDING, signal);
+    }
+    this.#running = false;
+  }
+
+  async #write(bindings: Binding[]): Promise<void> {
+    const { renew, isUp } = this.#options;
+    for (let i = 0; i < bindings.length && isUp() && !this.#closing.signal.aborted; i += BATCH) {
+      const now = performance.now();
+      const alive = bindings.slice(i, i + BATCH).filter((binding) => !isExpired(binding, now));
+      await Promise.all(alive.map(renew));
+    }
+  }
+}

@@ -1,0 +1,129 @@
+import { randomUUID } from 'node:crypto';
+import { startDeadline } from '../base/deadline';
+import type { SessionStore } from './session-store';
+
+/**
+ * How many sids are asked for at once: where a third of a store serves, all of them lie in the rest once in 600 times.
+ */
+const TRIALS = 16;
+
+/** After how long a call that was not answered is taken to be lost, in ms; and how often one more is risked then. */
+const LOST_AFTER = 10_000;
+
+/** How many of the trials were answered in time. */
+export interface Finding {
+  readonly writes: number;
+  readonly reads: number;
+  /** All of them, writes and reads. */
+  readonly whole: boolean;
+}
+
+/** A sid of the proxy's own. */
+interface Trial {
+  readonly sid: string;
+  /** Since when the store owes an answer. */
+  since: number | undefined;
+}
+
+interface Round {
+  writes: number;
+  reads: number;
+  /** How many trials have not ended. */
+  left: number;
+  served: () => void;
+  ended: () => void;
+}
+
+/**
+ * Asks a store for sids of the proxy's own. They are random, so that they lie in all parts of the store, and who sends
+ * sids cannot choose what becomes of them. No trial is asked again before it was answered: a client keeps what it
+ * cannot send.
+ */
+export class StoreProbe {
+  readonly #store: SessionStore;
+  #trials: Trial[] = [];
+  #round: Round | undefined;
+  #replacedAt = -Infinity;
+
+  constructor(store: SessionStore) {
+    this.#store = store;
+    this.renew();
+  }
+
+  /**
+   * From now on other sids are asked for.
+   *
+   * @param all those too that the store owes an answer.
+   */
+  renew(all = false): void {
+    const owed = all ? [] : this.#trials.filter(({ since }) => since !== undefined);
+    this.#trials = [...owed, ...Array.from({ length: TRIALS - owed.length }, newTrial)];
+  }
+
+  /**
+   * Asks for all, each once.
+   *
+   * @param ms how long it may take.
+   * @param served called once something was written and something read.
+   */
+  async look(ms: number, served: () => void): Promise<Finding> {
+    this.#replaceLost();
+    await new Promise<void>((resolve) => {
+      const callOff = startDeadline(ms, resolve);
+      const ended = (): void => {
+        callOff();
+        resolve();
+      };
+      this.#round = { writes: 0, reads: 0, left: TRIALS, served, ended };
+      for (const trial of this.#trials) if (trial.since === undefined) void this.#ask(trial);
+    });
+    const { writes = 0, reads = 0 } = this.#round ?? {};
+    this.#round = undefined;
+    return { writes, reads, whole: writes === TRIALS && reads === TRIALS };
+  }
+
+  async #ask(trial: Trial): Promise<void> {
+    const round = this.#round;
+    trial.since = performance.now();
+    const count = (kind: 'writes' | 'reads') => (answered: boolean): void => {
+      if (!answered || !round || round !== this.#round) return;
+      round[kind] += 1;
+      if (round.writes > 0 && round.reads > 0) round.served();
+    };
+    await Promise.all([
+      // It expires by itself, and leads to no host.
+      answers(() => this.#store.bind(trial.sid, '', 1)).then(count('writes')),
+      answers(() => this.#store.find(trial.sid, 1)).then(count('reads')),
+    ]);
+    trial.since = undefined;
+    if (!this.#round || !this.#trials.includes(trial)) return;
+    // What an earlier round has asked says nothing of how soon the store answers now.
+    if (this.#round !== round) return this.#ask(trial);
+    this.#round.left -= 1;
+    if (this.#round.left === 0) this.#round.ended();
+  }
+
+  /** One at a time: some clients lose what they were asked before their connection broke. */
+  #replaceLost(): void {
+    const now = performance.now();
+    if (now - this.#replacedAt < LOST_AFTER) return;
+    const lost = this.#trials.findIndex(({ since }) => since !== undefined && now - since >= LOST_AFTER);
+    if (lost === -1) return;
+    this.#trials[lost] = newTrial();
+    this.#replacedAt = now;
+  }
+}
+
+function newTrial(): Trial {
+  return { sid: `probe-${randomUUID()}`, since: undefined };
+}
+
+/** Whether a call is answered, and not with an error. Never rejects. */
+async function answers(ask: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await ask();
+    return true;
+  } catch {
+    return false;
+  }
+}
