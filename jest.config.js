@@ -9,7 +9,7 @@ const transform = {
 
 /** What all tiers have. */
 const shared = {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/test/support/environment.cjs',
   testMatch: ['**/*.test.ts'],
   transform,
   globalSetup: '<rootDir>/test/support/global-setup.ts',
