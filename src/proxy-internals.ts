@@ -1,6 +1,5 @@
 import type { HealthSource } from './hosts/health-checker';
 import type { Hosts } from './hosts/hosts';
-import type { Operated } from './operating/operations';
 import type { ResolvedOptions } from './options/options';
 import type { OwnProcess } from './operating/own-process';
 
@@ -16,8 +15,6 @@ export interface ProxyParts {
 export interface ProxyInternals {
   /** Makes what tells the proxy which hosts there are and are up, in the place of health checks and DNS of its own. */
   healthSource?: (hosts: Hosts, options: ResolvedOptions) => HealthSource;
-  /** What is seen and done by those who operate it, where that is not this process alone. */
-  operated?: Operated;
   /** Is given what the proxy is made of, before it does anything. */
   parts?: (parts: ProxyParts) => void;
 }

@@ -22,7 +22,7 @@ import type {
 import { resolveOptions, type ResolvedOptions } from './options/options';
 import { OwnProcess } from './operating/own-process';
 import { Pipelines } from './serving/pipelines';
-import { relayEvents, type ProxyEvents } from './operating/proxy-events';
+import { relayBindings, relayHosts, type ProxyEvents } from './operating/proxy-events';
 import type { ProxyInternals } from './proxy-internals';
 import type { PartialProxyOptions, ProxyOptions } from './options/proxy-options';
 import { Router } from './routing/router';
@@ -74,9 +74,9 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     this.#hosts = new Hosts(resolved.hosts, resolved);
     const totals = createTotals();
     this.#bindings = new Bindings(resolved.store, this.#hosts, resolved, totals);
-    const undiscovered = (error: Error): void => announce(this, 'undiscovered', error);
+    const onDiscoveryError = (error: Error): void => announce(this, 'discoveryError', error);
     this.#health = internals.healthSource?.(this.#hosts, resolved) ??
-      discovering(new HealthChecker(this.#hosts, resolved), this.#hosts, resolved, undiscovered);
+      discovering(new HealthChecker(this.#hosts, resolved), this.#hosts, resolved, onDiscoveryError);
     this.#admission = new Admission(resolved);
     const router = new Router(resolved, this.#hosts, this.#bindings, this.#admission);
     const onSession = (session: Session): void => announce(this, 'session', session);
@@ -84,7 +84,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     this.#forwarder = new Forwarder(resolved, this.#hosts, this.#bindings, totals, this.#underWay, onSession);
     const own = new OwnProcess(resolved, this.#hosts, this.#bindings, this.#forwarder, this.#admission, totals);
     internals.parts?.({ hosts: this.#hosts, health: this.#health, own });
-    this.#operations = new Operations(this.#hosts, internals.operated ?? own, resolved, this, () => this.#health.ready);
+    this.#operations = new Operations(this.#hosts, own, resolved, this, () => this.#health.ready);
     const pipelines = new Pipelines({
       health: this.#health,
       router,
@@ -94,7 +94,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
       access: () => (this.listenerCount('access') > 0 ? (entry) => announce(this, 'access', entry) : undefined),
     });
     this.#admin = resolved.admin &&
-      createAdminServer(this.#operations, resolved.admin, (address) => announce(this, 'operated', address));
+      createAdminServer(this.#operations, resolved.admin, (address) => announce(this, 'adminListening', address));
     this.#isOwn = resolved.server === undefined;
     this.server = resolved.server ?? createServer(resolved);
     this.#release = takeOver(this.server, {
@@ -104,7 +104,8 @@ export class Proxy extends EventEmitter<ProxyEvents> {
       listening: () => this.#start(),
       error: (error) => this.#onServerError(error),
     });
-    relayEvents(this.#hosts, this.#bindings, this);
+    relayHosts(this.#hosts, this);
+    relayBindings(this.#bindings, this);
     if (this.server.listening) this.#start();
   }
 
@@ -129,7 +130,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
    * Removes a host at once: its requests and WebSockets are cut, and the sids of its sessions answered as unknown. One
    * that is to go without that is drained first.
    *
-   * @throws Error when it is none of the hosts.
+   * @throws Error when the host is unknown.
    */
   removeHost(host: string): void {
     this.#operations.removeHost(host);
@@ -143,7 +144,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
    * back on another host by itself. This proxy moves those that it knows of. A host that is draining already is given
    * the deadline, and without one left as it is.
    *
-   * @throws Error when it is none of the hosts, and TypeError when an option is out of its bounds.
+   * @throws Error when the host is unknown, and TypeError when an option is out of its bounds.
    */
   drainHost(host: string, options: DrainOptions = {}): void {
     this.#operations.drainHost(host, options);
@@ -152,7 +153,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   /**
    * Gives a host that is draining, or was drained, new sessions again.
    *
-   * @throws Error when it is none of the hosts.
+   * @throws Error when the host is unknown.
    */
   undrainHost(host: string): void {
     this.#operations.undrainHost(host);
@@ -161,7 +162,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   /**
    * Changes a host's share of new sessions. With 0 it gets none.
    *
-   * @throws TypeError when the weight is no integer from 0 to 1000, and Error when the host is none of the hosts.
+   * @throws TypeError when the weight is no integer from 0 to 1000, and Error when the host is unknown.
    */
   setWeight(host: string, weight: number): void {
     this.#operations.setWeight(host, weight);
@@ -250,7 +251,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
    *
    * @internal
    */
-  async operate(): Promise<void> {
+  async listenAdmin(): Promise<void> {
     await this.#admin?.listen();
   }
 
@@ -267,7 +268,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     debug('listening on %o, hosts %o', this.server.address(), this.#options.hosts.map(({ name }) => name));
     this.#bindings.start();
     void this.#health.start();
-    void this.operate().catch((error: unknown) => announce(this, 'error', toError(error)));
+    void this.listenAdmin().catch((error: unknown) => announce(this, 'error', toError(error)));
     announce(this, 'listening');
   }
 

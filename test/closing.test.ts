@@ -161,7 +161,7 @@ it('ends an admin server whose clients are stuck', async () => {
   const host = await startSessionHost();
   const proxy = new Proxy({ hosts: [host.name], store: new MemoryStore(), drainTimeout: 0, admin: { port: 0 } });
   onCleanup(() => proxy.close());
-  const operated = once(proxy, 'operated') as Promise<[AddressInfo]>;
+  const operated = once(proxy, 'adminListening') as Promise<[AddressInfo]>;
   proxy.listen(0, '127.0.0.1');
   const [{ port }] = await operated;
   const begun = await connect(port, 'POST /api/hosts HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{');

@@ -108,7 +108,7 @@ it('goes on with its hosts while the name does not resolve, and tells of that', 
   const { proxy, url } = await discovering(discover);
   const sid = await handshake(url);
   const told: Error[] = [];
-  proxy.on('undiscovered', (error) => told.push(error));
+  proxy.on('discoveryError', (error) => told.push(error));
   server.zone = {};
   await changed('it is told', () => told.length > 0);
   expect(told).toMatchObject([{ code: 'ENOTFOUND', hostname: NAME }]);
@@ -131,7 +131,7 @@ it('refuses handshakes where nothing is found at first, and goes on looking', as
   const { pods: [first], discover } = await startPods();
   const server = await startDnsServer();
   const { proxy, url } = await discovering(discover);
-  const undiscovered = once(proxy, 'undiscovered');
+  const undiscovered = once(proxy, 'discoveryError');
   const reply = await request(`${url}/socket.io/?EIO=4&transport=polling`);
   expect([reply.status, reply.json()]).toEqual([503, { code: 'NO_HOST', message: 'No host is up' }]);
   expect(await undiscovered).toMatchObject([{ code: 'ENOTFOUND' }]);

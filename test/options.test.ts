@@ -31,7 +31,7 @@ const withOption = (name: string, value: unknown): string => messageOf({ store, 
 
 /** What the doc comments of PartialProxyOptions give as `@default`. */
 function documentedDefaults(): [name: string, value: string][] {
-  const source = readFileSync(join(ROOT, 'src', 'proxy-options.ts'), 'utf8');
+  const source = readFileSync(join(ROOT, 'src', 'options', 'proxy-options.ts'), 'utf8');
   const [, members = ''] = /interface PartialProxyOptions \{\n(.*?)\n\}\n/s.exec(source) ?? [];
   const documented = members.matchAll(/@default (\S+)\s+\*\/\n {2}(\w+)\?:/g);
   return Array.from(documented, ([, value = '', name = '']) => [name, value]);

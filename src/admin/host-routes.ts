@@ -65,7 +65,7 @@ export class HostRoutes {
 
   #named(name: string): HostReport {
     const report = this.#operator.hosts.find(({ host }) => host === name);
-    if (!report) throw new Problem('HOST_UNKNOWN', `'${name}' is none of the hosts`);
+    if (!report) throw new Problem('HOST_UNKNOWN', `unknown host '${name}'`);
     return report;
   }
 

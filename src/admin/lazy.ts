@@ -3,7 +3,6 @@
 import type { AddressInfo } from 'node:net';
 import type { Operator } from '../operating/operator';
 import type { ResolvedAdminOptions } from './options';
-import type * as processMetrics from '../operating/process-metrics';
 import type * as server from './server';
 
 export type AdminServer = server.AdminServer;
@@ -14,8 +13,4 @@ export function createAdminServer(
 ): AdminServer {
   const { AdminServer } = require('./server') as typeof server;
   return new AdminServer(operator, options, listening);
-}
-
-export function ownProcessMetrics(): Promise<object[]> {
-  return (require('../operating/process-metrics') as typeof processMetrics).ownProcessMetrics();
 }

@@ -53,8 +53,8 @@ export function send(req: IncomingMessage, res: ServerResponse, { status, header
   const end = (): void => {
     if (res.socket?.destroyed === false) res.end();
   };
-  const callOff = startDeadline(LINGER, end);
-  req.on('end', end).on('close', end).on('close', callOff);
+  const cancel = startDeadline(LINGER, end);
+  req.on('end', end).on('close', end).on('close', cancel);
   req.resume();
 }
 

@@ -98,9 +98,9 @@ export class AdminServer {
     this.#streams.close();
     // One that looks its address up comes to listen even where it is closed meanwhile.
     await this.#listening?.catch(() => {});
-    const callOff = startDeadline(CLOSE_TIMEOUT, () => this.#server.closeAllConnections());
+    const cancel = startDeadline(CLOSE_TIMEOUT, () => this.#server.closeAllConnections());
     await closeServer(this.#server);
-    callOff();
+    cancel();
   }
 
   async #onRequest(req: IncomingMessage, res: ServerResponse): Promise<void> {

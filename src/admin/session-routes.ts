@@ -10,7 +10,7 @@ const ABSENCES = {
   never_seen: ['NEVER_SEEN', 'this proxy has never seen it, and the session store does not know it'],
   expired: ['EXPIRED', 'it has expired'],
   ended: ['ENDED', 'it has ended, or was moved'],
-  host_gone: ['HOST_GONE', 'its host is down, or is none of the hosts any more'],
+  host_gone: ['HOST_GONE', 'its host is down, or no longer one of the hosts'],
 } as const satisfies Record<Absence, readonly [code: ProblemCode, message: string]>;
 
 /** What is seen of sessions, and done to them: to one, or to many by a rebalance. */

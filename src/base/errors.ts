@@ -69,7 +69,7 @@ export type Absence =
   | 'expired'
   /** Its WebSocket has ended, or it was moved. */
   | 'ended'
-  /** Its host is down, or is none of the hosts any more. */
+  /** Its host is down, or no longer one of the hosts. */
   | 'host_gone';
 
 export const refusals = {

@@ -1,7 +1,7 @@
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import { Leaving } from '../hosts/leaving';
-import type { Proxy } from '../proxy';
+import type { Operator } from '../operating/operator';
 import { describe, type Log } from './log/log';
 
 /** What became of a change: the names of hosts. */
@@ -13,13 +13,13 @@ export interface Changed {
 
 /** Changes the hosts of a proxy that runs, and loses no session with it. */
 export class HostChanges {
-  readonly #proxy: Proxy;
+  readonly #operator: Operator;
   readonly #hosts: Hosts;
   readonly #leaving: Leaving;
   readonly #log: Log;
 
-  constructor(proxy: Proxy, hosts: Hosts, keyExpiry: number, log: Log) {
-    this.#proxy = proxy;
+  constructor(operator: Operator, hosts: Hosts, keyExpiry: number, log: Log) {
+    this.#operator = operator;
     this.#hosts = hosts;
     this.#leaving = new Leaving(hosts, keyExpiry);
     this.#log = log;
@@ -43,14 +43,14 @@ export class HostChanges {
   #want(host: Host): boolean {
     const running = twinOf(host, this.#hosts.all);
     if (running) return this.#leaving.restore(running.name);
-    return this.#try(() => this.#proxy.addHost(host.name, { weight: host.weight }));
+    return this.#try(() => this.#operator.addHost(host.name, { weight: host.weight }));
   }
 
   #weigh(wanted: Host): Changed['weights'] {
     const running = twinOf(wanted, this.#hosts.all);
     if (!running || running.weight === wanted.weight) return [];
     const { name: host, weight: before } = running;
-    this.#proxy.setWeight(host, wanted.weight);
+    this.#operator.setWeight(host, wanted.weight);
     return [{ host, weight: wanted.weight, before }];
   }
 

@@ -3,13 +3,12 @@ import type { Server as HttpsServer } from 'node:https';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Hosts } from '../hosts/hosts';
 import { SERVER_OPTIONS } from '../options/options';
-import type { Proxy } from '../proxy';
+import { Proxy } from '../proxy';
 import type { ProxyInternals } from '../proxy-internals';
 import { createServer } from '../serving/server';
 import { MemoryStore } from '../sessions/session-store';
 import { AccessLog } from './log/access-log';
 import type { Log } from './log/log';
-import { proxyWithParts } from './workers/parts';
 import type { Options, Settings, TlsPair } from './settings/settings';
 
 /** One proxy as the command runs it: its store, and its server where that speaks TLS. */
@@ -41,8 +40,16 @@ export class Instance {
     // With the limits that the library sets on a server that it makes itself.
     const tlsServer = tls && createServer(settings.resolved, tls);
     const own = tlsServer ? { ...withoutLimits(options), server: tlsServer } : options;
-    const { proxy, parts } = proxyWithParts({ ...own, ...store }, internals);
-    return new Instance(proxy, parts.hosts, tlsServer, accessLog && new AccessLog(accessLog, log));
+    let hosts: Hosts | undefined;
+    const proxy = new Proxy({ ...own, ...store }, {
+      ...internals,
+      parts: (parts) => {
+        hosts = parts.hosts;
+        internals.parts?.(parts);
+      },
+    });
+    if (!hosts) throw new Error('a proxy tells what it is made of when it is made');
+    return new Instance(proxy, hosts, tlsServer, accessLog && new AccessLog(accessLog, log));
   }
 
   get server(): Server | HttpsServer {

@@ -1,5 +1,5 @@
 import type { Hosts } from '../hosts/hosts';
-import type { Proxy } from '../proxy';
+import type { Operator } from '../operating/operator';
 import { HostChanges, type Changed } from './host-changes';
 import type { Log } from './log/log';
 import type { Settings, TlsPair } from './settings/settings';
@@ -8,8 +8,7 @@ import { TlsFiles } from './tls';
 
 /** What is changed while it runs. */
 export interface Reloaded {
-  readonly proxy: Proxy;
-  /** Those of the proxy. */
+  readonly operator: Operator;
   readonly hosts: Hosts;
   readonly setTls: (pair: TlsPair) => void;
 }
@@ -25,10 +24,10 @@ export class Reload {
   /** What runs, but for what is changed while it does. */
   readonly #started: Settings;
 
-  constructor({ proxy, hosts, setTls }: Reloaded, settings: Settings, log: Log) {
+  constructor({ operator, hosts, setTls }: Reloaded, settings: Settings, log: Log) {
     this.#started = settings;
     this.#log = log;
-    this.#hosts = new HostChanges(proxy, hosts, settings.resolved.keyExpiry, log);
+    this.#hosts = new HostChanges(operator, hosts, settings.resolved.keyExpiry, log);
     this.#tls = settings.tls && new TlsFiles(settings.tls, log, setTls);
   }
 

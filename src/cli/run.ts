@@ -26,12 +26,12 @@ export async function run(settings: Settings, { log, status, fail, reread }: Con
   const { proxy, hosts } = instance;
   logAdmin(proxy, log);
   try {
-    await proxy.operate();
+    await proxy.listenAdmin();
   } catch (error) {
     fail(adminError(toError(error), settings));
     return 1;
   }
-  const reload = new Reload({ proxy, hosts, setTls: (pair) => instance.setTls(pair) }, settings, log);
+  const reload = new Reload({ operator: proxy.operations, hosts, setTls: (pair) => instance.setTls(pair) }, settings, log);
   return new Promise((resolve) => {
     let listening = false;
     proxy.on('error', (error) => {

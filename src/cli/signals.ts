@@ -37,7 +37,8 @@ export function onSignals({ drain, reload, restart }: SignalHandlers): void {
   take = (signal) => {
     if (signal === 'SIGHUP') reload();
     else if (signal === 'SIGUSR2') restart();
-    else drain(signal);
+    // Another one that has come with it is heard first: there may be so little to drain that it would be too late.
+    else setImmediate(() => drain(signal));
   };
   setImmediate(() => {
     for (const signal of missed.splice(0)) take(signal);

@@ -3,12 +3,19 @@ import tls from 'node:tls';
 import { toError } from '../base/checks';
 import { startDeadline } from '../base/deadline';
 import type { Host } from '../hosts/host';
-import type { ResolvedOptions } from '../options/options';
+import type { HostTls } from '../hosts/host-tls';
 import { framingOf, RequestBody, type StreamedBody } from './request-body';
 import { ResponseParser, type ResponseListener } from './response-parser';
 import { Traffic } from './traffic';
 
-export type ConnectionOptions = Pick<ResolvedOptions, 'connectTimeout' | 'hostTimeout' | 'hostTls' | 'maxHeaderSize'>;
+/** Times in ms. */
+export interface ConnectionOptions {
+  readonly connectTimeout: number;
+  readonly hostTimeout: number;
+  readonly hostTls: HostTls;
+  /** Of a response too, in bytes. */
+  readonly maxHeaderSize: number;
+}
 
 /** What is sent to a host. */
 export interface HostRequest {
@@ -148,12 +155,12 @@ export class Connection implements ResponseListener {
     const { connectTimeout, hostTimeout } = this.#options;
     const socket = this.#socket = this.#open();
     this.#traffic = new Traffic(socket, this.#owner.host.totals);
-    const callOff = startDeadline(connectTimeout, () => {
+    const cancel = startDeadline(connectTimeout, () => {
       const error = new Error(`no connection to ${this.#owner.host.name} within ${connectTimeout} ms`);
       socket.destroy(Object.assign(error, { code: 'ETIMEDOUT' }));
     });
     socket.once(socket instanceof tls.TLSSocket ? 'secureConnect' : 'connect', () => {
-      callOff();
+      cancel();
       this.#isConnected = true;
       socket.setTimeout(hostTimeout);
       if (this.#request) this.#write(this.#request);
@@ -162,7 +169,7 @@ export class Connection implements ResponseListener {
     socket.on('end', () => this.#onHangUp());
     socket.on('error', (error) => this.#fail(error, this.#isConnected ? 'failed' : 'unreached'));
     socket.on('close', () => {
-      callOff();
+      cancel();
       this.#onHangUp();
     });
   }

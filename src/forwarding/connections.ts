@@ -1,6 +1,5 @@
 import { Connection, type ConnectionOptions, type ConnectionOwner } from './connection';
 import type { Host } from '../hosts/host';
-import type { ResolvedOptions } from '../options/options';
 import { Trust, type IdleTime } from './trust';
 
 /** How often idle connections are looked through, in ms. */
@@ -17,7 +16,10 @@ interface Idle {
   readonly time: IdleTime;
 }
 
-export type ConnectionsOptions = ConnectionOptions & Pick<ResolvedOptions, 'hostKeepAlive'>;
+export interface ConnectionsOptions extends ConnectionOptions {
+  /** For how long hosts keep idle connections, in ms; `undefined` where that is to be found out. */
+  readonly hostKeepAlive: number | undefined;
+}
 
 /**
  * The connections to one host, idle ones in a stack: the one that was used last is taken first, so that as few as

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { SessionWork } from '../sessions/binding';
 import type { Connection, Failure, ResponseHandler } from './connection';
 import { refusals, type Refusal } from '../base/errors';
-import { hasLeft, headerOf, requestHeaders, responseHeaders } from './headers';
+import { hasLeft, headerOf, requestHeaders, responseHeaders, type HeaderRules } from './headers';
 import type { StreamedBody } from './request-body';
 import type { Route } from '../routing/route';
 import { mayOpenByPolling, MAX_HANDSHAKE_SIZE, openPacketOf, type OpenPacket } from '../routing/sniffer';
@@ -19,9 +19,7 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** What an exchange needs of the forwarder that runs it. */
 export interface ExchangeContext {
-  readonly changeOrigin: boolean;
-  readonly xfwd: boolean;
-  readonly trustProxy: boolean;
+  readonly options: HeaderRules;
   /** The proxy is closing: the client's connection is not kept after the response. */
   readonly closing: boolean;
   acquire(route: Route): Connection;
@@ -31,7 +29,7 @@ export interface ExchangeContext {
   opened(exchange: Exchange, packet: OpenPacket): Promise<Refusal | undefined>;
   /** Counts the refusal, and answers with it. */
   refuse(req: IncomingMessage, res: ServerResponse, refusal: Refusal): void;
-  /** Hears once that the exchange is over, however it ended. */
+  /** Called once when the exchange is over, however it ended. */
   ended(exchange: Exchange): void;
 }
 
@@ -166,7 +164,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
       return;
     }
     const { method = 'GET', url = '/' } = this.req;
-    const headers = requestHeaders(this.req, this.route.host, this.#context);
+    const headers = requestHeaders(this.req, this.route.host, this.#context.options);
     // A poll is held, and the time of a body that streams is its client's.
     const isStreamed = this.#body !== undefined && !Buffer.isBuffer(this.#body);
     if (!this.isPoll && !isStreamed) this.#sentAt = performance.now();

@@ -5,17 +5,16 @@ import httpProxy from 'http-proxy';
 import { link, NEVER, unlink, type Binding } from '../sessions/binding';
 import type { Bindings } from '../sessions/bindings';
 import type { Connection } from './connection';
-import { Connections } from './connections';
+import { Connections, type ConnectionsOptions } from './connections';
 import { refusals, refuse, refuseUpgrade, type Refusal } from '../base/errors';
 import { Exchange, type ExchangeContext } from './exchange';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
-import type { ResolvedOptions } from '../options/options';
 import { countRefusal, type Totals } from '../base/totals';
 import { reroute, type Route } from '../routing/route';
 import { shownSid } from '../base/shown';
 import type { OpenPacket } from '../routing/sniffer';
-import { Tunnel, type TunnelContext } from './tunnel';
+import { Tunnel, type TunnelContext, type TunnelOptions } from './tunnel';
 import type { UnderWay } from './under-way';
 import type { Upgrade } from './upgrade';
 
@@ -32,6 +31,10 @@ export interface Session {
   readonly host: string;
   /** What its handshake came by. */
   readonly transport: Transport;
+}
+
+export interface ForwarderOptions extends TunnelOptions, ConnectionsOptions {
+  readonly onStoreFailure: 'local' | 'refuse';
 }
 
 /** A pass that returns true ends the chain. The last argument is the caller's, which no pass of http-proxy's calls. */
@@ -58,7 +61,7 @@ const UNUSED_TARGET = new URL('http://localhost');
  * an exchange for requests and a tunnel for WebSockets.
  */
 export class Forwarder implements ExchangeContext, TunnelContext {
-  readonly options: ResolvedOptions;
+  readonly options: ForwarderOptions;
   readonly #hosts: Hosts;
   readonly #bindings: Bindings;
   readonly #totals: Totals;
@@ -68,7 +71,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
   readonly #underWay: UnderWay;
 
   constructor(
-    options: ResolvedOptions, hosts: Hosts, bindings: Bindings, totals: Totals, underWay: UnderWay,
+    options: ForwarderOptions, hosts: Hosts, bindings: Bindings, totals: Totals, underWay: UnderWay,
     onSession: (session: Session) => void,
   ) {
     this.#underWay = underWay;
@@ -80,18 +83,6 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     this.#connections = new Connections(options);
     this.#frame = createFrame();
     hosts.on('removed', (host) => this.#abandon(host));
-  }
-
-  get changeOrigin(): boolean {
-    return this.options.changeOrigin;
-  }
-
-  get xfwd(): boolean {
-    return this.options.xfwd;
-  }
-
-  get trustProxy(): boolean {
-    return this.options.trustProxy;
   }
 
   get closing(): boolean {

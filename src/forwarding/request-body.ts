@@ -1,18 +1,12 @@
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-
-/** The methods whose requests may have a body. Engine.IO uses GET, POST and OPTIONS. */
-const METHODS_WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
+import { mayHaveBody } from '../base/methods';
 
 /** A body that is sent as it comes. */
 export interface StreamedBody {
   readonly source: Readable;
   /** How long it will be, in bytes; `undefined` where only its end tells. */
   readonly length: number | undefined;
-}
-
-export function mayHaveBody(method: string): boolean {
-  return METHODS_WITH_BODY.has(method);
 }
 
 /**

@@ -4,10 +4,10 @@ import type { Duplex } from 'node:stream';
 import type { SessionWork } from '../sessions/binding';
 import { startDeadline } from '../base/deadline';
 import { refusals, type Refusal } from '../base/errors';
-import { hasLeft, requestHeaders, responseHeaders } from './headers';
+import { hasLeft, requestHeaders, responseHeaders, type HeaderRules } from './headers';
 import type { Host } from '../hosts/host';
 import { requestTo } from '../hosts/host-request';
-import type { ResolvedOptions } from '../options/options';
+import type { HostTls } from '../hosts/host-tls';
 import { Outflow } from './outflow';
 import type { Route } from '../routing/route';
 import { MAX_HANDSHAKE_SIZE, openPacketOfFrame, type OpenPacket } from '../routing/sniffer';
@@ -20,19 +20,23 @@ import type { Upgrade } from './upgrade';
 /** How long one side may stay open after the other has ended, in ms: what is under way has arrived by then. */
 const HALF_OPEN_TIMEOUT = 10_000;
 
-export type TunnelOptions =
-  Pick<ResolvedOptions, 'changeOrigin' | 'xfwd' | 'trustProxy' | 'connectTimeout' | 'hostTimeout' | 'hostTls'>;
+/** Times in ms. */
+export interface TunnelOptions extends HeaderRules {
+  readonly connectTimeout: number;
+  readonly hostTimeout: number;
+  readonly hostTls: HostTls;
+}
 
 /** What a tunnel needs of the forwarder that runs it. */
 export interface TunnelContext {
   readonly options: TunnelOptions;
   /** `undefined` where it tries `again`, now or soon: the route may lead to another host then. */
   reroute(tunnel: Tunnel, error: Error, again: () => void): Refusal | undefined;
-  /** Hears of the session that a handshake over this WebSocket has opened. */
+  /** Called when the handshake opens a session. */
   openedByWebSocket(tunnel: Tunnel, packet: OpenPacket): void;
   /** Counts the refusal, and answers with it. */
   refuseUpgrade(req: IncomingMessage, socket: Duplex, refusal: Refusal): void;
-  /** Hears once that the tunnel is over, however it ended. */
+  /** Called once when the tunnel is over, however it ended. */
   ended(tunnel: Tunnel): void;
 }
 
@@ -143,23 +147,23 @@ export class Tunnel implements SessionWork, Work {
       late = refusal;
       request.destroy(Object.assign(new Error('the host is silent'), { code: 'ETIMEDOUT' }));
     });
-    let callOff = deadline(options.connectTimeout, refusals.hostFailed);
+    let cancel = deadline(options.connectTimeout, refusals.hostFailed);
     request.once('socket', (socket) => {
       socket.once(this.route.host.url.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
         // From here on the request may have arrived, and may not be sent again.
         connected = true;
-        callOff();
-        callOff = deadline(options.hostTimeout, refusals.hostTimeout);
+        cancel();
+        cancel = deadline(options.hostTimeout, refusals.hostTimeout);
       });
     });
-    request.once('close', () => callOff());
+    request.once('close', () => cancel());
     request.once('upgrade', (response, socket, head) => {
-      callOff();
+      cancel();
       this.#answered(101);
       this.#join(response, socket, head);
     });
     request.once('response', (response) => {
-      callOff();
+      cancel();
       this.#answered(response.statusCode ?? 502);
       this.#relay(response);
     });

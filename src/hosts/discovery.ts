@@ -5,7 +5,6 @@ import type { HealthSource } from './health-checker';
 import { Host } from './host';
 import type { Hosts } from './hosts';
 import { Leaving } from './leaving';
-import type { ResolvedOptions } from '../options/options';
 import { pause } from '../base/pause';
 
 const debug = createDebug('socket.io-proxy:discovery');
@@ -17,7 +16,8 @@ const PAUSES = { least: 1000, most: 60_000, mostAfterFailures: 30_000 };
 const JITTER = 0.1;
 
 export interface DiscoveryOptions {
-  readonly discover: DnsName;
+  /** `undefined`: hosts are named, and there is nothing to discover. */
+  readonly discover: DnsName | undefined;
   /** How long a host that has vanished stays at least, unless it is dead, in seconds. */
   readonly keyExpiry: number;
 }
@@ -35,10 +35,10 @@ interface Discovered {
  * few of many hosts each time. While DNS fails the last answer stands.
  */
 export class Discovery {
-  readonly #options: DiscoveryOptions;
+  readonly #name: DnsName;
   readonly #hosts: Hosts;
   readonly #leaving: Leaving;
-  readonly #undiscovered: (error: Error) => void;
+  readonly #onError: (error: Error) => void;
   readonly #discovered = new Map<string, Discovered>();
   readonly #stopping = new AbortController();
   #failures = 0;
@@ -46,14 +46,17 @@ export class Discovery {
   #asking: Promise<number> | undefined;
   #first: Promise<void> | undefined;
 
-  /** @param undiscovered is told of a failure, and of the next only after DNS has answered again. */
-  constructor(options: DiscoveryOptions, hosts: Hosts, undiscovered: (error: Error) => void) {
-    this.#options = options;
+  /**
+   * @param keyExpiry how long a host that has vanished stays at least, unless it is dead, in seconds.
+   * @param onError called when DNS fails, and again only after it has answered in between.
+   */
+  constructor(name: DnsName, keyExpiry: number, hosts: Hosts, onError: (error: Error) => void) {
+    this.#name = name;
     this.#hosts = hosts;
-    this.#undiscovered = undiscovered;
+    this.#onError = onError;
     hosts.undiscovered = true;
-    hosts.seek = () => this.#seek();
-    this.#leaving = new Leaving(hosts, options.keyExpiry);
+    this.#leaving = new Leaving(hosts, keyExpiry);
+    hosts.seekWith(() => this.#seek());
   }
 
   /** Begins to ask, unless it has begun, and resolves once DNS has answered or failed: within 5 s. */
@@ -92,7 +95,7 @@ export class Discovery {
     const { least, most, mostAfterFailures } = PAUSES;
     let answer: DnsAnswer;
     try {
-      answer = await lookUp(this.#options.discover, signal);
+      answer = await lookUp(this.#name, signal);
     } catch (error) {
       if (signal.aborted) return 0;
       this.#fail(types.isNativeError(error) ? error : new Error(String(error)));
@@ -110,7 +113,7 @@ export class Discovery {
   #fail(error: Error): void {
     this.#failures += 1;
     debug('the hosts stay as they are: %s', error.message);
-    if (this.#failures === 1) this.#undiscovered(error);
+    if (this.#failures === 1) this.#onError(error);
   }
 
   #join(named: DnsAnswer['hosts']): void {
@@ -162,10 +165,10 @@ export class Discovery {
  * there is nothing to discover.
  */
 export function discovering(
-  health: HealthSource, hosts: Hosts, { discover, keyExpiry }: ResolvedOptions, undiscovered: (error: Error) => void,
+  health: HealthSource, hosts: Hosts, { discover, keyExpiry }: DiscoveryOptions, onError: (error: Error) => void,
 ): HealthSource {
   if (!discover) return health;
-  const discovery = new Discovery({ discover, keyExpiry }, hosts, undiscovered);
+  const discovery = new Discovery(discover, keyExpiry, hosts, onError);
   return {
     get ready() {
       return health.ready;

@@ -57,19 +57,19 @@ export async function lookUp({ name, port }: DnsName, signal: AbortSignal): Prom
   const servers = getServers();
   if (String(servers) !== SYSTEM_SERVERS) resolver.setServers(servers);
   const deadline = { passed: false };
-  const cancel = (): void => resolver.cancel();
-  const callOff = startDeadline(TIMEOUT, () => {
+  const abort = (): void => resolver.cancel();
+  const cancel = startDeadline(TIMEOUT, () => {
     deadline.passed = true;
-    cancel();
+    abort();
   });
-  signal.addEventListener('abort', cancel, { once: true });
+  signal.addEventListener('abort', abort, { once: true });
   try {
     return port === undefined ? await findServices(resolver, name) : await findAddresses(resolver, name, port);
   } catch (error) {
     throw deadline.passed ? new Error(`no DNS server has told of ${name} within ${TIMEOUT} ms`) : error;
   } finally {
-    callOff();
-    signal.removeEventListener('abort', cancel);
+    cancel();
+    signal.removeEventListener('abort', abort);
   }
 }
 

@@ -2,8 +2,8 @@ import createDebug from 'debug';
 import { startDeadline } from '../base/deadline';
 import type { DownReason, Host } from './host';
 import { requestTo } from './host-request';
+import type { HostTls } from './host-tls';
 import { reasonOf, type Hosts } from './hosts';
-import type { ResolvedOptions } from '../options/options';
 import { pause } from '../base/pause';
 
 const debug = createDebug('socket.io-proxy:health');
@@ -14,7 +14,13 @@ const OURS = new Set<unknown>(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', '
 /** What a check finds: `undefined` when the host is well. */
 type Finding = DownReason | 'not asked' | undefined;
 
-type CheckOptions = Pick<ResolvedOptions, 'path' | 'checkInterval' | 'checkTimeout' | 'hostTls'>;
+/** Times in ms. */
+export interface HealthOptions {
+  readonly path: string;
+  readonly checkInterval: number;
+  readonly checkTimeout: number;
+  readonly hostTls: HostTls;
+}
 
 /** What tells `hosts` who is up. */
 export interface HealthSource {
@@ -32,7 +38,7 @@ export interface HealthSource {
  */
 export class HealthChecker implements HealthSource {
   readonly #hosts: Hosts;
-  readonly #options: CheckOptions;
+  readonly #options: HealthOptions;
   /** What ends the checks of each host. */
   readonly #following = new Map<Host, AbortController>();
   readonly #onAdded = (host: Host): void => void this.#follow(host);
@@ -41,7 +47,7 @@ export class HealthChecker implements HealthSource {
   #hadFirstRound = false;
   #stopped = false;
 
-  constructor(hosts: Hosts, options: CheckOptions) {
+  constructor(hosts: Hosts, options: HealthOptions) {
     this.#hosts = hosts;
     this.#options = options;
   }
@@ -102,7 +108,7 @@ export class HealthChecker implements HealthSource {
  */
 function probe(
   host: Host,
-  { path, checkTimeout, hostTls }: CheckOptions,
+  { path, checkTimeout, hostTls }: HealthOptions,
   signal: AbortSignal,
 ): Promise<Finding> {
   return new Promise((resolve) => {
@@ -110,14 +116,14 @@ function probe(
     // A connection of its own each time: the question is whether the host takes new ones.
     const req = requestTo(host, hostTls, { path });
     const done = (found: Finding): void => {
-      callOff();
+      cancel();
       signal.removeEventListener('abort', abort);
       req.destroy();
       resolve(found);
     };
     const abort = (): void => done(undefined);
     signal.addEventListener('abort', abort);
-    const callOff = startDeadline(checkTimeout, () => {
+    const cancel = startDeadline(checkTimeout, () => {
       if (host.hasAnsweredWithin(checkTimeout)) done(undefined);
       else done(connected ? 'silent' : 'unreachable');
     });

@@ -1,7 +1,7 @@
 import http, { type ClientRequest, type RequestOptions } from 'node:http';
 import https from 'node:https';
 import type { Host } from './host';
-import type { HostTls } from '../options/proxy-options';
+import type { HostTls } from './host-tls';
 
 /** Begins a request to a host, on a connection of its own. */
 export function requestTo(host: Host, hostTls: HostTls, options: RequestOptions): ClientRequest {

@@ -1,7 +1,13 @@
 import { X509Certificate } from 'node:crypto';
-import { createSecureContext } from 'node:tls';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { isObject, isPlainObject, toError, wrong } from '../base/checks';
-import type { HostTls } from '../options/proxy-options';
+
+/** TLS options towards `https://` hosts: these of Node's `tls.createSecureContext()`, and one more. */
+export interface HostTls
+  extends Pick<SecureContextOptions, 'ca' | 'cert' | 'key' | 'passphrase' | 'ciphers' | 'minVersion'> {
+  /** Refuses a host whose certificate is not trusted. @default true */
+  rejectUnauthorized?: boolean | undefined;
+}
 
 const NAMES = [
   'ca', 'cert', 'key', 'passphrase', 'ciphers', 'minVersion', 'rejectUnauthorized',

@@ -23,6 +23,9 @@ interface Counts {
   successes: number;
 }
 
+/** Looks for a host that is not known, and adds it where it finds it. Never rejects. */
+export type Seeker = (name: string) => Promise<void> | void;
+
 export interface HostsOptions {
   readonly unhealthyAfter: number;
   readonly healthyAfter: number;
@@ -59,8 +62,7 @@ export class Hosts extends EventEmitter<HostsEvents> {
   readonly #level = createBalance('least-connections');
   /** Hosts are to be discovered, and were not yet: of a name that is none of them nothing can be said. */
   undiscovered = false;
-  /** Looks for a host that a session is bound to and that is not known, where it can be found. Never rejects. */
-  seek: (name: string) => Promise<void> = () => Promise.resolve();
+  readonly #seekers: Seeker[] = [];
 
   constructor(hosts: readonly Host[], options: HostsOptions) {
     super();
@@ -78,10 +80,24 @@ export class Hosts extends EventEmitter<HostsEvents> {
     return this.#byName.get(name);
   }
 
+  /** Adds a way to find hosts that are not known: it is tried after those that were added before. */
+  seekWith(seeker: Seeker): void {
+    this.#seekers.push(seeker);
+  }
+
+  /** Looks for a host that a session is bound to, unless it is known. */
+  async seek(name: string): Promise<Host | undefined> {
+    for (const seeker of this.#seekers) {
+      if (this.#byName.has(name)) break;
+      await seeker(name);
+    }
+    return this.#byName.get(name);
+  }
+
   /** @throws Error when there is no such host. */
   named(name: string): Host {
     const host = this.#byName.get(name);
-    if (!host) throw new Error(`'${name}' is none of the hosts`);
+    if (!host) throw new Error(`unknown host '${name}'`);
     return host;
   }
 
@@ -153,7 +169,7 @@ export class Hosts extends EventEmitter<HostsEvents> {
     return choose(open, request);
   }
 
-  /** Takes in what a health check found: `undefined` when the host is well. */
+  /** Records a health check's result: `undefined` when the host is well. */
   report(host: Host, found: DownReason | undefined): void {
     if (host.removed) return;
     const counts = this.#countsOf(host);

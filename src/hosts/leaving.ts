@@ -43,14 +43,13 @@ export class Leaving {
     hosts.on('down', this.#onEvent).on('drained', this.#onEvent);
     // Others may remove it, or want it to have sessions again.
     hosts.on('removed', this.#onKept).on('undrained', this.#onKept);
-    const { seek } = hosts;
-    hosts.seek = (name) => (this.#recall(name) ? Promise.resolve() : seek(name));
+    hosts.seekWith((name) => this.#recall(name));
   }
 
   /**
    * Lets a host leave.
    *
-   * @throws Error when it is none of the hosts.
+   * @throws Error when the host is unknown.
    */
   drop(name: string): void {
     const host = this.#hosts.named(name);
@@ -97,13 +96,12 @@ export class Leaving {
   }
 
   /** Only what was a host once: who can write to the store must not choose where requests go. */
-  #recall(name: string): boolean {
-    if (!this.#former.delete(name)) return false;
+  #recall(name: string): void {
+    if (!this.#former.delete(name)) return;
     const host = new Host(name);
-    if (this.#hosts.all.some(({ url }) => url.origin === host.url.origin)) return false;
+    if (this.#hosts.all.some(({ url }) => url.origin === host.url.origin)) return;
     debug('%s has sessions of another proxy, and is taken back', name);
     this.#hosts.add(host);
     this.drop(name);
-    return true;
   }
 }

@@ -123,7 +123,7 @@ export interface Operator {
 
   /** @throws TypeError when it is malformed, one of the hosts already, or the weight is none. */
   addHost(host: string, options?: { weight?: number }): void;
-  /** @throws Error when it is none of the hosts; so do all that take a host. */
+  /** @throws Error when the host is unknown; so do all that take a host. */
   removeHost(host: string): void;
   drainHost(host: string, options?: DrainOptions): void;
   undrainHost(host: string): void;

@@ -1,10 +1,10 @@
-import { ownProcessMetrics } from '../admin/lazy';
 import type { Admission } from '../routing/admission';
 import type { Bindings } from '../sessions/bindings';
 import type { Forwarder } from '../forwarding/forwarder';
 import type { Hosts } from '../hosts/hosts';
 import type { Operated } from './operations';
 import type { ProcessMetrics } from './operator';
+import { ownProcessMetrics } from './process-metrics';
 import { Sessions, type SessionsOptions } from './sessions';
 import { sumOf, type Totals } from '../base/totals';
 

@@ -1,9 +1,17 @@
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 
-let registry: Registry | undefined;
+let registry: Promise<Registry> | undefined;
 
 /** What Prometheus's clients tell of this process by default: its memory, CPU, event loop and more. */
-export function ownProcessMetrics(): Promise<object[]> {
-  if (!registry) collectDefaultMetrics({ register: registry = new Registry() });
-  return registry.getMetricsAsJSON();
+export async function ownProcessMetrics(): Promise<object[]> {
+  registry ??= collect();
+  return (await registry).getMetricsAsJSON();
+}
+
+/** Loads its library only now: most proxies are not asked for metrics. */
+async function collect(): Promise<Registry> {
+  const { collectDefaultMetrics, Registry } = await import('prom-client');
+  const register = new Registry();
+  collectDefaultMetrics({ register });
+  return register;
 }

@@ -39,6 +39,8 @@ export interface ProxyEvents {
   /** That is over, and so many were moved. */
   rebalanced: [moved: number];
   /** DNS has failed, or does not know the name in `discover`: the hosts stay as they are until it does again. */
+  discoveryError: [error: Error];
+  /** The earlier name of `discoveryError`. @deprecated */
   undiscovered: [error: Error];
   /** A session was opened through this proxy, and is bound. */
   session: [session: Session];
@@ -49,6 +51,8 @@ export interface ProxyEvents {
   /** The session store works again. */
   recovered: [];
   /** The admin server listens. */
+  adminListening: [address: AddressInfo];
+  /** The earlier name of `adminListening`. @deprecated */
   operated: [address: AddressInfo];
   /** `close()` has begun. */
   closing: [];
@@ -56,8 +60,8 @@ export interface ProxyEvents {
   close: [];
 }
 
-/** Lets the proxy tell what its hosts and bindings do. */
-export function relayEvents(hosts: Hosts, bindings: Bindings, proxy: EventEmitter<ProxyEvents>): void {
+/** Tells what hosts do as the proxy's events. */
+export function relayHosts(hosts: Hosts, proxy: EventEmitter<ProxyEvents>): void {
   hosts.on('up', ({ name }) => {
     debug('%s is up', name);
     announce(proxy, 'up', name);
@@ -72,6 +76,12 @@ export function relayEvents(hosts: Hosts, bindings: Bindings, proxy: EventEmitte
       announce(proxy, event, name);
     });
   }
+  proxy.on('discoveryError', (error) => announce(proxy, 'undiscovered', error));
+  proxy.on('adminListening', (address) => announce(proxy, 'operated', address));
+}
+
+/** Tells what the bindings do as the proxy's events. */
+export function relayBindings(bindings: Bindings, proxy: EventEmitter<ProxyEvents>): void {
   bindings.on('degraded', (error) => announce(proxy, 'degraded', error));
   bindings.on('recovered', () => announce(proxy, 'recovered'));
 }

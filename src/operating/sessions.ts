@@ -6,10 +6,9 @@ import type { Exchange } from '../forwarding/exchange';
 import type { Forwarder } from '../forwarding/forwarder';
 import type { Host } from '../hosts/host';
 import { requestTo } from '../hosts/host-request';
+import type { HostTls } from '../hosts/host-tls';
 import type { Hosts } from '../hosts/hosts';
 import type { EndOutcome, SessionReport, SessionSource } from './operator';
-import type { ResolvedOptions } from '../options/options';
-import type { HostTls } from '../options/proxy-options';
 import type { StoredBinding } from '../sessions/session-store';
 import { Tunnel } from '../forwarding/tunnel';
 
@@ -25,7 +24,10 @@ const CLOSE = '1:1';
 /** How many sessions of a host are looked for at once: each time all that are known may have to be gone through. */
 const BATCH = 1000;
 
-export type SessionsOptions = Pick<ResolvedOptions, 'path' | 'hostTls'>;
+export interface SessionsOptions {
+  readonly path: string;
+  readonly hostTls: HostTls;
+}
 
 /** The sessions of this process, for those who operate it. */
 export class Sessions implements SessionSource {
@@ -79,8 +81,7 @@ export class Sessions implements SessionSource {
   /** Where its requests would go. */
   async #hostOf({ host }: Binding | StoredBinding): Promise<Host | undefined> {
     if (typeof host !== 'string') return host;
-    if (!this.#hosts.get(host)) await this.#hosts.seek(host);
-    return this.#hosts.get(host);
+    return this.#hosts.get(host) ?? this.#hosts.seek(host);
   }
 
   async #end(sid: string, host: Host, binding: Binding | undefined): Promise<EndOutcome> {
@@ -194,8 +195,8 @@ function send(host: Host, path: string, body: string, hostTls: HostTls): Promise
   return new Promise((resolve, reject) => {
     const headers = { 'Content-Type': 'text/plain;charset=UTF-8', 'Content-Length': body.length };
     const req = requestTo(host, hostTls, { method: 'POST', path, headers });
-    const callOff = startDeadline(CLOSE_TIMEOUT, () => req.destroy(new Error('the host did not answer in time')));
-    req.on('close', callOff);
+    const cancel = startDeadline(CLOSE_TIMEOUT, () => req.destroy(new Error('the host did not answer in time')));
+    req.on('close', cancel);
     req.on('error', reject);
     req.on('response', (res) => {
       let text = '';

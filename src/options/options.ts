@@ -1,49 +1,32 @@
 import { Server as HttpServer } from 'node:http';
 import { Server as HttpsServer } from 'node:https';
 import { adminOptionsOf, type ResolvedAdminOptions } from '../admin/options';
-import type { Balance } from '../hosts/balance';
 import { integerOf, isObject, isPlainObject, MAX_DELAY, wrong } from '../base/checks';
-import type { DnsName } from '../hosts/dns';
+import type { ForwarderOptions } from '../forwarding/forwarder';
+import type { DiscoveryOptions } from '../hosts/discovery';
+import type { HealthOptions } from '../hosts/health-checker';
 import type { Host } from '../hosts/host';
 import { balanceOf, discoverOf, hostsOf, movesPerMinuteOf } from '../hosts/host-options';
 import { hostTlsOf } from '../hosts/host-tls';
-import type { HostTls, PartialProxyOptions } from './proxy-options';
+import type { HostsOptions } from '../hosts/hosts';
+import type { OperationsOptions } from '../operating/operations';
+import type { AdmissionOptions } from '../routing/admission';
+import type { RouterOptions } from '../routing/router';
+import type { ServerLimits } from '../serving/server';
+import type { BindingsOptions } from '../sessions/bindings';
 import { RedisStore } from '../sessions/redis-store';
 import type { SessionStore } from '../sessions/session-store';
+import type { PartialProxyOptions } from './proxy-options';
 
-/** Options with nothing left open. */
-export interface ResolvedOptions {
+/** Options with nothing left open: those of the parts, and of the proxy as a whole. */
+export interface ResolvedOptions extends
+  HealthOptions, HostsOptions, DiscoveryOptions, BindingsOptions, RouterOptions, AdmissionOptions, ForwarderOptions,
+  ServerLimits, OperationsOptions {
   readonly store: SessionStore;
   readonly hosts: readonly Host[];
-  readonly discover: DnsName | undefined;
-  readonly path: string;
-  readonly checkInterval: number;
-  readonly checkTimeout: number;
-  readonly unhealthyAfter: number;
-  readonly healthyAfter: number;
-  readonly balance: Balance;
-  readonly slowStart: number;
-  readonly keyExpiry: number;
-  readonly cacheSize: number;
-  readonly storeTimeout: number;
-  readonly onStoreFailure: 'local' | 'refuse';
-  readonly connectTimeout: number;
-  readonly hostTimeout: number;
-  readonly hostKeepAlive: number | undefined;
+  /** In ms. */
   readonly drainTimeout: number;
-  readonly xfwd: boolean;
-  readonly trustProxy: boolean;
-  readonly changeOrigin: boolean;
-  readonly hostTls: HostTls;
   readonly server: HttpServer | HttpsServer | undefined;
-  readonly maxHeaderSize: number;
-  readonly headersTimeout: number;
-  readonly requestTimeout: number;
-  readonly keepAliveTimeout: number;
-  readonly maxHandshakesPerSecond: number | undefined;
-  readonly maxQueuedHandshakes: number;
-  readonly handshakeQueueTimeout: number;
-  readonly rebalance: { readonly perMinute: number } | undefined;
   readonly admin: ResolvedAdminOptions | undefined;
 }
 

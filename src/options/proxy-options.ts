@@ -1,9 +1,9 @@
 import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
-import type { SecureContextOptions } from 'node:tls';
 import type { AdminOptions } from '../admin/options';
 import type { Balance } from '../hosts/balance';
 import type { HostOptions } from '../hosts/host-options';
+import type { HostTls } from '../hosts/host-tls';
 import type { RedisClient } from '../sessions/redis-store';
 import type { SessionStore } from '../sessions/session-store';
 
@@ -204,11 +204,4 @@ export interface PartialProxyOptions {
    * 127.0.0.1 unless `bind` says otherwise. When it cannot listen, the event `error` tells. @default undefined
    */
   admin?: AdminOptions | undefined;
-}
-
-/** TLS options towards `https://` hosts: these of Node's `tls.createSecureContext()`, and one more. */
-export interface HostTls
-  extends Pick<SecureContextOptions, 'ca' | 'cert' | 'key' | 'passphrase' | 'ciphers' | 'minVersion'> {
-  /** Refuses a host whose certificate is not trusted. @default true */
-  rejectUnauthorized?: boolean | undefined;
 }

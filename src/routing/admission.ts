@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
 import { refusals, type Refusal } from '../base/errors';
-import type { ResolvedOptions } from '../options/options';
 
 /** How much longer a second is made here: what leaves evenly arrives a little less so, and hosts are to see no more. */
 const MARGIN = 1.02;
@@ -11,8 +10,13 @@ const CATCH_UP = 100;
 /** The longest that a refused client is told to wait, in seconds. */
 const MAX_RETRY_AFTER = 30;
 
-export type AdmissionOptions =
-  Pick<ResolvedOptions, 'maxHandshakesPerSecond' | 'maxQueuedHandshakes' | 'handshakeQueueTimeout'>;
+export interface AdmissionOptions {
+  /** `undefined` for any number. */
+  readonly maxHandshakesPerSecond: number | undefined;
+  readonly maxQueuedHandshakes: number;
+  /** In ms. */
+  readonly handshakeQueueTimeout: number;
+}
 
 interface Waiter {
   /** By `performance.now()`. */

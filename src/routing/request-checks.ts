@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import { refusals, type Refusal } from '../base/errors';
 import { Field, fieldOf, isFieldValue } from '../base/fields';
-import { mayHaveBody } from '../forwarding/request-body';
+import { mayHaveBody } from '../base/methods';
 
 /** How many fields a request may have: as many as Node shows by default. */
 const MAX_FIELDS = 1000;

@@ -1,10 +1,9 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Admission } from './admission';
 import type { Binding } from '../sessions/binding';
 import type { Bindings } from '../sessions/bindings';
 import { refusals, type Refusal } from '../base/errors';
 import type { Hosts } from '../hosts/hosts';
-import type { ResolvedOptions } from '../options/options';
 import { faultOf, maxFieldsOf } from './request-checks';
 import { routeTo, type Route } from './route';
 import { mayOpenByPolling, sidOf } from './sniffer';
@@ -19,13 +18,17 @@ const NO_TARGET = /[^\x21-\x7e]|#/;
 /** What servers resolve, each in its way (RFC 3986 §5.2.4): it may lead to a path that the proxy does not capture. */
 const DOT_SEGMENT = /(?:[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\;]|%2f|%5c|$)/i;
 
-export type RouterOptions = Pick<ResolvedOptions, 'path' | 'onStoreFailure' | 'server'>;
+export interface RouterOptions {
+  readonly path: string;
+  readonly onStoreFailure: 'local' | 'refuse';
+  /** The caller's, where there is one. */
+  readonly server: Pick<Server, 'maxHeadersCount'> | undefined;
+}
 
 /** Decides where a request goes: by its sid to the session's host, without one to any host that is up. */
 export class Router {
   readonly #path: string;
   readonly #refusesUnstored: boolean;
-  /** The caller's, where there is one. */
   readonly #server: RouterOptions['server'];
   readonly #hosts: Hosts;
   readonly #bindings: Bindings;

@@ -2,7 +2,6 @@ import http, { type IncomingMessage, type Server, type ServerOptions, type Serve
 import https, { type Server as HttpsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { MAX_DELAY } from '../base/checks';
-import type { ResolvedOptions } from '../options/options';
 
 /** What a server's events are handed to. */
 export interface ServerHandlers {
@@ -13,6 +12,15 @@ export interface ServerHandlers {
   listening(): void;
   /** @returns whether anybody was told. */
   error(error: Error): boolean;
+}
+
+/** Limits of the proxy's own server: times in ms, the size in bytes. */
+export interface ServerLimits {
+  readonly maxHeaderSize: number;
+  readonly headersTimeout: number;
+  readonly requestTimeout: number;
+  readonly keepAliveTimeout: number;
+  readonly hostTimeout: number;
 }
 
 /** In PEM. */
@@ -144,18 +152,18 @@ export function takeOver(server: Server | HttpsServer, handlers: ServerHandlers)
 }
 
 /** The proxy's own server, where it was given none, which keeps its clients to the limits of the options. */
-export function createServer(options: ResolvedOptions): Server;
-export function createServer(options: ResolvedOptions, tls: Certificate): HttpsServer;
-export function createServer(options: ResolvedOptions, tls?: Certificate): Server | HttpsServer {
-  const limits = limitsOf(options);
-  const server = tls ? https.createServer({ ...limits, cert: tls.cert, key: tls.key }) : http.createServer(limits);
+export function createServer(limits: ServerLimits): Server;
+export function createServer(limits: ServerLimits, tls: Certificate): HttpsServer;
+export function createServer(limits: ServerLimits, tls?: Certificate): Server | HttpsServer {
+  const options = serverOptionsOf(limits);
+  const server = tls ? https.createServer({ ...options, cert: tls.cert, key: tls.key }) : http.createServer(options);
   // On a connection in use: of a client that reads nothing of its response. No other wait is that long.
-  server.timeout = Math.min(options.hostTimeout + options.requestTimeout, MAX_DELAY);
+  server.timeout = Math.min(limits.hostTimeout + limits.requestTimeout, MAX_DELAY);
   return server;
 }
 
-function limitsOf(options: ResolvedOptions): ServerOptions {
-  const { maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout } = options;
+function serverOptionsOf(limits: ServerLimits): ServerOptions {
+  const { maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout } = limits;
   // Node looks every 30 s by default, and so might let a slow head last that much longer.
   const connectionsCheckingInterval = Math.min(headersTimeout, 5000);
   return { maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout, connectionsCheckingInterval };

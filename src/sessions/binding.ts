@@ -1,4 +1,3 @@
-import type { Scheduled } from '../base/agenda';
 import type { Bagged } from '../base/bag';
 import type { Host } from '../hosts/host';
 
@@ -9,7 +8,7 @@ export interface SessionWork {
 }
 
 /** The pair sid → host, as this proxy knows it. */
-export interface Binding extends Bagged, Scheduled {
+export interface Binding extends Bagged {
   readonly sid: string;
   readonly host: Host;
   /** How long the store keeps it after it was stored, in seconds. */
@@ -30,6 +29,8 @@ export interface Binding extends Bagged, Scheduled {
   cached: boolean;
   /** The host's era in which it was counted as one of its sessions, or `UNCOUNTED`. */
   era: number;
+  /** The second in which it is due to be looked at, or -1: `Expiries` alone sets it. */
+  due: number;
 }
 
 /** Of what is not in the store. */

@@ -1,24 +1,20 @@
 import { EventEmitter } from 'node:events';
 import createDebug from 'debug';
 import { LRUCache } from 'lru-cache';
-import { Agenda } from '../base/agenda';
 import { Bag } from '../base/bag';
-import { copyOf, createBinding, expiryOf, isExpired, NEVER, UNCOUNTED, type Binding } from './binding';
+import { copyOf, createBinding, isExpired, NEVER, UNCOUNTED, type Binding } from './binding';
 import { Copies } from './copies';
+import { Expiries } from './expiries';
 import type { Absence } from '../base/errors';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import { LookUps } from './look-ups';
-import type { ResolvedOptions } from '../options/options';
 import { shownSid } from '../base/shown';
 import { StoreGuard } from './store-guard';
 import type { SessionStore, StoredBinding } from './session-store';
 import { createTotals, type Totals } from '../base/totals';
 
 const debug = createDebug('socket.io-proxy:bindings');
-
-/** The most bindings that are looked at in one go when their time has come. */
-const MAX_EXPIRING = 5000;
 
 /**
  * How long a session counts as alive whose WebSocket has ended, in ms. Engine.IO ends a session with its transport. But
@@ -30,7 +26,13 @@ const ENDED_LIFE = 3000;
 /** Of how many sids that have no session any more it is remembered why. */
 const MAX_ABSENT = 10_000;
 
-export type BindingsOptions = Pick<ResolvedOptions, 'keyExpiry' | 'cacheSize' | 'storeTimeout'>;
+export interface BindingsOptions {
+  /** In seconds. */
+  readonly keyExpiry: number;
+  readonly cacheSize: number;
+  /** In ms. */
+  readonly storeTimeout: number;
+}
 
 export interface BindingsEvents {
   degraded: [error: Error];
@@ -50,7 +52,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   readonly #held = new Bag<Binding>();
   /** No client knows of these yet. */
   readonly #opening = new Set<Binding>();
-  readonly #expiries = new Agenda<Binding>();
+  readonly #expiries = new Expiries((binding) => this.#expired(binding));
   readonly #absent = new LRUCache<string, Absence>({ max: MAX_ABSENT });
   readonly #lookUps: LookUps;
   readonly #copies: Copies;
@@ -216,7 +218,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     // Where this proxy alone knows it, nobody could be asked should it go on.
     if (binding.holds > 0 || !binding.cached || binding.storedAt === NEVER || this.#guard.degraded) return;
     binding.usedAt = Math.min(binding.usedAt, performance.now() - binding.ttl * 1000 + ENDED_LIFE);
-    this.#expiries.set(binding, expiryOf(binding));
+    this.#expiries.add(binding);
   }
 
   async close(): Promise<void> {
@@ -229,11 +231,10 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     const removal = this.#copies.removal(sid);
     if (removal) await removal;
     const name = await this.#lookUps.find(sid);
-    if (name !== undefined && !this.#hosts.get(name)) await this.#hosts.seek(name);
+    const host = name === undefined ? undefined : this.#hosts.get(name) ?? await this.#hosts.seek(name);
     // A binding made here in the meantime knows more than the store's answer.
     const known = this.#known(sid);
     if (known) return known;
-    const host = name === undefined ? undefined : this.#hosts.get(name);
     if (host) return this.#remember(copyOf(sid), host, this.#keyExpiry, true);
     // Never trusted as an address: who can write to the store could make the proxy send requests anywhere.
     if (name !== undefined) {
@@ -254,7 +255,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     this.#lookUps.forget(sid);
     this.#cache.set(sid, binding);
     this.#count(binding);
-    this.#expiries.set(binding, expiryOf(binding));
+    this.#expiries.add(binding);
     return binding;
   }
 
@@ -279,22 +280,12 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   #sweep(): void {
     const now = performance.now();
     for (const binding of this.#held.items) this.#copies.freshen(binding, now);
-    this.#expire();
+    this.#expiries.sweep();
   }
 
-  /** Forgets here what has expired, and so counts no longer; in the store it expires by itself. */
-  #expire(): void {
-    const now = performance.now();
-    const due = this.#expiries.take(now, MAX_EXPIRING);
-    for (const binding of due) {
-      if (isExpired(binding, now)) {
-        this.#absent.set(binding.sid, binding.host.gone ? 'host_gone' : 'expired');
-        this.#cache.delete(binding.sid);
-      } else {
-        // It was used in the meantime. While it is held it is as if it were used now.
-        this.#expiries.set(binding, binding.holds > 0 ? now + binding.ttl * 1000 : expiryOf(binding));
-      }
-    }
-    if (due.length === MAX_EXPIRING) setImmediate(() => this.#expire());
+  /** It counts no longer here; in the store it expires by itself. */
+  #expired(binding: Binding): void {
+    this.#absent.set(binding.sid, binding.host.gone ? 'host_gone' : 'expired');
+    this.#cache.delete(binding.sid);
   }
 }

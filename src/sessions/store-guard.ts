@@ -179,13 +179,13 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
         reject(new StoreError(reason));
       };
     });
-    const callOff = startDeadline(ms, () => giveUp(`the session store did not answer within ${ms} ms`));
+    const cancel = startDeadline(ms, () => giveUp(`the session store did not answer within ${ms} ms`));
     // What opens or closes the store is not given up with what it is asked.
     if (onLate) this.#waiting.add(giveUp);
     try {
       return await Promise.race([answer, late]);
     } finally {
-      callOff();
+      cancel();
       this.#waiting.delete(giveUp);
     }
   }

@@ -69,9 +69,9 @@ export class StoreProbe {
   async look(ms: number, served: () => void): Promise<Finding> {
     this.#replaceLost();
     await new Promise<void>((resolve) => {
-      const callOff = startDeadline(ms, resolve);
+      const cancel = startDeadline(ms, resolve);
       const ended = (): void => {
-        callOff();
+        cancel();
         resolve();
       };
       this.#round = { writes: 0, reads: 0, left: TRIALS, served, ended };

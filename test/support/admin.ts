@@ -25,7 +25,7 @@ export async function startOperated(
   const all = { drainTimeout: 0, hosts: ['127.0.0.1:1'], ...others, store, admin: { port: 0, ...admin } };
   const proxy = new Proxy(all as Proxy.ProxyOptions);
   onCleanup(() => proxy.close());
-  const ready = Promise.all([once(proxy, 'operated'), once(proxy, 'listening')]);
+  const ready = Promise.all([once(proxy, 'adminListening'), once(proxy, 'listening')]);
   proxy.listen(0, '127.0.0.1');
   const [[{ port: adminPort }]] = await ready as [[AddressInfo], []];
   const { port } = proxy.server.address() as AddressInfo;

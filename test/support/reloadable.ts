@@ -52,7 +52,7 @@ export async function startReloadable(content: object, meanwhile = (): void => {
   const instance = await Instance.create(settings, log);
   const { proxy, hosts } = instance;
   logEvents(instance, settings, log);
-  const reload = new Reload({ proxy, hosts, setTls: (pair) => instance.setTls(pair) }, settings, log);
+  const reload = new Reload({ operator: proxy.operations, hosts, setTls: (pair) => instance.setTls(pair) }, settings, log);
   onCleanup(async () => {
     reload.stop();
     await instance.close();

@@ -27,7 +27,7 @@ export async function startStand(count: number, token?: string): Promise<Stand> 
     admin: { port: 0, ...(token === undefined ? {} : { token }) },
   });
   onCleanup(() => proxy.close());
-  const ready = Promise.all([once(proxy, 'operated') as Promise<[AddressInfo]>, once(proxy, 'listening')]);
+  const ready = Promise.all([once(proxy, 'adminListening') as Promise<[AddressInfo]>, once(proxy, 'listening')]);
   proxy.listen(0, '127.0.0.1');
   const [[operated]] = await ready;
   await until('all hosts are up', () => proxy.hosts.every(({ state }) => state === 'up'));

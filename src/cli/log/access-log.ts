@@ -89,12 +89,12 @@ export class AccessLog {
   #finish(): void {
     const output = this.#output;
     if (!output) return;
-    const callOff = startDeadline(CLOSE_TIMEOUT, () => {
+    const cancel = startDeadline(CLOSE_TIMEOUT, () => {
       this.#fail('what has waited for its reader was left out');
       output.destroy();
     });
     // What has failed is told by then.
-    const closed = once(output, 'close').catch(() => output.destroy()).finally(callOff);
+    const closed = once(output, 'close').catch(() => output.destroy()).finally(cancel);
     output.end();
     this.#finished = Promise.all([this.#finished, closed]).then(() => {});
     this.#output = undefined;

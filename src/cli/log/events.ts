@@ -1,5 +1,7 @@
 import type { AddressInfo } from 'node:net';
-import type { Proxy } from '../../proxy';
+import type { EventEmitter } from 'node:events';
+import type { HostStatus } from '../../hosts/host';
+import type { ProxyEvents } from '../../operating/proxy-events';
 import type { Instance } from '../instance';
 import { describe, placeOf, type Log } from './log';
 import type { Settings } from '../settings/settings';
@@ -15,7 +17,7 @@ export function logEvents(instance: Instance, settings: Settings, log: Log): voi
   onReady(instance, () => {
     const address = instance.server.address();
     // It may have been closed meanwhile.
-    if (address !== null && typeof address !== 'string') logReady(proxy, address, settings, degraded, log);
+    if (address !== null && typeof address !== 'string') logReady(proxy.hosts, address, settings, degraded, log);
   });
   logHosts(proxy, log);
   proxy.on('degraded', (error) => {
@@ -28,7 +30,7 @@ export function logEvents(instance: Instance, settings: Settings, log: Log): voi
   });
 }
 
-export function logHosts(proxy: Proxy, log: Log): void {
+export function logHosts(proxy: EventEmitter<ProxyEvents>, log: Log): void {
   proxy.on('up', (host) => log.info('up', `${host} is up`, { host }));
   proxy.on('down', (host, reason) => log.warn('down', `${host} is down: ${reason}`, { host, reason }));
   proxy.on('added', (host) => log.info('added', `${host} is added`, { host }));
@@ -38,7 +40,7 @@ export function logHosts(proxy: Proxy, log: Log): void {
   proxy.on('rebalanced', (moved) => {
     log.info('rebalanced', `the rebalance is over: ${moved} sessions were moved`, { moved });
   });
-  proxy.on('undiscovered', (error) => {
+  proxy.on('discoveryError', (error) => {
     log.warn('undiscovered', `hosts stay as they are: ${describe(error)}`, { error: describe(error) });
   });
 }
@@ -55,19 +57,21 @@ export function logRecovered(log: Log): void {
 function onReady({ proxy }: Instance, ready: () => void): void {
   const look = (): void => {
     if (proxy.hosts.some(({ state }) => state === 'checking')) return;
-    proxy.off('up', look).off('down', look).off('undiscovered', look);
+    proxy.off('up', look).off('down', look).off('discoveryError', look);
     // After the line that tells of the host.
     queueMicrotask(ready);
   };
   // Where DNS fails there is no host whose check could be waited for.
-  proxy.on('up', look).on('down', look).on('undiscovered', look);
+  proxy.on('up', look).on('down', look).on('discoveryError', look);
 }
 
-export function logReady(proxy: Proxy, address: AddressInfo, settings: Settings, degraded: boolean, log: Log): void {
+export function logReady(
+  all: readonly HostStatus[], address: AddressInfo, settings: Settings, degraded: boolean, log: Log,
+): void {
   const { redis, tls } = settings;
   const url = urlOf(address, tls !== undefined);
-  const up = proxy.hosts.filter(({ state }) => state === 'up').length;
-  const hosts = proxy.hosts.length;
+  const up = all.filter(({ state }) => state === 'up').length;
+  const hosts = all.length;
   const store = redis === undefined ? 'memory' : placeOf(redis);
   const bindings = redis === undefined ? 'in memory' : `in ${store}${degraded ? ', which fails' : ''}`;
   const message = `listening on ${url}: ${up} of ${hosts} hosts up, bindings ${bindings}`;
@@ -79,8 +83,8 @@ function urlOf({ address, port }: AddressInfo, tls: boolean): string {
 }
 
 /** Writes a line when the admin server listens. */
-export function logAdmin(proxy: Proxy, log: Log): void {
-  proxy.on('operated', (address) => {
+export function logAdmin(proxy: EventEmitter<ProxyEvents>, log: Log): void {
+  proxy.on('adminListening', (address) => {
     const url = urlOf(address, false);
     log.info('admin', `the admin server is ${url}`, { url });
   });

@@ -1,31 +1,46 @@
-import type { HealthSource } from '../../hosts/health-checker';
-import type { DownReason, HostStatus } from '../../hosts/host';
-import type { Hosts } from '../../hosts/hosts';
-import type { Operated } from '../../operating/operations';
-import type { Proxy } from '../../proxy';
-import { MemoryStore } from '../../sessions/session-store';
+import { EventEmitter } from 'node:events';
+import { createAdminServer, type AdminServer } from '../../admin/lazy';
+import { announce } from '../../base/announce';
+import { discovering } from '../../hosts/discovery';
+import { HealthChecker, type HealthSource } from '../../hosts/health-checker';
+import { Host, type DownReason, type HostStatus } from '../../hosts/host';
+import { Hosts } from '../../hosts/hosts';
+import { Operations, type Operated } from '../../operating/operations';
+import { relayHosts, type ProxyEvents } from '../../operating/proxy-events';
+import type { ResolvedOptions } from '../../options/options';
 import type { HostEntry, HostList, HostLoad } from './messages';
-import { proxyWithParts } from './parts';
-import type { Settings } from '../settings/settings';
 
-/** The hosts of all workers: checked and discovered here, while what is under way on them is in the workers. */
+/** The hosts of all workers: checked, discovered and operated here, while what is under way on them is in the workers. */
 export class HostTable {
-  /** It never listens: its hosts are meant, and what it tells of them. */
-  readonly proxy: Proxy;
   readonly hosts: Hosts;
+  readonly operations: Operations;
+  /** Those of a proxy that is made of all workers. */
+  readonly events = new EventEmitter<ProxyEvents>();
   readonly #health: HealthSource;
+  readonly #admin: AdminServer | undefined;
   #version = 0;
   #lastList = '';
 
-  constructor({ options }: Settings, operated: Operated) {
-    const { proxy, parts } = proxyWithParts({ ...options, store: new MemoryStore() }, { operated });
-    this.proxy = proxy;
-    this.hosts = parts.hosts;
-    this.#health = parts.health;
+  constructor(options: ResolvedOptions, operated: Operated) {
+    const { events } = this;
+    const hosts = this.hosts = new Hosts(options.hosts.map(({ name, weight }) => new Host(name, weight)), options);
+    const health = this.#health = discovering(new HealthChecker(hosts, options), hosts, options, (error) => {
+      announce(events, 'discoveryError', error);
+    });
+    this.operations = new Operations(hosts, operated, options, events, () => health.ready);
+    this.#admin = options.admin && createAdminServer(this.operations, options.admin, (address) => {
+      announce(events, 'adminListening', address);
+    });
+    relayHosts(hosts, events);
     // It may have got a session of which nothing was told yet.
-    this.hosts.on('draining', (host) => {
+    hosts.on('draining', (host) => {
       host.uncertain = true;
     });
+  }
+
+  /** Lets the admin server listen, where there is one. Rejects with the server's error where it can't. */
+  async listenAdmin(): Promise<void> {
+    await this.#admin?.listen();
   }
 
   /** Resolves after the first round: within `checkTimeout`, and 5 s more where DNS is silent. */
@@ -34,14 +49,15 @@ export class HostTable {
   }
 
   /** Ends what checks and shows them. */
-  stop(): Promise<void> {
-    return this.proxy.close();
+  async stop(): Promise<void> {
+    this.#health.stop();
+    await this.#admin?.close();
   }
 
   /** As it is now: one of a higher version where anything has changed. */
   get list(): HostList {
     const { undiscovered, levelling } = this.hosts;
-    const entries = this.proxy.hosts.map(({ host, state, downReason, draining, weight }): HostEntry =>
+    const entries = this.hosts.all.map(({ status: { host, state, downReason, draining, weight } }): HostEntry =>
       ({ host, state, downReason, draining, weight }));
     const text = JSON.stringify([undiscovered, levelling, entries]);
     if (text !== this.#lastList) this.#version += 1;

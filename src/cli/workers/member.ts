@@ -67,9 +67,9 @@ export class Member implements Asked {
       reason: this.failure ?? signal ?? `exit code ${code}`,
     })));
     this.listening = new Promise((resolve) => {
-      const callOff = startDeadline(START_TIMEOUT, () => this.kill());
+      const cancel = startDeadline(START_TIMEOUT, () => this.kill());
       const settle = (address: AddressInfo | undefined): void => {
-        callOff();
+        cancel();
         resolve(address);
       };
       void this.ended.then(() => {
@@ -104,13 +104,13 @@ export class Member implements Asked {
     const id = this.#questions += 1;
     return new Promise((resolve) => {
       const settle = (answer: unknown): void => {
-        callOff();
+        cancel();
         this.#asked.delete(id);
         // A worker answers what it was asked.
         resolve(answer as Answer<T> | undefined);
       };
       const isQuick = about === 'totals' || about === 'metrics';
-      const callOff = startDeadline(isQuick ? QUICK_ANSWER_TIMEOUT : ANSWER_TIMEOUT, () => settle(undefined));
+      const cancel = startDeadline(isQuick ? QUICK_ANSWER_TIMEOUT : ANSWER_TIMEOUT, () => settle(undefined));
       this.#asked.set(id, settle);
       this.tell({ type: 'ask', id, question: { about, ...question } as Question });
     });
@@ -127,12 +127,12 @@ export class Member implements Asked {
     this.address = undefined;
     this.tell({ type: 'close', replaced });
     let isLate = false;
-    const callOff = startDeadline(drainTimeout + END_TIMEOUT, () => {
+    const cancel = startDeadline(drainTimeout + END_TIMEOUT, () => {
       isLate = true;
       this.kill();
     });
     await this.ended;
-    callOff();
+    cancel();
     return isLate;
   }
 

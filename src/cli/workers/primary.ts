@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net';
-import { ownProcessMetrics } from '../../admin/lazy';
+import { ownProcessMetrics } from '../../operating/process-metrics';
 import { toError } from '../../base/checks';
 import { AllWorkers } from './all-workers';
 import { adminError, logAdmin, logDegraded, logHosts, logReady, logRecovered } from '../log/events';
@@ -10,7 +10,7 @@ import { Reload } from '../reload';
 import type { Context } from '../run';
 import type { Settings, TlsPair } from '../settings/settings';
 import { onSignals } from '../signals';
-import { showStatus } from '../log/status';
+import { showStatus, type Watched } from '../log/status';
 import { Workers } from './workers';
 
 /** Runs several workers until a signal ends them, and resolves with the exit code. */
@@ -42,7 +42,7 @@ class Primary {
       async () => [{ worker: 'primary', metrics: await ownProcessMetrics() }],
       (name) => this.#table.hosts.get(name) !== undefined,
     );
-    this.#table = new HostTable(settings, this.#all);
+    this.#table = new HostTable(settings.resolved, this.#all);
     this.#table.hosts.on('removed', ({ name }) => this.#all.removed(name));
     this.#workers = new Workers({
       count: settings.workers,
@@ -57,19 +57,19 @@ class Primary {
       },
     });
     const setTls = (pair: TlsPair): void => this.#workers.tell({ type: 'tls', pair: this.#tls = pair });
-    this.#reload = new Reload({ proxy: this.#table.proxy, hosts: this.#table.hosts, setTls }, settings, context.log);
+    this.#reload = new Reload({ operator: this.#table.operations, hosts: this.#table.hosts, setTls }, settings, context.log);
   }
 
   async run(): Promise<number> {
     const { log } = this.#context;
-    const { proxy } = this.#table;
-    logHosts(proxy, log);
+    const { events } = this.#table;
+    logHosts(events, log);
     for (const event of ['up', 'down', 'added', 'removed', 'draining', 'undrained'] as const) {
-      proxy.on(event, () => this.#tellHosts());
+      events.on(event, () => this.#tellHosts());
     }
-    logAdmin(proxy, log);
+    logAdmin(events, log);
     try {
-      await proxy.operate();
+      await this.#table.listenAdmin();
     } catch (error) {
       this.#context.fail(adminError(toError(error), this.#settings));
       return 1;
@@ -92,7 +92,7 @@ class Primary {
       await this.#close();
       return 1;
     }
-    logReady(this.#table.proxy, address, this.#settings, this.#degraded, log);
+    logReady(this.#table.operations.hosts, address, this.#settings, this.#degraded, log);
     if (status) showStatus(status, this.#watched);
     return closed;
   }
@@ -123,7 +123,7 @@ class Primary {
 
   async #close(): Promise<void> {
     this.#closing = true;
-    this.#table.proxy.operations.close();
+    this.#table.operations.close();
     this.#reload.stop();
     await this.#workers.close();
     await this.#table.stop();
@@ -166,10 +166,10 @@ class Primary {
     this.#degraded = error !== undefined;
     if (error !== undefined) {
       logDegraded(error, this.#context.log);
-      this.#table.proxy.emit('degraded', new Error(error));
+      this.#table.events.emit('degraded', new Error(error));
     } else {
       logRecovered(this.#context.log);
-      this.#table.proxy.emit('recovered');
+      this.#table.events.emit('recovered');
     }
   }
 
@@ -189,12 +189,12 @@ class Primary {
     member.tell({ type: 'sought', host });
   }
 
-  get #watched(): { hosts: HostTable['proxy']['hosts']; requests: number } {
+  get #watched(): Watched {
     const requests = (): number => this.#requests;
-    const { proxy } = this.#table;
+    const { operations } = this.#table;
     return {
       get hosts() {
-        return proxy.hosts;
+        return operations.hosts;
       },
       get requests() {
         return requests();

@@ -12,7 +12,7 @@ const SEEK_TIMEOUT = 6000;
 export interface Telling {
   /** It has marked the host down. */
   unreached(host: string, reason: DownReason): void;
-  /** A session is bound to it, and it is none of the hosts. */
+  /** A session is bound to it, and it is unknown here. */
   seek(host: string): void;
 }
 
@@ -34,7 +34,7 @@ export class ToldHosts implements HealthSource {
     hosts.on('down', ({ name }, reason) => {
       if (!this.#applying) telling.unreached(name, reason);
     });
-    hosts.seek = (name) => this.#seek(name);
+    hosts.seekWith((name) => this.#seek(name));
     this.apply(list);
   }
 
@@ -90,9 +90,9 @@ export class ToldHosts implements HealthSource {
     if (known) return known.promise;
     let resolve = (): void => {};
     const promise = new Promise<void>((done) => {
-      const callOff = startDeadline(SEEK_TIMEOUT, () => resolve());
+      const cancel = startDeadline(SEEK_TIMEOUT, () => resolve());
       resolve = () => {
-        callOff();
+        cancel();
         this.#sought.delete(host);
         done();
       };

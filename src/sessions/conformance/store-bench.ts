@@ -134,11 +134,11 @@ export class Subject {
 
 /** What a call resolves with. Rejects when it does not return a promise, rejects, or has not settled in time. */
 async function settled<T>(call: string, ask: () => Promise<T>): Promise<T> {
-  let callOff = (): void => {};
+  let cancel = (): void => {};
   const late = new Promise<never>((_, reject) => {
     const clause = `A call must settle soon (a proxy waits for \`storeTimeout\`, by default 1000 ms): ${call}`;
     const message = `${clause} has not within ${CALL_TIMEOUT} ms`;
-    callOff = startDeadline(CALL_TIMEOUT, () => reject(new assert.AssertionError({ message })));
+    cancel = startDeadline(CALL_TIMEOUT, () => reject(new assert.AssertionError({ message })));
   });
   try {
     const answer = ask();
@@ -150,6 +150,6 @@ async function settled<T>(call: string, ask: () => Promise<T>): Promise<T> {
     const clause = 'A call must reject only when the store can\'t serve, and a proxy then takes it to have failed';
     throw new Error(`${clause}: ${call} has rejected with ${inspect(cause)}`, { cause });
   } finally {
-    callOff();
+    cancel();
   }
 }

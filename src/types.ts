@@ -1,0 +1,18 @@
+// The public types: `index.ts` hangs them on the class, and `npm run docs` describes them.
+export type { AdminOptions } from './admin/options';
+export type { Absence } from './base/errors';
+export type { Session, Transport } from './forwarding/forwarder';
+export type { Balance, BalanceFunction } from './hosts/balance';
+export type { DownReason, HostStatus } from './hosts/host';
+export type { HostOptions } from './hosts/host-options';
+export type { HostTls } from './hosts/host-tls';
+export type {
+  DrainOptions, DrainStatus, EndOutcome, HostReport, RebalanceOptions, RebalanceStatus, SessionReport,
+} from './operating/operator';
+export type { ProxyEvents } from './operating/proxy-events';
+export type {
+  PartialProxyOptions, ProxyOptions, WithDiscover, WithHosts, WithRedisClient, WithStore,
+} from './options/proxy-options';
+export type { AccessEntry } from './serving/access';
+export type { RedisClient } from './sessions/redis-store';
+export type { MemoryStoreOptions, SessionStore, StoredBinding } from './sessions/session-store';
