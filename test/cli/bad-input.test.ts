@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readCommandLine } from '../../src/cli/settings/command-line';
 import { FLAGS, keyOf, variableOf, type Flag } from '../../src/cli/settings/flags';
-import { Command, type CommandOptions } from '../support/command';
+import { Command, type ScriptOptions } from '../support/command';
 import { startServer } from '../support/http';
 import { temporaryFolder } from '../support/program';
 import { CERT } from '../support/tls';
@@ -169,7 +169,7 @@ describe('a file', () => {
 });
 
 describe('the command', () => {
-  async function ends(message: RegExp, args: string[], options?: CommandOptions): Promise<void> {
+  async function ends(message: RegExp, args: string[], options?: ScriptOptions): Promise<void> {
     const command = new Command(args, options);
     expect(await command.ended()).toBe(2);
     expect(command.output).toBe('');

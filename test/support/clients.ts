@@ -26,6 +26,13 @@ export interface ClientOptions {
   [option: string]: unknown;
 }
 
+/** The ways in which a client carries its session. */
+export const TRANSPORTS: [name: string, options: Partial<ClientOptions>][] = [
+  ['polling', { transports: ['polling'] }],
+  ['polling with upgrade', { transports: ['polling', 'websocket'], upgraded: true }],
+  ['websocket', { transports: ['websocket'] }],
+];
+
 /** Socket.IO clients in a process of their own. */
 export class Clients extends Remote {
   constructor() {

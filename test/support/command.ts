@@ -6,7 +6,7 @@ import { onCleanup } from './cleanup';
 /** The built command. */
 export const CLI = join(__dirname, '../../dist/cli.js');
 
-export interface CommandOptions {
+export interface ScriptOptions {
   /** Beside what every program needs. */
   env?: NodeJS.ProcessEnv;
   cwd?: string;
@@ -18,8 +18,8 @@ export function cleanEnv(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)));
 }
 
-/** The built command in a process of its own. Ended when the test is over. */
-export class Command {
+/** A script in a process of its own. Ended when the test is over. */
+export class Script {
   /** All that it has written, so far. */
   output = '';
   errors = '';
@@ -27,8 +27,8 @@ export class Command {
   readonly #child: ChildProcess;
   readonly #closed: Promise<unknown>;
 
-  constructor(args: readonly string[], { env = {}, cwd }: CommandOptions = {}) {
-    const child = this.#child = spawn(process.execPath, [CLI, ...args], {
+  constructor(args: readonly string[], { env = {}, cwd }: ScriptOptions = {}) {
+    const child = this.#child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'], env: { ...cleanEnv(), ...env }, ...(cwd === undefined ? {} : { cwd }),
     });
     this.pid = child.pid ?? NaN;
@@ -42,11 +42,6 @@ export class Command {
     return this.output.split('\n').slice(0, -1);
   }
 
-  /** The log of `--log json`. */
-  get events(): Record<string, unknown>[] {
-    return this.lines.map((line) => JSON.parse(line) as Record<string, unknown>);
-  }
-
   /** Resolves with the first line of the output that matches, from one on, written or to be written. */
   async line(pattern: RegExp, from = 0): Promise<string> {
     for (;;) {
@@ -57,12 +52,6 @@ export class Command {
       });
       await Promise.race([once(this.#child.stdout ?? this.#child, 'data'), ended]);
     }
-  }
-
-  /** Where it listens. */
-  async ready(): Promise<string> {
-    const line = await this.line(/listening on http/);
-    return /listening on (https?:\/\/[^\s"]+:\d+)/.exec(line)?.[1] ?? '';
   }
 
   /** Reads its output no more: what it writes from then on is an error to it. */
@@ -98,9 +87,27 @@ export class Command {
   }
 }
 
+/** The built command in a process of its own. */
+export class Command extends Script {
+  constructor(args: readonly string[], options?: ScriptOptions) {
+    super([CLI, ...args], options);
+  }
+
+  /** The log of `--log json`. */
+  get events(): Record<string, unknown>[] {
+    return this.lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
+  /** Where it listens. */
+  async ready(): Promise<string> {
+    const line = await this.line(/listening on http/);
+    return /listening on (https?:\/\/[^\s"]+:\d+)/.exec(line)?.[1] ?? '';
+  }
+}
+
 /** Starts it on any port of 127.0.0.1, and resolves when it is ready. */
 export async function startCommand(
-  args: readonly string[], options?: CommandOptions,
+  args: readonly string[], options?: ScriptOptions,
 ): Promise<{ command: Command; url: string }> {
   const command = new Command(['--bind', '127.0.0.1', '--port', '0', ...args], options);
   return { command, url: await command.ready() };

@@ -1,12 +1,12 @@
 import { onCleanup } from './cleanup';
-import { Command, type CommandOptions } from './command';
+import { Command, type ScriptOptions } from './command';
 import { childrenOf, isAlive } from './processes';
 import { sharedRedisUrl, uniqueKeyPrefix } from './redis';
 import { until } from './until';
 
 /** The command with several workers. Neither it nor they are left when the test is over. */
 export class WorkersCommand extends Command {
-  constructor(args: readonly string[], options?: CommandOptions) {
+  constructor(args: readonly string[], options?: ScriptOptions) {
     super(args, options);
     // Before the primary is ended, after which nothing tells whose they were.
     onCleanup(() => {

@@ -8,7 +8,8 @@ import { parse } from 'yaml';
 import { readSettings } from '../../../src/cli/settings/settings';
 import { onCleanup } from '../../support/cleanup';
 import { Command, startCommand } from '../../support/command';
-import { examplePath, readExample, Script } from '../../support/examples';
+import { Script } from '../../support/command';
+import { examplePath, readExample } from '../../support/examples';
 import { startHost } from '../../support/hosts';
 import { adapt, lastingPort } from '../../support/program';
 

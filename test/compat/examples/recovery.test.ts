@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { io, type Socket } from 'socket.io-client';
 import { onCleanup } from '../../support/cleanup';
 import { startCommand } from '../../support/command';
-import { examplePath, readExample, Script } from '../../support/examples';
+import { Script } from '../../support/command';
+import { examplePath, readExample } from '../../support/examples';
 import { handshake } from '../../support/http';
 import { openClient, RedisProcess, type TestClient } from '../../support/redis';
 import { until } from '../../support/until';
@@ -14,7 +15,7 @@ interface ExampleServer {
 }
 
 async function startServer(redis: RedisProcess): Promise<ExampleServer> {
-  const script = new Script([examplePath('recovery/server.mjs')], { PORT: '0', REDIS_URL: redis.url });
+  const script = new Script([examplePath('recovery/server.mjs')], { env: { PORT: '0', REDIS_URL: redis.url } });
   const line = await script.line(/^listening on port \d+$/);
   return { script, port: line.replace(/\D/g, '') };
 }

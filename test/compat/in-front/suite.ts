@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Proxy, type ProxyOptions } from '../../../src';
-import { Clients, type ClientOptions, type Connected } from '../../support/clients';
+import { Clients, TRANSPORTS, type ClientOptions, type Connected } from '../../support/clients';
 import { onCleanup } from '../../support/cleanup';
 import { startHosts, type HostProcess } from '../../support/hosts';
 import { request, startServer, type RequestOptions } from '../../support/http';
@@ -13,12 +13,6 @@ import { startProxy, type ProxyInstance } from '../../support/proxy';
 import { openClient, uniqueKeyPrefix, type TestClient } from '../../support/redis';
 import { tested } from '../../support/tested';
 import { CERT } from '../../support/tls';
-
-const TRANSPORTS: [name: string, options: Partial<ClientOptions>][] = [
-  ['polling', { transports: ['polling'] }],
-  ['polling with upgrade', { transports: ['polling', 'websocket'], upgraded: true }],
-  ['websocket', { transports: ['websocket'] }],
-];
 
 const POLLING = '/socket.io/?EIO=4&transport=polling';
 

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import createFastify from 'fastify';
 import { MemoryStore, Proxy } from '../../../src';
-import { Clients, type ClientOptions } from '../../support/clients';
+import { Clients, TRANSPORTS } from '../../support/clients';
 import { onCleanup } from '../../support/cleanup';
 import { startHosts, type HostProcess } from '../../support/hosts';
 import { handshake, pollUrl, request } from '../../support/http';
@@ -63,12 +63,6 @@ function fastifyApp(): App {
     },
   };
 }
-
-const TRANSPORTS: [name: string, options: Partial<ClientOptions>][] = [
-  ['polling', { transports: ['polling'] }],
-  ['polling with upgrade', { transports: ['polling', 'websocket'], upgraded: true }],
-  ['websocket', { transports: ['websocket'] }],
-];
 
 const POLLING = '/socket.io/?EIO=4&transport=polling';
 
