@@ -46,7 +46,7 @@ it('tells of a WebSocket when it is over, with all that was sent', async () => {
   const clock = stopClock();
   const { proxy, url } = await before([host], { checkInterval: 3_600_000 });
   const told = entry(proxy);
-  const time = new Date();
+  const time = new Date(jest.now());
   const socket = await openWebSocket(url);
   await clock.advance(600_000);
   socket.close();

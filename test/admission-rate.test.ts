@@ -16,6 +16,7 @@ const admissionOf = (maxHandshakesPerSecond: number, options: Partial<AdmissionO
 /** So many handshakes come at once. @returns when each is let through, by and by; NaN for one that is refused. */
 function come(count: number, admission: Admission): number[] {
   const times: number[] = [];
+  // eslint-disable-next-line no-restricted-properties -- It is held; `jest.now()` does not count what stands still.
   const take = (refusal: Refusal | undefined): void => void times.push(refusal ? NaN : performance.now());
   for (const req of requestsOf(count)) {
     const turn = admission.admit(req);

@@ -86,8 +86,8 @@ class Handshakes {
   }
 
   come(count: number): void {
-    const since = performance.now();
-    const settle = (refusal: Refusal | undefined): void => void this.settled.push({ refusal, waited: performance.now() - since });
+    const since = jest.now();
+    const settle = (refusal: Refusal | undefined): void => void this.settled.push({ refusal, waited: jest.now() - since });
     for (const req of requestsOf(count)) {
       const turn = this.#admission.admit(req);
       if (turn instanceof Promise) void turn.then(settle);

@@ -18,7 +18,7 @@ describe('a clock that is put back or forward, as time synchronisation does,', (
     const { proxy, url } = await before([await startSessionHost(3000)], { store, keyExpiry: 1, checkInterval: HOUR });
     const sid = await handshake(url);
     await clock.advance(1000);
-    jest.setSystemTime(Date.now() + ms);
+    jest.setSystemTime(jest.now() + ms);
     await clock.advance(2000);
     // What has expired is looked for eight times a second.
     expect(await proxy.findSession(sid)).toMatchObject({ from: 'cache', age: 3, expiresIn: 1 });
@@ -34,11 +34,12 @@ describe('a clock that is put back or forward, as time synchronisation does,', (
     // It has time to answer, before it is frozen.
     const sid = await handshake((await startProxy({ hosts: [host.name], store })).url);
     host.freeze();
-    const { proxy, url } = await startProxy({ hosts: [host.name], store, checkInterval: 100, checkTimeout: 200, hostTimeout: 500 });
-    expect(await once(proxy, 'down')).toEqual([host.name, 'silent']);
-    const { now } = Date;
-    jest.spyOn(Date, 'now').mockImplementation(() => now() + HOUR);
+    const clock = stopClock();
+    const { proxy, url } = await startProxy({ hosts: [host.name], store, checkInterval: HOUR, checkTimeout: 200, hostTimeout: 500 });
+    const down = once(proxy, 'down');
+    await clock.advanceUntil('it is down', () => proxy.hosts[0]?.state === 'down');
+    expect(await down).toEqual([host.name, 'silent']);
+    jest.setSystemTime(jest.now() + HOUR);
     expect(await post(url, sid)).toMatchObject({ status: 504 });
-    jest.restoreAllMocks();
   });
 });

@@ -139,7 +139,7 @@ export const BROKEN: BrokenStore[] = [
     overriding((store) => {
       let isOpen = false;
       return {
-        open: () => new Promise((resolve) => setTimeout(() => resolve(void (isOpen = true)), 20)),
+        open: () => new Promise((resolve) => void setImmediate(() => resolve(void (isOpen = true)))),
         bind: async (...args) => (isOpen ? store.bind(...args) : undefined),
       };
     }),
@@ -213,7 +213,7 @@ export const BROKEN: BrokenStore[] = [
     'takes the ttl for milliseconds',
     class extends TableStore {
       override after(ttl: number): number {
-        return performance.now() + ttl;
+        return super.after(ttl / 1000);
       }
     },
     /^keeps a binding for its ttl/, /must not expire before its `ttl`, in seconds, has passed/,

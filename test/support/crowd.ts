@@ -16,7 +16,7 @@ export class Crowd implements SessionSource {
   readonly all: Host[];
   readonly hosts: Hosts;
   readonly moves: Moves;
-  /** When sessions were ended, by `performance.now()`. */
+  /** When sessions were ended, by `jest.now()`. */
   readonly endedAt: number[] = [];
   /** How many are on their way back. */
   away = 0;
@@ -57,7 +57,7 @@ export class Crowd implements SessionSource {
     this.hosts.settle(host);
     this.away += ended;
     return Promise.resolve(Array.from({ length: ended }, () => {
-      this.endedAt.push(performance.now());
+      this.endedAt.push(jest.now());
       setTimeout(() => {
         this.away -= 1;
         this.open();

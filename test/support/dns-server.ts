@@ -24,8 +24,6 @@ export interface Query {
   name: string;
   type: string;
   transport: 'udp' | 'tcp';
-  /** When it came, by `performance.now()`. */
-  at: number;
 }
 
 /** A records of one name. */
@@ -109,7 +107,6 @@ export class DnsServer extends EventEmitter<{ query: [Query] }> {
     const [question] = questions;
     if (!question) throw new Error('a query without a question');
     const { name, type } = question;
-    const query = { name, type, transport, at: performance.now() };
     const found = this.zone[name.toLowerCase()] ?? 'NXDOMAIN';
     if (found !== 'silence') {
       const entries = typeof found === 'string' ? [] : found.filter((entry) => entry.type === type || entry.type === 'CNAME');
@@ -117,6 +114,7 @@ export class DnsServer extends EventEmitter<{ query: [Query] }> {
       const answers = entries.map((entry) => ({ ttl: 1, name, ...entry }));
       send({ type: 'response', id, flags: AUTHORITATIVE_ANSWER | rcode, questions, answers });
     }
+    const query = { name, type, transport };
     this.queries.push(query);
     this.emit('query', query);
   }

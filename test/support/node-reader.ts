@@ -1,6 +1,5 @@
 import http, { type IncomingMessage } from 'node:http';
 import { Duplex } from 'node:stream';
-import { setImmediate as turn } from 'node:timers/promises';
 
 /** One request, as somebody has read it. */
 export interface ReadRequest {
@@ -15,6 +14,9 @@ export interface ReadRequest {
   isWhole: boolean;
   isUpgrade: boolean;
 }
+
+/** Lets what is due in this turn of the event loop happen. */
+export const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 /** The two ends of a connection that goes nowhere. */
 class Wire extends Duplex {

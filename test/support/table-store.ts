@@ -27,7 +27,7 @@ export class TableStore implements SessionStore {
   }
 
   after(ttl: number): number {
-    return performance.now() + ttl * 1000;
+    return jest.now() + ttl * 1000;
   }
 
   renewed(row: Row, expiresAt: number): number {
@@ -36,7 +36,7 @@ export class TableStore implements SessionStore {
 
   rowOf(sid: string): Row | undefined {
     const row = this.table.get(sid);
-    return row && row.expiresAt > performance.now() ? row : undefined;
+    return row && row.expiresAt > jest.now() ? row : undefined;
   }
 }
 
