@@ -106,3 +106,9 @@ it.each([
 it.each(files)(`src/%s.ts has at most ${MAX_LINES} lines`, (file) => {
   expect(textOf(file).trimEnd().split('\n').length).toBeLessThanOrEqual(MAX_LINES);
 });
+
+it('has a line for each helper of the tests', () => {
+  const folder = join(__dirname, 'support');
+  const listed = Array.from(readFileSync(join(folder, 'README.md'), 'utf8').matchAll(/^\| `(.+?)` \|/gm), ([, name]) => name);
+  expect(listed).toEqual(readdirSync(folder).filter((name) => name !== 'README.md').sort());
+});
