@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { MemoryStore } from '../src';
-import { Clients } from './support/clients';
+import { Clients, TRANSPORTS } from './support/clients';
 import { startHost, type HostProcess } from './support/hosts';
 import { handshake, pollUrl, request } from './support/http';
 import { startProxy, type Started } from './support/proxy';
-import { connect, expectEndedAndBack, returned, TRANSPORTS, UNKNOWN } from './support/returning';
+import { connect, expectEndedAndBack, returned, UNKNOWN } from './support/returning';
 import { openWebSocket } from './support/session-host';
 import { until } from './support/until';
 

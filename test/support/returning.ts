@@ -12,13 +12,6 @@ export const UNKNOWN = { status: 400, body: '{"code":1,"message":"Session ID unk
 /** Reasons that connection state recovery takes. */
 const RECOVERABLE = /^(?:transport close|transport error|forced close)$/;
 
-/** The ways in which a client can be connected when its session is ended. */
-export const TRANSPORTS: [name: string, options: Partial<ClientOptions>][] = [
-  ['polling', { transports: ['polling'] }],
-  ['WebSocket', { transports: ['websocket'] }],
-  ['an upgrade', { transports: ['polling', 'websocket'], upgraded: true }],
-];
-
 /** A client that comes back by itself, and soon. */
 export function connect(clients: Clients, url: string, options: Partial<ClientOptions>): Promise<Connected> {
   return clients.connect({ url, reconnection: true, reconnectionDelay: 20, reconnectionDelayMax: 50, ...options });

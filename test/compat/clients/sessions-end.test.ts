@@ -1,6 +1,6 @@
-import { Clients } from '../../support/clients';
+import { Clients, TRANSPORTS } from '../../support/clients';
 import { startHost, type HostProcess } from '../../support/hosts';
-import { expectEndedAndBack, TRANSPORTS } from '../../support/returning';
+import { expectEndedAndBack } from '../../support/returning';
 
 let clients: Clients;
 

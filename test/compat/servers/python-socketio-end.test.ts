@@ -1,8 +1,8 @@
 import { once } from 'node:events';
-import { Clients } from '../../support/clients';
+import { Clients, TRANSPORTS } from '../../support/clients';
 import { startProxy } from '../../support/proxy';
 import { PythonFixture } from '../../support/python';
-import { connect, returned, TRANSPORTS } from '../../support/returning';
+import { connect, returned } from '../../support/returning';
 
 it.each(TRANSPORTS)('a client comes back when its session is ended, which its host sees: %s', async (_, options) => {
   const fixture = new PythonFixture('socketio_host.py');
