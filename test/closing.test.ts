@@ -179,9 +179,9 @@ describe('listen', () => {
     const host = await startSessionHost();
     const { proxy } = await before([host]);
     const closed = proxy.close();
-    expect(() => proxy.listen(0)).toThrow('a proxy that was closed can not listen again');
+    expect(() => proxy.listen(0)).toThrow('a closed proxy cannot listen again');
     await closed;
-    expect(() => proxy.listen(0)).toThrow('a proxy that was closed can not listen again');
+    expect(() => proxy.listen(0)).toThrow('a closed proxy cannot listen again');
   });
 });
 

@@ -28,7 +28,7 @@ const { privateKey: OTHER_KEY } = generateKeyPairSync('ec', {
 });
 const GARBAGE = `-----BEGIN CERTIFICATE-----\n${SECRET}\n-----END CERTIFICATE-----\n`;
 
-const CERT_EXPECTED = "'hostTls.cert' must hold a certificate and those above it, in PEM: ";
+const CERT_EXPECTED = "'hostTls.cert' must hold a certificate chain in PEM: ";
 const KEY_EXPECTED = "'hostTls.key' must hold a private key in PEM, which 'passphrase' decrypts where it is encrypted: ";
 
 it.each<[value: object, message: string]>([
@@ -57,8 +57,8 @@ it.each<[value: object, message: string]>([
   [{ cert: CERT, key: true }, KEY_EXPECTED],
   [{ cert: CERT, key: ENCRYPTED }, KEY_EXPECTED],
   [{ cert: CERT, key: ENCRYPTED, passphrase: 'wrong' }, KEY_EXPECTED],
-  [{ cert: CERT, key: OTHER_KEY }, "'hostTls.key' must fit to 'hostTls.cert': "],
-  [{ cert: CERT, key: ENCRYPTED, passphrase: SECRET }, "'hostTls.key' must fit to 'hostTls.cert': "],
+  [{ cert: CERT, key: OTHER_KEY }, "'hostTls.key' must match 'hostTls.cert': "],
+  [{ cert: CERT, key: ENCRYPTED, passphrase: SECRET }, "'hostTls.key' must match 'hostTls.cert': "],
   [{ cert: CERT }, "'hostTls.key' is mandatory where 'hostTls.cert' is given"],
   [{ key: KEY }, "'hostTls.cert' is mandatory where 'hostTls.key' is given"],
   [{ passphrase: 5 }, "'hostTls.passphrase' must be a string"],

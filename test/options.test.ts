@@ -176,8 +176,8 @@ describe('path', () => {
     ['/a\\b', "'/a\\\\b'"], ['/a"b', `'/a"b'`], ['/a\u0000', "'/a\\x00'"], ['/a\u007f', "'/a\\x7F'"], ['/a<b', "'/a<b'"],
   ])('refuses %p', (path, received) => {
     expect(withOption('path', path)).toBe(
-      `'path' must be a string that begins with '/', as it stands in a URL: visible ASCII, with no '?', '#' or '%', ` +
-        `nor '.' or '..' between slashes, received ${received}`,
+      `'path' must be a string that begins with '/', in visible ASCII without '?', '#' and '%', ` +
+        `and without '.' and '..' as segments, received ${received}`,
     );
   });
 });

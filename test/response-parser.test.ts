@@ -127,7 +127,7 @@ it.each([
   ['in its trailers', response(CHUNKED, '0\r\nA: 1\r\n')],
   ['behind an interim response', response(['HTTP/1.1 100 Continue'])],
 ])('throws when the connection ends %s', (_, bytes) => {
-  expect(() => parse([bytes], { hangsUp: true })).toThrow('the host hung up before its response was whole');
+  expect(() => parse([bytes], { hangsUp: true })).toThrow('the host closed the connection in mid-response');
 });
 
 describe('the connection', () => {

@@ -1,8 +1,8 @@
 import type { EventEmitter } from 'node:events';
 
 /**
- * Calls what is the user's in the middle of our work. What it throws does not end that work: it is the process's
- * uncaught exception, as any listener's.
+ * Runs a callback of the user. An error that it throws does not interrupt the caller: the error becomes an uncaught
+ * exception of the process, as that of any listener does.
  */
 export function callOut(call: () => void): void {
   try {
@@ -14,7 +14,7 @@ export function callOut(call: () => void): void {
   }
 }
 
-/** Emits an event whose listeners are the user's. */
+/** Emits an event to the user's listeners. Errors that they throw do not interrupt the caller. */
 export function announce<T extends Record<keyof T, unknown[]>, E extends keyof T & string>(
   emitter: EventEmitter<T>, event: E, ...args: T[E]
 ): void {

@@ -1,12 +1,12 @@
-/** What a {@link Bag} can hold. */
+/** An item of a {@link Bag}. */
 export interface Bagged {
-  /** Where it lies in its bag; -1 while it is in none. The bag's own. */
+  /** The item's index in its bag; -1 while it is in none. Only the bag sets it. */
   place: number;
 }
 
 /**
- * A set whose items know their place. A `Set` that is added to and deleted from at every request is rehashed all the
- * time, and its tables die old: they were measured to cost a fifth of a poll in garbage collection.
+ * A set whose items store their own index. A `Set` that changes at every request is rehashed all the time, and its
+ * tables die old: their garbage collection was measured to cost a fifth of a poll.
  */
 export class Bag<T extends Bagged> {
   readonly #items: T[] = [];
@@ -15,7 +15,7 @@ export class Bag<T extends Bagged> {
     return this.#items.length;
   }
 
-  /** The items, as they are now. */
+  /** A copy of the items. */
   get items(): T[] {
     return this.#items.slice();
   }

@@ -1,9 +1,9 @@
 import { inspect } from 'node:util';
 
-/** The longest that a timer of Node can wait, in ms. */
+/** The longest delay of a Node timer, in ms. */
 export const MAX_DELAY = 2 ** 31 - 1;
 
-/** What is thrown for a bad argument: it names it, what was expected and what was received. */
+/** The error for a bad argument. Names the argument, what was expected and what was received. */
 export function wrong(name: string, expected: string, received: unknown): TypeError {
   return new TypeError(`'${name}' must ${expected}, received ${inspect(received, { depth: 0 })}`);
 }
@@ -12,14 +12,14 @@ export function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
 
-/** An object as literals make it: what an array, a map or a prototype holds would go unseen. */
+/** Whether the value is a plain object. The contents of an array, a map or a prototype would be overlooked. */
 export function isPlainObject(value: unknown): value is object {
   if (!isObject(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-/** @throws TypeError when the value is no integer within the bounds. */
+/** @throws TypeError when the value is not an integer within the bounds. */
 export function integerOf(name: string, value: unknown, min: number, max: number): number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
     throw wrong(name, `be an integer from ${min} to ${max}`, value);
@@ -27,7 +27,7 @@ export function integerOf(name: string, value: unknown, min: number, max: number
   return value;
 }
 
-/** @throws TypeError when the value is no number within the bounds. */
+/** @throws TypeError when the value is not a number within the bounds. */
 export function numberOf(name: string, value: unknown, min: number, max: number): number {
   if (typeof value !== 'number' || !(value >= min && value <= max)) {
     throw wrong(name, `be a number from ${min} to ${max}`, value);
@@ -35,7 +35,7 @@ export function numberOf(name: string, value: unknown, min: number, max: number)
   return value;
 }
 
-/** Whatever was thrown, as an error. */
+/** The thrown value as an error. */
 export function toError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }

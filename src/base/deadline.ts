@@ -1,11 +1,11 @@
-/** In how many steps a deadline is waited for. */
+/** The number of timers that a deadline is split into. */
 const STEPS = 4;
 
 /**
- * Calls `onTimeout` after `ms`. A time in which this process did not run counts as a quarter at most: a process that was
- * stopped, or busy, must not take what it has not read yet for another's silence.
+ * Calls `onTimeout` after `ms`. A time in which this process did not run counts as a quarter at most: a process that
+ * was stopped or busy has unread input, and must not mistake that for silence of the other side.
  *
- * @returns a function that cancels it.
+ * @returns a function that cancels the deadline.
  */
 export function startDeadline(ms: number, onTimeout: () => void): () => void {
   let steps = STEPS;
@@ -18,7 +18,7 @@ export function startDeadline(ms: number, onTimeout: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
-/** Waits for `end`, which is not to reject, and for no longer than `ms`. */
+/** Waits for `end`, but no longer than `ms`. `end` must not reject. */
 export async function within(ms: number, end: Promise<unknown>): Promise<void> {
   let cancel = (): void => {};
   const timeout = new Promise<void>((resolve) => {

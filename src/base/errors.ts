@@ -8,27 +8,27 @@ import { shownSid } from './shown';
 const debug = createDebug('socket.io-proxy:refused');
 
 /**
- * The `code` of an answer that the proxy gives itself. Numbers are Engine.IO's own
- * (https://github.com/socketio/engine.io-protocol), so its clients read them as they read a server's;
- * what Engine.IO has no number for has a name, which no later number of its can clash with.
+ * The `code` in an error response of the proxy. Numbers are Engine.IO's error codes
+ * (https://github.com/socketio/engine.io-protocol), so Engine.IO clients understand them. Errors without such a number
+ * have a name, which cannot clash with a later number.
  */
 export const ErrorCode = {
-  /** 400: the sid is unknown, expired or ended, or its host is gone. A client makes a new handshake. */
+  /** 400: the sid is unknown, expired or ended, or its host is gone. The client makes a new handshake. */
   SESSION_UNKNOWN: 1,
-  /** 400, 431 or 505: the path is outside `path`, or the request cannot be one of Engine.IO's. */
+  /** 400, 431 or 505: the path is outside `path`, or the request is not valid for Engine.IO. */
   BAD_REQUEST: 3,
-  /** 502: the host failed before it had answered. */
+  /** 502: the host failed before it answered. */
   HOST_FAILED: 'HOST_FAILED',
-  /** 503: no host is up that takes new sessions, or DNS has not named the session's host yet. */
+  /** 503: no host that takes new sessions is up, or DNS has not named the session's host yet. */
   NO_HOST: 'NO_HOST',
   /** 503: the proxy is closing and takes no new sessions. */
   CLOSING: 'CLOSING',
   /**
-   * 503: this proxy does not know the sid, and the session store cannot be asked; or `onStoreFailure` is `'refuse'`,
-   * and a handshake could not be stored.
+   * 503: this proxy does not know the sid and cannot ask the session store; or it could not store a handshake's
+   * session, and `onStoreFailure` is `'refuse'`.
    */
   STORE_FAILED: 'STORE_FAILED',
-  /** 503: more handshakes have come than `maxHandshakesPerSecond` lets through, and than may wait. */
+  /** 503: the handshake exceeds `maxHandshakesPerSecond`, and no further one may wait. */
   TOO_MANY_HANDSHAKES: 'TOO_MANY_HANDSHAKES',
   /** 504: the host did not answer within `hostTimeout`. */
   HOST_TIMEOUT: 'HOST_TIMEOUT',
@@ -37,16 +37,16 @@ export const ErrorCode = {
 /** One of {@link ErrorCode}'s values. */
 export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
 
-/** An answer of the proxy itself. */
+/** An error response of the proxy. */
 export interface Refusal {
   readonly status: number;
   readonly code: ErrorCode;
   readonly message: string;
-  /** Why, for those who operate the proxy: what the client is told does not say. */
+  /** The reason, for operators. The response does not contain it. */
   readonly cause: string;
-  /** Ends the client's connection: what follows on it is not to be trusted, or not to be served. */
+  /** Closes the client's connection, because further requests on it cannot be trusted or must not be served. */
   readonly close: boolean;
-  /** How soon the client may come again, in seconds, where a second is too soon. */
+  /** When the client may try again, in seconds. @default 1 */
   readonly retryAfter?: number;
 }
 
@@ -56,20 +56,20 @@ const refusal = (status: number, code: ErrorCode, cause: string, message: string
 const sessionUnknown = (cause: Absence | 'malformed'): Refusal =>
   refusal(400, ErrorCode.SESSION_UNKNOWN, cause, 'Session ID unknown');
 const badRequest = (cause: string): Refusal => refusal(400, ErrorCode.BAD_REQUEST, cause, 'Bad request');
-/** Where a request begins and ends may be in doubt. */
+/** Closes the connection too: the request's boundaries may be ambiguous. */
 const doubtful = (status: number, cause: string, message: string): Refusal =>
   refusal(status, ErrorCode.BAD_REQUEST, cause, message, true);
 const hostFailed = (cause: string): Refusal =>
   refusal(502, ErrorCode.HOST_FAILED, cause, 'The host failed before it answered');
 
-/** Why a sid has no session, as far as is known. */
+/** Why a sid has no session, as far as this proxy knows. */
 export type Absence =
-  /** This proxy has never seen it, and the store does not know it. */
+  /** This proxy has never seen the sid, and the store does not know it. */
   | 'never_seen'
   | 'expired'
-  /** Its WebSocket has ended, or it was moved. */
+  /** The session's WebSocket has ended, or the session was moved. */
   | 'ended'
-  /** Its host is down, or no longer one of the hosts. */
+  /** The session's host is down, or was removed from the hosts. */
   | 'host_gone';
 
 export const refusals = {
@@ -96,20 +96,20 @@ export const refusals = {
   hostTimeout: refusal(504, ErrorCode.HOST_TIMEOUT, 'timeout', 'The host did not answer in time'),
 } as const satisfies Record<Absence, Refusal> & Record<string, Refusal>;
 
-/** How soon a client that was refused with 503 may come again (`Retry-After`, RFC 9110 §10.2.3), in seconds. */
+/** The default `Retry-After` of a 503 (RFC 9110 §10.2.3), in seconds. */
 const RETRY_AFTER = 1;
 
-/** Answers a request. Does nothing where the client has gone, or the response has begun. */
+/** Answers a request with a refusal. Does nothing when the client is gone or the response has begun. */
 export function refuse(req: IncomingMessage, res: ServerResponse, reason: Refusal, close = reason.close): void {
   if (res.headersSent || res.destroyed) return;
   tell(req, reason);
   const body = bodyOf(reason);
   res.writeHead(reason.status, [...headersOf(req, reason, body), ...(close ? ['Connection', 'close'] : [])]);
-  // A string would take the head with it into UTF-8.
+  // With a string as the body, Node would encode the head in UTF-8 too.
   res.end(Buffer.from(body));
 }
 
-/** Answers an upgrade with a plain HTTP response, and closes its socket. */
+/** Answers an upgrade with a plain HTTP response and closes the socket. */
 export function refuseUpgrade(req: IncomingMessage, socket: Duplex, reason: Refusal): void {
   if (socket.destroyed) return;
   tell(req, reason);
@@ -123,7 +123,7 @@ export function refuseUpgrade(req: IncomingMessage, socket: Duplex, reason: Refu
 function tell(req: IncomingMessage, { status, cause }: Refusal): void {
   if (!debug.enabled) return;
   const { method, url = '' } = req;
-  // Of a query the sid's beginning alone: the rest may be secret.
+  // Shows only the start of the sid: the rest of the query may be secret.
   const sid = /[?&]sid=([^&#]*)/.exec(url)?.[1];
   const query = sid === undefined ? '' : `?sid=${shownSid(sid)}`;
   debug('%s %s: %d, %s', method, url.replace(/[?#].*$/s, () => query), status, cause);
@@ -136,9 +136,9 @@ function bodyOf({ code, message }: Refusal): string {
 function headersOf(req: IncomingMessage, { status, retryAfter = RETRY_AFTER }: Refusal, body: string): string[] {
   const headers = ['Content-Type', 'application/json', 'Content-Length', String(Buffer.byteLength(body))];
   if (status === 503) headers.push('Retry-After', String(retryAfter));
-  // Without these a browser hides the answer from the client, which then cannot tell why it failed.
+  // Without CORS headers a browser hides the response, and the client cannot tell why it failed.
   const { origin } = req.headers;
-  // A parser that is lenient lets through what would be no header of an answer either.
+  // A lenient parser accepts values that are not valid in a response.
   if (origin !== undefined && isFieldValue(origin)) {
     headers.push('Access-Control-Allow-Origin', origin, 'Access-Control-Allow-Credentials', 'true', 'Vary', 'Origin');
   }

@@ -1,28 +1,28 @@
-/** What a field of a head is to a proxy, by its name. */
+/** The kinds of header fields that a proxy treats differently. */
 export enum Field {
-  /** For the other end to read. */
+  /** Meant for the other end. */
   EndToEnd,
   Host,
   Connection,
   ContentLength,
   TransferEncoding,
   Expect,
-  /** Speaks of one connection and not of the message (RFC 9110 §7.6.1). */
+  /** Hop-by-hop: concerns one connection and not the message (RFC 9110 §7.6.1). */
   Hop,
-  /** A proxy's word on where a request came from, which anyone can write: one of those that are set here. */
+  /** Tells where a request came from. Clients can forge it, and this proxy sets it itself. */
   Forwarded,
-  /** Such a word that is not set here. */
+  /** Tells where a request came from, but this proxy does not set it. */
   ForwardedElse,
-  /** Servers that read names as variables (CGI, WSGI, PHP, Rack) take it for one of those above. */
+  /** Servers that turn names into variables (CGI, WSGI, PHP, Rack) mistake it for one of the above. */
   Disguised,
-  /** No name that a field can have. */
+  /** Not a valid field name. */
   Malformed,
 }
 
-/** RFC 9110 §5.6.2. */
+/** A field name (RFC 9110 §5.6.2). */
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
 
-/** What stands in no field: a control character other than a tab. */
+/** Not allowed in a field value: control characters other than tab. */
 const FORBIDDEN = /[^\t\x20-\x7e\x80-\xff]/;
 
 const FIELDS = new Map<string, Field>([
@@ -39,14 +39,14 @@ const FIELDS = new Map<string, Field>([
   ['x-real-ip', Field.ForwardedElse],
 ]);
 
-/** How many names are remembered, and how long each may be: clients make up as many as they like. */
+/** The most names in `known`, and the longest of them: clients may make up any number. */
 const MAX_KNOWN = 1000;
 const MAX_KNOWN_LENGTH = 64;
 
-/** Names as they were spelled: requests bring the same few, over and over. */
+/** A cache by the original spelling: requests repeat the same few names. */
 const known = new Map<string, Field>();
 
-/** What a field with this name, in any spelling, is. */
+/** The kind of the field with this name, in any spelling. */
 export function fieldOf(name: string): Field {
   const field = known.get(name);
   if (field !== undefined) return field;
@@ -70,7 +70,7 @@ function classify(name: string): Field {
   const key = name.toLowerCase();
   const field = lookUp(key);
   if (field !== Field.EndToEnd) return field;
-  // As a rule that is the underscore, but some servers make one of any character that no variable's name has.
+  // Usually an underscore disguises a hyphen. But some servers turn any invalid character of a variable into one.
   return lookUp(key.replace(/[^a-z\d-]/g, '-')) === Field.EndToEnd ? Field.EndToEnd : Field.Disguised;
 }
 

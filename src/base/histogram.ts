@@ -1,11 +1,11 @@
-/** The upper bounds of the buckets, in seconds. What is longer has a bucket of its own. */
+/** The upper bounds of the buckets, in seconds. Longer times have a bucket of their own. */
 export const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
 
-/** What a histogram has counted, as plain data. */
+/** The counts of a histogram, as plain data. */
 export interface HistogramTotals {
-  /** How many fell into each bucket, and not into one before: one more than there are bounds. */
+  /** The count of each bucket alone, not cumulative. There is one more bucket than there are bounds. */
   readonly buckets: number[];
-  /** Of all values, in seconds. */
+  /** The sum of all values, in seconds. */
   sum: number;
 }
 

@@ -1,8 +1,8 @@
 /**
- * Pauses, and does not keep the process alive for it.
+ * Waits, without keeping the process alive.
  *
- * @param ms how long; below 0 is 0.
- * @returns whether all of it has passed: false as soon as `signal` is aborted.
+ * @param ms negative values count as 0.
+ * @returns true after `ms`; false as soon as `signal` is aborted.
  */
 export function pause(ms: number, signal: AbortSignal): Promise<boolean> {
   if (signal.aborted) return Promise.resolve(false);
@@ -13,7 +13,7 @@ export function pause(ms: number, signal: AbortSignal): Promise<boolean> {
       resolve(passed);
     };
     const onAbort = (): void => end(false);
-    // The global timer, rather than that of `node:timers/promises`, which no test can move by hand.
+    // The global timer: tests cannot replace that of `node:timers/promises`.
     const timer = setTimeout(() => end(true), Math.max(0, ms)).unref();
     signal.addEventListener('abort', onAbort);
   });

@@ -1,12 +1,12 @@
-/** How many letters of a sid are shown: enough to tell sessions apart, and too few to take one over. */
+/** How many characters of a sid are shown: enough to tell sessions apart, too few to take one over. */
 const SID_LENGTH = 6;
 
-/** What of a sid may be written down, in the access log and by `DEBUG`: its first letters. */
+/** The part of a sid that the access log and `DEBUG` may show: its first characters. */
 export function shownSid(sid: string): string {
   return startOf(sid, SID_LENGTH);
 }
 
-/** Half a character has no place in a URL, nor in a log. */
+/** The start of a text, never cut in the middle of a surrogate pair: half a character is invalid in URLs and logs. */
 export function startOf(text: string, length: number): string {
   return text.slice(0, length).replace(/[\ud800-\udbff]$/, '');
 }

@@ -1,11 +1,11 @@
-/** RFC 9112 §3.2.2. A user's name and password have no place in it (RFC 9110 §4.2.4). */
+/** The absolute form (RFC 9112 §3.2.2), which must not hold a user name or password (RFC 9110 §4.2.4). */
 const ABSOLUTE = /^https?:\/\/((?:[\w.~%-]+|\[[\da-f:.]+\])(?::\d{0,5})?)(?=[/?]|$)/i;
 
 const SLASH = 47;
 
-/** A request's target in origin form: from the path on. What is in no form that is served is left as it is. */
+/** A request's target in origin form: path and query. A target in an unsupported form stays as it is. */
 export function originFormOf(url: string): string {
-  // As nearly all are.
+  // Nearly all targets have origin form already.
   if (url.charCodeAt(0) === SLASH) return url;
   const prefix = ABSOLUTE.exec(url)?.[0];
   if (prefix === undefined) return url;
@@ -13,7 +13,7 @@ export function originFormOf(url: string): string {
   return rest.startsWith('/') ? rest : `/${rest}`;
 }
 
-/** The host that a target in absolute form names, which goes before the field `Host`; `undefined` in origin form. */
+/** The host in a target of absolute form, which overrides the `Host` field; `undefined` in origin form. */
 export function authorityOf(url: string): string | undefined {
   return url.charCodeAt(0) === SLASH ? undefined : ABSOLUTE.exec(url)?.[1];
 }

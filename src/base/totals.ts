@@ -1,34 +1,34 @@
 import type { Refusal } from './errors';
 import { createHistogram, type HistogramTotals } from './histogram';
 
-/** The first digit of a status, and what stands for the others. */
+/** The class of a status code. */
 export type StatusClass = '1xx' | '2xx' | '3xx' | '4xx' | '5xx';
 
-/** What has been counted of one host, since the proxy has started or the host was added. */
+/** The counts of one host, since the proxy started or the host was added. */
 export interface HostTotals {
-  /** Responses that it has given, by the first digit of their status. */
+  /** Responses of the host, by the class of their status code. */
   responses: Record<StatusClass, number>;
-  /** Sessions that were opened on it. */
+  /** Sessions that were opened on the host. */
   handshakes: { polling: number; websocket: number };
-  /** WebSockets that it has accepted for sessions that were there. */
+  /** WebSockets that the host accepted for existing sessions. */
   upgrades: number;
-  /** Sessions that were ended on it by a drain, a rebalance or by hand. */
+  /** Sessions that a drain, a rebalance or an operator ended on the host. */
   moved: number;
-  /** What requests and WebSockets took on its sockets, head and body: not health checks. */
+  /** Bytes of requests and WebSockets on the host's sockets, head and body. Health checks do not count. */
   sentBytes: number;
   receivedBytes: number;
-  /** How long it took until it answered what it does not hold back: any request but a poll. */
+  /** The time until the host answered a request. Polls do not count, since a host holds them back. */
   latency: HistogramTotals;
 }
 
-/** What has been counted: plain data, which goes from one process to another, and of which sums can be made. */
+/** All counts, as plain data that can be sent to other processes and added up. */
 export interface Totals {
   cache: { hits: number; misses: number };
   /** Calls of the session store. */
   store: { bind: HistogramTotals; find: HistogramTotals; unbind: HistogramTotals; failures: number };
   /** Refusals by `<code> <cause>`, as in `1 expired`. */
   refusals: Record<string, number>;
-  /** Handshakes that wait for their turn at the moment. */
+  /** Handshakes that are waiting for their turn now. */
   queued: number;
   hosts: Record<string, HostTotals>;
 }
@@ -45,9 +45,8 @@ export function createHostTotals(): HostTotals {
   };
 }
 
-/** Counts a response of a host. */
 export function countResponse({ responses }: HostTotals, status: number): void {
-  // In this order, as this is on every request's path.
+  // The most frequent class first: this runs at every request.
   if (status < 300 && status >= 200) responses['2xx'] += 1;
   else if (status < 200) responses['1xx'] += 1;
   else if (status < 400) responses['3xx'] += 1;
@@ -55,13 +54,12 @@ export function countResponse({ responses }: HostTotals, status: number): void {
   else responses['5xx'] += 1;
 }
 
-/** Counts a refusal. */
 export function countRefusal({ refusals }: Totals, { code, cause }: Refusal): void {
   const key = `${code} ${cause}`;
   refusals[key] = (refusals[key] ?? 0) + 1;
 }
 
-/** Adds what was counted elsewhere. Neither is changed, and the sum shares nothing with them. */
+/** Adds up the totals. Changes none of them, and the sum shares no objects with them. */
 export function sumOf(totals: readonly Totals[]): Totals {
   const sum = createTotals();
   for (const each of totals) {
@@ -81,7 +79,7 @@ export function createTotals(): Totals {
   };
 }
 
-/** Adds each number to the one at the same place. */
+/** Adds each number in `from` to the one at the same place in `sum`. */
 function addTo(sum: object, from: object): void {
   for (const [key, value] of Object.entries(from) as [string, unknown][]) {
     const at: unknown = Reflect.get(sum, key);

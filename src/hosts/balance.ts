@@ -5,39 +5,39 @@ import type { Host, HostStatus } from './host';
 const debug = createDebug('socket.io-proxy:balance');
 
 /**
- * Chooses the host of a new session: one of those that it is given, which are up, not draining, and of a weight over 0.
+ * Chooses the host of a new session.
  *
- * @param hosts has at least one entry.
- * @param request is the handshake, which is not to be read or answered.
- * @returns the name of one of them; `undefined` leaves it to chance.
+ * @param hosts at least one. All are up, not draining, and have a weight above 0.
+ * @param request the handshake. The function must not read or answer it.
+ * @returns the name of one of `hosts`; `undefined` for a random one.
  */
 export type BalanceFunction = (hosts: readonly HostStatus[], request: IncomingMessage) => string | undefined;
 
 /** How the host of a new session is chosen. */
 export type Balance = 'random' | 'round-robin' | 'least-connections' | BalanceFunction;
 
-/** Chooses one of several hosts; `undefined` where there is none. */
+/** Chooses one of several hosts; `undefined` when there are none. */
 export type Choose = (hosts: readonly Host[], request: IncomingMessage) => Host | undefined;
 
-/** @throws what `balance` is not: it has been checked before. */
+/** @param balance a valid value: it is not checked again. */
 export function createBalance(balance: Balance): Choose {
   if (typeof balance === 'function') return custom(balance);
   if (balance === 'round-robin') return roundRobin();
   return balance === 'random' ? random : leastConnections;
 }
 
-/** Each as likely as its share. */
+/** Chooses each host with a probability proportional to its share. */
 function random(hosts: readonly Host[]): Host | undefined {
   let at = Math.random() * hosts.reduce((sum, { share }) => sum + share, 0);
   for (const host of hosts) {
     at -= host.share;
     if (at < 0) return host;
   }
-  // What rounding leaves over.
+  // Only rounding errors lead here.
   return hosts.at(-1);
 }
 
-/** The one with the fewest sessions for its share; one of them at random where several have as few. */
+/** Chooses the host with the fewest sessions for its share, and a random one among equals. */
 function leastConnections(hosts: readonly Host[]): Host | undefined {
   let best: Host | undefined;
   let least = Infinity;
@@ -46,7 +46,7 @@ function leastConnections(hosts: readonly Host[]): Host | undefined {
     const load = host.load / host.share;
     if (load > least) continue;
     ties = load < least ? 1 : ties + 1;
-    // Of n, each is kept with 1/n.
+    // Of n equals, each is chosen with a probability of 1/n.
     if (Math.random() * ties < 1) best = host;
     least = load;
   }
@@ -54,8 +54,8 @@ function leastConnections(hosts: readonly Host[]): Host | undefined {
 }
 
 /**
- * Smooth weighted round-robin: every host earns its share each time, and the richest is chosen, and pays what all have
- * earned. So a heavy host's turns are spread among those of the others.
+ * Smooth weighted round-robin: each time, every host earns its share. The richest host is chosen, and pays the sum of
+ * all shares. This spreads a heavy host's turns among those of the others.
  */
 function roundRobin(): Choose {
   const earned = new WeakMap<Host, number>();
@@ -78,7 +78,7 @@ function roundRobin(): Choose {
   };
 }
 
-/** The user's function. What it gets wrong leaves the choice to chance: no session is refused for it. */
+/** Calls the user's function. If it throws or returns an unknown host, the choice is random: no session is refused. */
 function custom(choose: BalanceFunction): Choose {
   return (hosts, request) => {
     if (hosts.length === 0) return undefined;
@@ -90,8 +90,8 @@ function custom(choose: BalanceFunction): Choose {
     }
     const chosen = hosts.find((host) => host.name === name);
     if (!chosen && name !== undefined) {
-      debug('the function has returned what is none of its hosts: %O', name);
-      // Should it be a promise, its rejection is not to end the process.
+      debug('the function has returned an unknown host: %O', name);
+      // If it returned a promise, its rejection must not end the process.
       if (name instanceof Promise) name.catch(() => {});
     }
     return chosen ?? random(hosts);

@@ -9,30 +9,30 @@ import { pause } from '../base/pause';
 
 const debug = createDebug('socket.io-proxy:discovery');
 
-/** How soon DNS is asked again at least and at most, whatever the TTL, and at most after failures, in ms. */
+/** The shortest and longest pause between two look-ups, whatever the TTL, and the longest after failures, in ms. */
 const PAUSES = { least: 1000, most: 60_000, mostAfterFailures: 30_000 };
 
-/** By what part a pause may be longer at random, so that many proxies do not ask at once. */
+/** The largest random extension of a pause, as a fraction of it, so that many proxies do not ask at once. */
 const JITTER = 0.1;
 
 export interface DiscoveryOptions {
-  /** `undefined`: hosts are named, and there is nothing to discover. */
+  /** `undefined`: the hosts are configured, and not discovered. */
   readonly discover: DnsName | undefined;
-  /** How long a host that has vanished stays at least, unless it is dead, in seconds. */
+  /** How long a vanished host stays at least, unless it is gone, in seconds. */
   readonly keyExpiry: number;
 }
 
-/** A host that has come from DNS. */
+/** A host that DNS has named. */
 interface Discovered {
-  /** As DNS has it; the host's own changes only with it, and so may be set to another. */
+  /** The weight in DNS. Only its changes are applied to the host, so that a weight set by hand stays. */
   weight: number;
-  /** DNS names it no longer. */
+  /** DNS no longer names the host. */
   vanished: boolean;
 }
 
 /**
- * Lets hosts follow DNS. One that vanishes is to leave, unless it comes back before it has: some servers answer with a
- * few of many hosts each time. While DNS fails the last answer stands.
+ * Adds and drops hosts as DNS names them. A vanished host leaves, unless DNS names it again before it has left: some
+ * servers answer with a few of many hosts each time. While DNS fails, the last answer stands.
  */
 export class Discovery {
   readonly #name: DnsName;
@@ -47,8 +47,8 @@ export class Discovery {
   #first: Promise<void> | undefined;
 
   /**
-   * @param keyExpiry how long a host that has vanished stays at least, unless it is dead, in seconds.
-   * @param onError called when DNS fails, and again only after it has answered in between.
+   * @param keyExpiry how long a vanished host stays at least, unless it is gone, in seconds.
+   * @param onError called at the first of consecutive failures of DNS.
    */
   constructor(name: DnsName, keyExpiry: number, hosts: Hosts, onError: (error: Error) => void) {
     this.#name = name;
@@ -59,7 +59,7 @@ export class Discovery {
     hosts.seekWith(() => this.#seek());
   }
 
-  /** Begins to ask, unless it has begun, and resolves once DNS has answered or failed: within 5 s. */
+  /** Starts to ask DNS; later calls join. Resolves once DNS has answered or failed for the first time: within 5 s. */
   start(): Promise<void> {
     this.#first ??= this.#ask().then((delay) => void this.#repeat(delay));
     return this.#first;
@@ -76,13 +76,13 @@ export class Discovery {
     for (let delay = first; await pause(spread(delay), signal);) delay = await this.#ask();
   }
 
-  /** Another proxy may have learned of a host already, and opened sessions there: these can't wait for the TTL. */
+  /** Another proxy may have discovered a host first and opened sessions on it: these cannot wait for the TTL. */
   async #seek(): Promise<void> {
     const mayAsk = this.#failures === 0 && performance.now() - this.#askedAt >= PAUSES.least;
     if (this.#asking ?? mayAsk) await this.#ask();
   }
 
-  /** @returns how long to pause then, in ms. */
+  /** @returns the pause until the next look-up, in ms. */
   #ask(): Promise<number> {
     return this.#asking ??= this.#round().finally(() => {
       this.#askedAt = performance.now();
@@ -121,7 +121,7 @@ export class Discovery {
       const known = this.#discovered.get(name);
       if (!this.#hosts.get(name)) this.#add(name, weight);
       else if (known) this.#update(name, known, weight);
-      // It had left, and was taken back for another proxy's sessions.
+      // The host had left, and `Leaving` has taken it back for another proxy's sessions.
       else if (this.#leaving.restore(name)) this.#discovered.set(name, { weight, vanished: false });
     }
   }
@@ -161,8 +161,9 @@ export class Discovery {
 }
 
 /**
- * Health that begins with the first answer of DNS, so that it is known of the hosts that this names; as it was where
- * there is nothing to discover.
+ * Wraps `health` so that it starts after the first answer of DNS, and its first round includes the discovered hosts.
+ *
+ * @returns `health` itself when there is nothing to discover.
  */
 export function discovering(
   health: HealthSource, hosts: Hosts, { discover, keyExpiry }: DiscoveryOptions, onError: (error: Error) => void,

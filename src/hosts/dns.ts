@@ -1,4 +1,4 @@
-// `getServers()` of `node:dns/promises` would not follow `dns.setServers()`.
+// `getServers()` of `node:dns/promises` ignores `dns.setServers()`.
 import { getServers, promises } from 'node:dns';
 import { isIP } from 'node:net';
 import createDebug from 'debug';
@@ -7,52 +7,52 @@ import { Host } from './host';
 
 const debug = createDebug('socket.io-proxy:discovery');
 
-/** How long a DNS server may take at the first of two tries, in ms. The second may take twice as long. */
+/** How long a DNS server may take to answer the first of two tries, in ms. The second may take twice as long. */
 const TRY_TIMEOUT = 1000;
 
-/** How long it may take to ask once, however many servers there are, in ms. */
+/** How long one look-up may take in all, however many servers there are, in ms. */
 const TIMEOUT = 5000;
 
-/** How long SRV records hold, in seconds: Node does not tell their TTL. Kubernetes' own is the same. */
+/** The assumed TTL of SRV records, in seconds: Node does not tell the real one. Kubernetes uses the same. */
 const SRV_TTL = 5;
 
-/** The most that a host can weigh. */
+/** The largest weight of a host. */
 const MAX_WEIGHT = 1000;
 
-/** The servers of the system when this process began. */
+/** The system's DNS servers when this process started. */
 const SYSTEM_SERVERS = String(new promises.Resolver().getServers());
 
-/** What hosts are discovered by. */
+/** The DNS name by which hosts are discovered. */
 export interface DnsName {
   readonly name: string;
-  /** Each address's port; `undefined` where SRV records are asked for, which have their own. */
+  /** The port of every address; `undefined` for SRV records, which have their own. */
   readonly port: number | undefined;
 }
 
-/** What a name stands for. */
+/** The hosts behind a name. */
 export interface DnsAnswer {
-  /** At least one host, each with its weight. */
+  /** Host → weight, with at least one entry. */
   readonly hosts: ReadonlyMap<string, number>;
-  /** For how long that holds, in seconds. */
+  /** How long the answer is valid, in seconds. */
   readonly ttl: number;
 }
 
-/** @returns `undefined` where the text is neither `dns:NAME:PORT` nor `dns+srv:NAME`. */
+/** @returns `undefined` when the text is neither `dns:NAME:PORT` nor `dns+srv:NAME`. */
 export function parseDnsName(text: string): DnsName | undefined {
   const [, name = '', digits] = /^dns(?:\+srv:([^:]+)|:([^:]+):(\d{1,5}))$/.exec(text)?.filter(Boolean) ?? [];
-  // A name of numbers alone is a mistyped address.
+  // A name of digits and dots alone is a mistyped address.
   if (name.length > 254 || !/^[\w-]{1,63}(?:\.[\w-]{1,63})*\.?$/.test(name) || /^[\d.]+$/.test(name)) return undefined;
   const port = digits === undefined ? undefined : Number(digits);
   return port === 0 || (port !== undefined && port > 65_535) ? undefined : { name, port };
 }
 
 /**
- * Asks DNS once: the servers of the system, or those that `dns.setServers()` was given. Takes 5 s at most.
+ * Asks DNS once: the servers of the system, or those set by `dns.setServers()`. Takes 5 s at most.
  *
- * @throws Error of Node's, such as `ENOTFOUND`, or one that says that no record is of use.
+ * @throws Error of Node, such as `ENOTFOUND`, or one that says that no record is usable or no server answered in time.
  */
 export async function lookUp({ name, port }: DnsName, signal: AbortSignal): Promise<DnsAnswer> {
-  // One of its own each time, as it is then that the system's configuration is read.
+  // A new resolver each time, because only a new one reads the system's configuration.
   const resolver = new promises.Resolver({ timeout: TRY_TIMEOUT, tries: 2 });
   const servers = getServers();
   if (String(servers) !== SYSTEM_SERVERS) resolver.setServers(servers);
@@ -76,17 +76,17 @@ export async function lookUp({ name, port }: DnsName, signal: AbortSignal): Prom
 async function findAddresses(resolver: promises.Resolver, name: string, port: number): Promise<DnsAnswer> {
   const options = { ttl: true } as const;
   const records = await resolver.resolve4(name, options).catch((error: unknown) => {
-    // A machine's two addresses would count as two hosts: one family is enough.
+    // IPv6 only when there is no IPv4: the two addresses of a machine would count as two hosts.
     if (hasNoData(error)) return resolver.resolve6(name, options);
     throw error;
   });
   const hosts = new Map(records.map(({ address }) => [`${isIP(address) === 6 ? `[${address}]` : address}:${port}`, 1]));
-  // Node 20 tells that of the first 256 records.
+  // Node 20 tells the TTL of the first 256 records only.
   const ttls = records.map(({ ttl }: { ttl?: number }) => ttl ?? Infinity);
   return { hosts, ttl: Math.min(...ttls) };
 }
 
-/** The hosts of the lowest priority's number, by their names: an address would change with each restart of a pod. */
+/** The hosts with the lowest priority number, by name: a pod's address changes with each restart. */
 async function findServices(resolver: promises.Resolver, name: string): Promise<DnsAnswer> {
   const records = await resolver.resolveSrv(name);
   const usable = records.flatMap((record) => {
@@ -99,13 +99,13 @@ async function findServices(resolver: promises.Resolver, name: string): Promise<
   const scale = Math.min(1, MAX_WEIGHT / Math.max(...chosen.map(({ weight }) => weight)));
   const hosts = new Map<string, number>();
   for (const { host, weight } of chosen) {
-    // Hosts that weigh nothing still get some sessions, all of them where none weighs anything (RFC 2782).
+    // Weight 0 still gets a few sessions, and all of them when no host has more (RFC 2782).
     hosts.set(host, Math.max(1, Math.round(weight * scale), hosts.get(host) ?? 0));
   }
   return { hosts, ttl: SRV_TTL };
 }
 
-/** The name exists, but has no record of the kind. */
+/** Whether the name exists but has no record of this type. */
 function hasNoData(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'code' in error && error.code === 'ENODATA';
 }

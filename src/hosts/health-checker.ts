@@ -8,10 +8,10 @@ import { pause } from '../base/pause';
 
 const debug = createDebug('socket.io-proxy:health');
 
-/** What keeps this process from asking anyone: it lacks descriptors, ports or memory, which is no fault of a host. */
-const OURS = new Set<unknown>(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM']);
+/** Errors that are this process's own fault, not the host's: it lacks descriptors, ports or memory. */
+const LOCAL_ERRORS = new Set<unknown>(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM']);
 
-/** What a check finds: `undefined` when the host is well. */
+/** The result of a check: `undefined` when the host is up, `'not asked'` after a local error. */
 type Finding = DownReason | 'not asked' | undefined;
 
 /** Times in ms. */
@@ -22,27 +22,27 @@ export interface HealthOptions {
   readonly hostTls: HostTls;
 }
 
-/** What tells `hosts` who is up. */
+/** Tells `hosts` which of them are up. */
 export interface HealthSource {
-  /** It is known which hosts are up, as far as can be: until then no request is routed. */
+  /** Whether it is known, as far as possible, which hosts are up. Until then no request is routed. */
   readonly ready: boolean;
-  /** Begins, unless it has begun, and resolves once `ready`. Never rejects. */
+  /** Starts; later calls join. Resolves once `ready`. Never rejects. */
   start(): Promise<void>;
-  /** Ends, and leaves nothing behind. */
+  /** Stops, and leaves nothing running. */
   stop(): void;
 }
 
 /**
- * Probes every host, and tells `hosts` what it finds. A probe is a plain GET of `path`, which an Engine.IO server
- * answers with 400 and opens no session for: any answer with a status below 500 is a sign of life.
+ * Probes every host and reports the results to `hosts`. A probe is a plain GET of `path`. An Engine.IO server answers
+ * it with 400 and opens no session. Any status below 500 means that the host is up.
  */
 export class HealthChecker implements HealthSource {
   readonly #hosts: Hosts;
   readonly #options: HealthOptions;
-  /** What ends the checks of each host. */
-  readonly #following = new Map<Host, AbortController>();
-  readonly #onAdded = (host: Host): void => void this.#follow(host);
-  readonly #onRemoved = (host: Host): void => this.#leave(host);
+  /** Ends the checks of each host. */
+  readonly #checks = new Map<Host, AbortController>();
+  readonly #onAdded = (host: Host): void => void this.#startChecks(host);
+  readonly #onRemoved = (host: Host): void => this.#stopChecks(host);
   #firstRound: Promise<void> | undefined;
   #hadFirstRound = false;
   #stopped = false;
@@ -52,12 +52,12 @@ export class HealthChecker implements HealthSource {
     this.#options = options;
   }
 
-  /** The first round is over. */
+  /** Whether the first round is over. */
   get ready(): boolean {
     return this.#hadFirstRound;
   }
 
-  /** Begins to check, unless it has begun, and resolves after the first round: within `checkTimeout`. */
+  /** Starts the checks; later calls join. Resolves after the first round: within `checkTimeout`. */
   start(): Promise<void> {
     return this.#firstRound ??= this.#start();
   }
@@ -65,28 +65,28 @@ export class HealthChecker implements HealthSource {
   stop(): void {
     this.#stopped = true;
     this.#hosts.off('added', this.#onAdded).off('removed', this.#onRemoved);
-    for (const host of this.#following.keys()) this.#leave(host);
+    for (const host of this.#checks.keys()) this.#stopChecks(host);
   }
 
   async #start(): Promise<void> {
     if (!this.#stopped) {
       this.#hosts.on('added', this.#onAdded).on('removed', this.#onRemoved);
-      await Promise.all(this.#hosts.all.map((host) => this.#follow(host)));
+      await Promise.all(this.#hosts.all.map((host) => this.#startChecks(host)));
     }
     this.#hadFirstRound = true;
   }
 
   /** Resolves after the first check. */
-  async #follow(host: Host): Promise<void> {
-    const following = new AbortController();
-    this.#following.set(host, following);
-    await this.#check(host, following.signal);
-    void this.#repeat(host, following.signal);
+  async #startChecks(host: Host): Promise<void> {
+    const checks = new AbortController();
+    this.#checks.set(host, checks);
+    await this.#check(host, checks.signal);
+    void this.#repeat(host, checks.signal);
   }
 
-  #leave(host: Host): void {
-    this.#following.get(host)?.abort();
-    this.#following.delete(host);
+  #stopChecks(host: Host): void {
+    this.#checks.get(host)?.abort();
+    this.#checks.delete(host);
   }
 
   // Sleeping between checks, rather than an interval, keeps slow ones from overlapping.
@@ -103,8 +103,8 @@ export class HealthChecker implements HealthSource {
 }
 
 /**
- * What one probe finds: well is also a host that answers other requests meanwhile, and so is only busy.
- * Never rejects; what it has found when it is aborted means nothing.
+ * Probes a host once. A host that misses the timeout but answers other requests is only busy, and counts as up.
+ * Never rejects. The result means nothing after an abort.
  */
 function probe(
   host: Host,
@@ -113,7 +113,7 @@ function probe(
 ): Promise<Finding> {
   return new Promise((resolve) => {
     let connected = false;
-    // A connection of its own each time: the question is whether the host takes new ones.
+    // A new connection each time, to find out whether the host accepts any.
     const req = requestTo(host, hostTls, { path });
     const done = (found: Finding): void => {
       cancel();
@@ -131,12 +131,12 @@ function probe(
       connected = true;
     }));
     req.on('response', ({ statusCode = 0 }) => done(statusCode < 500 ? undefined : 'failing'));
-    // Connected, and then cut before an answer: it lives, but does not serve.
-    req.on('error', (error) => done(isOurs(error) ? 'not asked' : reasonOf(error) ?? 'failing'));
+    // Without a reason, the host cut the connection before it answered: the host runs, but does not serve.
+    req.on('error', (error) => done(isLocal(error) ? 'not asked' : reasonOf(error) ?? 'failing'));
     req.end();
   });
 }
 
-function isOurs(error: Error): boolean {
-  return 'code' in error && OURS.has(error.code);
+function isLocal(error: Error): boolean {
+  return 'code' in error && LOCAL_ERRORS.has(error.code);
 }

@@ -3,15 +3,15 @@ import { integerOf, isObject, numberOf, wrong } from '../base/checks';
 import { parseDnsName, type DnsName } from './dns';
 import { Host } from './host';
 
-/** A host with more than its name: an entry of `hosts`. */
+/** An entry of `hosts` that has options. */
 export interface HostOptions {
   /** `host:port`, `[IPv6]:port`, `http://host[:port]` or `https://host[:port]`. */
   host: string;
-  /** Its share of new sessions, next to the weights of the others. From 0, for none, to 1000. @default 1 */
+  /** The host's share of new sessions, relative to the other weights. From 0 (none) to 1000. @default 1 */
   weight?: number | undefined;
 }
 
-/** The greatest weight of a host. */
+/** The largest weight of a host. */
 const MAX_WEIGHT = 1000;
 
 /** @throws TypeError that names the entry, what was expected and what was received. */
@@ -20,7 +20,7 @@ export function hostsOf(hosts: unknown): Host[] {
   if (!Array.isArray(hosts)) throw wrong('hosts', 'be an array', hosts);
   if (hosts.length === 0) throw wrong('hosts', 'have at least one entry', hosts);
   const seen = new Map<string, string>();
-  // Unlike `map`, this sees the gaps of a sparse array.
+  // Unlike `map`, this visits the gaps of a sparse array.
   return Array.from(hosts, (entry: unknown, index) => {
     const name = `hosts[${index}]`;
     const host = entryOf(name, entry);
@@ -41,22 +41,22 @@ export function hostOf(argument: string, name: unknown, weight: number): Host {
   }
 }
 
-/** The same for a weight. */
+/** A weight. Throws as {@link hostOf} does. */
 export function weightOf(argument: string, weight: unknown): number {
   return integerOf(argument, weight, 0, MAX_WEIGHT);
 }
 
-/** The same for a number of sessions that are moved a second. */
+/** How many sessions may be moved per second. Throws as {@link hostOf} does. */
 export function movesPerSecondOf(argument: string, value: unknown): number {
   return numberOf(argument, value, 0.001, 10_000);
 }
 
-/** The same for a number of sessions that are moved a minute. */
+/** How many sessions may be moved per minute. Throws as {@link hostOf} does. */
 export function movesPerMinuteOf(argument: string, value: unknown): number {
   return numberOf(argument, value, 0.01, 600_000);
 }
 
-/** @throws TypeError when it is no such name, or when there are hosts too. */
+/** @throws TypeError when `discover` is not such a name, or when there are `hosts` too. */
 export function discoverOf(discover: unknown, hosts: unknown): DnsName | undefined {
   if (discover === undefined) return undefined;
   const name = typeof discover === 'string' ? parseDnsName(discover) : undefined;
@@ -66,7 +66,7 @@ export function discoverOf(discover: unknown, hosts: unknown): DnsName | undefin
   return name;
 }
 
-/** @throws TypeError when it is none of them. */
+/** @throws TypeError when `balance` is not a {@link Balance}. */
 export function balanceOf(balance: unknown = 'random'): Balance {
   if (balance === 'random' || balance === 'round-robin' || balance === 'least-connections') return balance;
   if (typeof balance === 'function') return balance as Balance;
@@ -75,7 +75,7 @@ export function balanceOf(balance: unknown = 'random'): Balance {
 
 function entryOf(name: string, entry: unknown): Host {
   if (typeof entry === 'string') return hostOf(name, entry, 1);
-  // Of its own: a `URL` has one too, which is not meant.
+  // `hasOwn`, because a `URL` inherits a `host`.
   if (!isObject(entry) || !Object.hasOwn(entry, 'host')) {
     throw wrong(name, "be a string, or an object with a 'host'", entry);
   }

@@ -3,9 +3,9 @@ import https from 'node:https';
 import type { Host } from './host';
 import type { HostTls } from './host-tls';
 
-/** Begins a request to a host, on a connection of its own. */
+/** Starts a request to a host, on a new connection. */
 export function requestTo(host: Host, hostTls: HostTls, options: RequestOptions): ClientRequest {
-  // What the process as a whole may have been told does not loosen how an answer is read.
+  // Responses are parsed strictly, even under `node --insecure-http-parser`.
   const strict = { agent: false, insecureHTTPParser: false };
   const target = { ...options, ...strict, hostname: host.address, port: host.port };
   return host.url.protocol === 'https:' ? https.request({ ...hostTls, ...target }) : http.request(target);

@@ -2,10 +2,10 @@ import { X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { isObject, isPlainObject, toError, wrong } from '../base/checks';
 
-/** TLS options towards `https://` hosts: these of Node's `tls.createSecureContext()`, and one more. */
+/** TLS options for `https://` hosts: some of Node's `tls.createSecureContext()`, and `rejectUnauthorized`. */
 export interface HostTls
   extends Pick<SecureContextOptions, 'ca' | 'cert' | 'key' | 'passphrase' | 'ciphers' | 'minVersion'> {
-  /** Refuses a host whose certificate is not trusted. @default true */
+  /** Refuses hosts whose certificate is not trusted. @default true */
   rejectUnauthorized?: boolean | undefined;
 }
 
@@ -16,10 +16,10 @@ const NAMES = [
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs;
 
 /**
- * What is of no use would only be found when the first `https://` host is connected to, and end the process. So a
- * context is made of each part by itself, which tells which one it is, and then of those that have to fit together.
+ * Checks the options now: Node would find a bad one only while connecting to an `https://` host, and end the process.
+ * A context of each part alone tells which part is bad. A last one of all parts tells whether they match.
  *
- * @throws TypeError that names the option. What was received may be a secret, and is not shown.
+ * @throws TypeError that names the option. The message never shows the received value, which may be a secret.
  */
 export function hostTlsOf(value: unknown = {}): HostTls {
   if (!isObject(value)) throw wrong('hostTls', 'be an object', value);
@@ -29,12 +29,12 @@ export function hostTlsOf(value: unknown = {}): HostTls {
       throw new TypeError(`'hostTls.${key}' is not an option; expected ${NAMES.join(', ')}`);
     }
   }
-  // Only what is given: also one that is `undefined` would stand in the place of Node's default.
+  // An option that is explicitly `undefined` would replace Node's default.
   const given: HostTls = Object.fromEntries(Object.entries(value).filter(([, part]) => part !== undefined));
   checkTypes(given);
   const { ca, cert, key, passphrase, ciphers, minVersion } = given;
   if (ca !== undefined) checkAuthorities(ca);
-  if (cert !== undefined) check('cert', 'hold a certificate and those above it, in PEM', { cert });
+  if (cert !== undefined) check('cert', 'hold a certificate chain in PEM', { cert });
   if (key !== undefined) {
     const secret = passphrase === undefined ? {} : { passphrase };
     check('key', "hold a private key in PEM, which 'passphrase' decrypts where it is encrypted", { key, ...secret });
@@ -45,11 +45,11 @@ export function hostTlsOf(value: unknown = {}): HostTls {
   }
   if (ciphers !== undefined) check('ciphers', 'name ciphers that OpenSSL knows', { ciphers });
   if (minVersion !== undefined) check('minVersion', "be a version of TLS, as in 'TLSv1.2'", { minVersion });
-  check('key', "fit to 'hostTls.cert'", given);
+  check('key', "match 'hostTls.cert'", given);
   return given;
 }
 
-/** Node takes what is empty, as well as some of what is of another type, for what is not given. */
+/** Node treats an empty value, and some values of a wrong type, as if they were not given. */
 function checkTypes(given: HostTls): void {
   for (const name of ['passphrase', 'ciphers', 'minVersion'] as const) {
     const value: unknown = given[name];
@@ -67,7 +67,7 @@ function checkTypes(given: HostTls): void {
   }
 }
 
-/** A context takes any text as that of authorities, finds none in it, and then trusts nobody. */
+/** Node accepts any text as `ca`. If the text holds no certificate, no host is trusted. */
 function checkAuthorities(ca: NonNullable<HostTls['ca']>): void {
   const expected = 'hold certificates in PEM';
   check('ca', expected, { ca });
@@ -86,7 +86,7 @@ function attempt(name: keyof HostTls, expected: string, make: () => unknown): vo
   try {
     make();
   } catch (error) {
-    // Node's message on a type shows what was received.
+    // Node's message about a wrong type shows the received value.
     const isOfType = Reflect.get(Object(error), 'code') === 'ERR_INVALID_ARG_TYPE';
     const reason = isOfType ? 'it is of another type' : toError(error).message;
     throw new TypeError(`'hostTls.${name}' must ${expected}: ${reason}`);

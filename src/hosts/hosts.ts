@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { createBalance, type Balance, type Choose } from './balance';
 import type { DownReason, Host } from './host';
 
-/** What Node says when a host cannot be reached, and what that means. */
+/** Node's error codes for a host that cannot be reached, and the reasons that they mean. */
 const UNREACHED = new Map<string, DownReason>([
   ['ECONNREFUSED', 'refused'],
   ['EHOSTUNREACH', 'unreachable'],
@@ -11,19 +11,19 @@ const UNREACHED = new Map<string, DownReason>([
   ['EHOSTDOWN', 'unreachable'],
   ['ETIMEDOUT', 'unreachable'],
   ['ENOTFOUND', 'unreachable'],
-  // No resolver answers.
+  // No DNS server answers.
   ['EAI_AGAIN', 'unreachable'],
 ]);
 
-/** What was found of a host in a row. */
+/** How many results of a host were the same in a row. */
 interface Counts {
   failures: number;
-  /** When the last of these was counted, by `performance.now()`. */
+  /** When the last failure was counted, by `performance.now()`. */
   failedAt: number;
   successes: number;
 }
 
-/** Looks for a host that is not known, and adds it where it finds it. Never rejects. */
+/** Looks for an unknown host, and adds it if it is found. Never rejects. */
 export type Seeker = (name: string) => Promise<void> | void;
 
 export interface HostsOptions {
@@ -40,27 +40,27 @@ export interface HostsEvents {
   removed: [host: Host];
   draining: [host: Host];
   undrained: [host: Host];
-  /** A host that is draining is empty: told once each time that it is drained. */
+  /** A draining host has become empty. Emitted once per drain. */
   drained: [host: Host];
 }
 
-/** The set of hosts, their states, and which one is next. */
+/** The set of hosts, their states, and the choice of a host for each new session. */
 export class Hosts extends EventEmitter<HostsEvents> {
   readonly #byName: Map<string, Host>;
   readonly #counts = new WeakMap<Host, Counts>();
   readonly #options: HostsOptions;
   readonly #choose: Choose;
-  /** Never changed in place, so that who goes through it meets each host once. */
+  /** Replaced rather than changed, so that a loop over it visits each host once. */
   #all: readonly Host[];
-  /** Those that are draining and not empty yet. */
+  /** Hosts that are draining and not empty yet. */
   readonly #draining = new Set<Host>();
-  /** Those that were added after something was known of others, and so are to start slowly. */
-  readonly #late = new WeakSet<Host>();
-  #areKnown = false;
-  /** Gives new sessions to the emptiest host, unless the balance is a function of the user's. */
+  /** Hosts that were added after the first check result of any host: they start slowly. */
+  readonly #newcomers = new WeakSet<Host>();
+  #anyKnown = false;
+  /** Balances by `least-connections`, unless the balance is the user's function. */
   levelling = false;
   readonly #level = createBalance('least-connections');
-  /** Hosts are to be discovered, and were not yet: of a name that is none of them nothing can be said. */
+  /** Hosts are still to be discovered: an unknown name may turn out to be a host. */
   undiscovered = false;
   readonly #seekers: Seeker[] = [];
 
@@ -80,12 +80,12 @@ export class Hosts extends EventEmitter<HostsEvents> {
     return this.#byName.get(name);
   }
 
-  /** Adds a way to find hosts that are not known: it is tried after those that were added before. */
+  /** Adds a way to find unknown hosts. Seekers are tried in the order in which they were added. */
   seekWith(seeker: Seeker): void {
     this.#seekers.push(seeker);
   }
 
-  /** Looks for a host that a session is bound to, unless it is known. */
+  /** Returns the host that a session is bound to; asks the seekers if it is unknown. */
   async seek(name: string): Promise<Host | undefined> {
     for (const seeker of this.#seekers) {
       if (this.#byName.has(name)) break;
@@ -94,24 +94,24 @@ export class Hosts extends EventEmitter<HostsEvents> {
     return this.#byName.get(name);
   }
 
-  /** @throws Error when there is no such host. */
+  /** @throws Error when the host is unknown. */
   named(name: string): Host {
     const host = this.#byName.get(name);
     if (!host) throw new Error(`unknown host '${name}'`);
     return host;
   }
 
-  /** @throws TypeError when it is one of them already, by this name or another. */
+  /** @throws TypeError when the server is a host already, under this name or another. */
   add(host: Host): void {
     const twin = this.#all.find(({ url }) => url.origin === host.url.origin);
     if (twin) throw new TypeError(`'host' must name another server than '${twin.name}', received '${host.name}'`);
-    if (this.#areKnown) this.#late.add(host);
+    if (this.#anyKnown) this.#newcomers.add(host);
     this.#all = [...this.#all, host];
     this.#byName.set(host.name, host);
     this.emit('added', host);
   }
 
-  /** @throws Error when there is no such host; so do the others that take a name. */
+  /** @throws Error when the host is unknown, as do `drain`, `undrain` and `setWeight`. */
   remove(name: string): void {
     const host = this.named(name);
     host.removed = true;
@@ -121,7 +121,7 @@ export class Hosts extends EventEmitter<HostsEvents> {
     this.emit('removed', host);
   }
 
-  /** Lets it have no new session, and tells when the last one that it has is over. */
+  /** Gives the host no new sessions, and emits `drained` once its last session is over. */
   drain(name: string): void {
     const host = this.named(name);
     if (host.draining) return;
@@ -143,26 +143,26 @@ export class Hosts extends EventEmitter<HostsEvents> {
     this.named(name).weight = weight;
   }
 
-  /** Takes in that something of a host that is draining has ended. */
+  /** Called when something on a host has ended: if the host is draining, it may be empty now. */
   settle(host: Host): void {
     if (!host.empty || !this.#draining.has(host)) return;
-    // Not at once: whoever calls is in the middle of something, and what ends now may be followed by what goes on.
+    // Deferred, because the caller may start further work on this host in the same turn.
     setImmediate(() => {
       if (host.empty && this.#draining.delete(host)) this.emit('drained', host);
     });
   }
 
-  /** It is empty and, where it is draining, all have been told. */
+  /** Whether the host is empty and, if it is draining, `drained` was emitted. */
   isSettled(host: Host): boolean {
     return host.empty && !this.#draining.has(host);
   }
 
-  /** A new session has somewhere to go. */
+  /** Whether any host may get a new session. */
   get open(): boolean {
     return this.#all.some((host) => host.open);
   }
 
-  /** The host of a new session, of those that were not tried yet; `undefined` when there is none. */
+  /** Chooses the host of a new session among those not tried yet; `undefined` when there is none. */
   pick(request: IncomingMessage, tried?: ReadonlySet<Host>): Host | undefined {
     const open = this.#all.filter((host) => host.open && !tried?.has(host));
     const choose = this.levelling && typeof this.#options.balance === 'string' ? this.#level : this.#choose;
@@ -182,28 +182,27 @@ export class Hosts extends EventEmitter<HostsEvents> {
       counts.failures += 1;
       counts.failedAt = performance.now();
       // A refusal needs no second opinion: nothing listens there.
-      const known = host.unknown || !host.up || found === 'refused';
-      if (known || counts.failures >= this.#options.unhealthyAfter) this.#mark(host, found);
+      const atOnce = host.unknown || !host.up || found === 'refused';
+      if (atOnce || counts.failures >= this.#options.unhealthyAfter) this.#mark(host, found);
     }
   }
 
   /**
-   * Takes in that a connection to the host could not be made within `ms`, as a health check that has failed where that
-   * is the host's fault: not where ports are lacking here, nor where it has only more connections waiting than it can
-   * take.
+   * Records that no connection to the host could be made within `ms`. This counts as a failed health check, unless this
+   * process lacks ports, or the host answers other requests and only its queue of connections is full.
    */
   unreached(host: Host, error: Error, ms: number): void {
     const reason = reasonOf(error);
     if (reason === undefined || (reason !== 'refused' && host.hasAnsweredWithin(ms))) return;
     const counts = this.#countsOf(host);
     const passed = performance.now() - counts.failedAt;
-    // Those that fail at about the same time fail for the same reason.
+    // Attempts that fail at about the same time fail for the same reason, and count once.
     if (reason !== 'refused' && passed < ms) return;
     if (host.hasAnsweredWithin(passed)) counts.failures = 0;
     this.report(host, reason);
   }
 
-  /** Takes over what another process has found that applies the same thresholds: `undefined` when the host is up. */
+  /** Adopts the finding of another process with the same thresholds: `undefined` when the host is up. */
   follow(host: Host, found: DownReason | undefined): void {
     if (host.removed || (found === undefined && host.up)) return;
     Object.assign(this.#countsOf(host), { failures: 0, successes: 0 });
@@ -218,11 +217,11 @@ export class Hosts extends EventEmitter<HostsEvents> {
 
   #mark(host: Host, down: DownReason | undefined): void {
     const was = host.unknown ? 'unknown' : host.up;
-    // Every host is new to the first round, and none is to be spared for that.
-    const slowly = was === false || this.#late.has(host);
-    this.#areKnown = true;
+    // No slow start in the first round, in which every host is new.
+    const slowly = was === false || this.#newcomers.has(host);
+    this.#anyKnown = true;
     host.set(down, slowly ? this.#options.slowStart : 0);
-    // With the sessions that are lost it may have lost its last ones.
+    // A host that refuses connections has just lost its last sessions.
     this.settle(host);
     if (down === undefined) {
       if (was !== true) this.emit('up', host);
@@ -232,9 +231,9 @@ export class Hosts extends EventEmitter<HostsEvents> {
   }
 }
 
-/** What an error while connecting says of a host; `undefined` where it says nothing. */
+/** The reason behind a failed connection; `undefined` when the error says nothing about the host. */
 export function reasonOf(error: Error): DownReason | undefined {
   const code: unknown = 'code' in error ? error.code : undefined;
-  // Where a name has several addresses, Node tries each, and reports them together under the first one's code.
+  // When a name has several addresses, Node tries each and reports one error, with the first one's code.
   return typeof code === 'string' ? UNREACHED.get(code) : undefined;
 }

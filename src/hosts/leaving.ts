@@ -5,24 +5,24 @@ import type { Hosts } from './hosts';
 
 const debug = createDebug('socket.io-proxy:hosts');
 
-/** How often hosts that are leaving are looked at beside the events that tell of them, in ms. */
+/** How often leaving hosts are checked in addition to their events, in ms. */
 const INTERVAL = 500;
 
-/** Of how many hosts that have left it is remembered that they were hosts. */
+/** How many hosts that have left are remembered. */
 const MAX_FORMER = 1000;
 
-/** A host that is no longer wanted. */
+/** A host that is leaving. */
 interface Leaver {
-  /** When it was dropped, by `performance.now()`. */
+  /** When the host was dropped, by `performance.now()`. */
   readonly since: number;
-  /** It drains because it was dropped, and not because somebody else has told it to. */
+  /** Whether the host drains only because it was dropped: nobody had drained it before. */
   readonly drained: boolean;
 }
 
 /**
- * How hosts leave that are no longer wanted, whoever says so. One drains, and leaves once it is gone, or once nothing
- * of it is known here and `keyExpiry` has passed. Another proxy may have sessions there even then: where one of these
- * comes here, its host is taken back, draining. So it loses none.
+ * Removes hosts that are no longer wanted. A dropped host drains. It leaves once it is gone, or once this proxy knows
+ * of no session on it and `keyExpiry` has passed. Another proxy may still have sessions there: when this proxy gets a
+ * request of one, it takes the host back, draining. So no session is lost.
  */
 export class Leaving {
   readonly #hosts: Hosts;
@@ -30,10 +30,10 @@ export class Leaving {
   readonly #leavers = new Map<string, Leaver>();
   readonly #former = new LRUCache<string, true>({ max: MAX_FORMER });
   readonly #onEvent = (): void => {
-    // After all that listen have heard of it.
+    // After all other listeners.
     if (this.#leavers.size > 0) queueMicrotask(() => this.#look());
   };
-  readonly #onKept = ({ name }: Host): void => void this.#leavers.delete(name);
+  readonly #forget = ({ name }: Host): void => void this.#leavers.delete(name);
   #timer: NodeJS.Timeout | undefined;
 
   /** @param keyExpiry in seconds. */
@@ -41,13 +41,13 @@ export class Leaving {
     this.#hosts = hosts;
     this.#keyExpiry = keyExpiry;
     hosts.on('down', this.#onEvent).on('drained', this.#onEvent);
-    // Others may remove it, or want it to have sessions again.
-    hosts.on('removed', this.#onKept).on('undrained', this.#onKept);
+    // Somebody else may remove a leaving host, or give it sessions again.
+    hosts.on('removed', this.#forget).on('undrained', this.#forget);
     hosts.seekWith((name) => this.#recall(name));
   }
 
   /**
-   * Lets a host leave.
+   * Makes a host leave.
    *
    * @throws Error when the host is unknown.
    */
@@ -65,7 +65,7 @@ export class Leaving {
     return this.#leavers.has(name);
   }
 
-  /** Keeps a host that is leaving, and gives it new sessions as before. @returns whether it was leaving. */
+  /** Keeps a leaving host, and gives it new sessions as before. @returns whether the host was leaving. */
   restore(name: string): boolean {
     const leaver = this.#leavers.get(name);
     this.#leavers.delete(name);
@@ -75,7 +75,7 @@ export class Leaving {
 
   stop(): void {
     this.#leavers.clear();
-    this.#rest();
+    this.#stopTimer();
   }
 
   #look(): void {
@@ -87,15 +87,15 @@ export class Leaving {
       this.#former.set(name, true);
       this.#hosts.remove(name);
     }
-    if (this.#leavers.size === 0) this.#rest();
+    if (this.#leavers.size === 0) this.#stopTimer();
   }
 
-  #rest(): void {
+  #stopTimer(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
 
-  /** Only what was a host once: who can write to the store must not choose where requests go. */
+  /** Takes back former hosts only: whoever can write to the store must not choose where requests go. */
   #recall(name: string): void {
     if (!this.#former.delete(name)) return;
     const host = new Host(name);

@@ -1,17 +1,17 @@
 import type { IncomingMessage } from 'node:http';
 import { refusals, type Refusal } from '../base/errors';
 
-/** How much longer a second is made here: what leaves evenly arrives a little less so, and hosts are to see no more. */
+/** Stretches each second a little: handshakes that leave evenly arrive less so, and hosts must not see too many. */
 const MARGIN = 1.02;
 
-/** How much of what a late timer has missed is made up for at once, in ms. */
+/** How much of a timer's delay is made up for at once, in ms. */
 const CATCH_UP = 100;
 
-/** The longest that a refused client is told to wait, in seconds. */
+/** The longest `Retry-After` of a refused client, in seconds. */
 const MAX_RETRY_AFTER = 30;
 
 export interface AdmissionOptions {
-  /** `undefined` for any number. */
+  /** `undefined`: unlimited. */
   readonly maxHandshakesPerSecond: number | undefined;
   readonly maxQueuedHandshakes: number;
   /** In ms. */
@@ -19,30 +19,30 @@ export interface AdmissionOptions {
 }
 
 interface Waiter {
-  /** By `performance.now()`. */
+  /** When the handshake began to wait, by `performance.now()`. */
   readonly since: number;
   settle(refusal: Refusal | undefined): void;
 }
 
 /**
- * Lets so many handshakes through a second, about evenly, so that hosts get no burst: never more in any second, also
- * where this process was busy. Others wait in turn, unless too many do, or it can be foreseen that they would wait for
- * too long.
+ * Limits the handshakes per second, and admits them about evenly, so that hosts get no burst. The limit holds in every
+ * second, even after this process was busy. Excess handshakes wait in a queue. They are refused when the queue is full,
+ * or when they would foreseeably wait for too long.
  */
 export class Admission {
   readonly #isLimited: boolean;
   readonly #maxQueued: number;
   readonly #timeout: number;
   readonly #queue = new Set<Waiter>();
-  /** The time between two, in ms. */
+  /** The time between two handshakes, in ms. */
   readonly #interval: number;
-  /** When the last ones were let through, in a ring, and how long one has to be over before its place is used again. */
-  readonly #last: Float64Array;
+  /** A ring of the latest admissions' times. A slot is used again only after `#window` ms. */
+  readonly #admittedAt: Float64Array;
   readonly #window: number;
-  #at = 0;
-  /** When the next one may be let through. */
+  #slot = 0;
+  /** When the next handshake may be admitted. */
   #next = -Infinity;
-  /** When all would have had their turn, those that were refused among them. */
+  /** When all handshakes would have had their turn, the refused ones included. */
   #excess = -Infinity;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -52,7 +52,7 @@ export class Admission {
     this.#maxQueued = maxQueuedHandshakes;
     this.#timeout = handshakeQueueTimeout;
     this.#interval = rate === undefined ? 0 : MARGIN * 1000 / rate;
-    this.#last = new Float64Array(Math.ceil(rate ?? 0)).fill(-Infinity);
+    this.#admittedAt = new Float64Array(Math.ceil(rate ?? 0)).fill(-Infinity);
     this.#window = Math.max(MARGIN * 1000, this.#interval);
   }
 
@@ -60,14 +60,14 @@ export class Admission {
     return this.#isLimited;
   }
 
-  /** How many wait. */
+  /** How many handshakes wait. */
   get queued(): number {
     return this.#queue.size;
   }
 
   /**
-   * `undefined`: it may go on. A promise where it has to wait for that, which never rejects, and never resolves where
-   * its client leaves before.
+   * `undefined` admits the handshake. A promise means that the handshake waits. The promise never rejects, and never
+   * resolves if the client leaves first.
    */
   admit(req: IncomingMessage): Refusal | undefined | Promise<Refusal | undefined> {
     if (this.#stopped) return refusals.closing;
@@ -81,7 +81,7 @@ export class Admission {
     return this.#enqueue(req, now);
   }
 
-  /** Refuses those that wait, and all that come later. */
+  /** Refuses all handshakes that wait or come later. */
   stop(): void {
     this.#stopped = true;
     for (const waiter of this.#queue) waiter.settle(refusals.closing);
@@ -122,7 +122,7 @@ export class Admission {
         this.#take(now, now - CATCH_UP);
         waiter.settle(undefined);
       } else if (now + wait - waiter.since > this.#timeout + CATCH_UP) {
-        // Only where much was missed: who has waited for as long as they may are not to be refused for a moment more.
+        // Only after a long delay: a handshake is not refused because its turn comes a moment too late.
         waiter.settle(this.#tooMany(now));
       } else {
         break;
@@ -131,28 +131,28 @@ export class Admission {
     if (this.#queue.size > 0) this.#schedule(now);
   }
 
-  /** For how long the next one has to wait; not over 0 where it need not. */
+  /** How long the next handshake must wait, in ms; 0 or less if it need not. */
   #waitAt(now: number): number {
-    return Math.max(this.#next, (this.#last[this.#at] ?? 0) + this.#window) - now;
+    return Math.max(this.#next, (this.#admittedAt[this.#slot] ?? 0) + this.#window) - now;
   }
 
-  /** For how long one that comes last has to wait, where the first waits for `wait`. */
+  /** How long the last in the queue must wait, in ms, when the first waits for `wait`. */
   #queueTime(wait: number): number {
     return Math.max(0, wait) + this.#queue.size * this.#interval;
   }
 
-  /** @param earliest from when on a turn may be counted. */
+  /** @param earliest turns that were missed before this time are not made up for. */
   #take(now: number, earliest: number): void {
     this.#next = Math.max(this.#next, earliest) + this.#interval;
-    this.#last[this.#at] = now;
-    this.#at = (this.#at + 1) % this.#last.length;
+    this.#admittedAt[this.#slot] = now;
+    this.#slot = (this.#slot + 1) % this.#admittedAt.length;
   }
 
-  /** Clients come again spread over the time that they, and all before them, take. */
+  /** Spreads the clients' retries over the time that they and all before them need. */
   #tooMany(now: number): Refusal {
     const before = Math.max(this.#excess, now + this.#queueTime(this.#waitAt(now)));
     this.#excess = Math.min(before + this.#interval, now + MAX_RETRY_AFTER * 1000);
-    // Fractions do not add up: 30 s from now may seem to be a little more.
+    // By a rounding error, 30 s may be a little more.
     const seconds = Math.min(MAX_RETRY_AFTER, Math.ceil((this.#excess - now) / 1000));
     return { ...refusals.tooManyHandshakes, retryAfter: 1 + Math.floor(Math.random() * seconds) };
   }

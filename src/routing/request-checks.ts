@@ -3,27 +3,27 @@ import { refusals, type Refusal } from '../base/errors';
 import { Field, fieldOf, isFieldValue } from '../base/fields';
 import { mayHaveBody } from '../base/methods';
 
-/** How many fields a request may have: as many as Node shows by default. */
+/** How many fields a request may have by default: as many as Node shows. */
 const MAX_FIELDS = 1000;
 
-/** Node's parser hands over so many fields at a time. */
+/** Node's parser delivers fields in batches of this size. */
 const BATCH = 31;
 
-/** What no request may take away by naming it in `Connection`: it would lose its end, or its host. */
+/** Fields that `Connection` must not name: without them a request would lose its end or its host. */
 const FRAMING = new Set(['host', 'content-length', 'transfer-encoding']);
 
-/** What a request says of its body. */
+/** The fields that delimit a request's body. */
 interface Framing {
   length: string | undefined;
   encoding: string | undefined;
 }
 
 /**
- * Why a request may not go on, whatever its target. A parser may be lenient, on a server of the caller's: what servers
- * read in two ways is refused here, so that each request that passes has at most one `Host`, and one framing, by either
- * `Content-Length` in digits or `Transfer-Encoding: chunked`.
+ * Why a request is refused whatever its target; `undefined` if it is not. The parser of a caller's server may be
+ * lenient. This check refuses requests that servers read in different ways. Each request that passes has at most one
+ * `Host`, and one framing: by either `Content-Length` in digits or `Transfer-Encoding: chunked`.
  *
- * @param maxFields how many fields it may have.
+ * @param maxFields how many fields the request may have.
  */
 export function faultOf(req: IncomingMessage, maxFields: number): Refusal | undefined {
   const { rawHeaders, httpVersionMajor, httpVersionMinor } = req;
@@ -49,22 +49,22 @@ export function faultOf(req: IncomingMessage, maxFields: number): Refusal | unde
         framing.encoding = value;
     }
   }
-  // Which of them is meant is anyone's guess (RFC 9112 §3.2).
+  // Servers may disagree on which one counts (RFC 9112 §3.2).
   if (hosts > 1) return refusals.twoHosts;
   return hasBadBody(req, framing) ? refusals.badBody : undefined;
 }
 
 /**
- * How many fields a request on this server may have, so that none is hidden: Node leaves out without a word what is
- * over `maxHeadersCount`.
+ * How many fields a request on this server may have without Node hiding any: Node silently drops those beyond
+ * `maxHeadersCount`.
  *
- * @param server the caller's; `undefined` where it is the proxy's own.
+ * @param server the caller's; `undefined` for the proxy's own.
  */
 export function maxFieldsOf(server: Pick<Server, 'maxHeadersCount'> | undefined): number {
   const max = server?.maxHeadersCount;
   if (typeof max !== 'number') return MAX_FIELDS;
   if (max <= 0) return Infinity;
-  // Where a batch ends at the limit nobody can tell whether another one was to follow.
+  // When a batch ends exactly at the limit, nobody can tell whether Node dropped another one.
   return max % BATCH === 0 ? max - 1 : max;
 }
 
@@ -76,8 +76,7 @@ function namesFraming(connection: string): boolean {
 }
 
 /**
- * A body where none belongs, or in an encoding other than chunked, is how a second request is smuggled past a proxy
- * (RFC 9112 §11.2).
+ * An unexpected body, or an encoding other than chunked, can smuggle a second request past a proxy (RFC 9112 §11.2).
  */
 function hasBadBody(req: IncomingMessage, { length, encoding }: Framing): boolean {
   if (encoding === undefined) {
@@ -86,7 +85,7 @@ function hasBadBody(req: IncomingMessage, { length, encoding }: Framing): boolea
     if (Number(length) === 0) return false;
   } else {
     if (length !== undefined || encoding.toLowerCase() !== 'chunked') return true;
-    // HTTP/1.0 knows no encodings: who has passed it on may have seen no body (RFC 9112 §6.1).
+    // HTTP/1.0 has no encodings: an earlier proxy may have seen no body (RFC 9112 §6.1).
     if (req.httpVersionMinor === 0) return true;
   }
   return !mayHaveBody(req.method ?? '') || req.headers.upgrade !== undefined;

@@ -5,21 +5,21 @@ import { refusals, type Refusal } from '../base/errors';
 import { SILENT_GRACE, type Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 
-/** How long it waits where an attempt has failed at once, in ms, more or less: one that was late has waited already. */
+/** The mean pause after an attempt that failed at once, in ms. After a timeout there is no pause. */
 const PAUSE = 1000;
 
-/** Where a request goes. */
+/** The destination of a request. */
 export interface Route {
   host: Host;
-  /** The session's binding; `undefined` for a handshake until it has opened one. */
+  /** The session's binding; `undefined` for a handshake until it has opened a session. */
   binding: Binding | undefined;
-  /** The hosts that a handshake could not reach; `undefined` while there is none. */
+  /** The hosts that a handshake could not reach; `undefined` while there are none. */
   tried: Set<Host> | undefined;
-  /** Since when a session's request could not reach its host, by `performance.now()`. */
+  /** When a session's request first failed to reach its host, by `performance.now()`. */
   unreachedSince: number | undefined;
 }
 
-/** @param binding that of the session; `undefined` for a handshake. */
+/** @param binding the session's; `undefined` for a handshake. */
 export function routeTo(host: Host, binding: Binding | undefined): Route {
   return { host, binding, tried: undefined, unreachedSince: undefined };
 }
@@ -32,12 +32,11 @@ export interface RerouteContext {
 }
 
 /**
- * What becomes of a request whose host could not be reached, so that nothing of it can have arrived there: a handshake
- * goes to another host. A session's request tries again for as long as its session may live on there, since its client
- * ends the session when it is refused: a queue of connections that is full for a moment, a packet that is lost, or
- * ports that are lacking here, prove nothing.
+ * Called when a request could not reach its host, so that nothing of it has arrived there. A handshake goes to another
+ * host. A session's request tries again for as long as the session may survive, since a refusal makes the client end
+ * it. A full queue of connections, a lost packet, or a lack of ports in this process does not prove the session lost.
  *
- * @returns the refusal, or in how many ms `route.host` is to be tried.
+ * @returns the refusal, or after how many ms to try `route.host`.
  */
 export function reroute(
   route: Route,
@@ -65,6 +64,6 @@ function tryAgain(route: Route, binding: Binding, error: Error, context: Reroute
   const isLate = 'code' in error && error.code === 'ETIMEDOUT';
   const since = route.unreachedSince ??= isLate ? now - context.connectTimeout : now;
   if (now - since >= Math.min(SILENT_GRACE, context.hostTimeout)) return refusals.hostUnreached;
-  // Not all at once.
+  // The pause is random, so that requests do not all try again at once.
   return isLate ? 0 : PAUSE * (0.75 + Math.random() / 2);
 }

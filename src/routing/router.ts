@@ -10,29 +10,29 @@ import { mayOpenByPolling, sidOf } from './sniffer';
 import { originFormOf } from '../base/target';
 
 /**
- * What no request's target holds (RFC 9112 §3.2): a fragment, on which servers disagree, and anything but visible
- * ASCII, which some of Node's parsers let through.
+ * Not allowed in a request's target (RFC 9112 §3.2): a fragment, on which servers disagree, and anything but visible
+ * ASCII, which some of Node's parsers accept.
  */
-const NO_TARGET = /[^\x21-\x7e]|#/;
+const FORBIDDEN = /[^\x21-\x7e]|#/;
 
-/** What servers resolve, each in its way (RFC 3986 §5.2.4): it may lead to a path that the proxy does not capture. */
+/** Dot segments, which servers resolve differently (RFC 3986 §5.2.4): they may lead outside of the proxy's path. */
 const DOT_SEGMENT = /(?:[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\;]|%2f|%5c|$)/i;
 
 export interface RouterOptions {
   readonly path: string;
   readonly onStoreFailure: 'local' | 'refuse';
-  /** The caller's, where there is one. */
+  /** The caller's server, if there is one. */
   readonly server: Pick<Server, 'maxHeadersCount'> | undefined;
 }
 
-/** Decides where a request goes: by its sid to the session's host, without one to any host that is up. */
+/** Decides where a request goes: with a sid to the session's host, without one to any host that is up. */
 export class Router {
   readonly #path: string;
   readonly #refusesUnstored: boolean;
   readonly #server: RouterOptions['server'];
   readonly #hosts: Hosts;
   readonly #bindings: Bindings;
-  /** `undefined` where every handshake may go on. */
+  /** `undefined` when handshakes are not limited. */
   readonly #admission: Admission | undefined;
 
   constructor({ path, onStoreFailure, server }: RouterOptions, hosts: Hosts, bindings: Bindings, admission: Admission) {
@@ -44,7 +44,7 @@ export class Router {
     this.#admission = admission.isLimited ? admission : undefined;
   }
 
-  /** The request is on `path`: with its last slash or, as Engine.IO's `addTrailingSlash: false` has it, without. */
+  /** Whether the target is on `path`, with or without its last slash (Engine.IO's `addTrailingSlash: false`). */
   owns(target: string): boolean {
     const url = originFormOf(target);
     const path = this.#path;
@@ -53,24 +53,24 @@ export class Router {
     return url.startsWith(path.slice(0, bare)) && (url.length === bare || url[bare] === '?');
   }
 
-  /** Where the request goes, or why it does not. A promise only where something is waited for; it never rejects. */
+  /** The request's route or refusal. A promise only when the result must be waited for; it never rejects. */
   route(req: IncomingMessage): Route | Refusal | Promise<Route | Refusal> {
     const fault = faultOf(req, maxFieldsOf(this.#server));
     if (fault) return fault;
     const url = originFormOf(req.url ?? '');
     if (!this.owns(url)) return refusals.badPath;
-    if (NO_TARGET.test(url) || this.#mayLeave(url)) return refusals.badTarget;
+    if (FORBIDDEN.test(url) || this.#mayLeavePath(url)) return refusals.badTarget;
     const sid = sidOf(url);
     if (sid === undefined) return this.#handshake(req, url);
     if (sid === '') return refusals.malformedSid;
     const binding = this.#bindings.find(sid);
-    return binding instanceof Promise ? this.#lookUp(sid, binding) : this.#follow(binding);
+    return binding instanceof Promise ? this.#lookUp(sid, binding) : this.#routeOf(binding);
   }
 
-  /** A server may take the path for one outside of `path`. */
-  #mayLeave(url: string): boolean {
+  /** Whether a server may resolve the target to something outside of `path`. */
+  #mayLeavePath(url: string): boolean {
     const end = this.#path.length;
-    // As a rule there is nothing behind it.
+    // Usually nothing follows the path.
     if (url.length <= end || url[end] === '?') return false;
     const query = url.indexOf('?');
     return DOT_SEGMENT.test(url.slice(end - 1, query === -1 ? url.length : query));
@@ -79,7 +79,7 @@ export class Router {
   #handshake(req: IncomingMessage, url: string): Route | Refusal | Promise<Route | Refusal> {
     const isGet = req.method === 'GET';
     const byPolling = isGet && mayOpenByPolling(url);
-    // What opens no session, such as a preflight, is not counted.
+    // Requests that open no session, such as preflights, do not count.
     const opens = byPolling || (isGet && req.headers.upgrade !== undefined);
     const admitted = opens ? this.#admit(req, byPolling) : undefined;
     if (admitted instanceof Promise) return admitted.then((refusal) => refusal ?? this.#pick(req, byPolling));
@@ -87,19 +87,19 @@ export class Router {
   }
 
   #admit(req: IncomingMessage, byPolling: boolean): ReturnType<Admission['admit']> {
-    // What would wait for nothing is refused at once.
+    // A handshake that `#pick` would refuse need not wait.
     if (!this.#admission || !this.#hosts.open || this.#isUnstored(byPolling)) return undefined;
     return this.#admission.admit(req);
   }
 
-  /** Hosts change while a handshake waits. */
+  /** Called after admission, since hosts change while a handshake waits. */
   #pick(req: IncomingMessage, byPolling: boolean): Route | Refusal {
     if (this.#isUnstored(byPolling)) return refusals.storeFailed;
     const host = this.#hosts.pick(req);
     return host ? routeTo(host, undefined) : refusals.noHost;
   }
 
-  /** A session that is opened by WebSocket needs no store: its requests are over with the handshake. */
+  /** Whether the session must be stored but cannot be. Opened by WebSocket, it need not: no further request follows. */
   #isUnstored(byPolling: boolean): boolean {
     return byPolling && this.#refusesUnstored && this.#bindings.degraded;
   }
@@ -107,16 +107,16 @@ export class Router {
   async #lookUp(sid: string, looking: Promise<Binding | undefined>): Promise<Route | Refusal> {
     try {
       const binding = await looking;
-      if (binding) return this.#follow(binding);
+      if (binding) return this.#routeOf(binding);
       const absence = this.#bindings.absence(sid);
-      // It may be one of those that DNS will name.
+      // DNS may still name the host.
       return absence === 'host_gone' && this.#hosts.undiscovered ? refusals.noHost : refusals[absence];
     } catch {
       return refusals.storeFailed;
     }
   }
 
-  #follow(binding: Binding): Route | Refusal {
+  #routeOf(binding: Binding): Route | Refusal {
     const { host } = binding;
     if (host.gone) {
       this.#bindings.discount(binding);

@@ -1,39 +1,39 @@
 import { brotliDecompressSync, constants, gunzipSync, inflateRawSync, inflateSync } from 'node:zlib';
 
-/** The longest sid that is bound. */
+/** The longest sid that is bound, in characters. */
 export const MAX_SID_LENGTH = 512;
 
-/** The largest handshake response that is read, as sent and when decompressed, in bytes. */
+/** The largest handshake response that is read, both as sent and decompressed, in bytes. */
 export const MAX_HANDSHAKE_SIZE = 65_536;
 
-/** The longest that a session may outlive its last use, in seconds: what a server can claim is bounded. */
+/** The longest lifetime that a server can claim for a session, in seconds. */
 const MAX_LIFETIME = 86_400;
 
-/** What Engine.IO's OPEN packet says, the first that a server sends in a session. */
+/** The content of Engine.IO's OPEN packet, the first that a server sends in a session. */
 export interface OpenPacket {
   readonly sid: string;
-  /** How long the session lives without a sign of its client (`pingInterval` + `pingTimeout`), in seconds. */
+  /** How long the session survives without a packet of its client (`pingInterval` + `pingTimeout`), in seconds. */
   readonly lifetime: number;
 }
 
 /**
- * The `sid` that a request's URL carries: `undefined` when none, and `''`, which is never bound, when it is empty,
- * repeated or too long.
+ * The `sid` in a request's URL; `undefined` if there is none. An empty, repeated or too long sid gives `''`, which is
+ * never bound.
  */
 export function sidOf(url: string): string | undefined {
   const start = url.indexOf('?');
   if (start === -1) return undefined;
   const query = url.slice(start + 1);
-  // Encoded names and values are rare enough that the exact way may be the slow one.
+  // Encoded names and values are rare, so the exact parser may be slow.
   const sids = /[%+]/.test(query) ? queryOf(url).getAll('sid') : plainSidsOf(query);
   const sid = sids[0];
   if (sid === undefined) return undefined;
   return sids.length > 1 || sid.length > MAX_SID_LENGTH ? '' : sid;
 }
 
-/** The query of a URL, whatever it holds. */
+/** The parsed query of a URL. */
 export function queryOf(url: string): URLSearchParams {
-  // The "&" keeps a second "?" from being taken for the one before a query.
+  // `URLSearchParams` drops a leading "?", here the second one of the URL. The "&" prevents that.
   return new URLSearchParams(`&${url.slice(url.indexOf('?') + 1)}`);
 }
 
@@ -42,18 +42,18 @@ function plainSidsOf(query: string): string[] {
   return Array.from(query.matchAll(/(?:^|&)sid(?:=([^&]*))?(?=&|$)/g), (match) => match[1] ?? '');
 }
 
-/** A request with this URL and no sid may open a session by polling. */
+/** Whether a request with this URL and no sid may open a session by polling. */
 export function mayOpenByPolling(url: string): boolean {
   if (/[?&]transport=polling(?:&|$)/.test(url)) return true;
   return url.includes('%') && queryOf(url).get('transport') === 'polling';
 }
 
 /**
- * Reads the OPEN packet of a handshake's response, of any of Engine.IO's framings: protocol 4, protocol 3 with length
+ * Reads the OPEN packet of a handshake's response, in any of Engine.IO's framings: protocol 4, protocol 3 with length
  * prefixes in text or binary, and JSONP around either. Only the first packet counts.
  *
  * @param encoding the response's `Content-Encoding`.
- * @returns `undefined` when the body is no OPEN packet, or its sid can't be bound.
+ * @returns `undefined` when the body is no OPEN packet, or its sid cannot be bound.
  */
 export function openPacketOf(body: Buffer, encoding: string | undefined): OpenPacket | undefined {
   const plain = decompress(body, encoding);
@@ -69,8 +69,8 @@ export function openPacketOf(body: Buffer, encoding: string | undefined): OpenPa
 export function openPacketOfFrame(bytes: Buffer): OpenPacket | undefined | 'incomplete' {
   const [first, second] = bytes;
   if (first === undefined || second === undefined) return 'incomplete';
-  // A final text frame, maybe compressed (RSV1, RFC 7692) and, as a server's, not masked. The OPEN packet is under 125
-  // bytes as a rule; 127 marks a length of 64 bits, which is no OPEN packet.
+  // A final text frame, possibly compressed (RSV1, RFC 7692), and unmasked, since a server sends it. The OPEN packet is
+  // usually under 125 bytes. 127 marks a length of 64 bits, which no OPEN packet has.
   const isCompressed = first === 0xc1;
   if ((first !== 0x81 && !isCompressed) || second > 126) return undefined;
   const start = second === 126 ? 4 : 2;
@@ -81,7 +81,7 @@ export function openPacketOfFrame(bytes: Buffer): OpenPacket | undefined | 'inco
   return parse((isCompressed ? inflateFrame(payload) : payload).toString());
 }
 
-/** The end of a message's compression is not sent. */
+/** The sender omits the end of the compressed data (RFC 7692), hence `Z_SYNC_FLUSH`. */
 function inflateFrame(payload: Buffer): Buffer {
   try {
     return inflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: MAX_HANDSHAKE_SIZE });
@@ -97,8 +97,8 @@ function decompress(body: Buffer, encoding: string | undefined): Buffer | undefi
       case undefined: case '': case 'identity': return body;
       case 'gzip': case 'x-gzip': return gunzipSync(body, options);
       case 'br': return brotliDecompressSync(body, options);
-      // "deflate" means zlib's format (RFC 9110 §8.4.1.2), but some servers send it bare. Zlib's begins with method 8
-      // and a header that is a multiple of 31 (RFC 1950 §2.2).
+      // "deflate" means the zlib format (RFC 9110 §8.4.1.2), but some servers send raw deflate. A zlib header has
+      // method 8 and is a multiple of 31 (RFC 1950 §2.2).
       case 'deflate': return isZlib(body) ? inflateSync(body, options) : inflateRawSync(body, options);
       default: return undefined;
     }

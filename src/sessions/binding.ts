@@ -1,7 +1,7 @@
 import type { Bagged } from '../base/bag';
 import type { Host } from '../hosts/host';
 
-/** A request or WebSocket of a session that is under way, in a chain of all of them. */
+/** A request or WebSocket in progress, in the linked list of its session. */
 export interface SessionWork {
   newer: SessionWork | undefined;
   older: SessionWork | undefined;
@@ -11,35 +11,35 @@ export interface SessionWork {
 export interface Binding extends Bagged {
   readonly sid: string;
   readonly host: Host;
-  /** How long the store keeps it after it was stored, in seconds. */
+  /** How long the store keeps the binding after storing it, in seconds. */
   readonly ttl: number;
-  /** Since when it is known here: by `performance.now()`, like all times here, as clocks are put forward and back. */
+  /** When this proxy learned of it. All times here are by `performance.now()`, as clocks are put forward and back. */
   readonly since: number;
   /** When it was last used. */
   usedAt: number;
   /** When it was last stored, or `NEVER`. */
   storedAt: number;
-  /** The store has had it: it was found there, or bound. */
+  /** Whether the store has ever had it: it was found there, or bound. */
   stored: boolean;
   /** How many requests and WebSockets of the session are open. */
   holds: number;
-  /** The newest of these. */
+  /** The newest request or WebSocket of these. */
   work: SessionWork | undefined;
-  /** It can be found here. One that cannot may still be held. */
+  /** Whether the cache has it. A binding that has left the cache may still be held. */
   cached: boolean;
-  /** The host's era in which it was counted as one of its sessions, or `UNCOUNTED`. */
+  /** The host's era in which the session was counted, or `UNCOUNTED`. */
   era: number;
-  /** The second in which it is due to be looked at, or -1: `Expiries` alone sets it. */
+  /** The second in which its expiry is checked, or -1. Only `Expiries` sets it. */
   due: number;
 }
 
-/** Of what is not in the store. */
+/** The `storedAt` of a binding that is not in the store. */
 export const NEVER = -Infinity;
 
-/** The era of what does not count. */
+/** The `era` of a session that does not count. */
 export const UNCOUNTED = -1;
 
-/** One that was just bound, or found. */
+/** A binding that was just bound or found. */
 export function createBinding(sid: string, host: Host, ttl: number, stored: boolean): Binding {
   const now = performance.now();
   const { era } = host;
@@ -49,7 +49,7 @@ export function createBinding(sid: string, host: Host, ttl: number, stored: bool
   };
 }
 
-/** Puts what is under way to its session's. In a chain, as a session may have thousands, and as it costs nothing. */
+/** Adds work to its session: to a linked list, since a session may have thousands, and linking costs nothing. */
 export function link(work: SessionWork, binding: Binding): void {
   const next = work.older = binding.work;
   if (next) next.newer = work;
@@ -64,17 +64,17 @@ export function unlink(work: SessionWork, binding: Binding): void {
   work.newer = work.older = undefined;
 }
 
-/** When a binding that is not held expires. */
+/** When a binding expires, unless it is held. */
 export function expiryOf({ usedAt, ttl }: Binding): number {
   return usedAt + ttl * 1000;
 }
 
-/** It lives no longer: neither is it held, nor was it used lately; or its host is gone from the list. */
+/** Whether the binding is neither held nor recently used, or its host was removed. */
 export function isExpired(binding: Binding, now: number): boolean {
   return binding.host.removed || (binding.holds === 0 && now > expiryOf(binding));
 }
 
-/** A part of a string keeps the whole of it in memory: here, a request's URL. */
+/** Copies a text. A substring would keep the whole string in memory: here, a request's URL. */
 export function copyOf(text: string): string {
   return Buffer.from(text).toString();
 }

@@ -17,13 +17,13 @@ import { createTotals, type Totals } from '../base/totals';
 const debug = createDebug('socket.io-proxy:bindings');
 
 /**
- * How long a session counts as alive whose WebSocket has ended, in ms. Engine.IO ends a session with its transport. But
- * the WebSocket may also have been an upgrade that failed, whose session goes on by polling, and as a rule within that
- * time. Where it does so later, the store is asked.
+ * How long a session counts as alive after its WebSocket has ended, in ms. Engine.IO ends a session with its transport.
+ * But if the WebSocket was a failed upgrade, the session goes on by polling, usually within this time. If it goes on
+ * later, the store is asked.
  */
 const ENDED_LIFE = 3000;
 
-/** Of how many sids that have no session any more it is remembered why. */
+/** For how many sids without a session the reason is remembered. */
 const MAX_ABSENT = 10_000;
 
 export interface BindingsOptions {
@@ -40,9 +40,9 @@ export interface BindingsEvents {
 }
 
 /**
- * sid → host over a session store. What was bound or found is remembered here, since a sid's host never changes; the
- * store's copy is renewed while a session is used or held open. When the store fails, sessions known here go on, and
- * what could not be stored is stored once it is back.
+ * sid → host, over a session store. Bindings are cached here, since a sid's host never changes. The store's copy is
+ * renewed while a session is used or held open. While the store fails, sessions known here go on; bindings that could
+ * not be stored are stored once the store is back.
  */
 export class Bindings extends EventEmitter<BindingsEvents> {
   readonly #hosts: Hosts;
@@ -50,7 +50,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   readonly #keyExpiry: number;
   readonly #cache: LRUCache<string, Binding>;
   readonly #held = new Bag<Binding>();
-  /** No client knows of these yet. */
+  /** Bindings that no client knows of yet. */
   readonly #opening = new Set<Binding>();
   readonly #expiries = new Expiries((binding) => this.#expired(binding));
   readonly #absent = new LRUCache<string, Absence>({ max: MAX_ABSENT });
@@ -77,26 +77,26 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     });
   }
 
-  /** The store can't be used at the moment. */
+  /** Whether the store has failed. */
   get degraded(): boolean {
     return this.#guard.degraded;
   }
 
-  /** Opens the store, and begins to renew the bindings that are held, and to forget those that have expired. */
+  /** Opens the store, and starts to renew held bindings and to forget expired ones. */
   start(): void {
     this.#guard.start();
-    // An eighth of the shortest life finds each binding well before it has lived half of it.
+    // An eighth of the shortest ttl: each held binding is seen well before half of its ttl has passed.
     this.#sweeping = setInterval(() => this.#sweep(), Math.min(5000, this.#keyExpiry * 125)).unref();
   }
 
   /**
-   * Binds a sid, and resolves once it is stored, or the store has failed: the binding then lives in this proxy alone
-   * until the store is back. Never rejects.
+   * Binds a sid. Resolves once the binding is stored or the store has failed. After a failure, only this proxy has the
+   * binding until the store is back. Never rejects.
    *
-   * @param lifetime how long the session lives without a sign of its client, in seconds.
+   * @param lifetime how long the session survives without a packet of its client, in seconds.
    */
   async bind(sid: string, host: Host, lifetime: number): Promise<Binding> {
-    // A third more than it lives, so that it need not be renewed on every use (see `Copies`).
+    // A third longer than the session's lifetime, so that not every use must renew it (see `Copies`).
     const ttl = Math.max(this.#keyExpiry, Math.ceil((lifetime * 4) / 3));
     const binding = this.#remember(sid, host, ttl, false);
     this.#opening.add(binding);
@@ -107,54 +107,54 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   }
 
   /**
-   * The sid's binding: at once when it is known here, else by asking the store; `undefined` when it is unknown or
-   * expired. The promise rejects when the store can't be asked.
+   * The sid's binding: at once when it is known here, else a promise of the store's answer; `undefined` when it is
+   * unknown or expired. The promise rejects when the store cannot be asked.
    */
   find(sid: string): Binding | Promise<Binding | undefined> {
     const binding = this.#cache.get(sid);
     const now = performance.now();
-    // One that has expired here may have been used by another proxy since: the store knows.
+    // Another proxy may have used an expired binding since: the store knows.
     if (binding === undefined || isExpired(binding, now)) {
       this.#totals.cache.misses += 1;
       return this.#lookUp(sid);
     }
     this.#totals.cache.hits += 1;
-    // What will be refused is no use of it.
+    // The request will be refused, and so does not count as a use.
     if (binding.host.gone) return binding;
     binding.usedAt = now;
-    // Its host was gone in the meantime, and yet it is used.
+    // The session no longer counted, but is in use again.
     if (binding.era !== binding.host.era) this.#count(binding);
     this.#copies.freshen(binding, now);
     return binding;
   }
 
-  /** Why a sid that `find` has not found has no session, as far as is known. */
+  /** Why `find` has found no session for a sid, as far as this proxy knows. */
   absence(sid: string): Absence {
     return this.#absent.get(sid) ?? 'never_seen';
   }
 
-  /** What is known of a sid, which does not count as a use of it. Rejects when the store can't be asked. */
+  /** Looks a sid up without counting as a use of it. Rejects when the store cannot be asked. */
   async inspect(sid: string): Promise<Binding | StoredBinding | undefined> {
     await this.#copies.removal(sid);
-    // One that is held may have left the cache.
+    // A held binding may have left the cache.
     return this.#known(sid) ?? this.#held.items.find((held) => held.sid === sid) ?? this.#guard.inspect(sid);
   }
 
-  /** It is neither forgotten nor expired, and its client may know of it: the store has been asked to bind it. */
+  /** Whether the binding is neither forgotten nor expired, and `bind` is over, so that its client may know of it. */
   has(binding: Binding): boolean {
     if (this.#opening.has(binding)) return false;
     return this.#held.has(binding) || this.#known(binding.sid) === binding;
   }
 
-  /** All that are known here, those twice that are held; some may have expired. */
+  /** All bindings known here. Held ones come twice, and some may have expired. */
   *all(): Generator<Binding> {
     yield* this.#held.items;
     yield* this.#cache.values();
   }
 
   /**
-   * Its session no longer counts, unless it is used once more: it has ended, or its host is gone. Another proxy may
-   * reach that host, so the store keeps the binding until it expires. It counts off once, though it may leave the cache
+   * Stops counting a session that has ended or whose host is gone, until it is used again. Another proxy may reach that
+   * host, so the store keeps the binding until it expires. Further calls do nothing: a binding may leave the cache
    * first, and be held and released after that.
    */
   discount(binding: Binding): void {
@@ -166,9 +166,9 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   }
 
   /**
-   * Forgets a session here at once, and in the store soon: one that is over, whichever proxy looks at it.
+   * Forgets a session that is over for every proxy: here at once, and in the store soon.
    *
-   * @param session a sid where it may be known there alone.
+   * @param session a sid if only the store may know the session.
    */
   unbind(session: Binding | string, host: Host, absence: Absence): void {
     const sid = typeof session === 'string' ? session : session.sid;
@@ -176,24 +176,24 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     debug('%s unbound', shownSid(sid));
   }
 
-  /** Forgets a session in this process alone. @returns whether its sid is nobody else's here by now. */
+  /** Forgets a session in this process only. @returns false when its sid by now names another host's session here. */
   forget(session: Binding | string, absence: Absence): boolean {
     const sid = typeof session === 'string' ? session : session.sid;
     const latest = this.#cache.peek(sid);
     const binding = typeof session === 'string' ? latest : session;
     if (binding && binding.holds > 0) {
-      // What is still open is no session any more.
+      // Its open requests and WebSockets no longer belong to a session.
       this.#held.delete(binding);
       this.discount(binding);
     }
-    // Servers may be made to give a client the same sid again, and by now it is another's.
+    // A server may be configured to assign a sid again, and by now another host may have done so.
     if (latest && binding && latest.host !== binding.host) return false;
     this.#absent.set(sid, absence);
     this.#cache.delete(sid);
     return true;
   }
 
-  /** Keeps a binding alive while a request or WebSocket of its session is open, until `release`. */
+  /** Keeps a binding alive until `release`, while a request or WebSocket of its session is open. */
   hold(binding: Binding): void {
     binding.holds += 1;
     this.#held.add(binding);
@@ -206,16 +206,16 @@ export class Bindings extends EventEmitter<BindingsEvents> {
       this.#held.delete(binding);
       if (!binding.cached) this.discount(binding);
     }
-    // The session may be used next through another proxy, which knows of it only from the store.
+    // The next request may reach another proxy, which knows the session only from the store.
     this.#copies.freshen(binding, binding.usedAt);
   }
 
   /**
-   * Takes in that a WebSocket which came with the sid has ended, and with it, as it seems, the session: unless it is
-   * used again, it no longer counts from soon on. The store keeps its binding.
+   * Called when a WebSocket that came with the sid has ended, and the session probably with it. Unless the session is
+   * used again, it soon stops counting. The store keeps the binding.
    */
   fade(binding: Binding): void {
-    // Where this proxy alone knows it, nobody could be asked should it go on.
+    // If only this proxy knows the session and it goes on, the store could not be asked for it.
     if (binding.holds > 0 || !binding.cached || binding.storedAt === NEVER || this.#guard.degraded) return;
     binding.usedAt = Math.min(binding.usedAt, performance.now() - binding.ttl * 1000 + ENDED_LIFE);
     this.#expiries.add(binding);
@@ -232,11 +232,11 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     if (removal) await removal;
     const name = await this.#lookUps.find(sid);
     const host = name === undefined ? undefined : this.#hosts.get(name) ?? await this.#hosts.seek(name);
-    // A binding made here in the meantime knows more than the store's answer.
+    // A binding made here in the meantime is newer than the store's answer.
     const known = this.#known(sid);
     if (known) return known;
     if (host) return this.#remember(copyOf(sid), host, this.#keyExpiry, true);
-    // Never trusted as an address: who can write to the store could make the proxy send requests anywhere.
+    // The name is never used as an address: whoever can write to the store could direct requests anywhere.
     if (name !== undefined) {
       debug('%s is bound to %s, which is no host', shownSid(sid), name);
       this.#absent.set(copyOf(sid), 'host_gone');
@@ -259,7 +259,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     return binding;
   }
 
-  /** The cache has it no longer. */
+  /** Called when a binding has left the cache. */
   #dropped(binding: Binding): void {
     binding.cached = false;
     this.#expiries.delete(binding);
@@ -271,7 +271,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     binding.host.sessions += 1;
   }
 
-  /** It was neither forgotten in the meantime, nor has another one taken its place. */
+  /** Whether the binding was neither forgotten nor replaced in the meantime. */
   #isCurrent(binding: Binding): boolean {
     const latest = this.#cache.peek(binding.sid);
     return latest ? latest === binding : this.#held.has(binding);
@@ -283,7 +283,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     this.#expiries.sweep();
   }
 
-  /** It counts no longer here; in the store it expires by itself. */
+  /** Forgets an expired binding here. The store's copy expires by itself. */
   #expired(binding: Binding): void {
     this.#absent.set(binding.sid, binding.host.gone ? 'host_gone' : 'expired');
     this.#cache.delete(binding.sid);

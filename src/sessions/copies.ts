@@ -3,20 +3,20 @@ import type { Host } from '../hosts/host';
 import { Rewrites } from './rewrites';
 import type { StoreGuard } from './store-guard';
 
-/** What the copies are copies of. */
+/** The bindings of this process, of which the store has copies. */
 export interface Originals {
-  /** What is known here: some twice, and some that have expired. */
+  /** All bindings known here: some twice, and some that have expired. */
   all(): Iterable<Binding>;
-  /** It was neither forgotten in the meantime, nor has another one taken its place. */
+  /** Whether the binding was neither forgotten nor replaced in the meantime. */
   isCurrent(binding: Binding): boolean;
   isBound(sid: string): boolean;
-  /** The store has another host, which another proxy has bound: that counts from the next request on. */
+  /** Called when another proxy has bound the sid to another host, which counts from the next request on. */
   displaced(binding: Binding): void;
 }
 
 /**
- * The store's copies of the bindings that are known here: made, renewed, made again where the store has lost them, and
- * removed. Where the store has another host than this proxy, the store's counts.
+ * Keeps the store's copies of the bindings known here: stores, renews and removes them, and stores them again when the
+ * store has lost them. If the store has another host than this proxy, the store's host counts.
  */
 export class Copies {
   readonly #guard: StoreGuard;
@@ -37,19 +37,19 @@ export class Copies {
     guard.on('trusted', () => this.#rewrites.unstored());
   }
 
-  /** Resolves once it is stored, or the store has failed. Never rejects. */
+  /** Resolves once the binding is stored or the store has failed. Never rejects. */
   async bind(binding: Binding): Promise<void> {
     binding.stored = await this.#guard.bind(binding.sid, binding.host.name, binding.ttl);
     if (!binding.stored) binding.storedAt = NEVER;
   }
 
-  /** Renews in the store what has lived a quarter of its time there, so that it always outlives its last use by ¾. */
+  /** Renews the store's copy after a quarter of its ttl, so that it always outlives its last use by ¾ of it. */
   freshen(binding: Binding, now: number): void {
     if (now - binding.storedAt <= binding.ttl * 250 || this.#guard.degraded || binding.host.removed) return;
     void this.#renew(binding);
   }
 
-  /** Removes what is bound to the host: another proxy may have bound the sid to another one since. */
+  /** Removes the sid if it is bound to this host: another proxy may have bound it to another one since. */
   unbind(sid: string, host: Host): void {
     const removal: Promise<void> = this.#remove(sid, host).finally(() => {
       if (this.#removals.get(sid) === removal) this.#removals.delete(sid);
@@ -57,12 +57,12 @@ export class Copies {
     this.#removals.set(sid, removal);
   }
 
-  /** What is being removed is not to be found any more: resolves once it cannot be. */
+  /** The removal of a sid in progress. A look-up waits for it, so that it does not find the removed binding. */
   removal(sid: string): Promise<void> | undefined {
     return this.#removals.get(sid);
   }
 
-  /** Resolves once what is being removed is gone, or the store has not answered in time. */
+  /** Resolves once the removals in progress are done, or the store has not answered in time. */
   async close(): Promise<void> {
     this.#rewrites.close();
     await Promise.all(this.#removals.values());
@@ -78,20 +78,20 @@ export class Copies {
       await this.#bindLate(binding);
       return;
     }
-    // Set first, so that the requests that come meanwhile do not renew it too.
+    // Set first, so that requests in the meantime do not renew it too.
     binding.storedAt = performance.now();
     if (!await this.#restore(binding)) binding.storedAt = NEVER;
   }
 
-  /** One that could not be stored when it was made is newer than what the store may have. */
+  /** Overwrites the store's entry: a binding that could not be stored when it was made is newer. */
   async #bindLate(binding: Binding): Promise<void> {
-    // It may be being bound just now.
+    // Another call may be binding it just now.
     if (binding.storedAt !== NEVER || !this.#originals.isCurrent(binding)) return;
     binding.storedAt = performance.now();
     await this.bind(binding);
   }
 
-  /** Renewing by `find` never shortens what another proxy set; what the store has lost is stored again. */
+  /** Renews by `find`, which never shortens another proxy's expiry. Stores a binding again that the store has lost. */
   async #restore(binding: Binding): Promise<boolean> {
     const { sid, host, ttl } = binding;
     try {

@@ -1,9 +1,9 @@
 import { expiryOf, isExpired, type Binding } from './binding';
 
-/** The most bindings that are looked at in one turn of the event loop. */
+/** The most bindings to check in one turn of the event loop. */
 const MAX_PER_TURN = 5000;
 
-/** Finds the bindings that have expired, by the second in which each is due: none that is not due is gone through. */
+/** Finds expired bindings. Groups them by the second in which they are due, so that a sweep skips all others. */
 export class Expiries {
   readonly #bySecond = new Map<number, Set<Binding>>();
   readonly #onExpired: (binding: Binding) => void;
@@ -13,7 +13,7 @@ export class Expiries {
     this.#onExpired = onExpired;
   }
 
-  /** Looks at a binding when it would expire, and no longer when it would have before. */
+  /** Schedules the check of a binding for its expiry. Replaces an earlier schedule. */
   add(binding: Binding): void {
     this.#set(binding, expiryOf(binding));
   }
@@ -24,13 +24,13 @@ export class Expiries {
     binding.due = -1;
   }
 
-  /** Looks at those that are due. */
+  /** Checks the bindings that are due. */
   sweep(): void {
     const now = performance.now();
     const due = this.#take(now);
     for (const binding of due) {
       if (isExpired(binding, now)) this.#onExpired(binding);
-      // It was used in the meantime. While it is held it is as if it were used now.
+      // The binding was used in the meantime. A held one counts as used now.
       else this.#set(binding, binding.holds > 0 ? now + binding.ttl * 1000 : expiryOf(binding));
     }
     if (due.length === MAX_PER_TURN) setImmediate(() => this.sweep());
@@ -48,7 +48,7 @@ export class Expiries {
 
   #take(now: number): Binding[] {
     const taken: Binding[] = [];
-    // All seconds are gone through, rather than one after the other: the process may have stood still.
+    // Looks through all groups rather than counting seconds up: the process may have stood still.
     for (const [second, bindings] of this.#bySecond) {
       if (second * 1000 > now) continue;
       for (const binding of bindings) {

@@ -1,19 +1,19 @@
 import type { SessionStore } from './session-store';
 
 /**
- * How many calls may be left unanswered, by the whole store, or by each part of one that has parts: a client keeps what
+ * How many calls a store may leave unanswered, or each part of a store that has parts. A Redis client keeps calls that
  * it cannot send, for as long as it takes.
  */
 const MAX_LATE = 10_000;
 const MAX_LATE_OF_PART = 4;
 
-/** How long after late calls were forgiven others may be, while the store works, in ms. */
+/** The shortest time between two times of forgiving, while the store works, in ms. */
 const FORGIVING_INTERVAL = 60_000;
 
-/** The calls of a store that were given up, and still have not ended. */
+/** Counts the calls to a store that were given up and still have not ended. */
 export class LateCalls {
   readonly #store: SessionStore;
-  /** Of each part that has any. */
+  /** Part → how many of its calls are late, unless none is. */
   #counts = new Map<number, number>();
   #forgivenAt = -Infinity;
 
@@ -21,7 +21,7 @@ export class LateCalls {
     this.#store = store;
   }
 
-  /** Why a sid is not to be asked for: so much that was asked before is unanswered. */
+  /** Why the store must not be asked for a sid: too many earlier calls are unanswered. `undefined` if it may be. */
   refusal(sid: string): string | undefined {
     if (this.#counts.size === 0) return undefined;
     const most = this.#store.partOf ? MAX_LATE_OF_PART : MAX_LATE;
@@ -29,7 +29,7 @@ export class LateCalls {
     return late < most ? undefined : `the session store has ${late} calls left to answer`;
   }
 
-  /** A call is given up: it counts until it ends, or is forgiven. */
+  /** Called when a call is given up: it counts until it ends or is forgiven. */
   add(sid: string, answer: Promise<unknown>): void {
     const counts = this.#counts;
     const part = this.#partOf(sid);
@@ -43,10 +43,10 @@ export class LateCalls {
   }
 
   /**
-   * Counts no longer what a store that works has not answered by now: as a rule it is lost. But a part of it may fail
-   * that is too small to be seen, and so this is done now and then only.
+   * Stops counting the calls that a working store has not answered by now: usually they are lost. But a part of the
+   * store may fail that is too small to be noticed, so this happens only now and then.
    *
-   * @param recovered it, or a part of it, did not work before.
+   * @param recovered whether the store, or a part of it, did not work before.
    */
   forgive(recovered: boolean): void {
     const now = performance.now();

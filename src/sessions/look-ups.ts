@@ -2,19 +2,18 @@ import { LRUCache } from 'lru-cache';
 import { copyOf } from './binding';
 import { StoreError } from './store-guard';
 
-/** How many sids may be looked up at once: what comes beyond is refused, rather than kept. */
+/** How many sids may be looked up at once. Further look-ups are refused, and do not wait. */
 const MAX_RUNNING = 10_000;
 
-/** Of how many sids it is remembered that the store does not know them. */
+/** How many sids unknown to the store are remembered. */
 const MAX_UNKNOWN = 10_000;
 
-/** For how long, in ms: another proxy may bind one of them at any time. */
+/** How long they are remembered, in ms: another proxy may bind one at any time. */
 const UNKNOWN_LIFE = 500;
 
-
 /**
- * Look-ups of sids, which any client may make up: many for one sid are one, all together are bounded, and what the
- * store does not know is known for a moment. They evict nothing but each other.
+ * Looks sids up, which any client may make up. Simultaneous look-ups of a sid share one call, the number of calls is
+ * bounded, and sids unknown to the store are remembered for a moment. These evict nothing but each other.
  */
 export class LookUps {
   readonly #ask: (sid: string) => Promise<string | undefined>;
@@ -28,7 +27,7 @@ export class LookUps {
     this.#ask = ask;
   }
 
-  /** The bound host. Rejects when the store can't be asked, or too many look-ups are under way. */
+  /** The bound host. Rejects when the store cannot be asked, or too many look-ups are in progress. */
   find(sid: string): Promise<string | undefined> {
     if (this.#unknown.has(sid)) return Promise.resolve(undefined);
     const running = this.#running.get(sid);
@@ -37,7 +36,7 @@ export class LookUps {
       return Promise.reject(new StoreError(`${MAX_RUNNING} look-ups are under way`));
     }
     const looking: Promise<string | undefined> = this.#ask(sid).then((host) => {
-      // Not where it was bound meanwhile.
+      // Unless the sid was bound here in the meantime.
       if (host === undefined && this.#running.get(sid) === looking) this.#unknown.set(copyOf(sid), true);
       return host;
     }).finally(() => {
@@ -47,7 +46,7 @@ export class LookUps {
     return looking;
   }
 
-  /** The sid is bound here: what is known of it, or is being answered, is out of date. */
+  /** Called when a sid is bound here: remembered and pending answers are out of date. */
   forget(sid: string): void {
     this.#running.delete(sid);
     this.#unknown.delete(sid);

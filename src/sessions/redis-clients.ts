@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /**
- * A Redis client of a family that is known: of the package `redis` from version 2 (`createClient`, from version 4 also
- * `createCluster`, from version 5 also `createSentinel`), or of `ioredis` from version 5 (`Redis`, `Cluster`). Declared
- * by what all of them have, so that none of the packages need be installed; which family it is, is seen at run time.
+ * A Redis client: of the package `redis` from version 2 (`createClient`, from version 4 also `createCluster`, from
+ * version 5 also `createSentinel`), or of `ioredis` from version 5 (`Redis`, `Cluster`). The type declares what all of
+ * them have, so that none of the packages need be installed. The store detects the client's kind at run time.
  */
 export interface RedisClient {
   get(...args: never[]): unknown;
@@ -21,30 +21,30 @@ interface Emitter {
   off(event: string, listener: Listener): unknown;
 }
 
-/** A client of any family, as the store uses it. */
+/** A client of any kind, as the store uses it. */
 export interface RedisConnection {
-  /** What tells of the connection: `error`, and `ready` where the family has it. */
+  /** Emits `error`, and `ready` if this kind of client has that event. */
   readonly events: Emitter;
-  /** It is one of a Redis Cluster, of which a part may fail alone. */
+  /** Whether this is a client of a Redis Cluster, of which a part may fail alone. */
   readonly isCluster: boolean;
-  /** It was opened, by anyone; whether it is connected is another matter. */
+  /** Whether anyone has opened the client. It need not be connected. */
   readonly isOpen: () => boolean;
   open(): Promise<unknown>;
   /** Does not wait for a server that may be gone. */
   close(): unknown;
-  /** The value and its remaining life in seconds, asked for in one write and no transaction. */
+  /** The value and its remaining life in seconds, requested in one write without a transaction. */
   read(key: string): Promise<readonly unknown[]>;
-  /** With `GT`, which Redis before 7 does not know, only where it expires sooner. */
+  /** With `GT`, never shortens the key's expiry. Redis before 7 does not know `GT`. */
   expire(key: string, seconds: number, ...mode: ExpireMode): Promise<unknown>;
   set(key: string, seconds: number, value: string): Promise<unknown>;
-  /** Does nothing where the key exists. */
+  /** Does nothing if the key exists. */
   setNew(key: string, seconds: number, value: string): Promise<unknown>;
   del(key: string): Promise<unknown>;
 }
 
 type ExpireMode = [] | ['GT'];
 
-/** What a client's family needs; `undefined` when it is of none. */
+/** Adapts a client; `undefined` when it is of no known kind. */
 export function connectionOf(client: unknown): RedisConnection | undefined {
   if (isNodeRedis(client)) return ofNodeRedis(client);
   if (isIoRedis(client)) return ofIoRedis(client);
@@ -52,7 +52,7 @@ export function connectionOf(client: unknown): RedisConnection | undefined {
   return undefined;
 }
 
-/** `redis` from version 4: every method returns a promise, and it is opened by `connect()`. */
+/** `redis` from version 4: every method returns a promise, and `connect()` opens the client. */
 interface NodeRedis extends Emitter, NodeRedisCommands {
   readonly isOpen: boolean;
   connect(): Promise<unknown>;
@@ -85,9 +85,9 @@ function ofNodeRedis(client: NodeRedis): RedisConnection {
     isCluster,
     isOpen: () => client.isOpen,
     open: () => opening = client.connect(),
-    // A cluster's client goes on opening connections when it is closed meanwhile.
+    // A cluster's client that is closed while it opens goes on opening connections.
     close: () => isCluster ? opening.then(close, () => {}) : close(),
-    // Commands of one turn leave in one write.
+    // Commands of one turn of the event loop share a write.
     read: (key) => Promise.all([commands.get(key), commands.ttl(key)]),
     expire: (key, seconds, ...mode) => commands.expire(key, seconds, ...mode),
     set: (key, seconds, value) => commands.setEx(key, seconds, value),
@@ -98,14 +98,14 @@ function ofNodeRedis(client: NodeRedis): RedisConnection {
 }
 
 function nodeRedisCommandsOf(client: NodeRedis): NodeRedisCommands {
-  // In legacy mode (4) the client's own methods take callbacks. Outside of it `v4` throws.
+  // In legacy mode (version 4) the client's own methods take callbacks. Outside of it, `v4` throws.
   const options: unknown = Reflect.get(client, 'options');
   if (has(options, []) && Reflect.get(options, 'legacyMode') === true) {
     const v4: unknown = Reflect.get(client, 'v4');
     if (isNodeRedisCommands(v4)) return v4;
   }
-  // A command's own timeout (5 s by default in 6) costs a fifth of what a handshake does, and the store has a deadline
-  // in any case.
+  // The client's timeout per command (by default 5 s in version 6) costs a fifth of a handshake, and the store has a
+  // deadline in any case.
   if (!has(client, ['withCommandOptions'])) return client;
   const bare = call(client, 'withCommandOptions', { timeout: undefined });
   return isNodeRedisCommands(bare) ? bare : client;
@@ -115,7 +115,7 @@ function isNodeRedisCommands(value: unknown): value is NodeRedisCommands {
   return has(value, NODE_REDIS_COMMANDS);
 }
 
-/** What `createSentinel` makes. */
+/** The client that `createSentinel` makes. */
 interface Sentinel {
   multi(): { get(key: string): { ttl(key: string): { execAsPipeline(): Promise<unknown[]> } } };
 }
@@ -125,9 +125,9 @@ function isSentinel(value: object): value is Sentinel {
 }
 
 /**
- * A Sentinel client lends its connection to one command, and lets others share it only once it has: of those that are
- * given to it in one turn, each waits for the answer to the one before. So the first of a turn goes alone, and the
- * others a turn later.
+ * A Sentinel client lends its connection to one command, and shares it with others only once it is lent. So each of
+ * several commands in one turn would wait for the answer to the one before. Here the first command of a turn goes
+ * alone, and the others go a turn later.
  */
 function sharingOneLease(connection: RedisConnection, client: Sentinel): RedisConnection {
   let turn: Promise<void> | undefined;
@@ -146,7 +146,7 @@ function sharingOneLease(connection: RedisConnection, client: Sentinel): RedisCo
   };
 }
 
-/** `Redis` and `Cluster` of `ioredis`. With `lazyConnect` it is opened by `connect()`, else as it is made. */
+/** `Redis` and `Cluster` of `ioredis`. With `lazyConnect`, `connect()` opens the client, else its constructor does. */
 interface IoRedis extends Emitter {
   readonly status: string;
   connect(): Promise<unknown>;
@@ -171,7 +171,7 @@ function ofIoRedis(client: IoRedis): RedisConnection {
     open: () => client.connect(),
     close: () => client.disconnect(),
     read: async (key) => {
-      // Alone each command would be a write of its own.
+      // Without a pipeline, each command would be a write of its own.
       const results = await client.pipeline().get(key).ttl(key).exec() ?? [];
       return results.map(([error, reply]) => {
         if (error) throw toError(error);
@@ -187,7 +187,7 @@ function ofIoRedis(client: IoRedis): RedisConnection {
 
 type Callback<T> = (error: unknown, reply: T) => void;
 
-/** `redis` 2 and 3: every method takes a callback, and it is open from the start. */
+/** `redis` 2 and 3: every method takes a callback, and the client is open from the start. */
 interface CallbackRedis extends Emitter {
   batch(): { get(key: string): { ttl(key: string): { exec(callback: Callback<unknown[]>): void } } };
   expire(key: string, seconds: number, ...rest: [Callback<unknown>] | ['GT', Callback<unknown>]): void;
@@ -209,7 +209,7 @@ function ofCallbackRedis(client: CallbackRedis): RedisConnection {
     open: () => Promise.resolve(),
     close: () => {},
     read: async (key) => {
-      // A batch is one write. It never fails as a whole: errors stand among the replies.
+      // A batch is one write. It never fails as a whole: errors are among the replies.
       const replies = await answerOf<unknown[]>((callback) => client.batch().get(key).ttl(key).exec(callback));
       for (const reply of replies) if (reply instanceof Error) throw reply;
       return replies;

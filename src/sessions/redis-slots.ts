@@ -1,9 +1,9 @@
-/** How many slots a Redis Cluster has. */
+/** The number of slots of a Redis Cluster. */
 const SLOTS = 16_384;
 
 /**
- * The slot of a key in a Redis Cluster: by what stands in its first pair of braces, where there is such a hash tag
- * (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/).
+ * The slot of a key in a Redis Cluster. If the key has a hash tag, the text in its first pair of braces, only that is
+ * hashed (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/).
  */
 export function slotOf(key: string): number {
   const open = key.indexOf('{');
@@ -12,7 +12,7 @@ export function slotOf(key: string): number {
   return crc16(Buffer.from(hashed)) % SLOTS;
 }
 
-/** CRC-16 as XMODEM has it. */
+/** CRC-16/XMODEM. */
 function crc16(bytes: Buffer): number {
   let crc = 0;
   for (const byte of bytes) {

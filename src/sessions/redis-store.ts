@@ -5,23 +5,23 @@ import type { SessionStore, StoredBinding } from './session-store';
 
 export type { RedisClient };
 
-/** Bindings in Redis: the key is `<keyPrefix><sid>`, its value the host. */
+/** Stores bindings in Redis: the key is `<keyPrefix><sid>`, the value the host. */
 export class RedisStore implements SessionStore {
-  /** The slot of a cluster: each node has some of them. */
+  /** The sid's slot in a cluster, of which each node has some; `undefined` without a cluster. */
   readonly partOf: ((sid: string) => number) | undefined;
   readonly #client: RedisConnection;
   readonly #keyPrefix: string;
-  /** It was opened here, and so is to be closed here. */
+  /** Whether this store opened the client, and so must close it. */
   #opened = false;
-  /** A client of a cluster fails what it is asked before it knows its nodes. */
+  /** Calls wait for this, because a cluster's client fails them before it knows its nodes. */
   #opening: Promise<unknown> | undefined;
-  /** The server knows `EXPIRE … GT`: it is Redis 7 or later. */
-  #knowsGreater = true;
+  /** Whether the server knows `EXPIRE … GT` (Redis 7 or later). */
+  #knowsGt = true;
   readonly #listeners: [event: string, listener: (...args: unknown[]) => void][] = [];
 
   /**
-   * @param client opened or not; one that is not open yet is opened by `open()`, and then closed by `close()`.
-   * @param keyPrefix stands before every sid. With a hash tag (`{socket.io}#`) a cluster keeps all keys in one slot.
+   * @param client open or not. If it is not open yet, `open()` opens it and `close()` closes it.
+   * @param keyPrefix precedes every sid. With a hash tag (`{socket.io}#`) a cluster keeps all keys in one slot.
    * @throws TypeError when `client` is no Redis client.
    */
   constructor(client: RedisClient, keyPrefix = 'socket.io#') {
@@ -43,11 +43,11 @@ export class RedisStore implements SessionStore {
   async find(sid: string, ttl: number): Promise<string | undefined> {
     if (this.#opening) await this.#opening;
     const key = this.#keyPrefix + sid;
-    // GETEX would shorten an expiry that another proxy set longer, and is unknown to Redis before 6.2.
+    // GETEX would shorten a longer expiry that another proxy set, and Redis before 6.2 does not know it.
     const found = await this.#read(key);
-    // What never expires was written by no proxy, and is not to be lost by a look-up.
+    // No proxy writes a key that never expires: a look-up must not make it expire.
     if (found?.expiresIn !== undefined && found.expiresIn < ttl) {
-      // Not awaited, which would be a second round trip.
+      // Not awaited: that would be a second round trip.
       void this.#renew(key, ttl);
     }
     return found?.host;
@@ -61,7 +61,7 @@ export class RedisStore implements SessionStore {
   async restore(sid: string, host: string, ttl: number): Promise<void> {
     if (this.#opening) await this.#opening;
     await this.#client.setNew(this.#keyPrefix + sid, ttl, host).catch((error: unknown) => {
-      // A user of Redis who may do only what earlier versions did.
+      // The Redis user may be allowed only the commands that earlier versions of this package sent.
       if (error instanceof Error && error.message.startsWith('NOPERM')) return this.bind(sid, host, ttl);
       return explain(error);
     });
@@ -98,28 +98,28 @@ export class RedisStore implements SessionStore {
       const [value, remaining] = await this.#client.read(key);
       const host = textOf(value);
       const seconds = Number(remaining);
-      // Below 0 where it never expires.
+      // Negative when the key never expires.
       return host === undefined ? undefined : { host, expiresIn: seconds >= 0 ? seconds : undefined };
     } catch (error) {
-      // Something else of that name is no binding, and no failure of Redis, which any client could bring about.
+      // A key of another type is no binding. If it counted as a failure of Redis, any client could cause one.
       if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return undefined;
       return explain(error);
     }
   }
 
-  /** Never shortens what another proxy has set since the key was read. Never rejects. */
+  /** Never shortens an expiry that another proxy has set since the key was read. Never rejects. */
   async #renew(key: string, ttl: number): Promise<void> {
-    if (this.#knowsGreater) {
+    if (this.#knowsGt) {
       try {
         await this.#client.expire(key, ttl, 'GT');
         return;
       } catch (error) {
-        // A read-only replica cannot renew, and is right all the same.
+        // A read-only replica cannot renew, but its answer is still right.
         if (!/wrong number of arguments|unsupported option|syntax error/i.test(String(error))) return;
-        this.#knowsGreater = false;
+        this.#knowsGt = false;
       }
     }
-    // What may be shortened then is still as long as a look-up promises.
+    // Without `GT` this may shorten the expiry, but never below what a look-up promises.
     await this.#client.expire(key, ttl).catch(() => {});
   }
 
@@ -129,15 +129,15 @@ export class RedisStore implements SessionStore {
   }
 }
 
-/** @throws what a command has failed with; where it is the wrong client that has asked, the error says so. */
+/** @throws the error of a command. If the client is the wrong one for a cluster, the error says so. */
 function explain(error: unknown): never {
   if (!(error instanceof Error && error.message.startsWith('MOVED'))) throw error;
   const wanted = 'createCluster() of redis, or Cluster of ioredis';
-  const text = `this Redis is one node of a cluster, which needs a client of its own (${wanted}): ${error.message}`;
+  const text = `this Redis is one node of a cluster, and needs a cluster client (${wanted}): ${error.message}`;
   throw new Error(text, { cause: error });
 }
 
-/** A client may be told to give its values as buffers. */
+/** A client may be configured to return values as buffers. */
 function textOf(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   return Buffer.isBuffer(value) ? value.toString() : undefined;

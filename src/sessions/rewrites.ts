@@ -4,22 +4,22 @@ import { pause } from '../base/pause';
 /** How many bindings are written at once. */
 const BATCH = 500;
 
-/** How long no rewrite begins after one, for each binding that it has written, in ms: thousands are some work. */
+/** The pause after a rewrite, for each binding that it wrote, in ms: thousands are some work. */
 const PAUSE_PER_BINDING = 1;
 
 export interface RewritesOptions {
-  /** What is known here: some twice, and some that have expired. */
+  /** All bindings known here: some twice, and some that have expired. */
   readonly all: () => Iterable<Binding>;
   readonly renew: (binding: Binding) => Promise<void>;
-  /** The store can be asked. */
+  /** Whether the store can be asked. */
   readonly isUp: () => boolean;
 }
 
-/** Stores again what the store may have lost, or could not take: one rewrite at a time, and not one upon the other. */
+/** Stores bindings again that the store may have lost or could not take. One rewrite at a time, with pauses between. */
 export class Rewrites {
   readonly #options: RewritesOptions;
   readonly #closing = new AbortController();
-  /** What is to be stored: all, or what is not in the store. */
+  /** The bindings to store next: all, or those that are not in the store. */
   #wanted: 'all' | 'unstored' | undefined;
   #running = false;
 
@@ -27,13 +27,13 @@ export class Rewrites {
     this.#options = options;
   }
 
-  /** The store may have lost anything. Where it failed while a rewrite was under way, all is stored once more. */
+  /** Called when the store may have lost anything. If it failed during a rewrite, all bindings are stored once more. */
   all(): void {
     this.#wanted = 'all';
     void this.#run();
   }
 
-  /** What could not be stored can be now. */
+  /** Called when bindings that could not be stored can be stored now. */
   unstored(): void {
     this.#wanted ??= 'unstored';
     void this.#run();

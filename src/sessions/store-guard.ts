@@ -11,33 +11,33 @@ import { createTotals, type Totals } from '../base/totals';
 
 const debug = createDebug('socket.io-proxy:store');
 
-/** Pause between two looks at a store that failed, and how long it may take to open, in ms. */
+/** The pause between two probes of a failed store, and how long a store may take to open, in ms. */
 const PROBE_INTERVAL = 500;
 const OPEN_TIMEOUT = 10_000;
 
-/** The share of `storeTimeout` that a look-up may take: with the default, its request is answered within a second. */
+/** The fraction of `storeTimeout` that a look-up may take: by default, its request is answered within a second. */
 const READ_SHARE = 0.8;
 
 export interface StoreGuardEvents {
-  /** The store has failed; the first of a row of failures. */
+  /** The store has failed. Emitted for the first of consecutive failures. */
   degraded: [error: Error];
-  /** The store works again, after it had failed. */
+  /** The store works again after it had failed. */
   recovered: [];
-  /** The store has just been connected, or works again, as a whole or in part: what it held may be gone. */
+  /** The store was just connected, or works again as a whole or in part. Its contents may be gone. */
   ready: [];
-  /** A call has failed, but the store works: what was not stored can be. */
+  /** A call has failed, but the store works: bindings that were not stored can be stored. */
   trusted: [];
 }
 
-/** What a call rejects with that the store did not answer in time, or was not asked since it is known to fail. */
+/** The store did not answer a call in time, or was not asked because it is known to fail. */
 export class StoreError extends Error {
   override name = 'StoreError';
 }
 
 /**
- * A session store with deadlines: no call waits longer than `storeTimeout`, and none waits at all while the store is
- * known not to answer. A call that fails is no proof, since its sid may have chosen that (a slot of a cluster that
- * nobody serves): the store is then asked for sids of the proxy's own, and has failed when all of these fail.
+ * A session store with deadlines. No call waits longer than `storeTimeout`, and none waits at all while the store is
+ * known not to answer. One failed call proves nothing, since the client's sid may cause it (a slot of a cluster that no
+ * node serves). The store is then probed with sids of the proxy's own, and has failed when all of these fail.
  */
 export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   readonly #store: SessionStore;
@@ -46,20 +46,20 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   readonly #probe: StoreProbe;
   readonly #late: LateCalls;
   readonly #closing = new AbortController();
-  /** Give up the calls that wait for an answer. */
+  /** Functions that give up the calls in progress. */
   readonly #waiting = new Set<(reason: string) => void>();
   #started = false;
-  /** It is opened, or being opened: not again, before that has failed. */
+  /** Whether the store is open or opening. It is opened again only after that has failed. */
   #opened = false;
-  /** Why it may have failed. */
+  /** Why the store may have failed. */
   #doubt: Error | undefined;
   #degraded = false;
-  /** The store answers nothing, where a degraded one may still answer reads (`READONLY`, `OOM`). */
+  /** Whether the store answers nothing. A degraded store may still answer reads (`READONLY`, `OOM`). */
   #silent = false;
-  /** What it held may be gone, at least in part. */
+  /** Whether the store's contents may be gone, at least in part. */
   #mayHaveLost = false;
-  #looking = false;
-  /** Ends the pause before the next look at the store. */
+  #probing = false;
+  /** Ends the pause before the next probe. */
   #wake: () => void = () => {};
 
   /** @param totals where calls and failures are counted. */
@@ -70,9 +70,9 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     this.#timeout = timeout;
     this.#probe = new StoreProbe(store);
     this.#late = new LateCalls(store);
-    // From now on, as an error that nobody listens for would end the process.
+    // Already here, because an `error` event without a listener would end the process.
     store.watch?.(
-      // A client's errors are those of its connection, not of one command: but a cluster's client has many.
+      // A client's `error` concerns its connection, not one command. But a cluster's client has many connections.
       (error) => store.partOf ? this.#suspect(error) : this.#fail(error),
       () => this.#connected(),
     );
@@ -86,8 +86,8 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   start(): void {
     this.#started = true;
     void this.#open().catch((error: unknown) => this.#fail(toError(error)));
-    // It may have failed before, and was not to be asked yet.
-    if (this.#degraded || this.#doubt) void this.#look();
+    // The store may have failed before, when it could not be probed yet.
+    if (this.#degraded || this.#doubt) void this.#probeUntilWhole();
     this.#wake();
   }
 
@@ -101,7 +101,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     }
   }
 
-  /** The bound host. Rejects when the store can't be asked, or does not answer in time. */
+  /** The bound host. Rejects when the store cannot be asked or does not answer in time. */
   async find(sid: string, ttl: number): Promise<string | undefined> {
     if (this.#silent) throw new StoreError('the session store does not answer');
     try {
@@ -112,7 +112,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     }
   }
 
-  /** What the store holds, left as it is where it can tell without. Rejects as `find` does. */
+  /** The store's binding, not renewed if the store has `inspect`. Rejects as `find` does. */
   async inspect(sid: string): Promise<StoredBinding | undefined> {
     if (this.#silent) throw new StoreError('the session store does not answer');
     return this.#ask(sid, async () => {
@@ -128,14 +128,14 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     return this.#write(sid, () => this.#store.bind(sid, host, ttl), this.#totals.bind);
   }
 
-  /** Binds a sid unless it is bound: in one step where the store can. Whether that was done. Never rejects. */
+  /** Binds a sid unless it is bound, in one step if the store can. Whether that succeeded. Never rejects. */
   async restore(sid: string, host: string, ttl: number): Promise<boolean> {
     if (this.#degraded) return false;
     const restore = (): Promise<void> => this.#store.restore?.(sid, host, ttl) ?? this.#store.bind(sid, host, ttl);
     return this.#write(sid, restore, this.#totals.bind);
   }
 
-  /** Forgets a sid where the store can be asked. Never rejects. */
+  /** Forgets a sid if the store can be asked. Never rejects. */
   async unbind(sid: string): Promise<void> {
     if (!this.#degraded) await this.#write(sid, () => this.#store.unbind(sid), this.#totals.unbind);
   }
@@ -156,7 +156,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     }
   }
 
-  /** Rejects at once where too much that was asked before is unanswered. */
+  /** Rejects at once when too many earlier calls are unanswered. */
   async #ask<T>(sid: string, ask: () => Promise<T>, ms = this.#timeout, histogram?: HistogramTotals): Promise<T> {
     const refusal = this.#late.refusal(sid);
     if (refusal !== undefined) throw new StoreError(refusal);
@@ -168,7 +168,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     }
   }
 
-  /** Rejects when it has not been answered within the deadline; what is answered then is of no interest. */
+  /** Rejects when there is no answer within the deadline, and ignores a later answer. */
   async #within<T>(ask: () => Promise<T>, ms: number, onLate?: (answer: Promise<T>) => void): Promise<T> {
     const answer = ask();
     let giveUp: (reason: string) => void = () => {};
@@ -180,7 +180,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
       };
     });
     const cancel = startDeadline(ms, () => giveUp(`the session store did not answer within ${ms} ms`));
-    // What opens or closes the store is not given up with what it is asked.
+    // Opening and closing the store are not given up with the other calls.
     if (onLate) this.#waiting.add(giveUp);
     try {
       return await Promise.race([answer, late]);
@@ -190,19 +190,19 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     }
   }
 
-  /** Something has failed: whether the store has, is to be seen. */
+  /** Called when a call has failed: probes whether the store has failed. */
   #suspect(error: Error): void {
     this.#totals.failures += 1;
     if (this.#closing.signal.aborted) return;
     this.#doubt = error;
-    void this.#look();
+    void this.#probeUntilWhole();
   }
 
-  /** The store itself, or its connection, says that it has failed. */
+  /** Called when the store itself, or its connection, reports a failure. */
   #fail(error: Error): void {
     this.#totals.failures += 1;
     this.#degrade(error, true);
-    void this.#look();
+    void this.#probeUntilWhole();
   }
 
   #degrade(error: Error, silent: boolean): void {
@@ -216,22 +216,21 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     this.emit('degraded', error);
   }
 
-  /** Looks at the store until it works as a whole. */
-  async #look(): Promise<void> {
-    if (this.#looking || !this.#started) return;
-    this.#looking = true;
+  async #probeUntilWhole(): Promise<void> {
+    if (this.#probing || !this.#started) return;
+    this.#probing = true;
     const { signal } = this.#closing;
     this.#probe.renew();
-    // At once where it is in doubt only.
+    // A store that is only in doubt is probed at once.
     if (this.#degraded) await this.#rest();
     while (!signal.aborted && (this.#degraded || this.#doubt)) {
-      await this.#lookOnce();
+      await this.#probeOnce();
       if (this.#degraded || this.#doubt) await this.#rest();
     }
-    this.#looking = false;
+    this.#probing = false;
   }
 
-  async #lookOnce(): Promise<void> {
+  async #probeOnce(): Promise<void> {
     try {
       if (!this.#opened) await this.#within(() => this.#open(), OPEN_TIMEOUT);
     } catch {
@@ -245,14 +244,14 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     if (finding.writes === 0 || finding.reads === 0) {
       this.#degrade(doubt ?? new StoreError('the session store fails'), finding.reads === 0);
     } else if (!this.#degraded) {
-      // Else its connection has failed just now.
+      // A store that is still degraded has lost its connection just now.
       this.#settle(finding, wasDegraded);
     }
-    // What has failed meanwhile is to be looked at again.
+    // A call that has failed in the meantime needs another probe.
     if (finding.whole && this.#doubt === doubt) this.#doubt = undefined;
   }
 
-  /** The store works, or a part of it does. */
+  /** Called when a probe has found that the store, or a part of it, works. */
   #settle({ whole }: Finding, recovered: boolean): void {
     const mayHaveLost = this.#mayHaveLost;
     this.#mayHaveLost = !whole;
@@ -260,7 +259,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
       this.#late.forgive(mayHaveLost);
     } else {
       this.#doubt ??= new StoreError('a part of the session store fails');
-      // What it has not answered while it failed it may have lost.
+      // The store may have lost the calls that it did not answer while it failed.
       if (recovered) this.#probe.renew(true);
     }
     if (recovered || (whole && mayHaveLost)) this.emit('ready');
@@ -274,7 +273,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     return pause(PROBE_INTERVAL, signal);
   }
 
-  /** A connection does not mean that the store serves: it may be loading its data, or take no writes. */
+  /** A connected store may still not serve: it may be loading its data, or take no writes. */
   #connected(): void {
     if (this.#degraded) this.#wake();
     else this.emit('ready');

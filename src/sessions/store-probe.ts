@@ -3,25 +3,25 @@ import { startDeadline } from '../base/deadline';
 import type { SessionStore } from './session-store';
 
 /**
- * How many sids are asked for at once: where a third of a store serves, all of them lie in the rest once in 600 times.
+ * How many sids are asked for at once. If a third of a store works, all of them lie in the rest once in 600 times.
  */
 const TRIALS = 16;
 
-/** After how long a call that was not answered is taken to be lost, in ms; and how often one more is risked then. */
+/** After how long an unanswered call counts as lost, and how often one lost trial is replaced, in ms. */
 const LOST_AFTER = 10_000;
 
 /** How many of the trials were answered in time. */
 export interface Finding {
   readonly writes: number;
   readonly reads: number;
-  /** All of them, writes and reads. */
+  /** Whether all writes and reads were answered in time. */
   readonly whole: boolean;
 }
 
 /** A sid of the proxy's own. */
 interface Trial {
   readonly sid: string;
-  /** Since when the store owes an answer. */
+  /** Since when the store owes an answer; `undefined` if it does not. */
   since: number | undefined;
 }
 
@@ -35,9 +35,9 @@ interface Round {
 }
 
 /**
- * Asks a store for sids of the proxy's own. They are random, so that they lie in all parts of the store, and who sends
- * sids cannot choose what becomes of them. No trial is asked again before it was answered: a client keeps what it
- * cannot send.
+ * Probes a store with sids of the proxy's own. They are random, so that they lie in all parts of the store, and clients
+ * cannot influence the result. No trial is repeated before it was answered: a Redis client keeps calls that it cannot
+ * send.
  */
 export class StoreProbe {
   readonly #store: SessionStore;
@@ -51,9 +51,9 @@ export class StoreProbe {
   }
 
   /**
-   * From now on other sids are asked for.
+   * Replaces the sids by new ones.
    *
-   * @param all those too that the store owes an answer.
+   * @param all also those for which the store owes an answer.
    */
   renew(all = false): void {
     const owed = all ? [] : this.#trials.filter(({ since }) => since !== undefined);
@@ -61,10 +61,10 @@ export class StoreProbe {
   }
 
   /**
-   * Asks for all, each once.
+   * Writes and reads each sid once.
    *
-   * @param ms how long it may take.
-   * @param served called once something was written and something read.
+   * @param ms how long that may take.
+   * @param served called as soon as a write and a read have succeeded, and possibly again.
    */
   async look(ms: number, served: () => void): Promise<Finding> {
     this.#replaceLost();
@@ -91,19 +91,19 @@ export class StoreProbe {
       if (round.writes > 0 && round.reads > 0) round.served();
     };
     await Promise.all([
-      // It expires by itself, and leads to no host.
+      // This binding expires by itself, and leads to no host.
       answers(() => this.#store.bind(trial.sid, '', 1)).then(count('writes')),
       answers(() => this.#store.find(trial.sid, 1)).then(count('reads')),
     ]);
     trial.since = undefined;
     if (!this.#round || !this.#trials.includes(trial)) return;
-    // What an earlier round has asked says nothing of how soon the store answers now.
+    // Answers to an earlier round say nothing about how soon the store answers now.
     if (this.#round !== round) return this.#ask(trial);
     this.#round.left -= 1;
     if (this.#round.left === 0) this.#round.ended();
   }
 
-  /** One at a time: some clients lose what they were asked before their connection broke. */
+  /** Replaces one lost trial at a time. Some clients lose the calls that they got before their connection broke. */
   #replaceLost(): void {
     const now = performance.now();
     if (now - this.#replacedAt < LOST_AFTER) return;
@@ -118,7 +118,7 @@ function newTrial(): Trial {
   return { sid: `probe-${randomUUID()}`, since: undefined };
 }
 
-/** Whether a call is answered, and not with an error. Never rejects. */
+/** Whether a call resolves. Never rejects. */
 async function answers(ask: () => Promise<unknown>): Promise<boolean> {
   try {
     await ask();

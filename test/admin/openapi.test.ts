@@ -85,7 +85,7 @@ describe('health, readiness and metrics', () => {
     await asked(operated, 'GET /metrics', 'GET /metrics', 200);
     operated.proxy.drainHost(host.name);
     const { body } = await asked(operated, 'GET /readyz', 'GET /readyz', 503);
-    expect(body).toBe('{"ready":false,"reason":"the hosts that are up are draining, or weigh 0"}');
+    expect(body).toBe('{"ready":false,"reason":"all hosts that are up are draining or have weight 0"}');
   });
 });
 

@@ -127,7 +127,7 @@ it('waits for a second at its end for a reader that has stalled', async () => {
   expect(closed).toBe(false);
   await clock.advance(1);
   await closing;
-  expect(told).toEqual(['the access log: what has waited for its reader was left out']);
+  expect(told).toEqual(['the access log: buffered lines were dropped, as the reader has stalled']);
 });
 
 it('is no reason to end otherwise when its disk is full', async () => {

@@ -76,13 +76,13 @@ describe('a bad value', () => {
     [[...HOSTS, '--discover', 'dns:name:80'], /^--discover must be left out where --hosts is given/],
     [[...HOSTS, '--admin-port', '0', '--admin-bind', '0.0.0.0'], /^--admin-token is mandatory where --admin-bind is an address/],
     [[...HOSTS, '--bind', 'http://localhost'], /^--bind must be an address or a name, as in .+, received 'http:\/\/localhost'$/],
-    [[...HOSTS, '--admin-port', '4000'], '--admin-port must be another than --port, which is 4000 too'],
-    [[...HOSTS, '--admin-port', '5', '--port', '5', '--bind', '127.0.0.1'], '--admin-port must be another than --port, which is 5 too'],
+    [[...HOSTS, '--admin-port', '4000'], '--admin-port must differ from --port: both are 4000'],
+    [[...HOSTS, '--admin-port', '5', '--port', '5', '--bind', '127.0.0.1'], '--admin-port must differ from --port: both are 5'],
     [['--hosts', '127.0.0.1:1=many'], "--hosts (number 1: weight) must be an integer from 0 to 1000, received 'many'"],
     [[...HOSTS, '--log', 'jsno'], "--log must be text or json, received 'jsno'; did you mean 'json'?"],
     [[...HOSTS, '--balance', 'robin'], /^--balance must be random or round-robin or least-connections, received 'robin'$/],
     [[...HOSTS, '--headers-timeout', '5000', '--request-timeout', '4000'], /^--request-timeout must be an integer from 5000 to/],
-    [[...HOSTS, '--store', 'redis'], '--store: redis needs a Redis, named by --redis'],
+    [[...HOSTS, '--store', 'redis'], '--store: redis needs --redis too'],
     [[...HOSTS, '--store', 'memory', '--redis', `redis://:${SECRET}@localhost`], '--store: memory excludes --redis'],
     [[...HOSTS, '--redis', `redis://a,redis://:${SECRET}@b`], '--redis must be the URL of one Redis, as in redis://localhost:6379'],
     [['--hosts', `http://user:${SECRET}@localhost:1`], /received 'http:\/\/\*\*\*@localhost:1'$/],
@@ -90,10 +90,10 @@ describe('a bad value', () => {
     [[...HOSTS, '--port', `redis://:a'b c"${SECRET}@localhost`], /received '?`?redis:\/\/\*\*\*@localhost`?'?$/],
     [['--hosts', 'a\nb:1'], /received 'a b:1'$/],
     [[...HOSTS, '--access-log-file', '/dev/null'], '--access-log-file needs --access-log too'],
-    [[...HOSTS, '--access-log', 'json', '--access-log-file', '/nowhere/at/all'], /^--access-log-file can not be written: .*ENOENT/],
+    [[...HOSTS, '--access-log', 'json', '--access-log-file', '/nowhere/at/all'], /^--access-log-file cannot be written: .*ENOENT/],
     [[...HOSTS, '--access-log', 'jsn'], /^--access-log must be json or common, received 'jsn'/],
     [[...HOSTS, '--workers', '2'],
-      '--workers: 2 workers need --redis, as in memory each would know only the sessions of its own'],
+      '--workers: 2 workers need --redis; with bindings in memory, each would know only its own sessions'],
   ])('is explained: %j', (args, message) => {
     refuses(message, args);
   });
@@ -101,17 +101,17 @@ describe('a bad value', () => {
 
 describe('what is no flag', () => {
   it.each([
-    [['--hsots', 'a:1'], "'--hsots' is no flag; did you mean '--hosts'?"],
-    [['--chek-interval=5'], "'--chek-interval' is no flag; did you mean '--check-interval'?"],
-    [['--TLS-CERT', 'a'], "'--TLS-CERT' is no flag; did you mean '--tls-cert'?"],
-    [['--no-hosts'], "'--no-hosts' is no flag; did you mean '--hosts'?"],
-    [['--entirely-unlike-any'], "'--entirely-unlike-any' is no flag; --help lists them"],
-    [['-x'], "'-x' is no flag; --help lists them"],
-    [['127.0.0.1:1'], "'127.0.0.1:1' stands alone: values follow their flag, as in --hosts localhost:3000"],
-    [[`redis://:${SECRET}@localhost`], /^'redis:\/\/\*\*\*@localhost' stands alone/],
-    [[`redis://:it's ${SECRET}@localhost`], /^'redis:\/\/\*\*\*@localhost' stands alone/],
-    [['a\nb'], /^'a b' stands alone/],
-    [['--x\ny'], /^'--x y' is no flag/],
+    [['--hsots', 'a:1'], "unknown flag '--hsots'; did you mean '--hosts'?"],
+    [['--chek-interval=5'], "unknown flag '--chek-interval'; did you mean '--check-interval'?"],
+    [['--TLS-CERT', 'a'], "unknown flag '--TLS-CERT'; did you mean '--tls-cert'?"],
+    [['--no-hosts'], "unknown flag '--no-hosts'; did you mean '--hosts'?"],
+    [['--entirely-unlike-any'], "unknown flag '--entirely-unlike-any'; see --help"],
+    [['-x'], "unknown flag '-x'; see --help"],
+    [['127.0.0.1:1'], "unexpected argument '127.0.0.1:1'; values follow a flag, as in --hosts localhost:3000"],
+    [[`redis://:${SECRET}@localhost`], /^unexpected argument 'redis:\/\/\*\*\*@localhost'/],
+    [[`redis://:it's ${SECRET}@localhost`], /^unexpected argument 'redis:\/\/\*\*\*@localhost'/],
+    [['a\nb'], /^unexpected argument 'a b'/],
+    [['--x\ny'], /^unknown flag '--x y'/],
     [['--hosts'], '--hosts needs a value'],
     [['--hosts', '--port', '1'], '--hosts needs a value'],
     [[], '--hosts is mandatory, as in --hosts localhost:3000,localhost:3001'],
@@ -121,15 +121,15 @@ describe('what is no flag', () => {
 
   it('is named in the environment', () => {
     refuses(
-      "'SOCKETIO_PROXY_HOST' in the environment names no flag; did you mean 'SOCKETIO_PROXY_HOSTS'?", HOSTS, { SOCKETIO_PROXY_HOST: 'a:1' },
+      "unknown environment variable 'SOCKETIO_PROXY_HOST'; did you mean 'SOCKETIO_PROXY_HOSTS'?", HOSTS, { SOCKETIO_PROXY_HOST: 'a:1' },
     );
-    const other = "'SOCKETIO_PROXY_ENTIRELY_OTHER' in the environment names no flag; --help lists them";
+    const other = "unknown environment variable 'SOCKETIO_PROXY_ENTIRELY_OTHER'; see --help";
     refuses(other, HOSTS, { SOCKETIO_PROXY_ENTIRELY_OTHER: 'a' });
   });
 
   it('is named in the file', () => {
     const path = fileWith({ hots: ['a:1'] });
-    refuses(`'hots' in ${path} names no flag; did you mean 'hosts'?`, ['--config', path]);
+    refuses(`unknown key 'hots' in ${path}; did you mean 'hosts'?`, ['--config', path]);
   });
 });
 
@@ -141,7 +141,7 @@ describe('a file', () => {
 
   it('that holds no JSON is named, with the line and nothing of what it holds', () => {
     const path = fileWith(`{\n  "redis": "redis://:${SECRET}@localhost",\n  ${SECRET}\n}`);
-    refuses(new RegExp(`^${path} holds no JSON(?:, from line 3 on)?$`), ['--config', path]);
+    refuses(new RegExp(`^${path} is not valid JSON(?:, from line 3 on)?$`), ['--config', path]);
   });
 
   it('that holds no object is named', () => {
@@ -158,7 +158,7 @@ describe('a file', () => {
     [['--tls-cert', 'cert.pem'], '--tls-cert needs --tls-key too'],
     [['--host-key', 'cert.pem'], '--host-key needs --host-cert too'],
     [['--tls-cert', 'no.pem', '--tls-key', 'cert.pem'], /^--tls-cert holds no certificate \(PEM\): /],
-    [['--tls-cert', 'cert.pem', '--tls-key', 'cert.pem'], /^--tls-key holds no key of the certificate of --tls-cert: /],
+    [['--tls-cert', 'cert.pem', '--tls-key', 'cert.pem'], /^--tls-key does not hold the key of --tls-cert: /],
     [['--host-ca', 'no.pem'], /^--host-ca holds no certificate \(PEM\): /],
   ])('of TLS that is of no use is named: %j', (args, message) => {
     const folder = temporaryFolder('tls-');
@@ -182,10 +182,10 @@ describe('the command', () => {
     const folder = join(fileWith({}), '..');
     writeFileSync(join(folder, 'cert.pem'), CERT);
     await Promise.all([
-      ends(/^'redis:\/\/\*\*\*@localhost' stands alone/, [`redis://:${SECRET}@localhost`]),
+      ends(/^unexpected argument 'redis:\/\/\*\*\*@localhost'/, [`redis://:${SECRET}@localhost`]),
       ends(/^'SOCKETIO_PROXY_HOST' in the environment/, HOSTS, { env: { SOCKETIO_PROXY_HOST: 'a:1' } }),
       ends(/^--config: there is no file 'proxi.json'; did you mean 'proxy.json'\?$/m, ['--config', 'proxi.json'], { cwd: folder }),
-      ends(/^--tls-key holds no key/, [...HOSTS, '--tls-cert', 'cert.pem', '--tls-key', 'cert.pem'], { cwd: folder }),
+      ends(/^--tls-key does not hold the key/, [...HOSTS, '--tls-cert', 'cert.pem', '--tls-key', 'cert.pem'], { cwd: folder }),
     ]);
   });
 

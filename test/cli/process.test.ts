@@ -33,7 +33,7 @@ describe('a proxy on its own', () => {
   it('tells what its memory means, then of each host, then that it is ready, and proxies sessions', async () => {
     const { command, url } = await startCommand(['--hosts', `${names[0]},127.0.0.1:1,${names[1]}`]);
     expect(command.lines).toHaveLength(5);
-    expect(command.lines[0]).toBe('no --redis is given: bindings are in the memory of this process, and sessions end with it');
+    expect(command.lines[0]).toBe('no --redis: bindings are kept in memory, and sessions end with this process');
     expect(command.lines.slice(1, 4).sort())
       .toEqual([`${names[0]} is up`, `${names[1]} is up`, 'warn: 127.0.0.1:1 is down: refused'].sort());
     expect(command.lines[4]).toBe(`listening on ${url}: 2 of 3 hosts up, bindings in memory`);
@@ -61,7 +61,7 @@ describe('a proxy on its own', () => {
     expect(taken.errors).toBe(
       `socket.io-proxy2: port ${port} of 127.0.0.1 is taken: another process listens there (EADDRINUSE)\n`,
     );
-    expect(foreign.errors).toMatch(/^socket\.io-proxy2: it cannot listen on port 0 of 192\.0\.2\.1: listen EADDRNOTAVAIL.+\n$/);
+    expect(foreign.errors).toMatch(/^socket\.io-proxy2: cannot listen on port 0 of 192\.0\.2\.1: listen EADDRNOTAVAIL.+\n$/);
   });
 });
 

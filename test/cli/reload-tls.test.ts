@@ -84,7 +84,7 @@ describe('the files of a certificate', () => {
     const { replace, ...files } = tlsFiles();
     const { url, line, reload } = await startReloadable({ hosts: ['127.0.0.1:1'], ...files });
     replace(NEXT_CERT, KEY);
-    expect(reload().join('\n')).toMatch(/^warn: settings stay as they were: 'tlsKey' in .+ holds no key[^\n]+$/);
+    expect(reload().join('\n')).toMatch(/^warn: settings stay as they were: 'tlsKey' in .+ does not hold the key[^\n]+$/);
     await line(/^warn: the old certificate stays in use: /);
     expect(await shown(url)).toBe(CERT);
     replace(NEXT_CERT, NEXT_KEY);

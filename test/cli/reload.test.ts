@@ -85,7 +85,7 @@ describe('SIGHUP', () => {
     const sid = await handshake(url);
     write({ hosts: [`http://${name}`, other.name] });
     expect(reload()).toEqual(expect.arrayContaining([
-      `warn: only a restart spells ${name} as http://${name}, by which new sessions would be bound`,
+      `warn: a restart is needed to rename ${name} to http://${name}`,
       `${KEPT}: +${other.name}`,
     ]));
     expect((await request(pollUrl(url, sid), { method: 'POST', body: '40' })).body).toBe('ok');
@@ -99,9 +99,9 @@ describe('SIGHUP', () => {
     const [host] = await start(1);
     const { url, path, write, reload } = await startReloadable({ hosts: [host.name] });
     write({ hots: [] });
-    expect(reload()).toEqual([`warn: settings stay as they were: 'hots' in ${path} names no flag; did you mean 'hosts'?`]);
+    expect(reload()).toEqual([`warn: settings stay as they were: unknown key 'hots' in ${path}; did you mean 'hosts'?`]);
     write('{"hosts": ');
-    expect(reload().join()).toContain(`settings stay as they were: ${path} holds no JSON`);
+    expect(reload().join()).toContain(`settings stay as they were: ${path} is not valid JSON`);
     await handshake(url);
   });
 
@@ -109,7 +109,7 @@ describe('SIGHUP', () => {
     const [host, other] = await start(2);
     const { url, lines, write, reload } = await startReloadable({ hosts: [host.name] });
     write({ discover: 'dns:localhost:1' });
-    expect(reload()).toEqual([KEPT, 'warn: changed, but only a restart applies it: --hosts, --discover']);
+    expect(reload()).toEqual([KEPT, 'warn: a restart is needed to apply: --hosts, --discover']);
     expect(lines).not.toContain(`${host.name} is removed`);
     await handshake(url);
     // From those that it still has.
@@ -121,7 +121,7 @@ describe('SIGHUP', () => {
     const settings = { hosts: ['127.0.0.1:1'], path: '/a/' };
     const { write, reload } = await startReloadable(settings);
     write({ ...settings, path: '/b/', checkInterval: 5, quiet: true });
-    const told = [KEPT, 'warn: changed, but only a restart applies it: --path, --check-interval, --quiet'];
+    const told = [KEPT, 'warn: a restart is needed to apply: --path, --check-interval, --quiet'];
     expect([reload(), reload()]).toEqual([told, told]);
     write(settings);
     expect(reload()).toEqual([KEPT]);
@@ -179,7 +179,7 @@ describe('SIGHUP after changes by hand', () => {
     const before = proxy.hosts.map(({ host }) => host);
     expect(reload()).toEqual([KEPT]);
     write({ hosts: ['127.0.0.1:9'] });
-    expect(reload()).toEqual([KEPT, 'warn: changed, but only a restart applies it: --hosts, --discover']);
+    expect(reload()).toEqual([KEPT, 'warn: a restart is needed to apply: --hosts, --discover']);
     expect(proxy.hosts.map(({ host }) => host)).toEqual(before);
     expect(lines.join()).not.toContain('is removed');
   });

@@ -5,7 +5,7 @@ export const BROKEN_RESTORES: BrokenStore[] = [
   [
     'restores over what is bound',
     overriding((store) => ({ restore: (...args) => store.bind(...args) })),
-    /^binds by `restore`.+, and nothing else/, /must leave a sid as it is that is bound: expected 'a:1', received 'b:2'/,
+    /^binds by `restore`.+, and nothing else/, /must leave a bound sid as it is: expected 'a:1', received 'b:2'/,
   ],
   [
     'restores nothing',

@@ -64,7 +64,7 @@ export const BROKEN: BrokenStore[] = [
         find: (...args) => (dead.has(args[0]) ? Promise.resolve(undefined) : store.find(...args)),
       };
     }),
-    /^forgets a sid that is unbound/, /must be found that is bound again after `unbind`/,
+    /^forgets a sid that is unbound/, /that is bound again after `unbind` must be found/,
   ],
   [
     'rejects an unbinding of what is unknown',

@@ -7,10 +7,10 @@ import type { SessionStore } from '../session-store';
 /** How long a call may take, in ms: twice what a proxy waits by default. */
 const CALL_TIMEOUT = 2000;
 
-/** The ttl of a binding that has to stay, in seconds. */
+/** The ttl of a binding that must stay, in seconds. */
 export const STAYS = 60;
 
-/** By the global timer, so that who tests a store in memory may hold the clock. */
+/** Uses the global timer, so that the tests of a store in memory may replace the clock. */
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
 
 /** A sid that nobody else has. */
@@ -18,12 +18,12 @@ export function newSid(): string {
   return `store-tests-${randomUUID()}`;
 }
 
-/** Fails with what the contract says, and what was seen instead. */
+/** Fails with the clause of the contract, the expected and the actual value. */
 export function holds(actual: unknown, expected: unknown, clause: string): void {
   assert.deepEqual(actual, expected, `${clause}: expected ${inspect(expected)}, received ${inspect(actual)}`);
 }
 
-/** The stores of one test, which are closed in the end. */
+/** Makes the stores of one test, and closes them in the end. */
 export class Bench {
   readonly #create: () => SessionStore | Promise<SessionStore>;
   readonly #made: WeakSet<SessionStore>;
@@ -36,7 +36,7 @@ export class Bench {
     this.#made = made;
   }
 
-  /** A store that is not open yet. */
+  /** Makes a store, which is not open yet. */
   async make(): Promise<Subject> {
     const store = await this.#create();
     assert.ok(!this.#made.has(store), '`create` must make a new store each time: the tests open and close each one');
@@ -52,7 +52,7 @@ export class Bench {
     return subject;
   }
 
-  /** Unbinds what is bound, and closes what is open. Rejects with the first failure, after all has been tried. */
+  /** Unbinds all sids and closes all stores. Tries all of them, then rejects with the first failure. */
   async cleanUp(): Promise<void> {
     const ends = this.#subjects.map((subject) => subject.end());
     await Promise.allSettled(ends);
@@ -60,13 +60,13 @@ export class Bench {
   }
 }
 
-/** A store under test: each call has a deadline, and a failure says which call it was. */
+/** A store under test. Each call has a deadline, and a failure names the call. */
 export class Subject {
   readonly #store: SessionStore;
   readonly #bound: Set<string>;
   #closed = false;
 
-  /** @param bound every sid that is bound, through whichever store. */
+  /** @param bound every sid that was bound, through any store of the test. */
   constructor(store: SessionStore, bound: Set<string>) {
     this.#store = store;
     this.#bound = bound;
@@ -85,7 +85,7 @@ export class Subject {
     return settled(`find(${inspect(sid)}, ${ttl})`, () => this.#store.find(sid, ttl));
   }
 
-  /** What `inspect` tells of the host; where there is none, what `find` does. */
+  /** The host by `inspect`, or by `find` if the store has no `inspect`. */
   async inspect(sid: string): Promise<string | undefined> {
     const ask = this.#store.inspect?.bind(this.#store);
     if (!ask) return this.find(sid, 1);
@@ -96,7 +96,7 @@ export class Subject {
     return told?.host;
   }
 
-  /** @returns whether the store can. */
+  /** @returns whether the store has `restore`. */
   async restore(sid: string, host: string, ttl = STAYS): Promise<boolean> {
     const restore = this.#store.restore?.bind(this.#store);
     if (!restore) return false;
@@ -109,7 +109,7 @@ export class Subject {
     await settled(`unbind(${inspect(sid)})`, () => this.#store.unbind(sid));
   }
 
-  /** What the store tells of its failures from now on. */
+  /** The failures that the store reports from now on. */
   watch(): Error[] {
     const failures: Error[] = [];
     this.#store.watch?.((error) => failures.push(error), () => {});
@@ -122,7 +122,7 @@ export class Subject {
     await settled('close()', () => this.#store.close?.() ?? Promise.resolve());
   }
 
-  /** Leaves nothing behind, in the store or open. */
+  /** Unbinds the sids, unless the store is closed, and closes it. */
   async end(): Promise<void> {
     try {
       if (!this.#closed) await Promise.all([...this.#bound].map((sid) => this.unbind(sid)));
@@ -132,7 +132,7 @@ export class Subject {
   }
 }
 
-/** What a call resolves with. Rejects when it does not return a promise, rejects, or has not settled in time. */
+/** The result of a call. Rejects when the call returns no promise, rejects, or does not settle in time. */
 async function settled<T>(call: string, ask: () => Promise<T>): Promise<T> {
   let cancel = (): void => {};
   const late = new Promise<never>((_, reject) => {
@@ -147,7 +147,7 @@ async function settled<T>(call: string, ask: () => Promise<T>): Promise<T> {
     return await Promise.race([answer, late]);
   } catch (cause) {
     if (cause instanceof assert.AssertionError) throw cause;
-    const clause = 'A call must reject only when the store can\'t serve, and a proxy then takes it to have failed';
+    const clause = 'A call must reject only when the store can\'t serve: a proxy then treats the store as failed';
     throw new Error(`${clause}: ${call} has rejected with ${inspect(cause)}`, { cause });
   } finally {
     cancel();

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { holds, newSid, sleep, type Bench } from './store-bench';
 
-/** What a store does → whether it does so. */
+/** A behaviour of a store → the check of it. */
 export type Clauses = Record<string, (bench: Bench) => Promise<void>>;
 
 /** In seconds. */
@@ -12,13 +12,13 @@ const HOSTS = [
   `${'h'.repeat(63)}.example:1`,
 ];
 
-/** What a sid may hold, behind what makes it one of its own. */
+/** Unusual characters of sids, to append to a sid. */
 const UNUSUAL = [
   ' ', ':', '{a}', '#', '/../', '+&=?%41', '\'"`', '\\', '\n\r\t', '\0', '\u00e9', '\u6f22\u5b57', '\u{1f642}', '$a',
   ';--', 'x'.repeat(464), '\u6f22'.repeat(464),
 ];
 
-/** What every store does. */
+/** Behaviours of every store. */
 export const CLAUSES: Clauses = {
   'finds the host that a sid was bound to, as soon as `bind` has resolved': async (bench) => {
     const store = await bench.open();
@@ -30,7 +30,7 @@ export const CLAUSES: Clauses = {
   'finds `undefined` for a sid that is unknown': async (bench) => {
     const store = await bench.open();
     const unknown = newSid();
-    // A client may ask for any sid. Objects have members of the names that follow; here they are never bound.
+    // A client may ask for any sid, also for the name of an object's member.
     for (const sid of [unknown, unknown, 'constructor', '__proto__', 'toString']) {
       holds(await store.find(sid), undefined, `\`find\` of an unknown sid must resolve to undefined, ${sid} too`);
     }
@@ -45,7 +45,7 @@ export const CLAUSES: Clauses = {
     holds(await store.find(sid), undefined, '`find` after `unbind` must resolve to undefined');
     holds(await store.find(other), 'a:1', '`unbind` of one sid must leave other sids bound');
     await store.bind(sid, 'b:2');
-    holds(await store.find(sid), 'b:2', 'A sid must be found that is bound again after `unbind`');
+    holds(await store.find(sid), 'b:2', 'A sid that is bound again after `unbind` must be found');
   },
 
   'takes the unbinding of a sid that is unknown': async (bench) => {
@@ -64,12 +64,12 @@ export const CLAUSES: Clauses = {
     }
   },
 
-  'binds by `restore`, where it has that, what is not bound, and nothing else': async (bench) => {
+  'binds by `restore`, if it has that, sids that are not bound, and nothing else': async (bench) => {
     const store = await bench.open();
     const [sid, unbound] = [newSid(), newSid()];
     await store.bind(sid, 'a:1');
     await store.restore(sid, 'b:2');
-    holds(await store.find(sid), 'a:1', '`restore` must leave a sid as it is that is bound');
+    holds(await store.find(sid), 'a:1', '`restore` must leave a bound sid as it is');
     if (!await store.restore(unbound, 'b:2')) return;
     holds(await store.find(unbound), 'b:2', '`restore` must bind a sid that is not bound');
     const sids = Array.from({ length: 20 }, newSid);
@@ -110,10 +110,10 @@ export const CLAUSES: Clauses = {
     ];
     const hostOf = (twin: string): string => `a:${twins.indexOf(twin) + 1}`;
     for (const twin of twins) await store.bind(twin, hostOf(twin));
-    // What stands for any characters in some query languages is a character like others in a sid.
+    // The wildcards of some query languages are ordinary characters in a sid.
     for (const wildcard of ['%', '*', '.*', '?', '_']) {
       const pattern = sid.slice(0, -1) + wildcard;
-      holds(await store.find(pattern), undefined, 'A sid is no pattern: `find` must take it to the letter');
+      holds(await store.find(pattern), undefined, 'A sid is no pattern: `find` must take it literally');
       await store.unbind(pattern);
     }
     const clause = 'Sids that differ in one character are not the same, and each must have its host';
@@ -143,7 +143,7 @@ export const CLAUSES: Clauses = {
   'keeps a binding whose ttl is longer than a month': async (bench) => {
     const store = await bench.open();
     const sid = newSid();
-    // More milliseconds than a timer of Node.js takes, and more seconds than some stores take for a duration.
+    // In milliseconds, too long for a timer of Node.js; in seconds, too long for a duration of some stores.
     await store.bind(sid, 'a:1', MONTH);
     await sleep(50);
     holds(await store.find(sid, MONTH), 'a:1', 'A `ttl` may be as long as `keyExpiry`, which may be years');
@@ -175,7 +175,7 @@ export const CLAUSES: Clauses = {
   },
 };
 
-/** What a store does whose data several proxies share. */
+/** Behaviours of stores that several proxies share. */
 export const SHARED: Clauses = {
   'shares its bindings with other stores, at once': async (bench) => {
     const [one, other] = [await bench.open(), await bench.open()];

@@ -1,13 +1,13 @@
 import { holds, newSid, sleep, STAYS, type Subject } from './store-bench';
 import type { Clauses } from './store-clauses';
 
-/** What passes until a binding of 1 s must be gone, in ms: a store may count in whole seconds, and round up. */
+/** After how long a binding of 1 s must be gone, in ms: a store may count in whole seconds and round up. */
 const WAIT = 2500;
 
-/** How often what takes too long is tried. */
+/** How often `bindAndFind` tries when the calls take too long. */
 const ATTEMPTS = 10;
 
-/** What every store does, and takes its time to show. */
+/** Behaviours of every store that show only after some time. */
 export const LASTING: Clauses = {
   'forgets a binding once its ttl, in seconds, has passed': async (bench) => {
     const store = await bench.open();
@@ -17,7 +17,7 @@ export const LASTING: Clauses = {
     holds(await store.find(sid), undefined, 'A binding must expire when its `ttl`, in seconds, has passed');
     holds(await store.find(sid), undefined, '`find` must not revive a binding that has expired');
     await store.bind(sid, 'b:2');
-    holds(await store.find(sid), 'b:2', 'A sid must be found that is bound again after it had expired');
+    holds(await store.find(sid), 'b:2', 'A sid that is bound again after it expired must be found');
   },
 
   'keeps a binding for its ttl': async (bench) => {
@@ -29,7 +29,7 @@ export const LASTING: Clauses = {
       await sleep(WAIT);
       const found = await store.find(sid);
       const inTime = performance.now() - start < ttl * 1000;
-      // A machine that was too busy has shown nothing.
+      // If the machine was too busy, the result proves nothing.
       if (inTime) holds(found, 'a:1', 'A binding must not expire before its `ttl`, in seconds, has passed');
     }));
   },
@@ -44,7 +44,7 @@ export const LASTING: Clauses = {
     holds(await store.find(other), undefined, '`find` must renew the expiry of its own sid alone');
   },
 
-  'tells by `inspect`, where it has that, what it holds, and renews nothing': async (bench) => {
+  'tells by `inspect`, if it has that, the bound host, and renews nothing': async (bench) => {
     const store = await bench.open();
     const sid = newSid();
     await store.bind(sid, 'a:1');
@@ -54,13 +54,13 @@ export const LASTING: Clauses = {
     holds(await store.find(other), undefined, '`inspect` must leave the expiry as it is');
   },
 
-  'binds by `restore`, where it has that, what has expired, for its ttl': async (bench) => {
+  'binds by `restore`, if it has that, sids that have expired, for its ttl': async (bench) => {
     const store = await bench.open();
     const [expired, short] = [newSid(), newSid()];
     await store.bind(expired, 'a:1', 1);
     if (!await store.restore(short, 'a:1', 1)) return;
     await sleep(WAIT);
-    holds(await store.find(short), undefined, 'What `restore` has bound must expire when its `ttl` has passed');
+    holds(await store.find(short), undefined, 'A binding by `restore` must expire when its `ttl` has passed');
     await store.restore(expired, 'b:2');
     holds(await store.find(expired), 'b:2', '`restore` must bind a sid whose binding has expired');
   },
@@ -96,7 +96,7 @@ export const LASTING: Clauses = {
   },
 };
 
-/** What a store does whose data several proxies share, and takes its time to show. */
+/** Behaviours of stores that several proxies share, which show only after some time. */
 export const SHARED_LASTING: Clauses = {
   'renews a binding for other stores too': async (bench) => {
     const [one, other] = [await bench.open(), await bench.open()];
@@ -106,7 +106,7 @@ export const SHARED_LASTING: Clauses = {
   },
 };
 
-/** Binds a sid for a second and, within it, looks it up. A machine that was too busy for that tries again. */
+/** Binds a sid for a second and looks it up within that second. Tries again if the machine was too busy for that. */
 async function bindAndFind(binding: Subject, finding: Pick<Subject, 'find'>, ttl: number): Promise<string> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const sid = newSid();

@@ -7,13 +7,13 @@ import { LASTING, SHARED_LASTING } from './store-expiry-clauses';
 /** Options of {@link storeTests}. */
 export interface StoreTestsOptions {
   /**
-   * Makes a store, a new one each time and not open yet: the tests open and close it as a proxy does. What it needs
-   * besides has to last until the last test is over, as some of them run together.
+   * Makes a new store each time, not open yet: the tests open and close it as a proxy does. Anything else that the
+   * store needs must last until the last test is over, because some tests run at the same time.
    */
   create: () => SessionStore | Promise<SessionStore>;
   /**
-   * The stores that `create` makes hold the same bindings, as those of several proxies must. `false` leaves out the
-   * tests of that, for a store that serves one proxy alone.
+   * Whether the stores that `create` makes share their bindings, as those of several proxies must. `false` leaves out
+   * the tests of that, for a store that serves only one proxy.
    * @default true
    */
   shared?: boolean | undefined;
@@ -21,16 +21,16 @@ export interface StoreTestsOptions {
 
 /** One test, for `it` or `test` of any test runner. */
 export interface StoreTest {
-  /** What a store does. */
+  /** The tested behaviour. */
   readonly name: string;
-  /** Rejects with what the contract says and what the store did instead. Takes up to 3 s, and less with most. */
+  /** Rejects with the clause of the contract and what the store did instead. Takes up to 3 s, and usually less. */
   readonly run: () => Promise<void>;
 }
 
 /**
- * The tests of the contract {@link SessionStore}. They use sids that nobody else has, and unbind them in the end.
+ * The tests of the contract {@link SessionStore}. They use unique sids, and unbind them in the end.
  *
- * @throws TypeError when an option is not what it must be.
+ * @throws TypeError when an option is invalid.
  * @example
  * for (const { name, run } of storeTests({ create: () => new OwnStore() })) it(name, run);
  */
@@ -50,14 +50,14 @@ async function test(check: (bench: Bench) => Promise<void>, bench: Bench): Promi
   try {
     await check(bench);
   } catch (error) {
-    // Tells more than what may fail after it.
+    // The first error tells more than one of the clean-up.
     await bench.cleanUp().catch(() => {});
     throw error;
   }
   await bench.cleanUp();
 }
 
-/** Most of these wait, and so they wait together: the first that is run starts them all. */
+/** Starts all tests when the first one runs, because most of them only wait. */
 function together(tests: StoreTest[]): StoreTest[] {
   const running = new Map<string, Promise<void>>();
   let started = false;
@@ -65,7 +65,7 @@ function together(tests: StoreTest[]): StoreTest[] {
     started = true;
     for (const { name, run } of tests) {
       const result = run();
-      // Each test takes its own result later, where it is run at all.
+      // Each test takes its own result later, if it runs at all.
       result.catch(() => {});
       running.set(name, result);
     }
@@ -75,7 +75,7 @@ function together(tests: StoreTest[]): StoreTest[] {
     run: () => {
       if (!started) start();
       const result = running.get(name) ?? run();
-      // Run once more, it starts anew.
+      // A second run starts the test anew.
       running.delete(name);
       return result;
     },
