@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Before all that takes its time: a signal that comes meanwhile is not lost, and does not end it.
+// First, since loading the rest takes time: a signal that arrives meanwhile must not be lost, nor end the process.
 import './cli/signals';
 import cluster from 'node:cluster';
 import { failure, readCommandLine } from './cli/settings/command-line';
@@ -11,9 +11,9 @@ import { StatusLine } from './cli/log/status-line';
 
 /** Resolves with the exit code. */
 async function main(): Promise<number> {
-  // In a list of processes it stands instead of the arguments, in which a password may be.
+  // Hides the arguments, which may contain a password, from process lists.
   process.title = 'socket.io-proxy2';
-  // Where nobody reads what it says it goes on all the same.
+  // A closed output must not end the process.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => {});
   const settings = readCommandLine(process.argv.slice(2), process.env);
   if ('exitCode' in settings) {
@@ -21,7 +21,7 @@ async function main(): Promise<number> {
     return settings.exitCode;
   }
   const status = new StatusLine(process.stdout);
-  // SIGHUP, which a terminal sends that is closed, reloads; but who started it there means to end it.
+  // A terminal that closes sends SIGHUP, which reloads. A command started in that terminal should end instead.
   if (process.stdout.isTTY) process.stdout.once('error', () => process.kill(process.pid, 'SIGTERM'));
   const context: Context = {
     log: new Log(settings.log, status),
@@ -31,11 +31,11 @@ async function main(): Promise<number> {
   };
   if (settings.workers === 1) return run(settings, context);
   if (cluster.isPrimary) return runWorkers(settings, context);
-  fail('--workers must be 1 in a worker of a cluster, such as one of PM2');
+  fail('--workers must be 1 inside a cluster worker, such as one of PM2');
   return 2;
 }
 
-/** Lines that are not the log's own would be mixed with it. */
+/** No status line if anything other than the log writes lines: they would mix. */
 function showsStatus({ quiet, log, accessLog }: Settings): boolean {
   const isOwn = log === 'text' && !process.env.DEBUG && typeof accessLog?.target !== 'number';
   return process.stdout.isTTY && process.env.TERM !== 'dumb' && !quiet && isOwn;
@@ -43,7 +43,7 @@ function showsStatus({ quiet, log, accessLog }: Settings): boolean {
 
 function reread(): Settings {
   const settings = readSettings(process.argv.slice(2), process.env);
-  if (typeof settings === 'string') throw new TypeError('a flag has come to the command line');
+  if (typeof settings === 'string') throw new TypeError('--help and --version cannot be reloaded');
   return settings;
 }
 

@@ -1,17 +1,17 @@
-import { ErrorCode as codes, type ErrorCode as Code } from './base/errors';
+import { ErrorCode as codes, type ErrorCode as Code } from './base/refusals';
 import { Proxy as ProxyClass } from './proxy';
 import { RedisStore as Redis } from './sessions/redis-store';
 import { MemoryStore as Memory } from './sessions/session-store';
 import type * as types from './types';
 
-/** The class with the other public names on it, by whichever of its own names it goes. */
+/** The class, with the other public values as its properties. */
 const named = Object.assign(ProxyClass, { MemoryStore: Memory, RedisStore: Redis, ErrorCode: codes });
 
 /** `require('socket.io-proxy2')` is the class itself. */
 const Proxy = Object.assign(named, { Proxy: named, default: named });
 type Proxy = ProxyClass;
 
-// A namespace is how types hang on what `export =` exports.
+// `export =` exports types only through a namespace.
 // eslint-disable-next-line @typescript-eslint/no-namespace
 declare namespace Proxy {
   export type Proxy = ProxyClass;
@@ -49,7 +49,7 @@ declare namespace Proxy {
   export type WithStore = types.WithStore;
 }
 
-// Node learns which names an ES module may import from here by finding such assignments in the text.
+// Node finds the names that an ES module can import by searching the text for such assignments.
 declare const exports: Record<string, unknown>;
 exports.Proxy = exports.MemoryStore = exports.RedisStore = exports.ErrorCode = undefined;
 

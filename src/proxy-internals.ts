@@ -3,18 +3,17 @@ import type { Hosts } from './hosts/hosts';
 import type { ResolvedOptions } from './options/options';
 import type { OwnProcess } from './operating/own-process';
 
-/** What a proxy is made of, as far as its makers need it. */
+/** The parts of a proxy that the command needs. */
 export interface ProxyParts {
   readonly hosts: Hosts;
-  readonly health: HealthSource;
-  /** This process, as one that is operated. */
+  /** The operator's access to this process. */
   readonly own: OwnProcess;
 }
 
-/** What parts a proxy is made of, for programs that run several as one. */
+/** Hooks into a proxy's construction, for the command, which runs several proxies as one. */
 export interface ProxyInternals {
-  /** Makes what tells the proxy which hosts there are and are up, in the place of health checks and DNS of its own. */
+  /** Creates the proxy's health source, which replaces its own health checks and DNS lookups. */
   healthSource?: (hosts: Hosts, options: ResolvedOptions) => HealthSource;
-  /** Is given what the proxy is made of, before it does anything. */
+  /** Receives the proxy's parts, before the proxy does anything. */
   parts?: (parts: ProxyParts) => void;
 }

@@ -10,7 +10,7 @@ import { Bindings } from './sessions/bindings';
 import { MAX_DELAY, toError } from './base/checks';
 import { within } from './base/deadline';
 import { discovering } from './hosts/discovery';
-import type { Absence } from './base/errors';
+import type { Absence } from './base/refusals';
 import { Forwarder, type Session } from './forwarding/forwarder';
 import { HealthChecker, type HealthSource } from './hosts/health-checker';
 import type { HostOptions } from './hosts/host-options';
@@ -33,18 +33,18 @@ import { UnderWay } from './forwarding/under-way';
 
 const debug = createDebug('socket.io-proxy:proxy');
 
-/** How long `close()` waits at last for the store, the admin server and its connections, in ms. */
+/** How long `close()` waits, after the drain, for the store, the server and the admin server to close, in ms. */
 const CLOSE_TIMEOUT = 550;
 
 /**
- * A proxy in front of several Socket.IO servers that sends every request of a session to the same one, without
- * cookies: it learns the sid from the handshake.
+ * A load balancer for Socket.IO. It sends all requests of a session to the same host, without cookies: it learns the
+ * sid from the handshake's response.
  *
  * @example
  * new Proxy({ redisClient: createClient(), hosts: ['localhost:3000', 'localhost:3001'] }).listen(4000);
  */
 export class Proxy extends EventEmitter<ProxyEvents> {
-  /** The `http` or `https` server that takes the requests: the caller's, where one was given. */
+  /** The server that receives the requests: the option `server`, or else an `http.Server` that the proxy created. */
   readonly server: Server | HttpsServer;
   readonly #options: ResolvedOptions;
   readonly #hosts: Hosts;
@@ -61,9 +61,9 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   #closing: Promise<void> | undefined;
 
   /**
-   * Does not listen yet, unless the `server` that it is given does.
+   * Creates a proxy. Call `listen()` to start it, unless the option `server` listens already.
    *
-   * @throws TypeError that names the option, what was expected and what was received.
+   * @throws TypeError if an option is invalid. The message names the option, what was expected and what was received.
    */
   constructor(options: ProxyOptions);
   /** @internal */
@@ -83,7 +83,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     this.#underWay = new UnderWay(Math.min(resolved.hostTimeout + resolved.requestTimeout, MAX_DELAY));
     this.#forwarder = new Forwarder(resolved, this.#hosts, this.#bindings, totals, this.#underWay, onSession);
     const own = new OwnProcess(resolved, this.#hosts, this.#bindings, this.#forwarder, this.#admission, totals);
-    internals.parts?.({ hosts: this.#hosts, health: this.#health, own });
+    internals.parts?.({ hosts: this.#hosts, own });
     this.#operations = new Operations(this.#hosts, own, resolved, this, () => this.#health.ready);
     const pipelines = new Pipelines({
       health: this.#health,
@@ -109,108 +109,107 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     if (this.server.listening) this.#start();
   }
 
-  /** The hosts as they are at the moment, in the order in which they were given and added. */
+  /** The current state of all hosts, in the order in which they were given and added. */
   get hosts(): readonly HostReport[] {
     return this.#operations.hosts;
   }
 
   /**
-   * Adds a host. It gets new sessions once its first health check has found it up.
+   * Adds a host. It gets new sessions as soon as a health check finds it up.
    *
    * @param host as in the option `hosts`.
-   * @param options its `weight`, which is 1 by default.
-   * @throws TypeError when the host is malformed, or is one of the hosts already, and when the weight is no integer
-   * from 0 to 1000.
+   * @param options the host's `weight`; 1 by default.
+   * @throws TypeError if the host is malformed or already exists, or if the weight is not an integer from 0 to 1000.
    */
   addHost(host: string, options: Omit<HostOptions, 'host'> = {}): void {
     this.#operations.addHost(host, options);
   }
 
   /**
-   * Removes a host at once: its requests and WebSockets are cut, and the sids of its sessions answered as unknown. One
-   * that is to go without that is drained first.
+   * Removes a host at once: cuts its requests and WebSockets, and answers later requests of its sessions as unknown. To
+   * remove a host without cutting sessions, drain it first.
    *
-   * @throws Error when the host is unknown.
+   * @throws Error if the host is unknown.
    */
   removeHost(host: string): void {
     this.#operations.removeHost(host);
   }
 
   /**
-   * Gives a host no new session, and lets those that it has go on. The event `drained` tells when none is left; where
-   * there is none it comes at once.
+   * Drains a host: it gets no new sessions and keeps those that it has. The proxy emits `drained` when none is left, or
+   * at once if there is none.
    *
-   * With a `deadline` the sessions that are left by then are moved, a few a second: each is ended, and its client comes
-   * back on another host by itself. This proxy moves those that it knows of. A host that is draining already is given
-   * the deadline, and without one left as it is.
+   * After the `deadline`, if given, the proxy moves the remaining sessions that it knows of, a few per second: it ends
+   * each one, and the client reconnects to another host. If the host is already draining, a `deadline` replaces the
+   * earlier one; without a `deadline`, nothing changes.
    *
-   * @throws Error when the host is unknown, and TypeError when an option is out of its bounds.
+   * @throws Error if the host is unknown. TypeError if an option is out of its bounds.
    */
   drainHost(host: string, options: DrainOptions = {}): void {
     this.#operations.drainHost(host, options);
   }
 
   /**
-   * Gives a host that is draining, or was drained, new sessions again.
+   * Gives new sessions again to a host that is draining or drained.
    *
-   * @throws Error when the host is unknown.
+   * @throws Error if the host is unknown.
    */
   undrainHost(host: string): void {
     this.#operations.undrainHost(host);
   }
 
   /**
-   * Changes a host's share of new sessions. With 0 it gets none.
+   * Changes a host's share of new sessions. A host of weight 0 gets none.
    *
-   * @throws TypeError when the weight is no integer from 0 to 1000, and Error when the host is unknown.
+   * @throws TypeError if the weight is not an integer from 0 to 1000. Error if the host is unknown.
    */
   setWeight(host: string, weight: number): void {
     this.#operations.setWeight(host, weight);
   }
 
   /**
-   * Moves sessions from the fullest hosts to the others, until each that is open to new ones has its share of them, by
-   * its weight, within 10 % (or one session). Each is ended, and its client comes back by itself. Meanwhile the
-   * emptiest host gets the new sessions, unless `balance` is a function. The events `rebalancing` and `rebalanced` tell
-   * when it begins and ends.
+   * Moves sessions from the fullest hosts to the others, until every host that takes new sessions has its share by
+   * weight, within 10 % or one session. To move a session, the proxy ends it, and the client reconnects. Meanwhile new
+   * sessions go to the emptiest host, unless `balance` is a function. The proxy emits `rebalancing` at the start and
+   * `rebalanced` at the end.
    *
-   * @throws Error when one is under way, and TypeError when `perMinute` is out of its bounds.
+   * @throws Error if a rebalance is already running. TypeError if `perMinute` is out of its bounds.
    */
   rebalance(options: RebalanceOptions = {}): void {
     this.#operations.rebalance(options);
   }
 
-  /** Stops a rebalance, if one is under way. */
+  /** Stops a running rebalance, if there is one. */
   stopRebalance(): void {
     this.#operations.stopRebalance();
   }
 
-  /** How the last rebalance stands, and how far from their shares the hosts are. */
+  /** The progress of the last rebalance, and how far the hosts are from their shares. */
   get rebalanceStatus(): RebalanceStatus {
     return this.#operations.summary.rebalance;
   }
 
   /**
-   * Where a session goes, and how that is known; or why no session has the sid. Rejects when the session store can't be
-   * asked.
+   * Resolves with a session's host and the source of that knowledge, or with the reason why the sid has no session.
+   * Rejects if the session store cannot be asked.
    */
   findSession(sid: string): Promise<SessionReport | Absence> {
     return this.#operations.findSession(sid);
   }
 
   /**
-   * Ends a session: its host is told as if the client had closed it, and the client makes a new handshake by itself.
-   * `elsewhere`: its WebSocket goes through another proxy, which alone can end it. Rejects when the session store or
-   * the host can't be asked.
+   * Ends a session: closes it at its host as its client would. The client then makes a new handshake by itself.
+   * Resolves with `elsewhere` if the session's WebSocket goes through another proxy: only that proxy can end it.
+   * Rejects if the session store or the host cannot be asked.
    */
   endSession(sid: string): Promise<EndOutcome> {
     return this.#operations.endSession(sid);
   }
 
   /**
-   * Listens as `http.Server.listen` does, with all the arguments that it takes. Errors come as the event `error`.
+   * Starts to listen. Takes the arguments of `http.Server.listen`. Failures are emitted as `error`.
    *
-   * @throws Error what `http.Server.listen` throws, as `ERR_SERVER_ALREADY_LISTEN`; and after `close()`.
+   * @throws Error after `close()`, and as `http.Server.listen` does, for example `ERR_SERVER_ALREADY_LISTEN`.
    */
   listen(port?: number, hostname?: string, backlog?: number, listener?: () => void): this;
   listen(port?: number, hostname?: string, listener?: () => void): this;
@@ -221,22 +220,22 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   listen(handle: object, backlog?: number, listener?: () => void): this;
   listen(handle: object, listener?: () => void): this;
   listen(...args: unknown[]): this {
-    if (this.#closing) throw new Error('a proxy that was closed can not listen again: make another one');
+    if (this.#closing) throw new Error('a closed proxy cannot listen again: create a new one');
     Reflect.apply(this.server.listen.bind(this.server), undefined, args);
     return this;
   }
 
   /**
-   * Stops: refuses new sessions at once, lets requests and WebSockets end by themselves for up to `drainTimeout`, ends
-   * what is left, refuses what comes then, and closes what this proxy has opened. A server and an open Redis client of
-   * the caller's stay open. A second call joins the first. Resolves within `drainTimeout` and a second in any case.
+   * Closes the proxy. Refuses new sessions at once, waits up to `drainTimeout` for requests and WebSockets to end, then
+   * cuts the rest and refuses further requests. Closes everything that the proxy has opened; a server or an open Redis
+   * client of the caller's stays open. Resolves within `drainTimeout` plus one second. A second call joins the first.
    *
-   * @param callback is called when all is closed.
+   * @param callback is called when everything is closed.
    */
   close(callback?: () => void): Promise<void> {
     let closed = (): void => {};
     if (!this.#closing) {
-      // Known before anything is told, as a listener may call this too.
+      // Set before the first event: a listener may call `close()` again.
       this.#closing = new Promise((resolve) => {
         closed = resolve;
       });
@@ -247,7 +246,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   }
 
   /**
-   * Lets the admin server listen, where there is one: a proxy that listens does so by itself.
+   * Makes the admin server listen, if there is one. `listen()` does so by itself.
    *
    * @internal
    */
@@ -255,13 +254,13 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     await this.#admin?.listen();
   }
 
-  /** What those see and do who operate it. @internal */
+  /** The operator's view of the proxy, for the command. @internal */
   get operations(): Operations {
     return this.#operations;
   }
 
   #start(): void {
-    // A name that was looked up when it was closed: it comes to listen all the same.
+    // The server still begins to listen if `close()` was called during the DNS lookup of its address.
     if (this.#closing && this.#isOwn) void closeServer(this.server);
     if (this.#started || this.#closing) return;
     this.#started = true;
@@ -286,12 +285,12 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     const closed = this.#isOwn ? closeServer(this.server) : undefined;
     await this.#underWay.drain(this.#options.drainTimeout);
     this.#forwarder.close();
-    // The last answers have been written by then, but not all of them have left.
+    // The last responses are written by then, but not all are flushed.
     await nextTurn();
     if (this.#isOwn) this.server.closeAllConnections();
     this.#health.stop();
     await within(CLOSE_TIMEOUT, Promise.all([closed, this.#bindings.close(), this.#admin?.close()]));
-    // What has come meanwhile, and was refused, may not have left.
+    // Refusals of requests that arrived meanwhile may not be flushed yet.
     this.#underWay.cut();
     if (!this.#isOwn) this.#release();
     debug('closed');

@@ -1,6 +1,6 @@
 // The public types: `index.ts` hangs them on the class, and `npm run docs` describes them.
 export type { AdminOptions } from './admin/options';
-export type { Absence } from './base/errors';
+export type { Absence } from './base/refusals';
 export type { Session, Transport } from './forwarding/forwarder';
 export type { Balance, BalanceFunction } from './hosts/balance';
 export type { DownReason, HostStatus } from './hosts/host';

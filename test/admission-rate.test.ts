@@ -1,5 +1,5 @@
 import { Admission, type AdmissionOptions } from '../src/routing/admission';
-import type { Refusal } from '../src/base/errors';
+import type { Refusal } from '../src/base/refusals';
 import { stopClock } from './support/clock';
 import { openSeveral, requestsOf, startWatch } from './support/handshakes';
 import { mostWithin } from './support/most-within';

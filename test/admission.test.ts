@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import { Admission, type AdmissionOptions } from '../src/routing/admission';
-import type { Refusal } from '../src/base/errors';
+import type { Refusal } from '../src/base/refusals';
 import { onCleanup } from './support/cleanup';
 import { stopClock, type Clock } from './support/clock';
 import { HANDSHAKE, open, openSeveral, requestsOf, startWatch, statusesOf } from './support/handshakes';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { MemoryStore, type ProxyOptions } from '../src';
-import { refusals } from '../src/base/errors';
+import { refusals } from '../src/base/refusals';
 import { onCleanup } from './support/cleanup';
 import { exchangeBytes, handshake, pollUrl, request } from './support/http';
 import { startProxy, type Started } from './support/proxy';

@@ -8,7 +8,7 @@
  */
 // As plain exports, since TypeDoc cannot follow the namespace that src/index.ts exports with `export =`.
 export { Proxy } from '../../src/proxy';
-export { ErrorCode } from '../../src/base/errors';
+export { ErrorCode } from '../../src/base/refusals';
 export { RedisStore } from '../../src/sessions/redis-store';
 export { MemoryStore } from '../../src/sessions/session-store';
 export type * from '../../src/types';

@@ -2,10 +2,10 @@ import type { IncomingMessage } from 'node:http';
 import { isObject } from '../base/checks';
 import { Problem } from './problems';
 
-/** The largest body, in bytes. */
+/** The largest request body, in bytes. */
 const MAX_BODY = 16 * 1024;
 
-/** Reads a JSON object with no other keys than these; without a body it is an empty one. @throws Problem */
+/** Reads a JSON object with only these keys. An empty body is an empty object. @throws Problem */
 export async function readObject<K extends string>(
   req: IncomingMessage, keys: readonly K[],
 ): Promise<Partial<Record<K, unknown>>> {
@@ -15,13 +15,13 @@ export async function readObject<K extends string>(
   if (!isObject(value) || Array.isArray(value)) throw new Problem('INVALID', 'the body must be a JSON object');
   for (const key of Object.keys(value)) {
     if (!keys.some((known) => known === key)) {
-      throw new Problem('INVALID', `'${key}' is not expected; expected ${keys.join(', ')}`);
+      throw new Problem('INVALID', `unknown key '${key}'; expected ${keys.join(', ')}`);
     }
   }
   return value;
 }
 
-/** Does not wait for the rest of what is too large. Rejects when the client goes away. */
+/** Rejects as soon as the body is too large, and when the client goes away. */
 function read(req: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -49,6 +49,6 @@ function parse(bytes: Buffer): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
-    throw new Problem('INVALID', 'the body is no JSON in UTF-8');
+    throw new Problem('INVALID', 'the body must be JSON in UTF-8');
   }
 }

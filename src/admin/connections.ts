@@ -2,19 +2,19 @@ import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { Problem } from './problems';
 
-/** How many connections there may be beside those on which a request with the right to it is answered. */
+/** The most connections without an authorized request in progress. */
 const MAX_OTHERS = 100;
 
-/** How many requests with the right to what they ask for may be under way. */
+/** The most authorized requests in progress. */
 const MAX_SERVED = 100;
 
 /**
- * The connections of the admin server. Health checks show no token, and so share their room with whoever connects:
- * where it is full, the address that has taken the most of it loses its oldest connection. Those who say nothing, send
- * slowly or do not read thus make room for whoever comes next. Who shows the token has room apart.
+ * The connections of the admin server. Health checks send no token, so they share a limit with all other clients.
+ * Beyond the limit, the address with the most connections loses its oldest one: clients that are silent, slow or do not
+ * read make room for new ones. Authorized requests have a limit of their own.
  */
 export class Connections {
-  /** From the one on which the last answer, or else its beginning, is the longest ago. */
+  /** Ordered by the last answer, or else by the start of the connection, oldest first. */
   readonly #others = new Set<Socket>();
   readonly #served = new Set<Socket>();
 
@@ -29,9 +29,9 @@ export class Connections {
   }
 
   /**
-   * Takes in that a request is answered on it that has the right to what it asks for.
+   * Records that an authorized request is in progress on a connection.
    *
-   * @throws Problem when there are too many.
+   * @throws Problem if there are too many.
    */
   serve(socket: Socket): void {
     if (this.#served.size >= MAX_SERVED) {
@@ -41,7 +41,7 @@ export class Connections {
     this.#served.add(socket);
   }
 
-  /** Takes in that a request on it is over. */
+  /** Records that a request on a connection has ended. */
   rest(socket: Socket): void {
     if (socket.destroyed) return;
     this.#served.delete(socket);
@@ -54,7 +54,7 @@ export class Connections {
     if (this.#others.size > MAX_OTHERS) this.#oldestOfMost()?.destroy();
   }
 
-  /** Of the address that has the most connections, the oldest one. */
+  /** The oldest connection of the address with the most connections. */
   #oldestOfMost(): Socket | undefined {
     const counts = new Map<string, number>();
     for (const { remoteAddress = '' } of this.#others) counts.set(remoteAddress, (counts.get(remoteAddress) ?? 0) + 1);

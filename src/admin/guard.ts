@@ -4,7 +4,7 @@ import { isIP, isIPv6 } from 'node:net';
 import type { ResolvedAdminOptions } from './options';
 import { Problem } from './problems';
 
-/** Who may ask: not pages of other origins, nor under a name that is not ours, nor without the token. */
+/** Refuses requests from pages of other origins, under foreign host names, and without the token. */
 export class Guard {
   readonly #names: ReadonlySet<string>;
   readonly #digest: Buffer | undefined;
@@ -14,13 +14,13 @@ export class Guard {
     this.#digest = token === undefined ? undefined : digestOf(token);
   }
 
-  /** @throws Problem when the request comes from elsewhere. */
+  /** @throws Problem if the request comes from another origin, or its `Host` is not allowed. */
   checkOrigin(req: IncomingMessage, path: string): void {
     const { host: hosts = [], origin: origins = [], 'sec-fetch-site': sites = [] } = req.headersDistinct;
     const [host = ''] = hosts;
-    // A name that is not ours may be somebody's who has made it point here: its pages would be of our origin.
+    // Against DNS rebinding: the owner of a foreign name can point it here, and pages under it would share our origin.
     if (hosts.length !== 1 || !this.#isOurs(host)) {
-      throw new Problem('HOST_REFUSED', "'Host' must be an address, 'localhost', or one of the allowed names");
+      throw new Problem('HOST_REFUSED', "'Host' must be an IP address, 'localhost' or one of the allowed names");
     }
     if (!origins.every((origin) => isOriginOf(origin, host))) {
       throw new Problem('ORIGIN_REFUSED', 'the request comes from another origin');
@@ -31,11 +31,11 @@ export class Guard {
     }
   }
 
-  /** @throws Problem when there is a token, and the request has another or none. */
+  /** @throws Problem if there is a token, and the request has a wrong one or none. */
   checkToken(req: IncomingMessage): void {
     if (!this.#digest) return;
     const [, given] = /^bearer +([!-~]+)$/i.exec(req.headers.authorization ?? '') ?? [];
-    // Digests are of one length, and tell nothing of the token by how long they take to compare.
+    // Digests have equal lengths, so the comparison takes constant time.
     if (given !== undefined && timingSafeEqual(digestOf(given), this.#digest)) return;
     const message = given === undefined ? "a token is needed: 'Authorization: Bearer <token>'" : 'the token is wrong';
     throw new Problem('UNAUTHORIZED', message, { 'WWW-Authenticate': 'Bearer' });

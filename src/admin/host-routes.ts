@@ -1,6 +1,7 @@
 import { integerOf, MAX_DELAY } from '../base/checks';
 import { Host } from '../hosts/host';
-import { hostOf, movesPerSecondOf, weightOf } from '../hosts/host-options';
+import { hostOf, weightOf } from '../hosts/host-options';
+import { movesPerSecondOf } from '../operating/pace';
 import type { DrainOptions, HostReport, Operator } from '../operating/operator';
 import { readObject } from './body';
 import { Problem, valid } from './problems';
@@ -8,7 +9,7 @@ import { jsonReply, type Reply } from './reply';
 import type { Asked } from './routes';
 import { hostOf as jsonOf, snapshotOf } from './snapshot';
 
-/** What is seen of the hosts, and done to them. */
+/** The API for hosts. */
 export class HostRoutes {
   readonly #operator: Operator;
 
@@ -29,7 +30,7 @@ export class HostRoutes {
     const added = valid(() => hostOf('host', host, weightOf('weight', weight)));
     const { origin } = added.url;
     const twin = this.#operator.hosts.find((report) => new Host(report.host).url.origin === origin);
-    if (twin) throw new Problem('HOST_EXISTS', `'${twin.host}' is one of the hosts already`);
+    if (twin) throw new Problem('HOST_EXISTS', `the host '${twin.host}' exists already`);
     this.#operator.addHost(added.name, { weight: added.weight });
     return this.#replyOf(201, this.#named(added.name), { Location: `/api/hosts/${encodeURIComponent(added.name)}` });
   }
@@ -42,10 +43,10 @@ export class HostRoutes {
     if (state !== undefined && state !== 'active' && state !== 'draining') {
       throw new Problem('INVALID', "'state' must be 'active' or 'draining'");
     }
-    // All is checked before anything is changed.
+    // Validates everything before the first change.
     const drain = drainOf(body, state);
     const share = weight === undefined ? undefined : valid(() => weightOf('weight', weight));
-    // It may have been removed while the body came.
+    // The host may have been removed while the body arrived.
     this.#named(name);
     if (share !== undefined) this.#operator.setWeight(name, share);
     if (state === 'draining') this.#operator.drainHost(name, drain);
@@ -57,7 +58,7 @@ export class HostRoutes {
     const force = forceOf(query);
     const { sessions, tunnels } = this.#named(name);
     if (!force && sessions + tunnels > 0) {
-      throw new Problem('SESSIONS_LIVE', 'sessions live there: drain it first, or cut them with ?force=true');
+      throw new Problem('SESSIONS_LIVE', 'the host has sessions: drain it first, or cut them with ?force=true');
     }
     this.#operator.removeHost(name);
     return { status: 204 };
@@ -94,8 +95,8 @@ function drainOf(body: Readonly<Partial<Record<keyof DrainOptions, unknown>>>, s
 
 function forceOf(query: URLSearchParams): boolean {
   for (const key of query.keys()) {
-    // One that is misspelled would be taken for none.
-    if (key !== 'force') throw new Problem('INVALID', `'${key}' is not expected; expected force`);
+    // A misspelled parameter must not be ignored.
+    if (key !== 'force') throw new Problem('INVALID', `unknown parameter '${key}'; expected force`);
   }
   const given = query.getAll('force');
   const [force = 'false'] = given;

@@ -1,5 +1,5 @@
 /* eslint-disable @typescript-eslint/no-require-imports --
-   Most proxies need none of this, and loading it takes as long as all else. An `import()` would be a promise. */
+   Most proxies have no admin server, and loading it would double their start time. `import()` is asynchronous. */
 import type { AddressInfo } from 'node:net';
 import type { Operator } from '../operating/operator';
 import type { ResolvedAdminOptions } from './options';
@@ -7,7 +7,7 @@ import type * as server from './server';
 
 export type AdminServer = server.AdminServer;
 
-/** @param listening is called once it listens. */
+/** @param listening is called once the server listens. */
 export function createAdminServer(
   operator: Operator, options: ResolvedAdminOptions, listening: (address: AddressInfo) => void,
 ): AdminServer {

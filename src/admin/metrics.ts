@@ -13,12 +13,12 @@ interface Value {
   readonly metricName?: string;
 }
 
-/** A metric as `prom-client` passes it from one process to another. */
+/** A metric in the format that `prom-client` uses between processes. */
 interface Metric {
   readonly name: string;
   readonly help: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
-  /** Nothing is summed up here: each value stays as it is. */
+  /** Keeps each value as it is, without summing. */
   readonly aggregator: 'first';
   readonly values: readonly Value[];
 }
@@ -27,7 +27,7 @@ const PREFIX = 'socketio_proxy_';
 
 export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
-/** All metrics, in the text format of Prometheus. */
+/** All metrics, in the Prometheus text format. */
 export async function metricsText(operator: Operator): Promise<string> {
   const [totals, processes] = await Promise.all([operator.totals(), operator.processMetrics()]);
   const own = [
@@ -48,19 +48,19 @@ function hostMetrics(hosts: readonly HostReport[], { hosts: totals }: Totals): M
       .map(([key, value]) => ({ labels: { host: host.host, [label]: key }, value }))));
   return [
     each('host_up', 'Whether the host is up.', 'gauge', ({ state }) => (state === 'up' ? 1 : 0)),
-    each('host_draining', 'Whether the host drains.', 'gauge', ({ draining }) => (draining ? 1 : 0)),
-    each('host_weight', 'Its share of new sessions.', 'gauge', ({ weight }) => weight),
-    each('sessions', 'Sessions that are known to be on the host.', 'gauge', ({ sessions }) => sessions),
-    each('tunnels', 'WebSockets that are open, or being opened.', 'gauge', ({ tunnels }) => tunnels),
-    each('requests_in_flight', 'HTTP requests under way, held polls among them.', 'gauge', ({ requests }) => requests),
-    each('polls_held', 'Polls under way.', 'gauge', ({ polls }) => polls),
-    by('responses_total', 'Responses of the host, by class of status.', 'status', ({ responses }) => responses),
-    by('handshakes_total', 'Sessions that were opened on the host.', 'transport', ({ handshakes }) => handshakes),
+    each('host_draining', 'Whether the host is draining.', 'gauge', ({ draining }) => (draining ? 1 : 0)),
+    each('host_weight', "The host's share of new sessions.", 'gauge', ({ weight }) => weight),
+    each('sessions', 'Known sessions on the host.', 'gauge', ({ sessions }) => sessions),
+    each('tunnels', 'WebSockets that are open or being opened.', 'gauge', ({ tunnels }) => tunnels),
+    each('requests_in_flight', 'HTTP requests in flight, held polls included.', 'gauge', ({ requests }) => requests),
+    each('polls_held', 'Polls in flight.', 'gauge', ({ polls }) => polls),
+    by('responses_total', 'Responses of the host, by status class.', 'status', ({ responses }) => responses),
+    by('handshakes_total', 'Sessions opened on the host.', 'transport', ({ handshakes }) => handshakes),
     each('upgrades_total', 'WebSockets accepted for known sessions.', 'counter', (host) => of(host).upgrades),
-    each('moved_sessions_total', 'Sessions that were moved away.', 'counter', (host) => of(host).moved),
+    each('moved_sessions_total', 'Sessions moved away from the host.', 'counter', (host) => of(host).moved),
     each('sent_bytes_total', 'Bytes sent to the host.', 'counter', (host) => of(host).sentBytes),
     each('received_bytes_total', 'Bytes received from the host.', 'counter', (host) => of(host).receivedBytes),
-    histogram('host_response_seconds', 'Time until the host has answered a handshake or a POST, which it never holds.',
+    histogram('host_response_seconds', 'Response time of handshakes and POSTs, which the host never holds.',
       hosts.map((host) => [{ host: host.host }, of(host).latency])),
   ];
 }
@@ -70,17 +70,17 @@ function proxyMetrics(summary: Summary, { cache, refusals, queued }: Totals): Me
   const one = (name: string, help: string, type: Metric['type'], value: number, labels: Labels = {}): Metric =>
     metric(name, help, type, [{ labels, value }]);
   return [
-    one('build_info', 'The version that runs.', 'gauge', 1, { version }),
-    one('start_time_seconds', 'When the proxy was made: seconds since the epoch.', 'gauge', since / 1000),
-    one('ready', 'Whether it is to be sent new sessions.', 'gauge', readiness.ready ? 1 : 0),
-    one('workers', 'Processes that serve.', 'gauge', workers),
-    one('store_up', 'Whether the session store can be used.', 'gauge', storeFails ? 0 : 1),
-    one('cache_hits_total', 'Sids that were known here.', 'counter', cache.hits),
-    one('cache_misses_total', 'Sids that the session store was asked for.', 'counter', cache.misses),
-    one('rebalance_running', 'Whether sessions are moved to even the hosts out.', 'gauge', rebalance.running ? 1 : 0),
-    one('sessions_spread_ratio', 'How far from its share of sessions a host is at most.', 'gauge', rebalance.spread),
-    one('handshakes_queued', 'Handshakes that wait for their turn.', 'gauge', queued),
-    metric('refusals_total', 'Requests that the proxy has refused, by its code and the cause.', 'counter',
+    one('build_info', 'The running version.', 'gauge', 1, { version }),
+    one('start_time_seconds', 'When the proxy was created, in seconds since the epoch.', 'gauge', since / 1000),
+    one('ready', 'Whether the proxy can take new sessions.', 'gauge', readiness.ready ? 1 : 0),
+    one('workers', 'Serving processes.', 'gauge', workers),
+    one('store_up', 'Whether the session store works.', 'gauge', storeFails ? 0 : 1),
+    one('cache_hits_total', 'Sids found in memory.', 'counter', cache.hits),
+    one('cache_misses_total', 'Sids looked up in the session store.', 'counter', cache.misses),
+    one('rebalance_running', 'Whether a rebalance is running.', 'gauge', rebalance.running ? 1 : 0),
+    one('sessions_spread_ratio', 'Greatest deviation of a host from its share.', 'gauge', rebalance.spread),
+    one('handshakes_queued', 'Handshakes waiting for their turn.', 'gauge', queued),
+    metric('refusals_total', 'Requests refused by the proxy, by code and cause.', 'counter',
       Object.entries(refusals).map(([key, value]) => {
         const [code = '', cause = ''] = key.split(' ');
         return { labels: { code, cause }, value };
@@ -90,9 +90,9 @@ function proxyMetrics(summary: Summary, { cache, refusals, queued }: Totals): Me
 
 function storeMetrics({ store: { failures, ...calls } }: Totals): Metric[] {
   return [
-    metric('store_failures_total', 'Calls of the session store that have failed.', 'counter',
+    metric('store_failures_total', 'Failed calls of the session store.', 'counter',
       [{ labels: {}, value: failures }]),
-    histogram('store_call_seconds', 'How long the session store has taken to answer, or to fail.',
+    histogram('store_call_seconds', 'Duration of calls of the session store, failed ones included.',
       Object.entries(calls).map(([call, totals]) => [{ call }, totals])),
   ];
 }
@@ -117,7 +117,7 @@ function histogram(name: string, help: string, each: readonly (readonly [Labels,
   }));
 }
 
-/** Says of each value which process it is of, so that none is taken for another's. */
+/** Labels the values with their process, so that values of different processes stay apart. */
 function labelled({ worker, metrics }: ProcessMetrics): object[] {
   return metrics.map((metric) => {
     const values: unknown = Reflect.get(metric, 'values');
@@ -125,7 +125,7 @@ function labelled({ worker, metrics }: ProcessMetrics): object[] {
     return {
       ...metric,
       aggregator: 'first',
-      // What is no number, such as the mean of nothing, becomes null on its way from one process to another.
+      // NaN, such as the mean of nothing, becomes null between processes.
       values: known.filter((value) => Number.isFinite(Reflect.get(value, 'value'))).map((value) => ({
         ...value, labels: { ...objectOf(Reflect.get(value, 'labels')), worker },
       })),

@@ -1,28 +1,29 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { integerOf, isPlainObject, wrong } from '../base/checks';
 
-/** Where the admin server listens, and who may use it. */
+/** Options of the admin server. */
 export interface AdminOptions {
-  /** From 0, for any that is free, to 65535. */
+  /** The port to listen on, up to 65535. 0 chooses a free one. */
   port: number;
   /**
-   * An IP address, or `localhost`. One that other machines can reach needs a `token`. @default '127.0.0.1'
+   * The IP address to listen on, or `localhost`. An address that other machines can reach requires a `token`.
+   * @default '127.0.0.1'
    */
   bind?: string | undefined;
   /**
-   * What requests have to bring along, as in `Authorization: Bearer <token>`, but for the page itself and the health
-   * checks: 16 to 4096 visible ASCII characters. Without it anyone can see and do everything who reaches the address.
-   * @default undefined
+   * The token that requests must send as `Authorization: Bearer <token>`: 16 to 4096 visible ASCII characters. The
+   * dashboard's page and the health checks need none. Without a token, anyone who reaches the address can see and do
+   * everything. @default undefined
    */
   token?: string | undefined;
   /**
-   * The names, beside `localhost`, by which browsers may reach it: without a port. Any IP address is allowed.
-   * @default []
+   * Host names without a port under which browsers may reach the admin server, besides `localhost`. IP addresses are
+   * always allowed. @default []
    */
   allowedHosts?: readonly string[] | undefined;
 }
 
-/** The same with nothing left open. */
+/** Options of the admin server, with defaults applied. */
 export interface ResolvedAdminOptions {
   readonly port: number;
   readonly bind: string;
@@ -73,7 +74,7 @@ function isLoopback(bind: string): boolean {
 function tokenOf(token: unknown): string | undefined {
   if (token === undefined) return undefined;
   if (typeof token !== 'string' || !/^[!-~]{16,4096}$/.test(token)) {
-    // What was received is a secret, if a poor one. A longer one finds no room in a request's head.
+    // Does not show the received token: it is a secret. A longer one would not fit into a request's head.
     throw new TypeError("'admin.token' must be a string of 16 to 4096 visible ASCII characters");
   }
   return token;

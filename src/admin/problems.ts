@@ -1,4 +1,4 @@
-/** Why a request is refused: the stable code of it, and its status. */
+/** The stable error codes of the API, with their status. */
 const STATUSES = {
   UNAUTHORIZED: 401,
   HOST_REFUSED: 403,
@@ -23,7 +23,7 @@ const STATUSES = {
 
 export type ProblemCode = keyof typeof STATUSES;
 
-/** Thrown by what handles a request, to be its answer. */
+/** Thrown by a handler to answer a request with an error. */
 export class Problem extends Error {
   readonly code: ProblemCode;
   readonly headers: Readonly<Record<string, string>>;
@@ -39,7 +39,7 @@ export class Problem extends Error {
   }
 }
 
-/** Calls what throws a TypeError where it is given what it can't take. @throws Problem instead */
+/** Calls `check` and turns its TypeError into a Problem. @throws Problem */
 export function valid<T>(check: () => T): T {
   try {
     return check();

@@ -2,14 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { startDeadline } from '../base/deadline';
 import type { Problem } from './problems';
 
-/** An answer. */
 export interface Reply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer;
 }
 
-/** What every answer says, for a page that must not be framed, fed or read by anyone else's. */
+/** Headers of every answer: other pages must not frame the dashboard, inject content into it or read it. */
 export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   'Content-Security-Policy': [
     "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "connect-src 'self'",
@@ -21,7 +20,7 @@ export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   'Cache-Control': 'no-store',
 };
 
-/** For how long, in ms, a body that nobody wants may still come. */
+/** How long to keep reading the rest of an unwanted request body, in ms. */
 const LINGER = 1000;
 
 /** How long a client may take to read an answer, in ms. */
@@ -35,7 +34,7 @@ export function problemReply({ status, code, message, headers }: Problem): Reply
   return jsonReply(status, { code, message }, headers);
 }
 
-/** Answers a request. Does nothing where the client has gone, or the answer has begun. */
+/** Answers a request. Does nothing if the client has gone or the answer has begun. */
 export function send(req: IncomingMessage, res: ServerResponse, { status, headers, body = '' }: Reply): void {
   if (res.headersSent || res.destroyed) return;
   const length = status === 204 || status === 304 ? {} : { 'Content-Length': String(Buffer.byteLength(body)) };
@@ -47,9 +46,9 @@ export function send(req: IncomingMessage, res: ServerResponse, { status, header
     res.end(body);
     return;
   }
-  // Closed while the client still sends, its connection would be reset, and the answer lost on the way.
+  // Closing while the client still sends would reset the connection and lose the answer.
   res.write(body);
-  // Node fails where a response ends while it itself ends the requests of a connection that has gone.
+  // Node throws if a response ends while Node cleans up its closed connection.
   const end = (): void => {
     if (res.socket?.destroyed === false) res.end();
   };
@@ -58,7 +57,7 @@ export function send(req: IncomingMessage, res: ServerResponse, { status, header
   req.resume();
 }
 
-/** What is refused before it is a request: what Node says of it → the answer, as bytes. */
+/** The raw answer to a request that Node could not parse. @param code of Node's error. */
 export function malformedReply(code: string | undefined): string {
   const status = code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' :
     code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request';

@@ -2,34 +2,34 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Problem } from './problems';
 import type { Reply } from './reply';
 
-/** A request, as far as its handler needs it. */
+/** A request, for a handler. */
 export interface Asked {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly path: string;
-  /** What stands in the path for each of the route's variables, decoded. */
+  /** The decoded values of the route's path variables. */
   readonly params: readonly string[];
   readonly query: URLSearchParams;
 }
 
-/** Returns the answer; or none, where it has answered itself. Throws Problem. */
+/** Returns the reply; `undefined` if the handler has answered by itself. @throws Problem */
 export type Handler = (asked: Asked) => Reply | undefined | Promise<Reply | undefined>;
 
 export interface Route {
-  /** As in `/api/hosts/{host}`. */
+  /** For example `/api/hosts/{host}`. */
   readonly path: string;
-  /** It needs no token. */
+  /** Needs no token. */
   readonly isPublic?: boolean;
   readonly methods: Readonly<Partial<Record<'GET' | 'POST' | 'PATCH' | 'DELETE', Handler>>>;
 }
 
-/** A route, and what stands in the path for its variables. */
+/** A route, with the values of its path variables. */
 export interface Found {
   readonly route: Route;
   readonly params: readonly string[];
 }
 
-/** Which route a path takes. */
+/** Finds the route of a path. */
 export class Routes {
   readonly #patterns: readonly { readonly route: Route; readonly pattern: RegExp }[];
 
@@ -49,9 +49,9 @@ export class Routes {
   }
 }
 
-/** @throws Problem when the route is of other methods. */
+/** @throws Problem if the route does not allow the method. */
 export function handlerOf({ methods }: Route, method: string): Handler {
-  // A HEAD is answered as a GET, and Node leaves out the body.
+  // HEAD is handled as GET: Node omits the body.
   const name = method === 'HEAD' ? 'GET' : method;
   const handler = new Map(Object.entries(methods)).get(name);
   if (handler) return handler;
@@ -59,7 +59,7 @@ export function handlerOf({ methods }: Route, method: string): Handler {
   throw new Problem('METHOD_NOT_ALLOWED', `expected ${names.join(', ')}`, { Allow: names.join(', ') });
 }
 
-/** `undefined` where one is malformed. */
+/** `undefined` if a parameter is malformed. */
 function decoded(params: readonly string[]): readonly string[] | undefined {
   try {
     return params.map(decodeURIComponent);

@@ -30,17 +30,17 @@ const LIMITS = {
   headersTimeout: 10_000,
   requestTimeout: 10_000,
   connectionsCheckingInterval: 1000,
-  // Checked by the guard, whose answer says what is wrong.
+  // The guard checks it, with a better answer than Node's.
   requireHostHeader: false,
 };
 
-/** How long `close()` waits for answers that are under way, in ms. */
+/** How long `close()` waits for answers in progress, in ms. */
 const CLOSE_TIMEOUT = 300;
 
-/** How many requests may come on a connection before an answer has left that goes on and on. */
+/** The most pipelined requests to ignore on a connection whose answer has not ended. */
 const MAX_SURPLUS = 1000;
 
-/** Lets those see and do who operate the proxy: JSON, metrics, events, and a page. `openapi.json` describes it. */
+/** The HTTP server for operators: JSON API, metrics, events and dashboard. `openapi.json` describes it. */
 export class AdminServer {
   readonly #options: ResolvedAdminOptions;
   readonly #guard: Guard;
@@ -49,12 +49,12 @@ export class AdminServer {
   readonly #server: Server;
   readonly #connections: Connections;
   readonly #onListening: (address: AddressInfo) => void;
-  /** Of each connection whose last request has not been answered to the end: how many have come since. */
+  /** For each connection with an unfinished answer: the number of further requests on it. */
   readonly #surplus = new WeakMap<Socket, number>();
   #listening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
-  /** @param listening is called once it listens. */
+  /** @param listening is called once the server listens. */
   constructor(operator: Operator, options: ResolvedAdminOptions, listening: (address: AddressInfo) => void) {
     this.#onListening = listening;
     this.#options = options;
@@ -62,23 +62,23 @@ export class AdminServer {
     this.#streams = new Streams(operator);
     this.#routes = routesOf(operator, this.#streams);
     const onRequest = (req: IncomingMessage, res: ServerResponse): void => void this.#onRequest(req, res);
-    // An expectation that is not known may be ignored. Node would refuse it, without a reason.
+    // Ignores unknown expectations, as HTTP allows. Node would refuse them without an explanation.
     this.#server = http.createServer(LIMITS, onRequest).on('checkExpectation', onRequest);
     this.#connections = new Connections(this.#server);
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       if (socket.writable && error.code !== 'ECONNRESET') socket.end(malformedReply(error.code));
       else socket.destroy();
     });
-    // The lag of the event loop is measured from the first time that it is asked for.
+    // The first call starts the measurement of the event-loop lag.
     void ownProcessMetrics();
   }
 
-  /** Rejects with the server's error where it can't. A second call joins the first. */
+  /** Rejects with the server's error if it cannot listen. A second call joins the first. */
   listen(): Promise<void> {
     return this.#listening ??= this.#listen();
   }
 
-  /** Ends streams, lets answers that are under way leave, and ends what is left. A second call joins the first. */
+  /** Ends the streams, waits for answers in progress, then cuts the rest. A second call joins the first. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -96,7 +96,7 @@ export class AdminServer {
 
   async #close(): Promise<void> {
     this.#streams.close();
-    // One that looks its address up comes to listen even where it is closed meanwhile.
+    // A server still begins to listen if it is closed during the DNS lookup of its address.
     await this.#listening?.catch(() => {});
     const cancel = startDeadline(CLOSE_TIMEOUT, () => this.#server.closeAllConnections());
     await closeServer(this.#server);
@@ -113,7 +113,7 @@ export class AdminServer {
         send(req, res, problemReply(error));
         return;
       }
-      // Also when the client goes away in the middle of its request, and nobody is left to be answered.
+      // Happens too when the client goes away in the middle of its request.
       debug('%s %s has failed: %o', req.method, shownPath(req.url), error);
       send(req, res, problemReply(new Problem('INTERNAL', 'the request could not be answered')));
     }
@@ -127,17 +127,17 @@ export class AdminServer {
       this.#guard.checkToken(req);
       this.#connections.serve(req.socket);
     }
-    if (!found) throw new Problem('NOT_FOUND', 'there is nothing here');
+    if (!found) throw new Problem('NOT_FOUND', 'unknown path');
     const { route, params } = found;
     return handlerOf(route, req.method ?? '')({ req, res, path, params, query: new URLSearchParams(search) });
   }
 
   /**
-   * One request at a time is answered on a connection: who does not read would have any number of answers made. What
-   * comes before the answer has left is not answered, and the connection ends with that answer (RFC 9112 §9.3.2 has
-   * clients that pipeline ask again).
+   * Allows one request at a time per connection, so that a client that does not read cannot queue up answers. A request
+   * that arrives before the answer to the last one was sent is ignored, and the connection ends with that answer.
+   * Clients that pipeline must then retry (RFC 9112 §9.3.2).
    *
-   * @returns whether this one is to be answered.
+   * @returns whether to answer this request.
    */
   #occupy({ socket }: IncomingMessage, res: ServerResponse): boolean {
     const surplus = this.#surplus.get(socket);
@@ -220,13 +220,13 @@ async function eventsReply(streams: Streams, { req, res }: Asked): Promise<Reply
   return undefined;
 }
 
-/** A sid may stand in a path, and in a query what is secret. */
+/** The path without the query, which may hold secrets, and with the sid shortened. */
 function shownPath(url = ''): string {
   const path = url.replace(/[?#].*$/s, '');
   return path.replace(/(?<=^\/api\/sessions\/).*/, shownSid);
 }
 
-/** @throws Problem where no session can have it: the proxy refuses such a sid unasked. */
+/** @throws Problem if the sid is too long: the proxy refuses such sids. */
 function withSid(asked: Asked): Asked {
   const [sid = ''] = asked.params;
   if (sid.length > MAX_SID_LENGTH) throw new Problem('NEVER_SEEN', `a sid has at most ${MAX_SID_LENGTH} characters`);

@@ -1,5 +1,5 @@
-import type { Absence } from '../base/errors';
-import { movesPerMinuteOf } from '../hosts/host-options';
+import type { Absence } from '../base/refusals';
+import { movesPerMinuteOf } from '../operating/pace';
 import type { Operator, RebalanceStatus } from '../operating/operator';
 import { readObject } from './body';
 import { Problem, valid, type ProblemCode } from './problems';
@@ -7,13 +7,13 @@ import { jsonReply, type Reply } from './reply';
 import type { Asked } from './routes';
 
 const ABSENCES = {
-  never_seen: ['NEVER_SEEN', 'this proxy has never seen it, and the session store does not know it'],
-  expired: ['EXPIRED', 'it has expired'],
-  ended: ['ENDED', 'it has ended, or was moved'],
-  host_gone: ['HOST_GONE', 'its host is down, or no longer one of the hosts'],
+  never_seen: ['NEVER_SEEN', 'this proxy has never seen the sid, and the session store does not know it'],
+  expired: ['EXPIRED', 'the session has expired'],
+  ended: ['ENDED', 'the session has ended or was moved'],
+  host_gone: ['HOST_GONE', "the session's host is down or no longer one of the hosts"],
 } as const satisfies Record<Absence, readonly [code: ProblemCode, message: string]>;
 
-/** What is seen of sessions, and done to them: to one, or to many by a rebalance. */
+/** The API for sessions and rebalancing. */
 export class SessionRoutes {
   readonly #operator: Operator;
 
@@ -31,7 +31,7 @@ export class SessionRoutes {
   async end({ params: [sid = ''] }: Asked): Promise<Reply> {
     const outcome = await available(this.#operator.endSession(sid));
     if (outcome === 'elsewhere') {
-      throw new Problem('ELSEWHERE', 'its WebSocket goes through another proxy, which alone can end it');
+      throw new Problem('ELSEWHERE', "the session's WebSocket goes through another proxy, and only that can end it");
     }
     if (outcome !== 'ended') throw absent(outcome);
     return { status: 204 };
@@ -65,7 +65,7 @@ function absent(absence: Absence): Problem {
   return new Problem(code, message);
 }
 
-/** @throws Problem where the store or the host cannot be asked. */
+/** @throws Problem if the store or the host cannot be asked. */
 async function available<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;

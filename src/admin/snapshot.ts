@@ -3,13 +3,13 @@ import type { HostReport, Operator, Readiness, Summary } from '../operating/oper
 import { createHostTotals, type HostTotals, type Totals } from '../base/totals';
 import { version } from '../base/version';
 
-/** The hosts and all the rest that is seen at a glance, as JSON. */
+/** The hosts and a summary, as JSON for the dashboard. */
 export interface Snapshot {
   readonly hosts: readonly Readonly<Record<string, unknown>>[];
   readonly summary: Readonly<Record<string, unknown>>;
 }
 
-/** @param previous the totals of an earlier snapshot: the latency is of what was answered since. */
+/** @param previous the totals of an earlier snapshot: the latency then covers only the time since. */
 export function snapshotOf(operator: Operator, totals: Totals, previous?: Totals): Snapshot {
   return {
     hosts: operator.hosts.map((report) => hostOf(report, totals.hosts[report.host], previous?.hosts[report.host])),
@@ -17,7 +17,7 @@ export function snapshotOf(operator: Operator, totals: Totals, previous?: Totals
   };
 }
 
-/** One of the hosts, as JSON. */
+/** A host, as JSON. */
 export function hostOf(
   report: HostReport, totals: HostTotals = createHostTotals(), previous?: HostTotals,
 ): Readonly<Record<string, unknown>> {
@@ -62,7 +62,7 @@ function summaryOf(
 
 function meanOf({ latency }: HostTotals, previous: HostTotals | undefined): number | null {
   const count = countOf(latency) - (previous ? countOf(previous.latency) : 0);
-  // A host that was removed and added again has begun anew.
+  // The host was removed and added again meanwhile.
   if (count < 0) return null;
   return count === 0 ? null : Math.max(0, latency.sum - (previous?.latency.sum ?? 0)) / count;
 }

@@ -18,7 +18,7 @@ interface StaticFile {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** The files of the page: read once, so that no path that is asked for ever reaches the file system. */
+/** The dashboard's files, read once: no requested path ever reaches the file system. */
 export class StaticFiles {
   readonly #files = new Map<string, StaticFile>();
 
@@ -32,7 +32,7 @@ export class StaticFiles {
     for (const name of ['uPlot.esm.js', 'uPlot.min.css']) this.#add(`/uplot/${name}`, join(uplot, name));
   }
 
-  /** @throws Problem when there is no such file. */
+  /** @throws Problem if there is no such file. */
   reply(req: IncomingMessage, path: string): Reply {
     const file = this.#files.get(path);
     if (!file) throw new Problem('NOT_FOUND', 'there is no such file');

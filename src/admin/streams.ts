@@ -9,30 +9,30 @@ import { snapshotOf } from './snapshot';
 
 const debug = createDebug('socket.io-proxy:admin');
 
-/** How many changes are kept for those who come later. */
+/** How many past changes to keep for clients that reconnect. */
 const KEPT = 100;
 
-/** How many streams there may be. */
+/** The most open streams. */
 const MAX_STREAMS = 20;
 
-/** How much may wait for a reader, in bytes, before it is dropped. */
+/** Drops a reader that has more unread output, in bytes. */
 const MAX_WAITING = 1024 * 1024;
 
-/** How often the hosts are told, in ms: often enough that no connection is taken for an idle one. */
+/** How often to send the hosts, in ms: often enough that no proxy in between takes a stream for idle. */
 const INTERVAL = 1000;
 
-/** What happens, as server-sent events: changes as they come, and the hosts each second. */
+/** Server-sent events: changes as they happen, and the hosts every second. */
 export class Streams {
   readonly #operator: Operator;
   readonly #open = new Set<ServerResponse>();
   readonly #changes: { readonly number: number; readonly event: string }[] = [];
-  /** Numbers begin anew with each process, so what a reader has seen of another is not taken for ours. */
+  /** Identifies this process in event ids, since every process numbers its events from 1. */
   readonly #epoch = Date.now().toString(36);
   readonly #unsubscribe: () => void;
   #count = 0;
-  /** Stops the rounds that are under way while a stream is open. */
+  /** Stops the rounds, which run while a stream is open. */
   #rounds: AbortController | undefined;
-  /** Of the last time that the hosts were told, where a stream has been open since. */
+  /** The totals that were last sent; `undefined` while no stream is open. */
   #previous: Totals | undefined;
   #closed = false;
 
@@ -41,11 +41,11 @@ export class Streams {
     this.#unsubscribe = operator.onChange((change) => this.#onChange(change));
   }
 
-  /** Answers with a stream that begins after what was seen. @throws Problem when there are too many, or it is late. */
+  /** Opens a stream that begins after event `lastId`. @throws Problem if too many are open, or after `close`. */
   async open(res: ServerResponse, lastId: string | undefined): Promise<void> {
     this.#admit();
     const { event, totals } = await this.#snapshot();
-    // Others have come meanwhile.
+    // Others may have opened meanwhile.
     this.#admit();
     if (res.destroyed) return;
     res.writeHead(200, { ...SECURITY_HEADERS, 'Content-Type': 'text/event-stream' });
@@ -64,7 +64,7 @@ export class Streams {
     }
   }
 
-  /** Ends all streams, and tells nothing any more. */
+  /** Ends all streams for good. */
   close(): void {
     this.#closed = true;
     this.#unsubscribe();
@@ -102,7 +102,7 @@ export class Streams {
         this.#previous = totals;
         this.#tell(event);
       } catch (error) {
-        debug('the hosts could not be told: %o', error);
+        debug('sending the hosts has failed: %o', error);
       }
       took = performance.now() - start;
     }

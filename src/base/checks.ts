@@ -1,4 +1,4 @@
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 
 /** The longest delay of a Node timer, in ms. */
 export const MAX_DELAY = 2 ** 31 - 1;
@@ -37,5 +37,5 @@ export function numberOf(name: string, value: unknown, min: number, max: number)
 
 /** The thrown value as an error. */
 export function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
+  return error instanceof Error || types.isNativeError(error) ? error : new Error(String(error));
 }

@@ -1,4 +1,4 @@
-import type { Refusal } from './errors';
+import type { Refusal } from './refusals';
 import { createHistogram, type HistogramTotals } from './histogram';
 
 /** The class of a status code. */

@@ -4,14 +4,14 @@ import { Leaving } from '../hosts/leaving';
 import type { Operator } from '../operating/operator';
 import { describe, type Log } from './log/log';
 
-/** What became of a change: the names of hosts. */
+/** The changes made, by host name. */
 export interface Changed {
   readonly added: string[];
   readonly draining: string[];
   readonly weights: { readonly host: string; readonly weight: number; readonly before: number }[];
 }
 
-/** Changes the hosts of a proxy that runs, and loses no session with it. */
+/** Changes the hosts of a running proxy without losing a session. */
 export class HostChanges {
   readonly #operator: Operator;
   readonly #hosts: Hosts;
@@ -25,7 +25,7 @@ export class HostChanges {
     this.#log = log;
   }
 
-  /** Adds what is lacking, and lets leave what is not wanted, whoever has added or removed it. */
+  /** Adds missing hosts and drops unwanted ones, whoever added or removed them. */
   apply(wanted: readonly Host[]): Changed {
     const unwanted = this.#hosts.all.filter((host) => !twinOf(host, wanted) && !this.#leaving.has(host.name));
     const draining = unwanted.map(({ name }) => name).filter((name) => this.#try(() => this.#leaving.drop(name)));
@@ -39,7 +39,7 @@ export class HostChanges {
     this.#leaving.stop();
   }
 
-  /** @returns whether it has come, or come back. */
+  /** @returns whether the host was added or restored. */
   #want(host: Host): boolean {
     const running = twinOf(host, this.#hosts.all);
     if (running) return this.#leaving.restore(running.name);
@@ -54,7 +54,7 @@ export class HostChanges {
     return [{ host, weight: wanted.weight, before }];
   }
 
-  /** As it is spelled here, by which its sessions are bound. */
+  /** The host's name in the running proxy, which its bindings use. */
   #nameOf(host: Host): string {
     return (twinOf(host, this.#hosts.all) ?? host).name;
   }
@@ -63,12 +63,12 @@ export class HostChanges {
     for (const host of after) {
       const name = this.#nameOf(host);
       if (name === host.name) continue;
-      const message = `only a restart spells ${name} as ${host.name}, by which new sessions would be bound`;
+      const message = `a restart is needed to rename ${name} to ${host.name}`;
       this.#log.warn('restart-needed', message, { flags: ['hosts'] });
     }
   }
 
-  /** What listens to the proxy's events may change its hosts, which is no reason to end. */
+  /** A listener of the proxy's events may have changed its hosts, so a change can fail. */
   #try(change: () => void): boolean {
     try {
       change();
@@ -81,7 +81,7 @@ export class HostChanges {
   }
 }
 
-/** The same server, however it is spelled. */
+/** The host with the same origin, however its name is spelled. */
 function twinOf(host: Host, hosts: readonly Host[]): Host | undefined {
   return hosts.find(({ url }) => url.origin === host.url.origin);
 }

@@ -11,10 +11,9 @@ import { AccessLog } from './log/access-log';
 import type { Log } from './log/log';
 import type { Options, Settings, TlsPair } from './settings/settings';
 
-/** One proxy as the command runs it: its store, and its server where that speaks TLS. */
+/** One proxy of the command, with its store, its TLS server and its access log. */
 export class Instance {
   readonly proxy: Proxy;
-  /** Those of the proxy. */
   readonly hosts: Hosts;
   readonly #tlsServer: HttpsServer | undefined;
   readonly #accessLog: AccessLog | undefined;
@@ -29,15 +28,15 @@ export class Instance {
     if (accessLog) proxy.on('access', accessLog.write);
   }
 
-  /** Opens nothing but the access log. */
+  /** Creates the proxy without opening anything except the access log. */
   static async create(
     settings: Settings, log: Pick<Log, 'warn'>, internals: ProxyInternals = {},
   ): Promise<Instance> {
     const { options, tls, redis: url, accessLog } = settings;
-    // Loading it takes longer than all else, and a proxy on the memory store needs none.
+    // Loaded only if needed, since `redis` takes longer to load than everything else.
     const redisClient = url === undefined ? undefined : (await import('redis')).createClient({ url });
     const store = redisClient ? { redisClient } : { store: new MemoryStore() };
-    // With the limits that the library sets on a server that it makes itself.
+    // The library does not apply its limits to a server that it is given.
     const tlsServer = tls && createServer(settings.resolved, tls);
     const own = tlsServer ? { ...withoutLimits(options), server: tlsServer } : options;
     let hosts: Hosts | undefined;
@@ -48,7 +47,7 @@ export class Instance {
         internals.parts?.(parts);
       },
     });
-    if (!hosts) throw new Error('a proxy tells what it is made of when it is made');
+    if (!hosts) throw new Error('the proxy did not report its parts');
     return new Instance(proxy, hosts, tlsServer, accessLog && new AccessLog(accessLog, log));
   }
 
@@ -56,30 +55,30 @@ export class Instance {
     return this.proxy.server;
   }
 
-  /** New connections are given this certificate; those that are open keep theirs. */
+  /** Sets the certificate for new connections. */
   setTls({ cert, key }: TlsPair): void {
     this.#tlsServer?.setSecureContext({ cert, key });
   }
 
-  /** The file of the access log may have been moved away. */
+  /** Reopens the access log, whose file may have been rotated. */
   reopenLog(): void {
     this.#accessLog?.reopen();
   }
 
-  /** Refuses new sessions at once, and resolves when all is closed: within `drainTimeout` and a moment. */
+  /** Refuses new sessions at once. Resolves when all is closed, a moment after `drainTimeout` at the latest. */
   async close(): Promise<void> {
-    // The library leaves a server that it was given open.
+    // The library does not close a server that it was given.
     this.#tlsServer?.close();
     this.#tlsServer?.closeIdleConnections();
     await this.proxy.close();
-    // The last answers have been written by then, but not all of them have left.
+    // The last responses are written by then, but not all are flushed.
     await nextTurn();
     this.#tlsServer?.closeAllConnections();
     await this.#accessLog?.close();
   }
 }
 
-/** The library refuses them beside a server, which has its own. */
+/** The library rejects these options together with `server`. */
 function withoutLimits(options: Options): Options {
   const limits: readonly string[] = SERVER_OPTIONS;
   return Object.fromEntries(Object.entries(options).filter(([name]) => !limits.includes(name)));

@@ -6,22 +6,22 @@ import type { Settings, TlsPair } from './settings/settings';
 import { SettingsError } from './settings/sources';
 import { TlsFiles } from './tls';
 
-/** What is changed while it runs. */
+/** The targets of a reload. */
 export interface Reloaded {
   readonly operator: Operator;
   readonly hosts: Hosts;
   readonly setTls: (pair: TlsPair) => void;
 }
 
-/** Flags whose change needs no restart. */
+/** Flags that a reload applies. */
 const RELOADED = new Set(['hosts', 'config', 'tls-cert', 'tls-key']);
 
-/** What SIGHUP does: hosts and certificates change, and what else has changed is named. */
+/** Handles SIGHUP: applies changed hosts and certificates, and logs the changes that need a restart. */
 export class Reload {
   readonly #log: Log;
   readonly #hosts: HostChanges;
   readonly #tls: TlsFiles | undefined;
-  /** What runs, but for what is changed while it does. */
+  /** The settings at the start. */
   readonly #started: Settings;
 
   constructor({ operator, hosts, setTls }: Reloaded, settings: Settings, log: Log) {
@@ -38,14 +38,14 @@ export class Reload {
       const { added, draining, weights } = changed;
       this.#log.info('reloaded', `settings are read again${shown(changed)}`, { added, draining, weights });
       if (after.tls) this.#tls?.set(after.tls);
-      this.#tellOfRestart(after);
+      this.#logRestartNeeded(after);
     } catch (error) {
       if (!(error instanceof SettingsError)) throw error;
       this.#log.warn('reload-failed', `settings stay as they were: ${error.message}`, { error: error.message });
     }
   }
 
-  /** Those that DNS names come with a restart, till which the others stay, and the other way round. */
+  /** A change between `--hosts` and `--discover` needs a restart; until then the hosts stay. */
   #applyHosts({ resolved: { discover, hosts } }: Settings): Changed {
     if (discover || this.#started.resolved.discover) return { added: [], draining: [], weights: [] };
     return this.#hosts.apply(hosts);
@@ -56,8 +56,8 @@ export class Reload {
     this.#tls?.stop();
   }
 
-  /** Names in one line what differs from what runs, and what only a restart applies. */
-  #tellOfRestart(after: Settings): void {
+  /** Logs in one line the flags that differ from the start and need a restart. */
+  #logRestartNeeded(after: Settings): void {
     const before = this.#started;
     const flags = [...after.values.keys()].filter((name) => {
       if (before.values.get(name) === after.values.get(name)) return false;
@@ -66,7 +66,7 @@ export class Reload {
     });
     if (flags.length === 0) return;
     const names = flags.map((name) => `--${name}`).join(', ');
-    this.#log.warn('restart-needed', `changed, but only a restart applies it: ${names}`, { flags });
+    this.#log.warn('restart-needed', `a restart is needed to apply: ${names}`, { flags });
   }
 }
 

@@ -9,14 +9,14 @@ import { onSignals } from './signals';
 import { showStatus, type Watched } from './log/status';
 import type { StatusLine } from './log/status-line';
 
-/** What the command is given. */
+/** The surroundings of a run. */
 export interface Context {
   readonly log: Log;
-  /** Where there is a terminal to show it. */
+  /** The status line, if there is a terminal for it. */
   readonly status: StatusLine | undefined;
-  /** Writes why the command ends. */
+  /** Prints why the command ends. */
   readonly fail: (message: string) => void;
-  /** Reads the settings once more. @throws SettingsError */
+  /** Reads the settings again. @throws SettingsError */
   readonly reread: () => Settings;
 }
 
@@ -31,11 +31,13 @@ export async function run(settings: Settings, { log, status, fail, reread }: Con
     fail(adminError(toError(error), settings));
     return 1;
   }
-  const reload = new Reload({ operator: proxy.operations, hosts, setTls: (pair) => instance.setTls(pair) }, settings, log);
+  const reload = new Reload(
+    { operator: proxy.operations, hosts, setTls: (pair) => instance.setTls(pair) }, settings, log,
+  );
   return new Promise((resolve) => {
     let listening = false;
     proxy.on('error', (error) => {
-      // Once it listens, it may go on, as when descriptors have run out.
+      // A listening server may recover, for example from a lack of descriptors.
       if (listening) log.error('error', `the server has failed: ${describe(error)}`, { error: describe(error) });
       else {
         fail(listeningError(error, settings));
@@ -49,7 +51,7 @@ export async function run(settings: Settings, { log, status, fail, reread }: Con
         instance.reopenLog();
       },
       restart: () => {
-        const error = 'there is one worker, and none that goes on meanwhile';
+        const error = 'there is only one worker';
         log.warn('restart-failed', `no worker is restarted: ${error}`, { error });
       },
       drain: (signal) => {
@@ -70,7 +72,7 @@ export async function run(settings: Settings, { log, status, fail, reread }: Con
   });
 }
 
-/** A listener of the server's own would take the requests that nobody else takes. */
+/** Counts requests by diagnostics channel: a `request` listener would count as a handler of foreign requests. */
 function watch({ proxy, server }: Instance): Watched {
   let requests = 0;
   subscribe('http.server.request.start', (message) => {

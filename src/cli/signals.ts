@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 
-/** Ctrl+C reaches the command by itself and once more through npx: both are one. */
+/** Within this time, in ms, a repeated signal counts once: Ctrl+C arrives directly and again through npx. */
 const SAME_SIGNAL = 250;
 
 export interface SignalHandlers {
@@ -12,7 +12,7 @@ export interface SignalHandlers {
   readonly restart: () => void;
 }
 
-/** Those that came while there was nothing to take them. By default each would end the process at once. */
+/** Signals that arrived before there were handlers. Without a listener each would end the process at once. */
 const missed: NodeJS.Signals[] = [];
 let take = (signal: NodeJS.Signals): void => void missed.push(signal);
 let first: { signal: NodeJS.Signals; at: number } | undefined;
@@ -32,12 +32,12 @@ function onOther(signal: NodeJS.Signals): void {
 
 process.on('SIGTERM', onEnd).on('SIGINT', onEnd).on('SIGHUP', onOther).on('SIGUSR2', onOther);
 
-/** Hands over each signal from now on, and soon those that came before. */
+/** Passes each signal to the handlers, and on the next turn those that arrived before. */
 export function onSignals({ drain, reload, restart }: SignalHandlers): void {
   take = (signal) => {
     if (signal === 'SIGHUP') reload();
     else if (signal === 'SIGUSR2') restart();
-    // Another one that has come with it is heard first: there may be so little to drain that it would be too late.
+    // Deferred, so that a second signal that arrived with this one can still exit at once.
     else setImmediate(() => drain(signal));
   };
   setImmediate(() => {

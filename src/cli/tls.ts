@@ -4,12 +4,12 @@ import type { Log } from './log/log';
 import { checkedPair, type TlsPair } from './settings/settings';
 import { readText } from './settings/sources';
 
-/** How often the files are looked at. Their names may be links, as in Kubernetes, which only looking follows. */
+/** How often to check the files, in ms. Only polling follows symbolic links, as in Kubernetes. */
 const INTERVAL = 1000;
-/** A certificate and its key are written one after the other. */
+/** How long to wait after a change, in ms: certificate and key are written one after the other. */
 const SETTLING = 500;
 
-/** The files of a certificate and its key: tells of each new pair that fits together. */
+/** Watches the files of a certificate and its key, and calls `use` with each new matching pair. */
 export class TlsFiles {
   readonly #log: Log;
   readonly #use: (pair: TlsPair) => void;
@@ -27,7 +27,7 @@ export class TlsFiles {
     this.#watch();
   }
 
-  /** Goes on with a pair that was read elsewhere, and its files. */
+  /** Uses a pair that was read elsewhere, and watches its files. */
   set(pair: TlsPair): void {
     if (pair.certFile !== this.#pair.certFile || pair.keyFile !== this.#pair.keyFile) {
       this.stop();
@@ -48,7 +48,7 @@ export class TlsFiles {
 
   #watch(): void {
     for (const file of this.#files()) watchFile(file, { interval: INTERVAL, persistent: false }, this.#onChange);
-    // What has changed since they were read, and before they were first looked at, would never be seen.
+    // Catches a change between reading the files and watching them.
     this.#onChange();
   }
 

@@ -13,62 +13,62 @@ export interface ConnectionOptions {
   readonly connectTimeout: number;
   readonly hostTimeout: number;
   readonly hostTls: HostTls;
-  /** Of a response too, in bytes. */
+  /** The largest response head, in bytes. */
   readonly maxHeaderSize: number;
 }
 
-/** What is sent to a host. */
+/** A request to a host. */
 export interface HostRequest {
   readonly method: string;
   readonly path: string;
-  /** A flat list of names and values, in latin1, with none that speaks of the connection or frames the body. */
+  /** A flat list of names and values in latin1, without connection-level fields and body framing. */
   readonly headers: readonly string[];
   readonly body: Buffer | StreamedBody | undefined;
 }
 
-/** How a request has failed. */
+/** How a request failed. */
 export type Failure =
-  /** No connection could be made: nothing of the request has left. */
+  /** The connection could not be made: nothing of the request was sent. */
   | 'unreached'
-  /** The host said nothing for `hostTimeout`. */
+  /** The host sent nothing for `hostTimeout`. */
   | 'timeout'
-  /** It was reused, and ended at once with no byte of an answer: as one that the host had closed while it was idle. */
+  /** A reused connection ended at once, without a byte: the host had probably closed it while it was idle. */
   | 'stale'
-  /** The connection broke, or what came over it was no response. */
+  /** The connection broke, or the host sent a malformed response. */
   | 'failed';
 
-/** Hears what becomes of a request: the response, or at any point of it an error, after which nothing comes. */
+/** Receives the response to a request, or at any point an error, after which it receives nothing more. */
 export interface ResponseHandler extends ResponseListener {
   onError(error: Error, failure: Failure): void;
 }
 
-/** Who keeps a connection while it is idle. */
+/** The pool that keeps a connection while it is idle. */
 export interface ConnectionOwner {
   readonly host: Host;
-  /** TLS: what lets the next handshake be short. */
+  /** The TLS session to resume with the next connection. */
   tlsSession: Buffer | undefined;
-  /** It is idle. The host keeps it (`mayKeep`), for `told` ms where it says so. */
+  /** Called when the connection becomes idle. `mayKeep`: the host keeps it open, for `told` ms if it says how long. */
   release(connection: Connection, mayKeep: boolean, told: number | undefined): void;
-  /** It is closed: by the host while it was idle, as far as can be seen (`byHost`), or for another reason. */
+  /** Called when the connection is closed. `byHost`: by the host while it was idle, as far as can be seen. */
   forget(connection: Connection, byHost: boolean): void;
 }
 
 /**
- * For how long the end of a connection that was idle may be on its way here while a request is sent on it, in ms. What
- * ends later was at the host, which had taken it.
+ * How long after a request the close of an idle connection may still arrive, in ms. If the connection ends later, the
+ * host had received the request.
  */
 const STALE_TIME = 1000;
 
-/** What is read from a socket is copied before the next one reads, so that one buffer is enough for all. */
+/** One read buffer for all sockets: the bytes are copied before the next socket reads. */
 const SHARED_BUFFER = Buffer.allocUnsafe(65_536);
 
-/** A connection to a host, which carries one request at a time (RFC 9112). It connects with the first. */
+/** A connection to a host, for one request at a time (RFC 9112). Connects with the first request. */
 export class Connection implements ResponseListener {
-  /** The host is asked to keep it. */
+  /** The connection asks the host to keep it open. */
   readonly keepAlive: boolean;
-  /** It has carried another request before. */
+  /** The connection has carried an earlier request. */
   isReused = false;
-  /** When it was given its request, by `performance.now()`. */
+  /** When the current request was assigned, by `performance.now()`. */
   takenAt: number;
   readonly #owner: ConnectionOwner;
   readonly #options: ConnectionOptions;
@@ -78,12 +78,12 @@ export class Connection implements ResponseListener {
   #isConnected = false;
   #request: HostRequest | undefined;
   #body: RequestBody | undefined;
-  /** Set while a request is under way. */
+  /** Set while a request is in progress. */
   #handler: ResponseHandler | undefined;
   #isPaused = false;
-  /** Something has come from the host since the request was sent. */
+  /** The host has sent something since the request was sent. */
   #hasHeard = false;
-  /** Since when the head of the response has been coming, by `performance.now()`, where it has not come at once. */
+  /** When the first part of an incomplete response head arrived, by `performance.now()`. */
   #headSince: number | undefined;
 
   constructor(owner: ConnectionOwner, options: ConnectionOptions, keepAlive: boolean, takenAt: number) {
@@ -94,7 +94,6 @@ export class Connection implements ResponseListener {
     this.#parser = new ResponseParser(options.maxHeaderSize, this);
   }
 
-  /** Sends a request; `handler` hears what becomes of it. */
   send(request: HostRequest, handler: ResponseHandler): void {
     this.#request = request;
     this.#handler = handler;
@@ -104,7 +103,7 @@ export class Connection implements ResponseListener {
     else this.#connect();
   }
 
-  /** Stops reading until `resume`. What has been read already still comes. */
+  /** Stops reading until `resume`. The handler still gets what was already read. */
   pause(): void {
     this.#isPaused = true;
     this.#socket?.pause();
@@ -112,17 +111,17 @@ export class Connection implements ResponseListener {
 
   resume(): void {
     this.#isPaused = false;
-    // A host has all its time again: it could send nothing meanwhile.
+    // Restarts the timeout: the host could not send anything meanwhile.
     this.#socket?.setTimeout(this.#options.hostTimeout);
     this.#socket?.resume();
   }
 
-  /** Counts what it has carried so far. */
+  /** Adds the bytes carried since the last call to the host's totals. */
   count(): void {
     this.#traffic?.count();
   }
 
-  /** Ends it and what it carries, of which the handler hears nothing more. */
+  /** Closes the connection and drops its request. The handler receives nothing more. */
   destroy(): void {
     this.#close(false);
   }
@@ -141,11 +140,11 @@ export class Connection implements ResponseListener {
     this.#request = undefined;
     if (this.#isPaused) this.resume();
     if (this.#body?.isWhole === false) {
-      // What the host has answered before it had all of the request can't be told from the answer to the next.
+      // The host answered before it had the whole request. More of that answer could pass for the next one.
       this.#close(false);
     } else {
       this.#body = undefined;
-      // Before the handler hears, so that it is there for the client's next request.
+      // Before `onEnd`, so that the client's next request can reuse the connection.
       this.#owner.release(this, this.#parser.keepAlive, this.#parser.idleTimeout);
     }
     handler?.onEnd();
@@ -200,7 +199,7 @@ export class Connection implements ResponseListener {
     if (body === undefined) {
       socket.write(head, 'latin1');
     } else if (Buffer.isBuffer(body)) {
-      // In one string, as latin1 keeps each byte as it is: two writes would be two parts for the kernel to gather.
+      // One string, so that the kernel gets one buffer instead of two. latin1 preserves every byte.
       socket.write(head + body.toString('latin1'), 'latin1');
     } else {
       this.#body = new RequestBody(body, socket);
@@ -219,20 +218,20 @@ export class Connection implements ResponseListener {
     return !this.#isPaused;
   }
 
-  /** A host that sends a head bit by bit, or one interim response after the other, is silent as well. */
+  /** A head that arrives bit by bit, or endless interim responses, must not extend `hostTimeout`. */
   #onPartOfHead(): void {
     const now = performance.now();
     this.#headSince ??= now;
     if (now - this.#headSince > this.#options.hostTimeout) {
-      this.#fail(new Error('the head of the response did not come in time'), 'timeout');
+      this.#fail(new Error('the host did not send a whole response head in time'), 'timeout');
     }
   }
 
   #onHangUp(): void {
     try {
-      // It may be how a response ends.
+      // A response may end with the connection.
       this.#parser.end();
-      this.#fail(new Error('the host has closed the connection'), this.#isConnected ? 'failed' : 'unreached');
+      this.#fail(new Error('the host closed the connection'), this.#isConnected ? 'failed' : 'unreached');
     } catch (error) {
       this.#fail(toError(error), 'failed');
     }
@@ -244,7 +243,7 @@ export class Connection implements ResponseListener {
       return;
     }
     const seen = socket.bytesRead;
-    // What has come while this process itself stood still is read before that.
+    // If this process itself was blocked, pending bytes are read before the callback.
     setImmediate(() => {
       if (socket.bytesRead === seen) this.#fail(new Error('the host did not answer in time'), 'timeout');
     });

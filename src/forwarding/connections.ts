@@ -2,12 +2,12 @@ import { Connection, type ConnectionOptions, type ConnectionOwner } from './conn
 import type { Host } from '../hosts/host';
 import { Trust, type IdleTime } from './trust';
 
-/** How often idle connections are looked through, in ms. */
+/** How often to check idle connections, in ms. */
 const SWEEP_INTERVAL = 200;
 
 /**
- * How long the host has to close a connection that is not kept, in ms. The one who closes first keeps the port for a
- * minute: the host has one for all, and this side one for each.
+ * How long to leave the closing of an unwanted connection to the host, in ms. The side that closes first keeps the port
+ * for a minute (TIME_WAIT), and a port per connection is scarce on this side only.
  */
 const LINGER_TIME = 1000;
 
@@ -17,25 +17,25 @@ interface Idle {
 }
 
 export interface ConnectionsOptions extends ConnectionOptions {
-  /** For how long hosts keep idle connections, in ms; `undefined` where that is to be found out. */
+  /** How long hosts keep idle connections, in ms; `undefined` to find out by watching them. */
   readonly hostKeepAlive: number | undefined;
 }
 
 /**
- * The connections to one host, idle ones in a stack: the one that was used last is taken first, so that as few as
- * possible are kept. No request looks through those that are busy, however many polls are held.
+ * The connections to one host. Idle ones form a stack: reusing the last used one first keeps their number low. Busy
+ * ones, such as those with held polls, are never searched.
  */
 class HostConnections implements ConnectionOwner {
   readonly host: Host;
   tlsSession: Buffer | undefined;
   readonly #options: ConnectionsOptions;
   #trust: Trust;
-  /** The host's era that the trust is for: a host that has refused a connection comes back as another process. */
+  /** The host's era that the trust belongs to: after a refused connection, the host is another process. */
   #era: number;
   readonly #idle: Idle[] = [];
-  /** Each with the trust that it was opened under. */
+  /** Every connection, with the trust at the time it was opened. */
   readonly #all = new Map<Connection, Trust>();
-  /** Those that are to be closed, by the host if it does so, and since when. */
+  /** Unwanted connections that wait for the host to close them, and since when. */
   readonly #leaving = new Map<Connection, number>();
   #sweeping: NodeJS.Timeout | undefined;
 
@@ -47,7 +47,7 @@ class HostConnections implements ConnectionOwner {
   }
 
   acquire(): Connection {
-    if (this.host.era !== this.#era) this.#startAnew();
+    if (this.host.era !== this.#era) this.#resetForNewEra();
     const now = performance.now();
     const last = this.#trust.isGiven ? this.#idle.at(-1) : undefined;
     if (last && now - last.time.since < last.time.reuse) {
@@ -93,7 +93,7 @@ class HostConnections implements ConnectionOwner {
     for (const connection of this.#all.keys()) connection.destroy();
   }
 
-  #startAnew(): void {
+  #resetForNewEra(): void {
     this.#era = this.host.era;
     this.#trust = new Trust(this.#options.hostKeepAlive);
     for (const { connection } of this.#idle.slice()) connection.destroy();
@@ -105,7 +105,7 @@ class HostConnections implements ConnectionOwner {
       if (now - since < LINGER_TIME) break;
       connection.destroy();
     }
-    // What hosts have sent until `now`, the ends of their connections too, is read before this runs.
+    // By then everything that hosts sent until `now` is read, closes of their connections included.
     setImmediate(() => this.#look(now));
     if (this.#idle.length > 0 || this.#leaving.size > 0) return;
     clearInterval(this.#sweeping);
@@ -119,7 +119,7 @@ class HostConnections implements ConnectionOwner {
   }
 }
 
-/** Keep-alive connections to every host. */
+/** The connections to all hosts. */
 export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #hosts = new Map<Host, HostConnections>();
@@ -128,25 +128,25 @@ export class Connections {
     this.#options = options;
   }
 
-  /** A connection to the host that carries nothing else. It comes back by itself, and is ended with `destroy`. */
+  /** A connection to the host without another request. It returns to the pool by itself; `destroy` closes it. */
   acquire(host: Host): Connection {
     let connections = this.#hosts.get(host);
     if (!connections) this.#hosts.set(host, connections = new HostConnections(host, this.#options));
     return connections.acquire();
   }
 
-  /** Counts what they have carried so far. */
+  /** Adds the bytes carried since the last call to the hosts' totals. */
   count(): void {
     for (const connections of this.#hosts.values()) connections.count();
   }
 
-  /** Ends the connections to a host. */
+  /** Closes the connections to a host. */
   abandon(host: Host): void {
     this.#hosts.get(host)?.destroy();
     this.#hosts.delete(host);
   }
 
-  /** Ends every connection. */
+  /** Closes all connections. */
   destroy(): void {
     for (const connections of this.#hosts.values()) connections.destroy();
     this.#hosts.clear();

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { SessionWork } from '../sessions/binding';
 import type { Connection, Failure, ResponseHandler } from './connection';
-import { refusals, type Refusal } from '../base/errors';
+import { refusals, type Refusal } from '../base/refusals';
 import { hasLeft, headerOf, requestHeaders, responseHeaders, type HeaderRules } from './headers';
 import type { StreamedBody } from './request-body';
 import type { Route } from '../routing/route';
@@ -11,29 +11,29 @@ import { observe } from '../base/histogram';
 import { countResponse } from '../base/totals';
 import type { Work } from './under-way';
 
-/** The largest request body, in bytes, that is gathered and sent in one write: no host waits for a slow client. */
+/** The largest request body to buffer and send in one write, in bytes: no host waits for a slow client. */
 const MAX_GATHERED_BODY = 16_384;
 
-/** Methods of requests that change nothing (RFC 9110 §9.2.1), and so may be sent again. */
+/** Safe methods (RFC 9110 §9.2.1), whose requests may be sent again. */
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-/** What an exchange needs of the forwarder that runs it. */
+/** The forwarder, as far as an exchange needs it. */
 export interface ExchangeContext {
   readonly options: HeaderRules;
-  /** The proxy is closing: the client's connection is not kept after the response. */
+  /** True while the proxy is closing: the client's connection then ends with the response. */
   readonly closing: boolean;
   acquire(route: Route): Connection;
-  /** `undefined` where it tries `again`, now or soon: the route may lead to another host then. */
+  /** Calls `again` now or soon, possibly with another host in the route; or returns a refusal. */
   reroute(exchange: Exchange, error: Error, again: () => void): Refusal | undefined;
-  /** Binds the session that a handshake has opened; a refusal when it may not go on. */
+  /** Binds the session that a handshake has opened. Resolves with a refusal if the session must not go on. */
   opened(exchange: Exchange, packet: OpenPacket): Promise<Refusal | undefined>;
-  /** Counts the refusal, and answers with it. */
+  /** Answers with the refusal and counts it. */
   refuse(req: IncomingMessage, res: ServerResponse, refusal: Refusal): void;
-  /** Called once when the exchange is over, however it ended. */
+  /** Called once when the exchange is over, in any way. */
   ended(exchange: Exchange): void;
 }
 
-/** A handshake's response while it is held back. */
+/** A handshake's response, held back until its sid is bound. */
 interface Held {
   readonly status: number;
   readonly message: string;
@@ -43,8 +43,8 @@ interface Held {
 }
 
 /**
- * One HTTP request and its response, over one connection to a host. Everything streams with backpressure, but for the
- * response of a handshake by polling, which is held until its sid is bound.
+ * One HTTP request and its response, over one connection to a host. Bodies stream with backpressure. Only the response
+ * to a handshake by polling is held until its sid is bound.
  */
 export class Exchange implements ResponseHandler, SessionWork, Work {
   readonly route: Route;
@@ -52,18 +52,18 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   newer: SessionWork | undefined;
   older: SessionWork | undefined;
   readonly req: IncomingMessage;
-  /** A host answers it when it has something to say. */
+  /** A poll: the host answers when it has something to send. */
   readonly isPoll: boolean;
   readonly #res: ServerResponse;
   readonly #context: ExchangeContext;
   #connection: Connection | undefined;
   #body: Buffer | StreamedBody | undefined;
   #held: Held | undefined;
-  /** By `performance.now()`; 0 where it does not tell how fast the host is. */
+  /** By `performance.now()`; 0 if the response time says nothing about the host's speed. */
   #sentAt = 0;
-  /** Some of the response's body has been written, and its head with it. */
+  /** A part of the response's body was written, and with it the head. */
   #hasBody = false;
-  /** The client has yet to take what was written. What comes all the same was read before the host was stopped. */
+  /** The client's socket is full. Chunks that still arrive were read before the connection was paused. */
   #isFull = false;
   #wasResent = false;
   #refusal: Refusal | undefined;
@@ -76,7 +76,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     this.isPoll = route.binding !== undefined && req.method === 'GET';
   }
 
-  /** Why the client was refused after all, where it was. */
+  /** The refusal that the client got instead of the host's response, if any. */
   get refusal(): Refusal | undefined {
     return this.#refusal;
   }
@@ -84,9 +84,9 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   start(): void {
     this.#res.once('close', () => this.#closed());
     const req = this.req;
-    // A client that goes away in the middle is seen by the response's `close`.
+    // The response's `close` handles a client that goes away.
     req.on('error', () => {});
-    // Of the two there is at most one, which is well-formed: the router has refused all else.
+    // The router has refused requests with both headers or a malformed one.
     const isChunked = req.headers['transfer-encoding'] !== undefined;
     const length = isChunked ? undefined : Number(req.headers['content-length'] ?? 0);
     if (length !== undefined && length > 0 && length <= MAX_GATHERED_BODY) {
@@ -97,7 +97,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     }
   }
 
-  /** Ends it now, the client's connection included, unless it waits for the store alone: then it is refused. */
+  /** Ends the exchange and the client's connection now; while it waits for the store only, refuses it instead. */
   destroy(): void {
     const isBinding = this.#held !== undefined && this.#connection === undefined;
     if (!isBinding || this.#res.headersSent) this.#res.destroy();
@@ -115,7 +115,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
       this.#held = { status, message, headers, chunks: [], size: 0 };
     } else {
       this.#writeHead(status, message, headers);
-      // With what has come with it; alone, where the host lets its body wait.
+      // Together with the first bytes of the body, or alone if the host sends them later.
       process.nextTick(() => this.#flushHead());
     }
   }
@@ -129,7 +129,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     held.chunks.push(chunk);
     held.size += chunk.length;
     if (held.size <= MAX_HANDSHAKE_SIZE) return;
-    // No handshake is that large: let it pass, unbound.
+    // Too large for a handshake: pass it on unbound.
     this.#held = undefined;
     this.#writeHead(held.status, held.message, held.headers);
     this.#write(Buffer.concat(held.chunks));
@@ -145,7 +145,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     this.#connection = undefined;
     if (this.#res.destroyed) return;
     if (this.#res.headersSent) {
-      // The client must see that the response is not whole.
+      // The client must see that the response is truncated.
       this.#res.destroy();
     } else if (failure === 'stale' && this.#mayResend()) {
       this.#wasResent = true;
@@ -165,7 +165,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     }
     const { method = 'GET', url = '/' } = this.req;
     const headers = requestHeaders(this.req, this.route.host, this.#context.options);
-    // A poll is held, and the time of a body that streams is its client's.
+    // Not for polls, which the host may hold, nor for streamed bodies, which take the client's time.
     const isStreamed = this.#body !== undefined && !Buffer.isBuffer(this.#body);
     if (!this.isPoll && !isStreamed) this.#sentAt = performance.now();
     this.#connection = this.#context.acquire(this.route);
@@ -173,9 +173,8 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   }
 
   /**
-   * To the same host, on a new connection, where the one that was reused has ended without a byte. Had the host taken
-   * the request, and emptied a session's buffer for it, the answer would have come first: what it has written is
-   * delivered before the end.
+   * Whether to send the request to the same host again, after a reused connection ended without a byte. If the host had
+   * handled the request and emptied a session's buffer for it, its answer would have arrived before the close.
    */
   #mayResend(): boolean {
     return !this.#wasResent && this.#body === undefined && SAFE.has(this.req.method ?? '');
@@ -226,7 +225,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
 
   readonly #onDrain = (): void => {
     this.#isFull = false;
-    // By now it may carry another's request.
+    // `#connection` is unset once the connection may carry another request.
     this.#connection?.resume();
   };
 
@@ -235,7 +234,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     this.#context.refuse(this.req, this.#res, refusal);
   }
 
-  /** The response has left, or the client has: then the host is not to go on either. */
+  /** Called when the response was sent, or the client went away: then the host's part ends too. */
   #closed(): void {
     if (!this.#res.writableFinished) this.#abort();
     this.#context.ended(this);

@@ -6,7 +6,7 @@ import { link, NEVER, unlink, type Binding } from '../sessions/binding';
 import type { Bindings } from '../sessions/bindings';
 import type { Connection } from './connection';
 import { Connections, type ConnectionsOptions } from './connections';
-import { refusals, refuse, refuseUpgrade, type Refusal } from '../base/errors';
+import { refusals, type Refusal } from '../base/refusals';
 import { Exchange, type ExchangeContext } from './exchange';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
@@ -15,21 +15,22 @@ import { reroute, type Route } from '../routing/route';
 import { shownSid } from '../base/shown';
 import type { OpenPacket } from '../routing/sniffer';
 import { Tunnel, type TunnelContext, type TunnelOptions } from './tunnel';
+import { refuse, refuseUpgrade } from './refuse';
 import type { UnderWay } from './under-way';
 import type { Upgrade } from './upgrade';
 
 const debug = createDebug('socket.io-proxy:forwarder');
 
-/** How a session was opened. */
+/** The transport that opened a session. */
 export type Transport = 'polling' | 'websocket';
 
-/** A session that was just opened through this proxy. */
+/** A session that this proxy has just opened. */
 export interface Session {
-  /** The session id, as the host made it. */
+  /** The session id that the host assigned. */
   readonly sid: string;
-  /** The host's name, as it stands in `hosts`. */
+  /** The host's name, as in `hosts`. */
   readonly host: string;
-  /** What its handshake came by. */
+  /** The transport of the handshake. */
   readonly transport: Transport;
 }
 
@@ -37,12 +38,12 @@ export interface ForwarderOptions extends TunnelOptions, ConnectionsOptions {
   readonly onStoreFailure: 'local' | 'refuse';
 }
 
-/** A pass that returns true ends the chain. The last argument is the caller's, which no pass of http-proxy's calls. */
+/** A pass of http-proxy. Returning true ends the chain. http-proxy's own passes ignore the last argument. */
 type Pass = (req: unknown, out: unknown, options: unknown, head: unknown, frame: unknown, run: () => void) => boolean;
 
 /**
- * What http-proxy has and its types do not tell. Options of a single request would say where it goes, but http-proxy
- * copies them, and all others, by `util._extend`, which warns that it is deprecated. So its callback says it.
+ * The part of http-proxy that its types lack. The exchange or tunnel comes in through the callback: http-proxy copies
+ * per-request options with `util._extend`, which prints a deprecation warning.
  */
 interface Frame {
   before(type: 'web' | 'ws', name: 'stream', pass: Pass): void;
@@ -50,15 +51,15 @@ interface Frame {
   ws(req: IncomingMessage, socket: Duplex, head: Buffer, run: () => void): void;
 }
 
-/** The pass that http-proxy would give it to is another. */
-const NOTHING = Buffer.alloc(0);
+/** http-proxy requires a `head`, but its pass that reads it is replaced. */
+const UNUSED_HEAD = Buffer.alloc(0);
 
-/** http-proxy asks for a target before it begins. */
+/** http-proxy requires a target. */
 const UNUSED_TARGET = new URL('http://localhost');
 
 /**
- * Sends requests to the hosts that their routes name. http-proxy is the frame; in the place of its last passes stand
- * an exchange for requests and a tunnel for WebSockets.
+ * Forwards requests to the hosts of their routes. http-proxy is the frame; an exchange for requests and a tunnel for
+ * WebSockets replace its last passes.
  */
 export class Forwarder implements ExchangeContext, TunnelContext {
   readonly options: ForwarderOptions;
@@ -89,7 +90,6 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     return this.#underWay.closing;
   }
 
-  /** Forwards a request. */
   web(req: IncomingMessage, res: ServerResponse, route: Route): Exchange {
     const exchange = new Exchange(req, res, route, this);
     this.#begin(exchange);
@@ -97,11 +97,10 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     return exchange;
   }
 
-  /** Forwards an upgrade to WebSocket. */
   ws(upgrade: Upgrade, route: Route): Tunnel {
     const tunnel = new Tunnel(upgrade, route, this);
     this.#begin(tunnel);
-    this.#frame.ws(upgrade.req, upgrade.socket, NOTHING, () => this.#run(tunnel));
+    this.#frame.ws(upgrade.req, upgrade.socket, UNUSED_HEAD, () => this.#run(tunnel));
     this.#underWay.watch();
     return tunnel;
   }
@@ -156,7 +155,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     refuseUpgrade(req, socket, refusal);
   }
 
-  /** The requests and WebSockets of a session that are under way. */
+  /** The open requests and WebSockets of a session. */
   of(binding: Binding): (Exchange | Tunnel)[] {
     const works: (Exchange | Tunnel)[] = [];
     for (let work = binding.work; work; work = work.older) {
@@ -165,7 +164,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     return works;
   }
 
-  /** Counts what is open has carried so far: what has ended is counted already. */
+  /** Adds the bytes that open connections have carried so far. Closed ones were counted when they ended. */
   count(): void {
     for (const work of this.#underWay.items) if (work instanceof Tunnel) work.count();
     this.#connections.count();
@@ -207,7 +206,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     work.start();
   }
 
-  /** What has opened a session belongs to it from then on. */
+  /** Assigns the handshake's request or WebSocket to the session that it opened. */
   #bound(work: Exchange | Tunnel, binding: Binding, transport: Transport): void {
     const { sid, host } = binding;
     debug('%s opened on %s by %s', shownSid(sid), host.name, transport);
@@ -222,13 +221,13 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     this.#onSession({ sid, host: host.name, transport });
   }
 
-  /** A WebSocket has ended, and with it the session that it has opened, which no other transport can carry on. */
+  /** Called when a WebSocket has ended. If it opened the session, the session ends too: no transport can resume it. */
   #leave(tunnel: Tunnel, binding: Binding): void {
     if (tunnel.hasOpened) this.#bindings.unbind(binding, binding.host, 'ended');
     else this.#bindings.fade(binding);
   }
 
-  /** The host is to carry nothing any more. */
+  /** Ends everything on a removed host. */
   #abandon(host: Host): void {
     for (const work of this.#underWay.items) {
       if ((work instanceof Exchange || work instanceof Tunnel) && work.route.host === host) work.destroy();

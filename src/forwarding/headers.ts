@@ -11,16 +11,16 @@ export interface HeaderRules {
 }
 
 /**
- * The headers for a host, as a flat list of names and values. `Host` and `X-Forwarded-*`, as the rules say, are first:
- * a server that reads only so many fields reads these. The client's follow, in its order and spelling, less those of
- * other proxies that are not trusted, those that may be taken for either, and all that speak of a connection or of
- * where the body ends, which is for those to write who send it.
+ * The headers for a host, as a flat list of names and values. `Host` and `X-Forwarded-*` come first, so that a server
+ * that limits the number of fields still reads them. The client's headers follow, in its order and spelling, without
+ * untrusted forwarding headers, names that a server may confuse with these, hop-by-hop headers and body framing, which
+ * the sender of the body writes.
  */
 export function requestHeaders(req: IncomingMessage, host: Host, rules: HeaderRules): string[] {
   const { changeOrigin, xfwd, trustProxy } = rules;
   const raw = req.rawHeaders;
   const named = namedByConnection(req.headers.connection);
-  // A client of HTTP/1.0 need not name the host.
+  // An HTTP/1.0 client may omit `Host`.
   const headers = ['Host', changeOrigin ? host.url.host : hostOf(req) ?? host.url.host];
   if (xfwd) pushForwarded(headers, req, trustProxy);
   for (let i = 0; i < raw.length; i += 2) {
@@ -30,7 +30,7 @@ export function requestHeaders(req: IncomingMessage, host: Host, rules: HeaderRu
       case Field.EndToEnd:
         if (!named?.has(name.toLowerCase())) headers.push(name, value);
         break;
-      // Even where `Connection` names them: a client is not to undo what a proxy has set.
+      // Kept even if `Connection` names them: a client must not remove what a proxy has set.
       case Field.Forwarded:
         if (trustProxy && !xfwd) headers.push(name, value);
         break;
@@ -42,8 +42,8 @@ export function requestHeaders(req: IncomingMessage, host: Host, rules: HeaderRu
 }
 
 /**
- * The headers for a client, as a flat list: as the host sent them, less the hop-by-hop ones, and less a length where
- * none may be (RFC 9110 §8.6).
+ * The headers for a client, as a flat list: those of the host without hop-by-hop headers, and without `Content-Length`
+ * if the status forbids it (RFC 9110 §8.6).
  */
 export function responseHeaders(raw: readonly string[], status: number): string[] {
   const named = namedByConnection(connectionOf(raw));
@@ -67,7 +67,7 @@ export function headerOf(headers: readonly string[], name: string): string | und
   return undefined;
 }
 
-/** What this proxy sees of the client or, of a proxy that it trusts, of that proxy and what it says. */
+/** Adds the `X-Forwarded-*` headers: what this proxy sees, or what a trusted proxy in front reports. */
 function pushForwarded(headers: string[], req: IncomingMessage, trustProxy: boolean): void {
   const { headers: came, socket } = req;
   const peer = plainAddress(socket.remoteAddress);
@@ -79,54 +79,54 @@ function pushForwarded(headers: string[], req: IncomingMessage, trustProxy: bool
   headers.push('x-forwarded-proto', proto);
   const host = (trustProxy && textOf(came['x-forwarded-host'])) || hostOf(req);
   if (host) headers.push('x-forwarded-host', host);
-  // What is not told follows from what is: a proxy in front that speaks TLS often tells no port.
+  // A TLS proxy in front often sends no port: then it follows from the host and the protocol.
   headers.push('x-forwarded-port', (trustProxy && textOf(came['x-forwarded-port'])) || portOf(host, proto));
 }
 
-/** The name by which the client calls the host. */
+/** The host name in the client's request. */
 function hostOf({ url = '', headers }: IncomingMessage): string | undefined {
   return authorityOf(url) ?? headers.host;
 }
 
 /**
- * The client has gone, and who it was can't be told any more: a connection that was reset has no address, before its
- * end is known here.
+ * Whether the client has gone. A reset connection loses its address before Node reports its end, so that the request
+ * could no longer name the client.
  */
 export function hasLeft({ socket }: Pick<IncomingMessage, 'socket'>): boolean {
   // A unix socket has neither address.
   return socket.destroyed || (socket.remoteAddress === undefined && socket.localAddress !== undefined);
 }
 
-/** The client's address: what the proxy itself sees or, of a load balancer that it trusts, what that has seen. */
+/** The client's address: the peer's or, behind a trusted load balancer, the one that the load balancer has seen. */
 export function clientOf({ headers, socket }: IncomingMessage, trustProxy: boolean): string {
-  // Of a chain the last one is what the load balancer itself has seen; the others are hearsay.
+  // The load balancer itself appended the last address; clients can forge the others.
   const seen = trustProxy ? textOf(headers['x-forwarded-for']).split(',').at(-1)?.trim() : '';
   const address = seen === undefined || seen === '' ? plainAddress(socket.remoteAddress) : seen;
   return address === '' ? 'unix:' : address;
 }
 
-/** An IPv4 client of a server that listens on IPv6 too is known by its IPv4 address. */
+/** Shortens an IPv4-mapped IPv6 address to the IPv4 address. */
 function plainAddress(address = ''): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }
 
-/** The port in a host's name, or the protocol's. Of several, the first proxy's. */
+/** The port in `Host`, or the protocol's default. Of a list, the first entry, which the first proxy added. */
 function portOf(hosts = '', protocols: string): string {
   const comma = hosts.indexOf(',');
   const host = comma === -1 ? hosts : hosts.slice(0, comma).trimEnd();
   const colon = host.lastIndexOf(':');
-  // After the last colon of an IPv6 address without a port comes its bracket, which is no number's.
+  // After the last colon of `[::1]` comes `1]`, which is not a number.
   const port = colon === -1 ? NaN : Number(host.slice(colon + 1));
   if (Number.isInteger(port) && port > 0 && port < 65_536) return String(port);
   return protocols.startsWith('https') || protocols.startsWith('wss') ? '443' : '80';
 }
 
-/** Node joins repeated headers of these names. */
+/** A header's value. Never an array for these names: Node joins repeated ones. */
 function textOf(value: string | string[] | undefined): string {
   return typeof value === 'string' ? value : '';
 }
 
-/** All that a message says of its connection. */
+/** All `Connection` fields of a message, joined. */
 function connectionOf(raw: readonly string[]): string | undefined {
   let connection: string | undefined;
   for (let i = 0; i < raw.length; i += 2) {
@@ -137,7 +137,7 @@ function connectionOf(raw: readonly string[]): string | undefined {
   return connection;
 }
 
-/** The fields that `Connection` names; `undefined` in the common case that it names none beside its own options. */
+/** The fields that `Connection` names; `undefined` in the common case that it has only one of its own options. */
 function namedByConnection(connection: string | undefined): Set<string> | undefined {
   if (connection === undefined || /^(?:keep-alive|close|upgrade)$/i.test(connection)) return undefined;
   return new Set(connection.toLowerCase().split(',').map((token) => token.trim()));

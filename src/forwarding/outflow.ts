@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 
-/** What waits to leave by a socket. Nothing is done when bytes pass: it is looked at now and then. */
+/** Detects a socket whose output is stuck. Polled now and then, so that passing bytes cost nothing. */
 export class Outflow {
   readonly #socket: Duplex;
   #left = -1;
@@ -11,12 +11,12 @@ export class Outflow {
     this.#socket = socket;
   }
 
-  /** Looks once more. @returns how often in a row bytes have waited since none has left. */
+  /** @returns in how many looks in a row bytes were waiting and none had left. */
   look(): number {
     const socket = this.#socket;
     const { writableLength } = socket;
     const left = numberAt(socket, 'bytesWritten') - writableLength;
-    // Of a large write, which counts as one, a part may have left. Node's own timeouts of sockets look there too.
+    // A part of a large write may have left. Node's own socket timeouts check this queue too.
     const queued = numberAt(Reflect.get(socket, '_handle'), 'writeQueueSize');
     const isStill = writableLength > 0 && left === this.#left && queued === this.#queued;
     this.#left = left;
@@ -25,7 +25,7 @@ export class Outflow {
   }
 }
 
-/** A server may have been given a connection of another kind, which knows less. */
+/** A number of a socket; 0 if a caller's server accepted a stream of another kind without it. */
 function numberAt(object: unknown, name: string): number {
   const value: unknown = Reflect.get(Object(object), name);
   return typeof value === 'number' ? value : 0;

@@ -2,29 +2,29 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { mayHaveBody } from '../base/methods';
 
-/** A body that is sent as it comes. */
+/** A body to stream. */
 export interface StreamedBody {
   readonly source: Readable;
-  /** How long it will be, in bytes; `undefined` where only its end tells. */
+  /** In bytes; `undefined` if only the end of the stream tells. */
   readonly length: number | undefined;
 }
 
 /**
- * The line of a head that says where the body ends: written here alone, and from what is really sent. Whatever the
- * client's request said, the host is to find the next request where this one ends.
+ * The header that frames the body. It is written only here, from the body that is really sent and never from the
+ * client's headers, so that the host finds the next request exactly where this one ends.
  */
 export function framingOf(method: string, body: Buffer | StreamedBody | undefined): string {
-  // A method that may have a body tells that there is none (RFC 9110 §8.6).
+  // For a method that may have a body, an empty one is announced (RFC 9110 §8.6).
   if (body === undefined) return mayHaveBody(method) ? 'Content-Length: 0\r\n' : '';
   return body.length === undefined ? 'Transfer-Encoding: chunked\r\n' : `Content-Length: ${body.length}\r\n`;
 }
 
-/** A request's body that goes to the host as it comes from the client, no faster than the host reads. */
+/** Streams a request's body from the client to the host, with backpressure. */
 export class RequestBody {
   readonly #source: Readable;
   readonly #socket: Socket;
   readonly #isChunked: boolean;
-  /** How many bytes of a body of known length are still to be sent. */
+  /** The bytes left to send of a body of known length. */
   #remaining: number;
   #isWhole = false;
 
@@ -35,24 +35,24 @@ export class RequestBody {
     this.#remaining = length ?? 0;
   }
 
-  /** All of it has been sent. */
+  /** The whole body was sent. */
   get isWhole(): boolean {
     return this.#isWhole;
   }
 
-  /** What has come has been sent: it is the client's turn, and not the host's. */
+  /** Everything received was sent: the next move is the client's, not the host's. */
   get waitsForClient(): boolean {
     return !this.#isWhole && !this.#socket.writableNeedDrain;
   }
 
-  /** Begins, with a request's head. */
+  /** Sends the request's head and begins to stream. */
   send(head: string): void {
     this.#socket.write(head, 'latin1');
     this.#source.on('data', this.#onData);
     this.#source.once('end', this.#onEnd);
   }
 
-  /** Sends no more. What the client still sends is taken in and dropped, so that its connection can go on. */
+  /** Stops sending. Reads and drops the rest of the client's body, so that its connection stays usable. */
   stop(): void {
     this.#source.off('data', this.#onData);
     this.#source.off('end', this.#onEnd);
@@ -94,7 +94,7 @@ export class RequestBody {
     if (this.#isChunked) this.#socket.write('0\r\n\r\n', 'latin1');
   };
 
-  /** The host would take for the body what follows it, or the other way round. */
+  /** A body of the wrong length would shift the boundary between this request and the next. */
   #breakOff(): void {
     this.stop();
     this.#socket.destroy(new Error('the body of the request is not as long as its head says'));

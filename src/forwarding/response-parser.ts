@@ -1,17 +1,17 @@
 import { isFieldName } from '../base/fields';
 
-/** What a {@link ResponseParser} finds, in this order. */
+/** Receives the parts of a response from a {@link ResponseParser}, in this order. */
 export interface ResponseListener {
-  /** The head of the final response; `headers` is a flat list of names and values as they were sent, in latin1. */
+  /** The head of the final response. `headers` is a flat list of names and values as they were sent, in latin1. */
   onHead(status: number, message: string, headers: string[]): void;
   /** A piece of the body, without its framing. */
   onBody(chunk: Buffer): void;
-  /** The response is whole. */
+  /** The response is complete. */
   onEnd(): void;
 }
 
 enum State {
-  /** Between responses: nothing is to come. */
+  /** Between responses: no byte is expected. */
   Idle,
   Head,
   /** In a body of known length, or in a chunk. */
@@ -21,40 +21,40 @@ enum State {
   Trailer,
   /** In a body that ends with the connection. */
   Endless,
-  /** At the end of a response of which the listener has not been told yet. */
+  /** At the end of a response, before `onEnd`. */
   Whole,
 }
 
-/** The longest line between or behind the chunks, in bytes: a chunk's size with its extensions, or a trailer. */
+/** The longest line between or after chunks, in bytes: a chunk size with its extensions, or a trailer. */
 const MAX_CHUNK_LINE = 4096;
 
-/** How many interim responses may come before the response: one that sends nothing else is not waited for. */
+/** The most interim (1xx) responses before the final one. */
 const MAX_INTERIM = 100;
 
 const LF = 10;
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: (.*))?$/;
-/** What may stand in no part of a head: a control character other than a tab, or half of a line's end. */
+/** Forbidden in a head: control characters other than tab, and a lone CR or LF. */
 const FORBIDDEN = /[^\t\r\n\x20-\x7e\x80-\xff]|\r(?!\n)|(?<!\r)\n/;
 const CHUNK_LINE = /^([\da-f]{1,12})[\t ]*(?:;[^\r\n]*)?$/i;
 
 /**
- * Reads the responses of one connection (RFC 9112), one after the other. It is strict where servers that disagree are
- * how a response is split: what is malformed, or framed in two ways, throws.
+ * Parses the responses of one connection (RFC 9112), one after the other. Strict, to prevent response splitting: a
+ * malformed or ambiguously framed response throws.
  */
 export class ResponseParser {
   readonly #maxHeadSize: number;
   readonly #listener: ResponseListener;
   #state = State.Idle;
-  /** The part of a line or a head that has come. */
+  /** The received part of an incomplete line or head. */
   #partial = '';
   #hasNoBody = false;
   #isChunked = false;
-  /** How many bytes of the body, or of the chunk, are still to come. */
+  /** The bytes of the body or chunk that are still to come. */
   #remaining = 0;
-  /** How many bytes of trailers have come. */
+  /** The bytes of trailers received. */
   #trailers = 0;
-  /** How many interim responses have come. */
+  /** The interim responses received. */
   #interim = 0;
   #keepAlive = false;
   #idleTimeout: number | undefined;
@@ -65,7 +65,7 @@ export class ResponseParser {
     this.#listener = listener;
   }
 
-  /** The head of the response is to come, or the rest of it. */
+  /** The head of the response is not complete yet. */
   get isInHead(): boolean {
     return this.#state === State.Head;
   }
@@ -75,12 +75,12 @@ export class ResponseParser {
     return this.#keepAlive;
   }
 
-  /** How long the server keeps an idle connection, in ms, where it says so (`Keep-Alive: timeout=5`). */
+  /** How long the server keeps an idle connection, in ms, if it says so (`Keep-Alive: timeout=5`). */
   get idleTimeout(): number | undefined {
     return this.#idleTimeout;
   }
 
-  /** Begins to wait for the response to a request with this method. */
+  /** Prepares for the response to a request with this method. */
   expect(method: string): void {
     this.#state = State.Head;
     this.#partial = '';
@@ -88,15 +88,15 @@ export class ResponseParser {
     this.#hasNoBody = method === 'HEAD';
   }
 
-  /** Stops in the middle. */
+  /** Stops parsing the current response. */
   stop(): void {
     this.#state = State.Idle;
   }
 
   /**
-   * Takes in what has been received; what the listener is given of it is a copy.
+   * Parses received bytes. The listener gets copies of them.
    *
-   * @throws Error when it is no response.
+   * @throws Error if the response is malformed.
    */
   write(bytes: Buffer): void {
     let at = 0;
@@ -111,7 +111,7 @@ export class ResponseParser {
         default: at = this.#readLine(bytes, at);
       }
       if (this.#state === State.Whole) {
-        // What follows could be taken for the answer to the next request.
+        // Extra bytes could pass for the response to the next request.
         if (at < bytes.length) this.#keepAlive = false;
         this.#finish();
         return;
@@ -120,18 +120,18 @@ export class ResponseParser {
   }
 
   /**
-   * Takes in that the server has ended the connection.
+   * Call when the server has ended the connection.
    *
-   * @throws Error when its response is not whole.
+   * @throws Error if the response is not complete.
    */
   end(): void {
     if (this.#state === State.Endless) this.#finish();
-    else if (this.#state !== State.Idle) throw new Error('the host hung up before its response was whole');
+    else if (this.#state !== State.Idle) throw new Error('the host closed the connection in mid-response');
   }
 
   #readHead(bytes: Buffer, at: number): number {
     const had = this.#partial.length;
-    // Never more than may be needed: behind the head there may be a long body.
+    // Not the whole buffer: a long body may follow the head.
     const text = this.#partial + bytes.toString('latin1', at, Math.min(bytes.length, at + this.#maxHeadSize + 1 - had));
     const end = text.indexOf('\r\n\r\n', Math.max(0, had - 3));
     if (end === -1) {
@@ -148,34 +148,34 @@ export class ResponseParser {
     if (FORBIDDEN.test(head)) throw new Error('the head of the response holds a forbidden character');
     const lines = head.split('\r\n');
     const [, minor, digits, message = ''] = STATUS_LINE.exec(lines[0] ?? '') ?? [];
-    if (digits === undefined) throw new Error('the response has no proper status line');
+    if (digits === undefined) throw new Error('the response has an invalid status line');
     const status = Number(digits);
     const headers: string[] = [];
     for (let i = 1; i < lines.length; i += 1) {
       const line = lines[i] ?? '';
       const colon = line.indexOf(':');
       const name = line.slice(0, colon);
-      // A line that is folded begins with a space (RFC 9112 §5.2), and is no header either.
+      // Rejects folded lines too, which begin with a space (RFC 9112 §5.2).
       if (colon === -1 || !isFieldName(name)) throw new Error('the response has a malformed header');
       headers.push(name, trim(line, colon + 1));
     }
-    if (status === 101) throw new Error('the host switches protocols unasked');
-    // Another head follows an interim response.
+    if (status === 101) throw new Error('the host switched protocols without an upgrade request');
+    // After an interim response, another head follows.
     if (status > 199) this.#beginBody(status, message, headers, minor === '1');
     else if (++this.#interim > MAX_INTERIM) throw new Error(`more than ${MAX_INTERIM} interim responses`);
   }
 
   #beginBody(status: number, message: string, headers: string[], isHttp11: boolean): void {
     const { length, isChunked, connection, idleTimeout } = framingOf(headers);
-    // RFC 9112 §6.1: what HTTP/1.0 sends in chunks is not to be trusted beyond it.
+    // RFC 9112 §6.1: after a chunked HTTP/1.0 response, the connection must not be reused.
     this.#keepAlive = isHttp11 ? !hasToken(connection, 'close') : !isChunked && hasToken(connection, 'keep-alive');
     this.#idleTimeout = idleTimeout;
     this.#isChunked = isChunked;
     this.#remaining = length ?? 0;
     const hasNoBody = this.#hasNoBody || status === 204 || status === 304 || length === 0;
     const isEndless = !hasNoBody && !isChunked && length === undefined;
-    // What has no body but does not say that it is empty, such as the answer to HEAD, may be followed by one all the
-    // same: it would be taken for the answer to the next request.
+    // A faulty host may send a body after the response to HEAD, or after a 204 or 304. The body would pass for the next
+    // response, so the connection is reused only if the length is 0.
     if (isEndless || (hasNoBody && length !== 0)) this.#keepAlive = false;
     this.#state = isEndless ? State.Endless : isChunked ? State.ChunkSize : State.Sized;
     this.#listener.onHead(status, message, headers);
@@ -190,7 +190,7 @@ export class ResponseParser {
     return end;
   }
 
-  /** Reads one of the lines between and behind the chunks (RFC 9112 §7.1). */
+  /** Reads a line between or after chunks (RFC 9112 §7.1). */
   #readLine(bytes: Buffer, at: number): number {
     const found = bytes.indexOf(LF, at);
     const end = found === -1 ? bytes.length : found + 1;
@@ -200,7 +200,7 @@ export class ResponseParser {
       this.#partial = line;
       return end;
     }
-    if (!line.endsWith('\r\n')) throw new Error('a line between chunks has no proper end');
+    if (!line.endsWith('\r\n')) throw new Error('a line between chunks does not end with CRLF');
     this.#partial = '';
     this.#takeLine(line.slice(0, -2));
     return end;
@@ -209,17 +209,17 @@ export class ResponseParser {
   #takeLine(line: string): void {
     if (this.#state === State.ChunkSize) {
       const size = CHUNK_LINE.exec(line)?.[1];
-      if (size === undefined) throw new Error('a chunk has no proper size');
+      if (size === undefined) throw new Error('a chunk has an invalid size');
       this.#remaining = parseInt(size, 16);
       this.#state = this.#remaining === 0 ? State.Trailer : State.Sized;
       this.#trailers = 0;
     } else if (line === '') {
       this.#state = this.#state === State.ChunkEnd ? State.ChunkSize : State.Whole;
     } else {
-      // Trailers are not passed on (RFC 9110 §6.5.1 lets an intermediary discard them).
+      // Trailers are dropped, as RFC 9110 §6.5.1 allows.
       this.#trailers += line.length;
       const isTrailer = this.#state === State.Trailer && line.indexOf(':') > 0;
-      if (!isTrailer || this.#trailers > this.#maxHeadSize) throw new Error('a chunk, or the body, has no proper end');
+      if (!isTrailer || this.#trailers > this.#maxHeadSize) throw new Error('a chunk or the body has a malformed end');
     }
   }
 
@@ -240,7 +240,7 @@ interface Framing {
   readonly idleTimeout: number | undefined;
 }
 
-/** What the headers say of the body and the connection (RFC 9112 §6.3). */
+/** The headers that frame the body and control the connection (RFC 9112 §6.3). */
 function framingOf(headers: readonly string[]): Framing {
   let length: string | undefined;
   let encoding: string | undefined;
@@ -249,7 +249,7 @@ function framingOf(headers: readonly string[]): Framing {
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] ?? '';
     const value = headers[i + 1] ?? '';
-    // By length first: few headers need more than that.
+    // Comparing lengths first rules out most headers cheaply.
     if (name.length === 14 && name.toLowerCase() === 'content-length') length = join(length, value);
     else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') encoding = join(encoding, value);
     else if (name.length === 10) {
@@ -259,10 +259,10 @@ function framingOf(headers: readonly string[]): Framing {
     }
   }
   if (length !== undefined && (encoding !== undefined || !/^\d{1,15}$/.test(length))) {
-    throw new Error('the length of the response is in doubt');
+    throw new Error('the response has an invalid or ambiguous Content-Length');
   }
-  // The encodings below chunked would be lost with the header, which is for one hop.
-  if (encoding !== undefined && encoding.toLowerCase() !== 'chunked') throw new Error('an unknown Transfer-Encoding');
+  // This hop-by-hop header is not passed on, so a further encoding would be lost.
+  if (encoding !== undefined && encoding.toLowerCase() !== 'chunked') throw new Error('unsupported Transfer-Encoding');
   return {
     length: length === undefined ? undefined : Number(length),
     isChunked: encoding !== undefined,

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { HostTotals } from '../base/totals';
 
-/** Counts the bytes of a socket to a host: not each time that some pass, but when it is asked to. */
+/** Counts the bytes of a socket to a host. Reads the socket's counters on demand: passing bytes cost nothing. */
 export class Traffic {
   readonly #socket: Socket;
   readonly #totals: HostTotals;
@@ -13,7 +13,7 @@ export class Traffic {
     this.#totals = totals;
   }
 
-  /** Adds what has passed since it was last called. */
+  /** Adds the bytes since the last call to the host's totals. */
   count(): void {
     const { bytesRead, bytesWritten } = this.#socket;
     this.#totals.sentBytes += bytesWritten - this.#sent;

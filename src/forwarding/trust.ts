@@ -1,45 +1,45 @@
-/** How many connections must have been watched before any is reused. */
+/** How many idle connections must stay open under watch before connections are reused. */
 export const WATCHED = 20;
 
-/** For how long each of them is watched, in ms, where the host does not say that it closes them sooner. */
+/** How long to watch each of them, in ms, unless the host announces a shorter idle time. */
 const WATCH_TIME = 4000;
 
-/** For how long a connection may be idle and be reused where nobody says how long the host keeps it, in ms. */
+/** The longest idle time of a connection to reuse, in ms, if the host's idle time is not known. */
 const REUSE_TIME = 1000;
 
-/** How much sooner than the host may close it a connection is given up here, in ms, where half of that is less. */
+/** The least time between giving up an idle connection here and its closing by the host, in ms. */
 const MARGIN = 1000;
 
-/** A connection that carries nothing, and for how long. Times are by `performance.now()`. */
+/** The idle time of a connection. `since` and `due` are by `performance.now()`. */
 export interface IdleTime {
   readonly since: number;
-  /** It may be reused for so long, in ms. */
+  /** How long the connection may be reused, in ms. */
   readonly reuse: number;
-  /** It must stay open for so long, in ms, to speak for its host. */
+  /** How long the connection must stay open to count as a survivor, in ms. */
   readonly watch: number;
-  /** A request that is sent from then on, and answered, shows that the host was awake after that time. */
+  /** The host was awake after this time if it answers a request that was sent later. */
   due: number;
-  /** There was such an answer. */
+  /** The host has answered such a request. */
   isDue: boolean;
 }
 
 /**
- * Whether a host's idle connections may be reused, and for how long: a host may close one in the moment in which a
- * request is sent on it, and there is no telling whether it has taken that request.
+ * Decides whether and how long a host's idle connections may be reused. A host may close a connection just as a request
+ * is sent on it, and then nobody can tell whether it handled that request.
  *
- * It begins with nothing. So many connections are left idle and watched, for longer than any would be reused. If the
- * host closes none of them, others are reused from then on. If it closes one too soon, then or ever after, none is
- * reused any more: hosts close late when they are busy, and in time later on.
+ * At first no connection is reused. `WATCHED` connections stay idle under watch, for longer than any would be reused.
+ * If the host closes none of them, connections are reused from then on. If the host ever closes one too soon, none is
+ * reused any more: a busy host closes late, and in time again later.
  */
 export class Trust {
-  /** For how long the host is known to keep idle connections, in ms. */
+  /** How long the host is known to keep idle connections, in ms. */
   readonly #known: number | undefined;
   #state: 'learning' | 'given' | 'lost';
   #survivors = 0;
-  /** When the last of the requests was sent that the host has answered. */
+  /** When the latest answered request was sent. */
   #awakeAt = -Infinity;
 
-  /** @param known for how long the host keeps idle connections, in ms, where that need not be found out. */
+  /** @param known how long the host keeps idle connections, in ms; `undefined` to find out by watching. */
   constructor(known: number | undefined) {
     this.#known = known;
     this.#state = known === undefined ? 'learning' : reuseTime(known) > 0 ? 'given' : 'lost';
@@ -54,43 +54,43 @@ export class Trust {
   }
 
   /**
-   * Whether one more connection is to be kept when it is idle.
+   * Whether to keep another idle connection.
    *
-   * @param idle how many are.
+   * @param idle the number of idle connections.
    */
   keeps(idle: number): boolean {
     return this.isGiven || (!this.isLost && idle < WATCHED);
   }
 
   /**
-   * A connection becomes idle.
+   * Called when a connection becomes idle.
    *
-   * @param told for how long the host says that it keeps it, in ms.
+   * @param told how long the host announces to keep the connection, in ms.
    */
   begin(since: number, told: number | undefined): IdleTime {
     const kept = told === undefined || this.#known === undefined ? told ?? this.#known : Math.min(told, this.#known);
     const reuse = kept === undefined ? REUSE_TIME : reuseTime(kept);
     const watch = kept === undefined ? WATCH_TIME : Math.min(kept * 0.75, WATCH_TIME);
-    // It says itself that none may be reused.
+    // The announced time is too short for any reuse.
     if (reuse <= 0) this.lose();
     return { since, reuse, watch, due: since + watch, isDue: false };
   }
 
-  /** The host has answered a request that was sent then. */
+  /** Records that the host has answered a request sent at `sentAt`. */
   answered(sentAt: number): void {
     if (sentAt > this.#awakeAt) this.#awakeAt = sentAt;
   }
 
   /**
-   * Looks at a connection that is idle and still open: all that came from the host until `now` has been read.
+   * Examines an idle connection that is still open. Everything that the host sent until `now` must have been read.
    *
-   * @returns whether it is not needed any more.
+   * @returns whether the connection is not needed any more.
    */
   look(idle: IdleTime, now: number): boolean {
     if (this.#state !== 'learning') return this.isLost || now - idle.since >= idle.reuse;
     if (this.#awakeAt < idle.due) return false;
     if (!idle.isDue) {
-      // A host may read what has come before it looks at its clock, so it has to answer once more.
+      // A host that wakes up may read requests before it runs its timers, so a second answer is needed.
       idle.isDue = true;
       idle.due = now;
       return false;
@@ -100,12 +100,12 @@ export class Trust {
     return true;
   }
 
-  /** The host has closed an idle connection. */
+  /** Records that the host has closed an idle connection. */
   closed({ since, reuse, watch }: IdleTime, now: number): void {
     if (now - since < Math.max(reuse, watch)) this.lose();
   }
 
-  /** The host has closed a connection that was reused, and may have done so before it saw the request. */
+  /** Records that the host has closed a reused connection, possibly before it saw the request. */
   lose(): void {
     this.#state = 'lost';
   }

@@ -3,7 +3,7 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SessionWork } from '../sessions/binding';
 import { startDeadline } from '../base/deadline';
-import { refusals, type Refusal } from '../base/errors';
+import { refusals, type Refusal } from '../base/refusals';
 import { hasLeft, requestHeaders, responseHeaders, type HeaderRules } from './headers';
 import type { Host } from '../hosts/host';
 import { requestTo } from '../hosts/host-request';
@@ -17,7 +17,7 @@ import { Traffic } from './traffic';
 import type { Work } from './under-way';
 import type { Upgrade } from './upgrade';
 
-/** How long one side may stay open after the other has ended, in ms: what is under way has arrived by then. */
+/** How long one side may stay open after the other has ended, in ms. Data on its way has arrived by then. */
 const HALF_OPEN_TIMEOUT = 10_000;
 
 /** Times in ms. */
@@ -27,20 +27,20 @@ export interface TunnelOptions extends HeaderRules {
   readonly hostTls: HostTls;
 }
 
-/** What a tunnel needs of the forwarder that runs it. */
+/** The forwarder, as far as a tunnel needs it. */
 export interface TunnelContext {
   readonly options: TunnelOptions;
-  /** `undefined` where it tries `again`, now or soon: the route may lead to another host then. */
+  /** Calls `again` now or soon, possibly with another host in the route; or returns a refusal. */
   reroute(tunnel: Tunnel, error: Error, again: () => void): Refusal | undefined;
   /** Called when the handshake opens a session. */
   openedByWebSocket(tunnel: Tunnel, packet: OpenPacket): void;
-  /** Counts the refusal, and answers with it. */
+  /** Answers with the refusal and counts it. */
   refuseUpgrade(req: IncomingMessage, socket: Duplex, refusal: Refusal): void;
-  /** Called once when the tunnel is over, however it ended. */
+  /** Called once when the tunnel is over, in any way. */
   ended(tunnel: Tunnel): void;
 }
 
-/** One WebSocket: the upgrade request, and the two sockets that are joined when the host accepts it. */
+/** One WebSocket: the upgrade request, and the two sockets that are joined once the host accepts it. */
 export class Tunnel implements SessionWork, Work {
   readonly route: Route;
   place = -1;
@@ -68,17 +68,17 @@ export class Tunnel implements SessionWork, Work {
     this.#context = context;
   }
 
-  /** A handshake over this WebSocket has opened a session. */
+  /** A handshake over this WebSocket has opened the session. */
   get hasOpened(): boolean {
     return this.#hasOpened;
   }
 
-  /** What the host has answered; `undefined` until it has. */
+  /** The status of the host's answer; `undefined` until then. */
   get status(): number | undefined {
     return this.#status;
   }
 
-  /** Why the client was refused after all, where it was. */
+  /** The refusal that the client got instead of the host's answer, if any. */
   get refusal(): Refusal | undefined {
     return this.#refusal;
   }
@@ -87,7 +87,7 @@ export class Tunnel implements SessionWork, Work {
     return this.#outflows;
   }
 
-  /** The host has accepted it. */
+  /** The host has accepted the WebSocket. */
   get isJoined(): boolean {
     return this.#hostSocket !== undefined;
   }
@@ -101,21 +101,21 @@ export class Tunnel implements SessionWork, Work {
       this.#context.ended(this);
     });
     if (this.#socket instanceof Socket) {
-      // Its time is the session's from here on, not the HTTP server's; small frames are not to wait for each other.
+      // The HTTP server's timeout does not apply to a WebSocket. Nagle's algorithm would delay small frames.
       this.#socket.setTimeout(0).setNoDelay(true).setKeepAlive(true, 30_000);
     }
     this.#socket.once('end', () => this.#linger());
     this.#connect();
   }
 
-  /** Ends it now. */
+  /** Ends the tunnel now. */
   destroy(): void {
     this.#socket.destroy();
   }
 
   /**
-   * Ends it as if the client had gone: the host hears no more of it, and what the host has sent by then still reaches
-   * the client, before its connection ends too.
+   * Ends the tunnel as if the client had gone. The host receives nothing more. The client still receives what the host
+   * has sent so far, then its connection ends too.
    */
   leave(): void {
     const hostSocket = this.#hostSocket;
@@ -129,7 +129,7 @@ export class Tunnel implements SessionWork, Work {
     this.#linger();
   }
 
-  /** Counts what it has carried so far. */
+  /** Adds the bytes carried since the last call to the host's totals. */
   count(): void {
     this.#traffic?.count();
   }
@@ -150,7 +150,7 @@ export class Tunnel implements SessionWork, Work {
     let cancel = deadline(options.connectTimeout, refusals.hostFailed);
     request.once('socket', (socket) => {
       socket.once(this.route.host.url.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
-        // From here on the request may have arrived, and may not be sent again.
+        // From here on the host may have the request, so it must not be sent again.
         connected = true;
         cancel();
         cancel = deadline(options.hostTimeout, refusals.hostTimeout);
@@ -192,7 +192,7 @@ export class Tunnel implements SessionWork, Work {
     this.#context.refuseUpgrade(this.req, this.#socket, refusal);
   }
 
-  /** The host does not switch protocols: its answer goes to the client, whose connection ends with it. */
+  /** Passes on the answer of a host that does not switch protocols. The client's connection ends with it. */
   #relay(response: IncomingMessage): void {
     response.on('error', () => this.destroy());
     this.#request?.setTimeout(this.#context.options.hostTimeout, () => this.destroy());
@@ -213,7 +213,7 @@ export class Tunnel implements SessionWork, Work {
     hostSocket.on('error', () => socket.destroy());
     hostSocket.once('end', () => this.#linger());
     hostSocket.once('close', () => {
-      // What the host sent last may still have to leave.
+      // The last bytes from the host may still be queued for the client.
       this.#linger();
       socket.end(() => socket.destroy());
     });
@@ -221,7 +221,7 @@ export class Tunnel implements SessionWork, Work {
       hostSocket.destroy();
       return;
     }
-    // Before the first listener for data: to a flowing socket it would be given at once, and so miss the client.
+    // Before the first `data` listener: a flowing socket would emit it at once, before the pipe to the client exists.
     if (hostHead.length > 0) hostSocket.unshift(hostHead);
     if (!binding) this.#sniff(hostSocket);
     this.#upgrade.release();
@@ -231,12 +231,12 @@ export class Tunnel implements SessionWork, Work {
     hostSocket.pipe(socket).pipe(hostSocket);
   }
 
-  /** One side has ended: the other has a while to end too. */
+  /** Called when one side has ended. Gives the other a while to end too. */
   #linger(): void {
     if (!this.#socket.destroyed) this.#lingering ??= setTimeout(() => this.destroy(), HALF_OPEN_TIMEOUT);
   }
 
-  /** Reads the first frame as it passes: it holds the sid of a session that was opened by WebSocket. */
+  /** Reads the first frame as it passes. It holds the sid of a session that the WebSocket opens. */
   #sniff(hostSocket: Socket): void {
     let seen: Buffer = Buffer.alloc(0);
     const onData = (chunk: Buffer): void => {
@@ -244,7 +244,7 @@ export class Tunnel implements SessionWork, Work {
       const packet = openPacketOfFrame(seen);
       if (packet === 'incomplete' && seen.length <= MAX_HANDSHAKE_SIZE) return;
       hostSocket.off('data', onData);
-      // No later request needs the binding, so the frame does not wait for it.
+      // The frame need not wait for the binding: no later request uses it.
       if (typeof packet !== 'object') return;
       this.#hasOpened = true;
       this.#context.openedByWebSocket(this, packet);

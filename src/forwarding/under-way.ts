@@ -4,21 +4,21 @@ import type { Outflow } from './outflow';
 
 const debug = createDebug('socket.io-proxy:forwarder');
 
-/** How long what was cut, or refused, has to be gone, in ms. */
+/** How long to wait for cut or refused requests to end, in ms. */
 const CUT_TIMEOUT = 200;
 
-/** In how many looks it is seen that nothing leaves: one when the process itself stood still is not enough. */
+/** How many looks in a row without progress make a stall. A single one may just follow a block of this process. */
 const LOOKS = 8;
 
-/** A request or an upgrade that is under way. */
+/** A request or an upgrade in progress. */
 export interface Work extends Bagged {
-  /** To be watched, so that what nobody takes ends; `undefined` where somebody else does. */
+  /** The outflows to watch for stalls; `undefined` if the HTTP server's timeout does. */
   readonly outflows?: readonly Outflow[];
-  /** Ends it now: refuses what waits, and cuts all else. */
+  /** Ends the work now: refuses it if it waits, else cuts it. */
   destroy(): void;
 }
 
-/** All requests and upgrades that are under way, from their arrival on: those that wait for something too. */
+/** All requests and upgrades in progress, from their arrival on, waiting ones included. */
 export class UnderWay {
   readonly #works = new Bag<Work>();
   readonly #interval: number;
@@ -27,17 +27,17 @@ export class UnderWay {
   #over = false;
   #onIdle = (): void => {};
 
-  /** @param stallTimeout how long bytes may wait while none leave, in ms, where that is watched. */
+  /** @param stallTimeout how long watched output may make no progress, in ms. */
   constructor(stallTimeout: number) {
     this.#interval = Math.ceil(stallTimeout / LOOKS);
   }
 
-  /** No new session is to be opened. */
+  /** The proxy is closing: no new session may open. */
   get closing(): boolean {
     return this.#closing;
   }
 
-  /** Whatever comes is to be refused. */
+  /** The drain is over: every further request is refused. */
   get over(): boolean {
     return this.#over;
   }
@@ -59,24 +59,24 @@ export class UnderWay {
     if (this.#works.size === 0) this.#onIdle();
   }
 
-  /** Watches what has outflows, for as long as there is any. */
+  /** Watches all works with outflows, for as long as there are any. */
   watch(): void {
     this.#looking ??= setInterval(() => this.#look(), this.#interval).unref();
   }
 
-  /** Waits until all has ended, or ends what has not after `timeout` ms: then it is over, a moment later. */
+  /** Waits for all works to end. Cuts those that are left after `timeout` ms, and resolves a moment later. */
   async drain(timeout: number): Promise<void> {
     this.#closing = true;
     let isIdle = await this.#idle(timeout);
     this.#over = true;
-    // Once more, as a client may not take its refusal.
+    // Cuts twice: the first time may only refuse a request, and its client may not read the refusal.
     for (let tries = 2; tries > 0 && !isIdle; tries -= 1) {
       this.cut();
       isIdle = await this.#idle(CUT_TIMEOUT);
     }
   }
 
-  /** Ends all that is under way. */
+  /** Ends all works now. */
   cut(): void {
     const { items } = this;
     if (items.length > 0) debug('%d requests and WebSockets end with the drain timeout', items.length);
@@ -100,7 +100,7 @@ export class UnderWay {
   #look(): void {
     const watched = this.#works.items.filter(({ outflows }) => outflows);
     for (const work of watched) {
-      // Each is looked at, as it has to be seen whether it moves.
+      // Looks at every outflow, since each look updates its state.
       const stalled = work.outflows?.map((outflow) => outflow.look()).some((looks) => looks >= LOOKS);
       if (stalled) work.destroy();
     }

@@ -4,14 +4,14 @@ import { Outflow } from './outflow';
 import type { UnderWay, Work } from './under-way';
 
 /**
- * How much a client may send before its upgrade is answered, in bytes. It has to wait for that (RFC 6455 §4.1), and of
- * one that is no longer read from the end is never seen.
+ * How much a client may send before its upgrade is answered, in bytes. A client must wait for the answer (RFC 6455
+ * §4.1), but the proxy keeps reading to notice when it goes away.
  */
 const MAX_EARLY = 65_536;
 
 /**
- * The client's side of an upgrade, until it is joined to a host's. Its socket is read from its arrival on: of one that
- * is not the end is never seen.
+ * The client's side of an upgrade, until it is joined to a host. The socket is read from the start: otherwise the proxy
+ * would not notice when the client goes away.
  */
 export class Upgrade implements Work {
   place = -1;
@@ -23,55 +23,56 @@ export class Upgrade implements Work {
   #size = 0;
   #isLeaving = false;
 
-  /** @param head what the client sent after the request's head, before it heard that it may. */
+  /** @param head the bytes that the client sent after the request's head, without waiting for the answer. */
   constructor(req: IncomingMessage, socket: Duplex, head: Buffer, underWay: UnderWay) {
     this.req = req;
     this.socket = socket;
     this.outflows = [new Outflow(socket)];
     this.#underWay = underWay;
-    // Without a listener a reset connection would end the process.
+    // Without a listener, a reset connection would crash the process.
     socket.on('error', () => {});
     if (head.length > 0) this.#onData(head);
     socket.on('data', this.#onData).once('end', this.#onEnd);
     socket.once('close', () => underWay.delete(this));
   }
 
-  /** Calls back once the responses to all requests before it on its connection have left; never where it ends first. */
+  /** Calls `then` once the responses to all earlier requests on the connection were sent; never if that ends first. */
   inTurn(then: () => void): void {
     const { socket } = this;
-    // Node tells of an upgrade at once, and by this alone of what it comes too early for: it may be of another's.
+    // Node emits an upgrade before earlier responses are sent. Only this private property shows the response in
+    // progress, and it may hold something else.
     const ahead: unknown = Reflect.get(socket, '_httpMessage');
     if (!(ahead instanceof ServerResponse)) {
       then();
-      // What it has become is under way by now.
+      // `then` has registered its own work by now.
       if (!this.#isLeaving) this.#underWay.delete(this);
       return;
     }
-    // Node itself no longer looks after the socket.
+    // Node no longer forwards `drain` of an upgraded socket.
     const onDrain = (): void => void ahead.emit('drain');
     socket.on('drain', onDrain);
     this.#stay();
     ahead.once('close', () => {
       socket.off('drain', onDrain);
-      // The response before may be the last of the connection.
+      // The earlier response may have closed the connection.
       if (socket.writable) this.inTurn(then);
       else this.leave();
     });
   }
 
-  /** It is answered, and under way until that has left. */
+  /** Called when the upgrade is refused. It counts as in progress until the answer was sent. */
   leave(): void {
     this.#isLeaving = true;
     this.#stay();
     this.socket.off('data', this.#onData).off('end', this.#onEnd).resume();
   }
 
-  /** Ends it now. */
+  /** Ends the upgrade now. */
   destroy(): void {
     this.socket.destroy();
   }
 
-  /** Hands the socket on, which is read by whoever reads it next: what has come by now first. */
+  /** Stops reading the socket, for the next reader. Early bytes are put back for it. */
   release(): void {
     const { socket } = this;
     socket.off('data', this.#onData).off('end', this.#onEnd).pause();
@@ -90,6 +91,6 @@ export class Upgrade implements Work {
     if (this.#size > MAX_EARLY) this.socket.destroy();
   };
 
-  /** A client that ends before it is answered has gone. */
+  /** A client that ends before the answer has gone. */
   readonly #onEnd = (): void => void this.socket.destroy();
 }

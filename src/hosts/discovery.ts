@@ -1,10 +1,10 @@
-import { types } from 'node:util';
 import createDebug from 'debug';
 import { lookUp, type DnsAnswer, type DnsName } from './dns';
 import type { HealthSource } from './health-checker';
 import { Host } from './host';
 import type { Hosts } from './hosts';
 import { Leaving } from './leaving';
+import { toError } from '../base/checks';
 import { pause } from '../base/pause';
 
 const debug = createDebug('socket.io-proxy:discovery');
@@ -98,7 +98,7 @@ export class Discovery {
       answer = await lookUp(this.#name, signal);
     } catch (error) {
       if (signal.aborted) return 0;
-      this.#fail(types.isNativeError(error) ? error : new Error(String(error)));
+      this.#fail(toError(error));
       return Math.min(mostAfterFailures, least * 2 ** (this.#failures - 1));
     }
     if (signal.aborted) return 0;

@@ -3,7 +3,7 @@ import { getServers, promises } from 'node:dns';
 import { isIP } from 'node:net';
 import createDebug from 'debug';
 import { startDeadline } from '../base/deadline';
-import { Host } from './host';
+import { Host, MAX_WEIGHT } from './host';
 
 const debug = createDebug('socket.io-proxy:discovery');
 
@@ -15,9 +15,6 @@ const TIMEOUT = 5000;
 
 /** The assumed TTL of SRV records, in seconds: Node does not tell the real one. Kubernetes uses the same. */
 const SRV_TTL = 5;
-
-/** The largest weight of a host. */
-const MAX_WEIGHT = 1000;
 
 /** The system's DNS servers when this process started. */
 const SYSTEM_SERVERS = String(new promises.Resolver().getServers());

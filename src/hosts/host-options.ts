@@ -1,7 +1,7 @@
 import type { Balance } from './balance';
-import { integerOf, isObject, numberOf, wrong } from '../base/checks';
+import { integerOf, isObject, wrong } from '../base/checks';
 import { parseDnsName, type DnsName } from './dns';
-import { Host } from './host';
+import { Host, MAX_WEIGHT } from './host';
 
 /** An entry of `hosts` that has options. */
 export interface HostOptions {
@@ -10,9 +10,6 @@ export interface HostOptions {
   /** The host's share of new sessions, relative to the other weights. From 0 (none) to 1000. @default 1 */
   weight?: number | undefined;
 }
-
-/** The largest weight of a host. */
-const MAX_WEIGHT = 1000;
 
 /** @throws TypeError that names the entry, what was expected and what was received. */
 export function hostsOf(hosts: unknown): Host[] {
@@ -44,16 +41,6 @@ export function hostOf(argument: string, name: unknown, weight: number): Host {
 /** A weight. Throws as {@link hostOf} does. */
 export function weightOf(argument: string, weight: unknown): number {
   return integerOf(argument, weight, 0, MAX_WEIGHT);
-}
-
-/** How many sessions may be moved per second. Throws as {@link hostOf} does. */
-export function movesPerSecondOf(argument: string, value: unknown): number {
-  return numberOf(argument, value, 0.001, 10_000);
-}
-
-/** How many sessions may be moved per minute. Throws as {@link hostOf} does. */
-export function movesPerMinuteOf(argument: string, value: unknown): number {
-  return numberOf(argument, value, 0.01, 600_000);
 }
 
 /** @throws TypeError when `discover` is not such a name, or when there are `hosts` too. */

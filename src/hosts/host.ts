@@ -45,6 +45,9 @@ const DOUBTS = new Set<DownReason | undefined>(['silent', 'unreachable']);
 /** The fraction of a host's weight with which its slow start begins. */
 const SLOW_START = 0.1;
 
+/** The largest weight of a host. */
+export const MAX_WEIGHT = 1000;
+
 /** Valid for DNS and for the `Host` field: an address (IPv6 in brackets), or a name of at most 253 characters. */
 const NAME = /^(?:\[[0-9a-f:.]+\]|(?=.{1,253}\.?$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?)$/;
 

@@ -203,7 +203,7 @@ export class Hosts extends EventEmitter<HostsEvents> {
   }
 
   /** Adopts the finding of another process with the same thresholds: `undefined` when the host is up. */
-  follow(host: Host, found: DownReason | undefined): void {
+  adopt(host: Host, found: DownReason | undefined): void {
     if (host.removed || (found === undefined && host.up)) return;
     Object.assign(this.#countsOf(host), { failures: 0, successes: 0 });
     this.#mark(host, found);

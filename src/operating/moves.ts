@@ -3,39 +3,37 @@ import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import type { DrainStatus, RebalanceStatus, SessionSource } from './operator';
 import { pause } from '../base/pause';
+import { Pace } from './pace';
 
-/** The shortest time between two times that sessions are moved, in ms: at higher rates it is several each time. */
-const TICK = 50;
-
-/** How often a host that is drained is looked at again, in ms: sessions that another proxy knows may come to it. */
+/** How often to check a drained host for sessions that arrive from other proxies, in ms. */
 const IDLE_TICK = 1000;
 
-/** How long a client that was moved may take to come back, in ms: twice what Socket.IO's waits at most by default. */
+/** How long a moved client may take to reconnect, in ms: twice the longest first delay of Socket.IO's client. */
 const RETURN_TIME = 3000;
 
-/** How long it may take until it is seen in the hosts' counts that a session was moved, in ms. */
+/** How long the hosts' counts may lag behind a move, in ms. */
 const COUNT_TIME = 500;
 
-/** How far from its share a host's number of sessions may be. */
+/** The tolerated deviation of a host's number of sessions from its share, as a part of that share. */
 const TOLERANCE = 0.1;
 
 export interface MovesEvents {
   /** A rebalance has begun. */
   rebalancing: [];
-  /** It is over, having moved so many. */
+  /** A rebalance has ended after moving `moved` sessions. */
   rebalanced: [moved: number];
 }
 
 interface Drain {
   readonly movesPerSecond: number;
-  /** When its sessions are moved, by `performance.now()`; `undefined` for never. */
+  /** When to start moving the host's sessions, by `performance.now()`; `undefined` for never. */
   readonly movesAt: number | undefined;
   readonly stopping: AbortController;
 }
 
 /**
- * Moves sessions: ends them, a few at a time and about evenly, so that their clients come back on other hosts. What is
- * moved is what is known here; of several proxies, each moves its own.
+ * Moves sessions: ends them at a steady rate, so that their clients reconnect to other hosts. Each proxy moves only the
+ * sessions that it knows.
  */
 export class Moves extends EventEmitter<MovesEvents> {
   readonly #hosts: Hosts;
@@ -43,10 +41,10 @@ export class Moves extends EventEmitter<MovesEvents> {
   readonly #drains = new Map<Host, Drain>();
   #rebalance: AbortController | undefined;
   #moved = 0;
-  /** How many more times it may try to move one: where clients do not come back, it is not to go on for ever. */
-  #tries = 0;
+  /** The attempts that are left: a rebalance must end even if clients do not come back. */
+  #attemptsLeft = 0;
   #isStopped = false;
-  /** What was moved lately, when (by `performance.now()`), and how many clients there were before, on their way too. */
+  /** Recent moves: when (by `performance.now()`), how many, and the clients before, those on their way included. */
   #recent: { at: number; count: number; before: number }[] = [];
 
   constructor(hosts: Hosts, sessions: SessionSource) {
@@ -56,12 +54,12 @@ export class Moves extends EventEmitter<MovesEvents> {
     hosts.on('removed', (host) => this.#stopDrain(host));
     hosts.on('undrained', (host) => {
       this.#stopDrain(host);
-      this.#allow();
+      this.#resetAttempts();
     });
-    hosts.on('up', () => this.#allow());
+    hosts.on('up', () => this.#resetAttempts());
   }
 
-  /** Moves what is left on a host that drains once `deadline` ms have passed. */
+  /** Moves the sessions that are left on a draining host after `deadline` ms. */
   drain(host: Host, deadline: number | undefined, movesPerSecond: number): void {
     this.#stopDrain(host);
     const stopping = new AbortController();
@@ -78,13 +76,13 @@ export class Moves extends EventEmitter<MovesEvents> {
     return { movesIn, movesPerSecond };
   }
 
-  /** @throws Error when one is under way, and after `stop`. */
+  /** @throws Error if a rebalance is already running, and after `stop`. */
   rebalance(perMinute: number): void {
     if (this.#isStopped) throw new Error('the proxy is closing');
     if (this.#rebalance) throw new Error('a rebalance is under way');
     const stopping = this.#rebalance = new AbortController();
     this.#moved = 0;
-    this.#allow();
+    this.#resetAttempts();
     void this.#level(perMinute, stopping.signal).finally(() => {
       this.#hosts.levelling = false;
       this.#rebalance = undefined;
@@ -101,7 +99,7 @@ export class Moves extends EventEmitter<MovesEvents> {
     return { running: this.isRunning, moved: this.#moved, toMove: isUneven ? Math.round(excess) : 0, spread };
   }
 
-  /** A rebalance is under way. */
+  /** A rebalance is running. */
   get isRunning(): boolean {
     return this.#rebalance !== undefined;
   }
@@ -111,7 +109,7 @@ export class Moves extends EventEmitter<MovesEvents> {
     return this.#balance().isUneven;
   }
 
-  /** Moves nothing any more. */
+  /** Stops all moves for good. */
   stop(): void {
     this.#isStopped = true;
     this.stopRebalance();
@@ -134,8 +132,8 @@ export class Moves extends EventEmitter<MovesEvents> {
     if (!this.isUneven) return;
     this.emit('rebalancing');
     this.#hosts.levelling = true;
-    // Where clients are away, hosts may only seem to be even; and till they are back they are to go to the emptiest.
-    const isDone = (): boolean => signal.aborted || this.#tries <= 0 || (!this.isUneven && this.#away === 0);
+    // Hosts may look even while moved clients are away, and returning clients must still go to the emptiest host.
+    const isDone = (): boolean => signal.aborted || this.#attemptsLeft <= 0 || (!this.isUneven && this.#away === 0);
     for (const pace = new Pace(perMinute / 60); await pause(pace.pause(), signal);) {
       for (let left = pace.take(); left > 0; left -= 1) {
         if (isDone()) return;
@@ -144,28 +142,28 @@ export class Moves extends EventEmitter<MovesEvents> {
     }
   }
 
-  #allow(): void {
-    this.#tries = 2 * Math.ceil(this.#balance().excess) + 10;
+  #resetAttempts(): void {
+    this.#attemptsLeft = 2 * Math.ceil(this.#balance().excess) + 10;
   }
 
   async #moveOne(): Promise<void> {
     const host = this.isUneven ? this.#fullest() : undefined;
     if (!host) return;
-    this.#tries -= 1;
+    this.#attemptsLeft -= 1;
     const [at, before] = [performance.now(), this.#total + this.#missing];
     const { length: count } = await this.#sessions.endSome(host.name, 1);
     this.#moved += count;
     if (count > 0) this.#recent.push({ at, count, before });
   }
 
-  /** How many clients that were moved are on their way, as it seems. */
+  /** An estimate of how many moved clients have not come back yet. */
   get #away(): number {
     const now = performance.now();
     const uncounted = this.#recent.reduce((sum, { at, count }) => now - at < COUNT_TIME ? sum + count : sum, 0);
     return Math.max(uncounted, this.#missing);
   }
 
-  /** How many sessions fewer there are than before, as far as that is for what was moved lately. */
+  /** How many sessions are missing because of recent moves. */
   get #missing(): number {
     const now = performance.now();
     this.#recent = this.#recent.filter(({ at }) => now - at < RETURN_TIME);
@@ -175,8 +173,8 @@ export class Moves extends EventEmitter<MovesEvents> {
   }
 
   /**
-   * The host to move a session from, as shares are at the moment: less during a slow start. `undefined` where it would
-   * not be evener then: those that are on their way go to the emptiest host.
+   * The host to move a session from, by current shares, which are smaller during a slow start. `undefined` if a move
+   * would not make the hosts more even, given that clients on their way go to the emptiest host.
    */
   #fullest(): Host | undefined {
     const shares = this.#shares(({ share }) => share).sort((a, b) => b.surplus - a.surplus);
@@ -185,19 +183,19 @@ export class Moves extends EventEmitter<MovesEvents> {
     return fullest.surplus - emptiest.surplus - this.#away > 1 ? fullest.host : undefined;
   }
 
-  /** How far hosts are from their shares by weight. */
+  /** The deviation of the hosts from their shares by weight. */
   #balance(): { spread: number; excess: number; isUneven: boolean } {
     let [spread, excess, isUneven] = [0, 0, false];
     for (const { share, surplus } of this.#shares(({ weight }) => weight)) {
       spread = Math.max(spread, share > 0 ? Math.abs(surplus) / share : 0);
       excess += Math.max(0, surplus);
-      // Nobody has half a session: of few, one more or less is even.
+      // With few sessions per host, a deviation of one session is unavoidable.
       if (Math.abs(surplus) > Math.max(1, share * TOLERANCE)) isUneven = true;
     }
     return { spread, excess, isUneven };
   }
 
-  /** Of each host that takes new sessions, its share of those that they have, and how many more it has than that. */
+  /** For each host that takes new sessions: its share of their sessions, and how many it has above that share. */
   #shares(partOf: (host: Host) => number): { host: Host; share: number; surplus: number }[] {
     const hosts = this.#open;
     const whole = hosts.reduce((sum, host) => sum + partOf(host), 0);
@@ -214,32 +212,5 @@ export class Moves extends EventEmitter<MovesEvents> {
 
   get #total(): number {
     return this.#open.reduce((sum, { sessions }) => sum + sessions, 0);
-  }
-}
-
-/** Spreads what is done a number of times a second about evenly, with pauses that differ at random. */
-class Pace {
-  readonly #perSecond: number;
-  #due = 0;
-  #at = performance.now();
-
-  constructor(perSecond: number) {
-    this.#perSecond = perSecond;
-  }
-
-  /** For how long to pause, in ms. */
-  pause(): number {
-    return Math.max(TICK, 1000 / this.#perSecond) * (0.5 + Math.random());
-  }
-
-  /** How many are due by now. */
-  take(): number {
-    const now = performance.now();
-    // After a pause in which there was nothing to do it is not made up for.
-    this.#due += Math.min((now - this.#at) / 1000, 1.5 * Math.max(TICK / 1000, 1 / this.#perSecond)) * this.#perSecond;
-    this.#at = now;
-    const whole = Math.floor(this.#due);
-    this.#due -= whole;
-    return whole;
   }
 }

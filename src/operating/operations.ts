@@ -1,9 +1,10 @@
 import type { EventEmitter } from 'node:events';
 import { isObject, MAX_DELAY, numberOf, wrong } from '../base/checks';
-import type { Absence } from '../base/errors';
-import { hostOf, movesPerMinuteOf, movesPerSecondOf, weightOf, type HostOptions } from '../hosts/host-options';
+import type { Absence } from '../base/refusals';
+import { hostOf, weightOf, type HostOptions } from '../hosts/host-options';
 import type { Hosts } from '../hosts/hosts';
 import { Moves } from './moves';
+import { movesPerMinuteOf, movesPerSecondOf } from './pace';
 import type {
   Change, DrainOptions, EndOutcome, HostReport, Operator, ProcessMetrics, Readiness, RebalanceOptions,
   SessionReport, SessionSource, Summary,
@@ -12,24 +13,24 @@ import type { ProxyEvents } from './proxy-events';
 import { announce } from '../base/announce';
 import type { Totals } from '../base/totals';
 
-/** What is operated: one process, or all workers. */
+/** The processes that an operator controls: this one, or all workers. */
 export interface Operated {
   readonly sessions: SessionSource;
-  /** How many processes serve. */
+  /** The number of processes that serve. */
   readonly workers: number;
   readonly storeFails: boolean;
-  /** Whether what is operated can serve, apart from its hosts. */
+  /** Whether the processes can serve, regardless of the hosts. */
   readonly readiness: Readiness;
   totals(): Promise<Totals>;
   processMetrics(): Promise<readonly ProcessMetrics[]>;
 }
 
 export interface OperationsOptions {
-  /** Moves sessions whenever a host has come, at that rate. */
+  /** Starts a rebalance at this rate whenever a host comes up or is undrained. */
   readonly rebalance: { readonly perMinute: number } | undefined;
 }
 
-/** What can be seen and done while the proxy runs. */
+/** The operations on a running proxy. */
 export class Operations implements Operator {
   readonly #hosts: Hosts;
   readonly #operated: Operated;
@@ -41,8 +42,8 @@ export class Operations implements Operator {
   #isClosing = false;
 
   /**
-   * @param events of the proxy, which are told as changes.
-   * @param isChecked whether the first health checks are over.
+   * @param events the proxy's events, which are reported as changes.
+   * @param isChecked tells whether the first health checks have finished.
    */
   constructor(
     hosts: Hosts, operated: Operated, { rebalance }: OperationsOptions, events: EventEmitter<ProxyEvents>,
@@ -99,7 +100,7 @@ export class Operations implements Operator {
     movesPerSecondOf('movesPerSecond', movesPerSecond);
     const isNew = !host.draining;
     this.#hosts.drain(name);
-    // A deadline may be given, or changed, later on; but to drain once more is no reason to forget it.
+    // Draining again without a deadline keeps an earlier one.
     if (isNew || deadline !== undefined) this.#moves.drain(host, deadline, movesPerSecond);
   }
 
@@ -129,7 +130,7 @@ export class Operations implements Operator {
     this.#moves.stopRebalance();
   }
 
-  /** The proxy is closing: nothing is moved any more. */
+  /** Called when the proxy begins to close. Stops all moves. */
   close(): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
@@ -140,10 +141,10 @@ export class Operations implements Operator {
   get #readiness(): Readiness {
     if (this.#isClosing) return { ready: false, reason: 'the proxy is closing' };
     if (!this.#operated.readiness.ready) return this.#operated.readiness;
-    if (!this.#isChecked()) return { ready: false, reason: 'the first health checks are not over' };
+    if (!this.#isChecked()) return { ready: false, reason: 'the first health checks have not finished' };
     if (this.#hosts.open) return { ready: true };
     const isUp = this.#hosts.all.some(({ up }) => up);
-    return { ready: false, reason: isUp ? 'the hosts that are up are draining, or weigh 0' : 'no host is up' };
+    return { ready: false, reason: isUp ? 'all hosts that are up are draining or have weight 0' : 'no host is up' };
   }
 
   #rebalanceWhenHostsCome(perMinute: number): void {
@@ -169,13 +170,13 @@ export class Operations implements Operator {
     events.on('discoveryError', ({ message }) => tell('undiscovered', `hosts stay as they are: ${message}`));
     events.on('degraded', ({ message }) => tell('degraded', `the store fails: ${message}`));
     events.on('recovered', () => tell('recovered', 'the store works again'));
-    events.on('rebalancing', () => tell('rebalancing', 'sessions are moved to even the hosts out'));
+    events.on('rebalancing', () => tell('rebalancing', 'sessions are moving from the fullest hosts to others'));
     events.on('rebalanced', (moved) => tell('rebalanced', `the rebalance is over: ${moved} sessions were moved`));
-    events.on('closing', () => tell('closing', 'the proxy closes'));
+    events.on('closing', () => tell('closing', 'the proxy is closing'));
   }
 }
 
-/** @throws TypeError when it is no object, or has a name that is none of these. */
+/** @throws TypeError if `options` is not an object, or has a name that is not listed. */
 function check(options: unknown, ...names: string[]): void {
   if (!isObject(options)) throw wrong('options', 'be an object', options);
   for (const name of Object.keys(options)) {

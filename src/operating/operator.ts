@@ -1,96 +1,96 @@
-import type { Absence } from '../base/errors';
+import type { Absence } from '../base/refusals';
 import type { HostStatus } from '../hosts/host';
 import type { Totals } from '../base/totals';
 
-/** A host as those see it who operate the proxy. */
+/** A host, as an operator sees it. */
 export interface HostReport extends HostStatus {
-  /** How it drains; `undefined` while it does not. */
+  /** The host's drain; `undefined` while the host is not draining. */
   readonly drain: DrainStatus | undefined;
 }
 
-/** How a host drains. */
+/** The drain of a host. */
 export interface DrainStatus {
-  /** Seconds until its sessions are moved; 0 while they are, `undefined` where no deadline was given. */
+  /** Seconds until the proxy starts to move the host's sessions; 0 from then on, `undefined` without a deadline. */
   readonly movesIn: number | undefined;
-  /** How many of them are moved a second then. */
+  /** How many sessions the proxy then moves per second. */
   readonly movesPerSecond: number;
 }
 
-/** How `drainHost` drains. */
+/** Options of `drainHost`. */
 export interface DrainOptions {
   /**
-   * After how many ms the sessions that are left are moved: ended, so that their clients come back elsewhere. From 0.
-   * Without it they may stay for as long as they live. @default undefined
+   * After this time the proxy moves the remaining sessions: it ends them, and their clients reconnect to other hosts.
+   * Without a deadline, sessions stay until they end by themselves. In ms, from 0. @default undefined
    */
   deadline?: number | undefined;
-  /** How many of them are moved a second, about evenly. From 0.001 to 10000. @default 5 */
+  /** How many sessions to move per second after the deadline, about evenly. From 0.001 to 10000. @default 5 */
   movesPerSecond?: number | undefined;
 }
 
-/** How `rebalance` moves sessions. */
+/** Options of `rebalance`. */
 export interface RebalanceOptions {
-  /** How many sessions are moved a minute, about evenly. From 0.01 to 600000. @default 60 */
+  /** How many sessions to move per minute, about evenly. From 0.01 to 600000. @default 60 */
   perMinute?: number | undefined;
 }
 
-/** How a rebalance stands. */
+/** The progress of a rebalance. */
 export interface RebalanceStatus {
-  /** It is under way. */
+  /** A rebalance is running. */
   readonly running: boolean;
-  /** Sessions that the last one has moved. */
+  /** How many sessions the last rebalance has moved. */
   readonly moved: number;
-  /** Sessions that it has yet to move, or would have to, as it seems. */
+  /** An estimate of how many sessions a rebalance still has to move. */
   readonly toMove: number;
-  /** By what part of its share a host's number of sessions differs from it, at most: 0.1 is 10 %. */
+  /** The greatest deviation of a host's number of sessions from its share, as a part of that share: 0.1 is 10 %. */
   readonly spread: number;
 }
 
-/** Where a session goes, and how that is known. */
+/** A session's host, and what this proxy knows of the session. */
 export interface SessionReport {
   /** The session id. */
   readonly sid: string;
-  /** The host's name, as it stands in `hosts`. */
+  /** The host's name, as in `hosts`. */
   readonly host: string;
-  /** Whether this proxy knows it, or only the store. */
+  /** `'cache'` if this proxy remembers the session, `'store'` if only the session store does. */
   readonly from: 'cache' | 'store';
-  /** What carries it here at the moment; `undefined` where nothing does. */
+  /** The session's current transport through this proxy; `undefined` if there is none. */
   readonly transport: 'polling' | 'websocket' | undefined;
-  /** For how long it has been known here, in seconds; `undefined` where it is not. */
+  /** How long this proxy has known the session, in seconds; `undefined` if it does not. */
   readonly age: number | undefined;
-  /** Until its binding expires unless it is used, in seconds; `undefined` where the store does not tell. */
+  /** Seconds until the binding expires if nothing uses it; `undefined` if the store cannot tell. */
   readonly expiresIn: number | undefined;
-  /** How many of its requests and WebSockets are under way here; `undefined` where it is not known here. */
+  /** Open requests and WebSockets of the session through this proxy; `undefined` if it does not know the session. */
   readonly open: number | undefined;
 }
 
-/** What became of ending a session. `elsewhere`: its WebSocket goes through another proxy, which alone can end it. */
+/** The result of ending a session. `elsewhere`: its WebSocket goes through another proxy, and only that can end it. */
 export type EndOutcome = 'ended' | 'elsewhere' | Absence;
 
-/** The sessions, of one process or of all workers. */
+/** The sessions of one process, or of all workers. */
 export interface SessionSource {
-  /** Rejects when the store has to be asked and can't be. */
+  /** Rejects if the store is needed and cannot be asked. */
   find(sid: string): Promise<SessionReport | Absence>;
-  /** Rejects when the store or the host has to be asked and can't be: the session then goes on. */
+  /** Rejects if the store or the host is needed and cannot be asked. The session then goes on. */
   end(sid: string): Promise<EndOutcome>;
   /** Ends up to `count` sessions of a host, and resolves with their sids. Never rejects. */
   endSome(host: string, count: number): Promise<readonly string[]>;
 }
 
-/** Whether the proxy is to be sent new sessions, and why not. */
+/** Whether the proxy can take new sessions, and if not, why. */
 export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string };
 
-/** How the proxy is as a whole. */
+/** The state of the proxy as a whole. */
 export interface Summary {
-  /** When it was made: ms since the epoch. */
+  /** When the proxy was created: ms since the epoch. */
   readonly since: number;
-  /** How many processes serve. */
+  /** The number of processes that serve. */
   readonly workers: number;
   readonly storeFails: boolean;
   readonly readiness: Readiness;
   readonly rebalance: RebalanceStatus;
 }
 
-/** Something that has happened. */
+/** An event, for the operator. */
 export interface Change {
   readonly time: Date;
   readonly type: 'up' | 'down' | 'added' | 'removed' | 'drained' | 'draining' | 'undrained' | 'undiscovered' |
@@ -100,40 +100,39 @@ export interface Change {
   readonly message: string;
 }
 
-/** What `prom-client` knows of a process that serves, as JSON. */
+/** The default metrics of one process, as JSON of `prom-client`. */
 export interface ProcessMetrics {
-  /** Its number, from 1; `primary` for the process that keeps workers. */
+  /** The worker's number, from 1; `primary` for the process that manages the workers. */
   readonly worker: string;
   readonly metrics: readonly object[];
 }
 
-/** What the admin server lets people see and do, of one process or of all workers. */
+/** The operations of the admin server, on one process or on all workers. */
 export interface Operator {
   readonly hosts: readonly HostReport[];
   readonly summary: Summary;
   /**
-   * What has been counted by now: the caller's, which does not go on counting. Resolves within 2 s, without the workers
-   * that have not answered by then.
+   * A copy of the totals so far. Resolves within 2 s, without the workers that have not answered by then.
    */
   totals(): Promise<Totals>;
-  /** What `prom-client` knows of each process that serves: its own name, and its metrics as JSON. */
+  /** The metrics of every process. */
   processMetrics(): Promise<readonly ProcessMetrics[]>;
-  /** Calls `listener` at each change until the returned function is called. */
+  /** Calls `listener` on each change, until the returned function is called. */
   onChange(listener: (change: Change) => void): () => void;
 
-  /** @throws TypeError when it is malformed, one of the hosts already, or the weight is none. */
+  /** @throws TypeError if the host is malformed or already exists, or if the weight is invalid. */
   addHost(host: string, options?: { weight?: number }): void;
-  /** @throws Error when the host is unknown; so do all that take a host. */
+  /** @throws Error if the host is unknown, as do all methods below that take a host. */
   removeHost(host: string): void;
   drainHost(host: string, options?: DrainOptions): void;
   undrainHost(host: string): void;
   setWeight(host: string, weight: number): void;
 
-  /** Rejects when the store has to be asked and can't be. */
+  /** Rejects if the store is needed and cannot be asked. */
   findSession(sid: string): Promise<SessionReport | Absence>;
-  /** Rejects when the store or the host has to be asked and can't be. */
+  /** Rejects if the store or the host is needed and cannot be asked. */
   endSession(sid: string): Promise<EndOutcome>;
-  /** @throws Error when one is under way. */
+  /** @throws Error if a rebalance is already running. */
   rebalance(options?: RebalanceOptions): void;
   stopRebalance(): void;
 }

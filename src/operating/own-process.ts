@@ -8,7 +8,7 @@ import { ownProcessMetrics } from './process-metrics';
 import { Sessions, type SessionsOptions } from './sessions';
 import { sumOf, type Totals } from '../base/totals';
 
-/** What is operated where this process serves alone. */
+/** Operates a single process: this one. */
 export class OwnProcess implements Operated {
   readonly sessions: Sessions;
   readonly workers = 1;
@@ -38,7 +38,7 @@ export class OwnProcess implements Operated {
   totals(): Promise<Totals> {
     this.#forwarder.count();
     const hosts = Object.fromEntries(this.#hosts.all.map(({ name, totals }) => [name, totals]));
-    // A copy, as what it is made of goes on counting.
+    // A copy, since the originals go on counting.
     return Promise.resolve(sumOf([{ ...this.#totals, queued: this.#admission.queued, hosts }]));
   }
 

@@ -10,57 +10,57 @@ import type { Hosts } from '../hosts/hosts';
 
 const debug = createDebug('socket.io-proxy:proxy');
 
-/** Events of {@link Proxy}, and what their listeners are given. */
+/** Events of {@link Proxy}, with the arguments of their listeners. */
 export interface ProxyEvents {
-  /** The server listens. */
+  /** The server is listening. */
   listening: [];
-  /** The server has failed, for instance with `EADDRINUSE`, or the admin server has. */
+  /** The server or the admin server has failed, for example with `EADDRINUSE`. */
   error: [error: Error];
-  /** A host is up, after it was down or for the first time. */
+  /** A host has come up, for the first time or after it was down. */
   up: [host: string];
   /**
-   * A host is down: no new session goes there. `refused`: nothing listens there. `unreachable`: no connection to it
-   * comes about. `silent`: it takes connections and does not answer. `failing`: it answers health checks with a status
-   * from 500, or cuts them.
+   * A host has gone down and gets no new sessions. `refused`: it refuses connections. `unreachable`: connections to it
+   * fail otherwise. `silent`: it accepts connections but does not answer. `failing`: it answers health checks with a
+   * status from 500, or cuts them.
    */
   down: [host: string, reason: DownReason];
-  /** A host was added, by `addHost()` or from DNS. It is up once its first health check is over, if that is good. */
+  /** `addHost()` or DNS has added a host. It is up once a health check succeeds. */
   added: [host: string];
-  /** A host was removed, by `removeHost()`, or as DNS no longer names it. */
+  /** A host was removed: by `removeHost()`, or because DNS no longer names it. */
   removed: [host: string];
-  /** A host gets no new session any more, by `drainHost()`, or as DNS no longer names it. */
+  /** A host gets no new sessions any more: by `drainHost()`, or because DNS no longer names it. */
   draining: [host: string];
   /** A host that was draining gets new sessions again. */
   undrained: [host: string];
-  /** A host that is draining has no session, request or WebSocket left, as far as this proxy knows. */
+  /** A draining host has no session, request or WebSocket left that this proxy knows of. */
   drained: [host: string];
-  /** Sessions are being moved from the fullest hosts to the others. */
+  /** A rebalance has begun to move sessions from the fullest hosts to the others. */
   rebalancing: [];
-  /** That is over, and so many were moved. */
+  /** A rebalance has ended. `moved` is the number of sessions that it moved. */
   rebalanced: [moved: number];
-  /** DNS has failed, or does not know the name in `discover`: the hosts stay as they are until it does again. */
+  /** DNS has failed or does not know the name in `discover`. The hosts stay as they are until DNS answers again. */
   discoveryError: [error: Error];
-  /** The earlier name of `discoveryError`. @deprecated */
+  /** The former name of `discoveryError`. @deprecated */
   undiscovered: [error: Error];
-  /** A session was opened through this proxy, and is bound. */
+  /** A session was opened through this proxy and is bound. */
   session: [session: Session];
-  /** A request or a WebSocket is over: for an access log. It costs nothing while nobody listens for it. */
+  /** A request or a WebSocket has ended: for an access log. Costs nothing without a listener. */
   access: [entry: AccessEntry];
-  /** The session store has failed: this proxy goes on with what it knows. */
+  /** The session store has failed. This proxy goes on with the bindings that it remembers. */
   degraded: [error: Error];
   /** The session store works again. */
   recovered: [];
-  /** The admin server listens. */
+  /** The admin server is listening. */
   adminListening: [address: AddressInfo];
-  /** The earlier name of `adminListening`. @deprecated */
+  /** The former name of `adminListening`. @deprecated */
   operated: [address: AddressInfo];
   /** `close()` has begun. */
   closing: [];
-  /** `close()` is done. */
+  /** `close()` has ended. */
   close: [];
 }
 
-/** Tells what hosts do as the proxy's events. */
+/** Emits the events of the hosts as events of the proxy. */
 export function relayHosts(hosts: Hosts, proxy: EventEmitter<ProxyEvents>): void {
   hosts.on('up', ({ name }) => {
     debug('%s is up', name);
@@ -80,7 +80,7 @@ export function relayHosts(hosts: Hosts, proxy: EventEmitter<ProxyEvents>): void
   proxy.on('adminListening', (address) => announce(proxy, 'operated', address));
 }
 
-/** Tells what the bindings do as the proxy's events. */
+/** Emits the events of the bindings as events of the proxy. */
 export function relayBindings(bindings: Bindings, proxy: EventEmitter<ProxyEvents>): void {
   bindings.on('degraded', (error) => announce(proxy, 'degraded', error));
   bindings.on('recovered', () => announce(proxy, 'recovered'));

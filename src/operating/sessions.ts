@@ -1,7 +1,7 @@
 import { expiryOf, type Binding } from '../sessions/binding';
 import type { Bindings } from '../sessions/bindings';
 import { startDeadline } from '../base/deadline';
-import { ErrorCode, type Absence } from '../base/errors';
+import { ErrorCode, type Absence } from '../base/refusals';
 import type { Exchange } from '../forwarding/exchange';
 import type { Forwarder } from '../forwarding/forwarder';
 import type { Host } from '../hosts/host';
@@ -12,16 +12,16 @@ import type { EndOutcome, SessionReport, SessionSource } from './operator';
 import type { StoredBinding } from '../sessions/session-store';
 import { Tunnel } from '../forwarding/tunnel';
 
-/** How long a host may take to close a session, and polls of it to end, in ms. */
+/** How long a host may take to close a session, and to end its polls, in ms. */
 const CLOSE_TIMEOUT = 2000;
 
-/** What a host makes of a packet. */
+/** A host's answer to a packet. `unknown`: it does not know the sid. */
 type Answer = 'taken' | 'refused' | 'unknown';
 
-/** The packet `close` with its length, as version 3 of the protocol has it: to version 4 that is data, unread. */
+/** The packet `close`, with its length for protocol version 3. Version 4 reads it as a packet with unused data. */
 const CLOSE = '1:1';
 
-/** How many sessions of a host are looked for at once: each time all that are known may have to be gone through. */
+/** How many sessions of a host to collect at once: collecting may have to go through all bindings. */
 const BATCH = 1000;
 
 export interface SessionsOptions {
@@ -29,13 +29,13 @@ export interface SessionsOptions {
   readonly hostTls: HostTls;
 }
 
-/** The sessions of this process, for those who operate it. */
+/** The sessions of this process, for its operator. */
 export class Sessions implements SessionSource {
   readonly #options: SessionsOptions;
   readonly #hosts: Hosts;
   readonly #bindings: Bindings;
   readonly #forwarder: Forwarder;
-  /** Of each host, sessions that are to be ended when some are. */
+  /** The sessions of each host that `endSome` takes next. */
   readonly #batches = new WeakMap<Host, Binding[]>();
   readonly #ending = new Set<Binding>();
 
@@ -54,7 +54,7 @@ export class Sessions implements SessionSource {
     return 'holds' in found ? this.#reportOf(found) : storedReportOf(sid, found);
   }
 
-  /** A client of a session that is ended makes a new handshake by itself. Its host closes it as if the client had. */
+  /** The host closes the session as if its client had. The client then makes a new handshake by itself. */
   async end(sid: string): Promise<EndOutcome> {
     const found = await this.#bindings.inspect(sid);
     if (!found) return this.#bindings.absence(sid);
@@ -78,7 +78,7 @@ export class Sessions implements SessionSource {
     this.#bindings.forget(sid, 'ended');
   }
 
-  /** Where its requests would go. */
+  /** The host that the session's requests would go to. */
   async #hostOf({ host }: Binding | StoredBinding): Promise<Host | undefined> {
     if (typeof host !== 'string') return host;
     return this.#hosts.get(host) ?? this.#hosts.seek(host);
@@ -92,7 +92,7 @@ export class Sessions implements SessionSource {
     if (!tunnel) {
       if (!await closeSession(host, sid, body, this.#options)) return 'elsewhere';
     } else if (!tunnel.hasOpened) {
-      // While it is being upgraded, its WebSocket does not carry it yet.
+      // During the upgrade from polling, the WebSocket does not carry the session yet.
       await closeSession(host, sid, body, this.#options).catch(() => {});
     }
     this.#bindings.unbind(binding ?? sid, host, 'ended');
@@ -101,18 +101,18 @@ export class Sessions implements SessionSource {
     return 'ended';
   }
 
-  /** What is under way ends as if its client had gone. */
+  /** Ends the session's open requests and WebSockets as if its client had gone. */
   #leave(binding: Binding): void {
     const works = this.#forwarder.of(binding);
     if (works.length === 0) return;
     for (const work of works) if (work instanceof Tunnel) work.leave();
-    // Its host answers the poll that it holds with what there is to say, and the client hears with the next one.
+    // The host answers a held poll. The client learns of the end with its next poll.
     setTimeout(() => {
       for (const work of this.#forwarder.of(binding)) if (!(work instanceof Tunnel)) work.destroy();
     }, CLOSE_TIMEOUT).unref();
   }
 
-  /** Takes up to `count` sessions of a host that are still there, that clients know, and that nobody else is ending. */
+  /** Takes up to `count` sessions of a host that are open, known to their clients, and not being ended already. */
   #take(host: Host, count: number): Binding[] {
     const taken: Binding[] = [];
     let batch = this.#batches.get(host) ?? [];
@@ -160,12 +160,12 @@ export class Sessions implements SessionSource {
   }
 }
 
-/** It carries its session, or is about to. */
+/** The WebSocket carries its session, or is about to. */
 function isJoined(work: Exchange | Tunnel): work is Tunnel {
   return work instanceof Tunnel && work.isJoined;
 }
 
-/** Its packets are sent as forms. */
+/** A JSONP client sends its packets as forms. */
 function isJsonp(url = ''): boolean {
   return /[?&]j=/.test(url);
 }
@@ -175,14 +175,14 @@ function storedReportOf(sid: string, { host, expiresIn }: StoredBinding): Sessio
 }
 
 /**
- * Closes a session at its host, by the packet with which its client would (Engine.IO protocol, packet type `close`): so
- * the host knows at once, and can keep what a client needs that comes back.
+ * Closes a session at its host with the packet that its client would send (Engine.IO packet type `close`): the host
+ * knows at once, and can keep the state for a client that comes back.
  *
- * @returns whether it is gone: not so where a WebSocket carries it. Rejects when the host does not answer.
+ * @returns whether the session is gone: false if a WebSocket carries it. Rejects if the host does not answer.
  */
 async function closeSession(host: Host, sid: string, body: string, options: SessionsOptions): Promise<boolean> {
-  // In either version of the protocol, as hosts refuse the other one. And some refuse the packet, and yet end the
-  // session: which the second answer shows.
+  // Tries both protocol versions, since hosts refuse the other one. Some hosts refuse the packet and yet end the
+  // session, as the second answer shows.
   for (const version of [4, 3]) {
     const query = `EIO=${version}&transport=polling&sid=${encodeURIComponent(sid)}`;
     if (await send(host, `${options.path}?${query}`, body, options.hostTls) !== 'refused') return true;
@@ -190,7 +190,6 @@ async function closeSession(host: Host, sid: string, body: string, options: Sess
   return false;
 }
 
-/** @returns what the host makes of it. */
 function send(host: Host, path: string, body: string, hostTls: HostTls): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const headers = { 'Content-Type': 'text/plain;charset=UTF-8', 'Content-Length': body.length };
@@ -210,7 +209,7 @@ function send(host: Host, path: string, body: string, hostTls: HostTls): Promise
   });
 }
 
-/** As Engine.IO says it, and python-engineio. */
+/** Recognizes the answers of Engine.IO and python-engineio to an unknown sid. */
 function isUnknown(body: string): boolean {
   try {
     const answer: unknown = JSON.parse(body);

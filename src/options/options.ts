@@ -6,10 +6,11 @@ import type { ForwarderOptions } from '../forwarding/forwarder';
 import type { DiscoveryOptions } from '../hosts/discovery';
 import type { HealthOptions } from '../hosts/health-checker';
 import type { Host } from '../hosts/host';
-import { balanceOf, discoverOf, hostsOf, movesPerMinuteOf } from '../hosts/host-options';
+import { balanceOf, discoverOf, hostsOf } from '../hosts/host-options';
 import { hostTlsOf } from '../hosts/host-tls';
 import type { HostsOptions } from '../hosts/hosts';
 import type { OperationsOptions } from '../operating/operations';
+import { movesPerMinuteOf } from '../operating/pace';
 import type { AdmissionOptions } from '../routing/admission';
 import type { RouterOptions } from '../routing/router';
 import type { ServerLimits } from '../serving/server';
@@ -18,7 +19,7 @@ import { RedisStore } from '../sessions/redis-store';
 import type { SessionStore } from '../sessions/session-store';
 import type { PartialProxyOptions } from './proxy-options';
 
-/** Options with nothing left open: those of the parts, and of the proxy as a whole. */
+/** All options with their defaults applied: those of the parts, and those of the proxy as a whole. */
 export interface ResolvedOptions extends
   HealthOptions, HostsOptions, DiscoveryOptions, BindingsOptions, RouterOptions, AdmissionOptions, ForwarderOptions,
   ServerLimits, OperationsOptions {
@@ -30,7 +31,7 @@ export interface ResolvedOptions extends
   readonly admin: ResolvedAdminOptions | undefined;
 }
 
-/** What the proxy sets on the server that it makes, and leaves alone on a caller's. */
+/** Options that apply only to the server that the proxy creates itself. */
 export const SERVER_OPTIONS = ['maxHeaderSize', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout'] as const;
 
 const NAMES = new Set<string>([
@@ -108,7 +109,7 @@ function rebalanceOf(rebalance: unknown): ResolvedOptions['rebalance'] {
 function storeOf({ redisClient, store, keyPrefix = 'socket.io#' }: PartialProxyOptions): SessionStore {
   if (typeof keyPrefix !== 'string') throw wrong('keyPrefix', 'be a string', keyPrefix);
   if (store === undefined) {
-    // The original's words, which its users may match on.
+    // The original's message: users may match on it.
     if (!redisClient) throw new TypeError("'redisClient' is mandatory!");
     return new RedisStore(redisClient, keyPrefix);
   }
@@ -119,16 +120,16 @@ function storeOf({ redisClient, store, keyPrefix = 'socket.io#' }: PartialProxyO
   return store;
 }
 
-/** Another path than this, once it has become part of a URL, would never be asked for. */
+/** Rejects a path that no request could have, since URL parsing would change it. */
 function pathOf(path: unknown = '/socket.io/'): string {
-  if (typeof path === 'string' && path.startsWith('/') && !path.includes('%') && isOfUrls(path)) {
+  if (typeof path === 'string' && path.startsWith('/') && !path.includes('%') && isUrlPath(path)) {
     return path.endsWith('/') ? path : `${path}/`;
   }
-  const expected = "be a string that begins with '/', as it stands in a URL: visible ASCII, with no '?', '#' or '%'";
-  throw wrong('path', `${expected}, nor '.' or '..' between slashes`, path);
+  const expected = "be a string that begins with '/', in visible ASCII without '?', '#' and '%'";
+  throw wrong('path', `${expected}, and without '.' and '..' as segments`, path);
 }
 
-function isOfUrls(path: string): boolean {
+function isUrlPath(path: string): boolean {
   return new URL(`http://localhost${path}`).pathname === path;
 }
 
@@ -149,7 +150,7 @@ function serverOf(options: PartialProxyOptions): ResolvedOptions['server'] {
   return server;
 }
 
-/** Only `undefined` means unset: a `null` is a mistake somewhere. */
+/** Only `undefined` means unset: `null` is passed on, and rejected as a mistake. */
 function given(options: PartialProxyOptions, name: keyof PartialProxyOptions, fallback: unknown): unknown {
   const { [name]: value = fallback } = options as Partial<Record<keyof PartialProxyOptions, unknown>>;
   return value;

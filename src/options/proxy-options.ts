@@ -13,195 +13,204 @@ import type { SessionStore } from '../sessions/session-store';
  */
 export type ProxyOptions = PartialProxyOptions & (WithRedisClient | WithStore) & (WithHosts | WithDiscover);
 
-/** The bindings are in Redis. */
+/** Bindings are stored in Redis. */
 export interface WithRedisClient {
-  /** Holds the bindings. */
+  /** The client of the Redis that stores the bindings. */
   redisClient: RedisClient;
-  /** Not beside a Redis client. */
+  /** Excluded by `redisClient`. */
   store?: undefined;
 }
 
-/** The bindings are in a store of the caller's. */
+/** Bindings are stored in the caller's store. */
 export interface WithStore {
-  /** Holds the bindings. */
+  /** Stores the bindings. */
   store: SessionStore;
-  /** Not beside a store. */
+  /** Excluded by `store`. */
   redisClient?: undefined;
 }
 
-/** The hosts are named. */
+/** The hosts are listed. */
 export interface WithHosts {
   /** The Socket.IO servers. */
   hosts: readonly (string | HostOptions)[];
-  /** Not beside hosts. */
+  /** Excluded by `hosts`. */
   discover?: undefined;
 }
 
-/** The hosts follow DNS. */
+/** The hosts come from DNS. */
 export interface WithDiscover {
-  /** The name in DNS. */
+  /** The DNS name that the hosts come from. */
   discover: string;
-  /** Not beside a name in DNS. */
+  /** Excluded by `discover`. */
   hosts?: readonly never[] | undefined;
 }
 
 /**
- * All options, none of them mandatory: what options may be while they are put together. Times are in ms, but
- * `keyExpiry`, which is in seconds. Numbers are integers, up to 2147483647 where no other most is named. Only
- * `undefined` means unset.
+ * All options, each of them optional, for code that builds them step by step. Times are in ms, except `keyExpiry`,
+ * which is in seconds. Numbers are integers up to 2147483647, unless the option states other bounds. Only `undefined`
+ * means unset.
  */
 export interface PartialProxyOptions {
   /**
-   * The Redis client that holds the bindings: of the package `redis` (version 2 or later; single, Cluster or Sentinel)
-   * or `ioredis` (version 5 or later; `Redis` or `Cluster`). One that is not open yet is opened when the proxy starts
-   * to listen, and closed by `close()`; one that is open, or opens itself, stays the caller's. Its `error` events are
-   * listened to from now on, and become `degraded`. Mandatory, unless `store` is given.
+   * A client of the Redis that stores the bindings: from the package `redis` (version 2 or later; single, Cluster or
+   * Sentinel) or `ioredis` (version 5 or later; `Redis` or `Cluster`). If the client is not open yet, the proxy opens
+   * it when it starts to listen, and `close()` closes it. A client that is open, or opens itself, stays the caller's to
+   * close. The proxy handles its `error` events and emits them as `degraded`. Mandatory, unless `store` is given.
    */
   redisClient?: RedisClient | undefined;
-  /** A store of bindings other than Redis, such as `new MemoryStore()`. Excludes `redisClient`. */
+  /** A session store other than Redis, such as `new MemoryStore()`. Excludes `redisClient`. */
   store?: SessionStore | undefined;
   /**
    * The Socket.IO servers: `host:port`, `[IPv6]:port`, `http://host[:port]` or `https://host[:port]`, or objects with
-   * such a `host` and its `weight`. Mandatory, unless `discover` is given.
+   * such a `host` and a `weight`. Mandatory, unless `discover` is given.
    */
   hosts?: readonly (string | HostOptions)[] | undefined;
   /**
-   * A name in DNS that the hosts follow: `dns:NAME:PORT`, where each address of the name is a host, or `dns+srv:NAME`,
-   * where SRV records name the hosts. Excludes `hosts`. @default undefined
+   * The DNS name that the hosts come from: `dns:NAME:PORT` makes each address of the name a host, `dns+srv:NAME` each
+   * SRV record. Excludes `hosts`. @default undefined
    */
   discover?: string | undefined;
   /**
-   * The path to capture; with or without the slash at its end. It begins with a slash, and is as it stands in a URL:
-   * visible ASCII, with no `?`, `#` or `%`, nor `.` or `..` between slashes. @default '/socket.io/'
+   * The path of the Socket.IO servers. It begins with a slash; the slash at its end is optional. Visible ASCII without
+   * `?`, `#` and `%`, and without `.` and `..` as segments. @default '/socket.io/'
    */
   path?: string | undefined;
-  /** Pause between two health checks of a host. In ms, from 1. @default 2000 */
+  /** The pause between two health checks of a host. In ms, from 1. @default 2000 */
   checkInterval?: number | undefined;
-  /** How long a health check may take before it has failed. In ms, from 1. @default 1000 */
+  /** A health check fails after this time. In ms, from 1. @default 1000 */
   checkTimeout?: number | undefined;
   /**
-   * How many health checks in a row must fail before a host is down. A client's connection that does not come about
-   * counts too, and one that is refused is enough. From 1 to 1000.
+   * A host is down after this many failed health checks in a row. A failure to connect for a client's request counts as
+   * one. A refused connection marks the host down at once. From 1 to 1000.
    * @default 1
    */
   unhealthyAfter?: number | undefined;
-  /** How many health checks in a row must succeed before a host that was down is up. From 1 to 1000. @default 1 */
+  /** A host that is down is up again after this many good health checks in a row. From 1 to 1000. @default 1 */
   healthyAfter?: number | undefined;
   /**
-   * How the host of a new session is chosen, in proportion to the weights of the hosts that are up. `'random'`;
-   * `'round-robin'`: in turn; `'least-connections'`: the one with the fewest sessions and WebSockets, as far as this
-   * proxy knows them; or a function that is given the hosts and the handshake, and returns the name of one of them.
+   * How the proxy chooses the host of a new session among the hosts that are up, in proportion to their weights:
+   * `'random'`; `'round-robin'`, each host in turn; `'least-connections'`, the host with the fewest sessions and
+   * WebSockets that this proxy knows of; or a function that receives the hosts and the handshake and returns the name
+   * of a host.
    * @default 'random'
    */
   balance?: Balance | undefined;
   /**
-   * For how long the weight of a host that has come up grows, from a tenth to the whole: not of those that the first
-   * health checks find up. In ms, from 0.
+   * After a host comes up, its weight grows from a tenth to its full value over this time. Hosts that the first health
+   * checks find up start with their full weight. In ms, from 0.
    * @default 0
    */
   slowStart?: number | undefined;
   /** The prefix of the keys in Redis: a binding's key is `<keyPrefix><sid>`. @default 'socket.io#' */
   keyPrefix?: string | undefined;
   /**
-   * How long a binding lives in the store after its last use, in seconds. From 1. A session whose handshake says that
-   * it lives longer (`pingInterval` + `pingTimeout`) is kept for longer. @default 60
+   * The store expires a binding this long after its last use; later, if the handshake announces a longer
+   * `pingInterval` + `pingTimeout`. In seconds, from 1. @default 60
    */
   keyExpiry?: number | undefined;
   /**
-   * The most bindings that this proxy remembers itself; the one that was used longest ago goes first. From 1 to
-   * 10000000. @default 100000
+   * The most bindings that this proxy caches in memory. When the cache is full, the least recently used one goes. From
+   * 1 to 10000000. @default 100000
    */
   cacheSize?: number | undefined;
-  /** How long the session store may take to answer. In ms, from 1. @default 1000 */
+  /** A call of the session store fails after this time. In ms, from 1. @default 1000 */
   storeTimeout?: number | undefined;
   /**
-   * What becomes of new sessions that need the store while it fails. `'local'`: they are bound in this proxy alone,
-   * and stored once the store is back; enough with one proxy, or where a client's requests keep to one. `'refuse'`:
-   * a handshake by polling is answered with 503, so that no session is opened that another proxy could not route.
+   * What to do with new sessions while the store fails. `'local'`: this proxy alone keeps the binding, and stores it
+   * once the store is back; enough for a single proxy, or if each client stays with one proxy. `'refuse'`: the proxy
+   * answers a handshake by polling with 503, so that no session opens that other proxies cannot route.
    * @default 'local'
    */
   onStoreFailure?: 'local' | 'refuse' | undefined;
   /**
-   * How long a connection to a host may take to be made. In ms, from 1. The default leaves room for one lost packet,
-   * which is sent again after a second. A handshake then goes to another host; a session's request tries its own again,
-   * for up to 20 s.
+   * An attempt to connect to a host fails after this time. A handshake then goes to another host; a request of a
+   * session tries its own host again, for up to 20 s. The default allows for one lost packet, which TCP sends again
+   * after a second. In ms, from 1.
    * @default 2000
    */
   connectTimeout?: number | undefined;
   /**
-   * How long a host may be silent on a request before it is answered with 504. Longer than the servers'
-   * `pingInterval`, since a poll may be held for as long. In ms, from 1. @default 120000
+   * If a host sends nothing for this long on a request, the proxy answers with 504. Must be longer than the servers'
+   * `pingInterval`, since a server may hold a poll for that long. In ms, from 1. @default 120000
    */
   hostTimeout?: number | undefined;
   /**
-   * For how long every host is known to keep an idle connection. One is then reused while it was idle for less than
-   * half of that, and for a second less, from the first request on. With up to 1000 each request has a new connection.
-   * Without it, connections are reused once those to the host were seen to stay open. In ms, from 0.
+   * How long every host keeps an idle connection open. From the first request on, the proxy reuses a connection that
+   * was idle for less than half of this time, and for at least a second less than it. With 1000 or less, each request
+   * gets a new connection. Without this option, the proxy reuses connections once it has seen that the host keeps idle
+   * ones open. In ms, from 0.
    * @default undefined
    */
   hostKeepAlive?: number | undefined;
-  /** How long `close()` waits for requests and WebSockets to end by themselves. In ms, from 0. @default 10000 */
+  /** `close()` cuts requests and WebSockets that have not ended after this time. In ms, from 0. @default 10000 */
   drainTimeout?: number | undefined;
-  /** Adds `X-Forwarded-For`, `-Proto`, `-Host` and `-Port` to what a host receives. @default true */
+  /** Adds `X-Forwarded-For`, `-Proto`, `-Host` and `-Port` to requests to the hosts. @default true */
   xfwd?: boolean | undefined;
   /**
-   * Believes what comes in `X-Forwarded-*`, `Forwarded` and `X-Real-IP`: for a proxy that can only be reached through
-   * a load balancer which sets them. The chain in `X-Forwarded-For` is then kept and the load balancer's address added
-   * to it, and what else has come is left as it is. Otherwise none of these headers of a client reaches a host, also
-   * with `xfwd: false`.
+   * Trusts incoming `X-Forwarded-*`, `Forwarded` and `X-Real-IP` headers. Only for a proxy that clients can reach
+   * through a load balancer alone, which sets these headers. If true, the proxy appends the load balancer's address to
+   * `X-Forwarded-For` and passes the other headers on unchanged. If false, it removes all of them, also with
+   * `xfwd: false`.
    * @default false
    */
   trustProxy?: boolean | undefined;
-  /** Sends a host its own name in `Host`, rather than the client's. @default true */
+  /** Sets the `Host` header to the host's own name. If false, it stays the client's. @default true */
   changeOrigin?: boolean | undefined;
   /**
-   * TLS options for `https://` hosts: `ca`, `cert`, `key`, `passphrase`, `ciphers`, `minVersion`,
-   * `rejectUnauthorized`, and no others. @default {}
+   * TLS options for `https://` hosts: `ca`, `cert`, `key`, `passphrase`, `ciphers`, `minVersion` and
+   * `rejectUnauthorized` only. @default {}
    */
   hostTls?: HostTls | undefined;
   /**
-   * An `http` or `https` server of the caller's: its requests on other paths stay the caller's. Without it the proxy
-   * makes one. Excludes `maxHeaderSize`, `headersTimeout`, `requestTimeout` and `keepAliveTimeout`. @default undefined
+   * The caller's own `http.Server` or `https.Server`. Its listeners still get the requests for other paths. Without
+   * this option, the proxy creates an `http.Server`. Excludes `maxHeaderSize`, `headersTimeout`, `requestTimeout` and
+   * `keepAliveTimeout`. @default undefined
    */
   server?: HttpServer | HttpsServer | undefined;
-  /** The largest request head, in bytes, of the proxy's own server (431 beyond). From 1024. @default 16384 */
+  /** The proxy's own server answers a larger request head with 431. In bytes, from 1024. @default 16384 */
   maxHeaderSize?: number | undefined;
   /**
-   * How long a client of the proxy's own server may take to send a request's head (408 beyond). In ms, from 1.
+   * The proxy's own server answers with 408 if a client takes longer to send a request's head. In ms, from 1.
    * @default 20000
    */
   headersTimeout?: number | undefined;
   /**
-   * How long a client of the proxy's own server may take to send a whole request (408 beyond). In ms, not less than
-   * `headersTimeout`, also where it is left out. @default 120000
+   * The proxy's own server answers with 408 if a client takes longer to send a whole request. In ms, not less than
+   * `headersTimeout`; a longer `headersTimeout` raises the default. @default 120000
    */
   requestTimeout?: number | undefined;
   /**
-   * How long the proxy's own server keeps an idle connection. Longer than the load balancer's in front of it, which
-   * is often 60 s, so that it is never the proxy that closes a connection under a request. In ms, from 1.
-   * @default 75000
+   * The proxy's own server closes a client's connection that was idle for this time. Must be longer than the idle
+   * timeout of a load balancer in front, often 60 s: else the proxy may close a connection just as a request arrives.
+   * In ms, from 1. @default 75000
    */
   keepAliveTimeout?: number | undefined;
   /**
-   * How many handshakes are let through to the hosts a second, about evenly: any number above 0, up to 100000. Others
-   * wait in turn. @default undefined
+   * The most handshakes that the proxy sends to the hosts per second, about evenly. Further ones wait in a queue. Any
+   * number above 0, up to 100000. @default undefined
    */
   maxHandshakesPerSecond?: number | undefined;
-  /** How many handshakes may wait for their turn; others are refused with 503. From 0 to 1000000. @default 1000 */
+  /**
+   * The most handshakes that wait for `maxHandshakesPerSecond`. Further ones are refused with 503. From 0 to 1000000.
+   * @default 1000
+   */
   maxQueuedHandshakes?: number | undefined;
-  /** How long a handshake may wait; one that would wait for longer is refused at once. In ms, from 1. @default 5000 */
+  /**
+   * A handshake that would wait longer than this for `maxHandshakesPerSecond` is refused with 503 at once. In ms, from
+   * 1. @default 5000
+   */
   handshakeQueueTimeout?: number | undefined;
   /**
-   * Moves sessions from the fullest hosts to the others at that rate, as `rebalance()` does, whenever a host has come
-   * up or gets new sessions again. @default undefined
+   * Calls `rebalance()` whenever a host comes up or stops draining: sessions move from the fullest hosts to the others.
+   * @default undefined
    */
   rebalance?: {
-    /** How many sessions are moved a minute. From 0.01 to 600000. */
+    /** How many sessions to move per minute. From 0.01 to 600000. */
     perMinute: number;
   } | undefined;
   /**
-   * An admin server: metrics, a JSON API and a dashboard, from `listen()` to the end of `close()`. It listens on
-   * 127.0.0.1 unless `bind` says otherwise. When it cannot listen, the event `error` tells. @default undefined
+   * Runs an admin server with metrics, a JSON API and a dashboard, from `listen()` to the end of `close()`. It listens
+   * on 127.0.0.1 unless `bind` is set. If it cannot listen, the proxy emits `error`. @default undefined
    */
   admin?: AdminOptions | undefined;
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { refusals, type Refusal } from '../base/errors';
+import { refusals, type Refusal } from '../base/refusals';
 
 /** Stretches each second a little: handshakes that leave evenly arrive less so, and hosts must not see too many. */
 const MARGIN = 1.02;
@@ -56,10 +56,6 @@ export class Admission {
     this.#window = Math.max(MARGIN * 1000, this.#interval);
   }
 
-  get isLimited(): boolean {
-    return this.#isLimited;
-  }
-
   /** How many handshakes wait. */
   get queued(): number {
     return this.#queue.size;
@@ -70,6 +66,7 @@ export class Admission {
    * resolves if the client leaves first.
    */
   admit(req: IncomingMessage): Refusal | undefined | Promise<Refusal | undefined> {
+    if (!this.#isLimited) return undefined;
     if (this.#stopped) return refusals.closing;
     const now = performance.now();
     const wait = this.#waitAt(now);

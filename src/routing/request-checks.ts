@@ -1,5 +1,5 @@
 import type { IncomingMessage, Server } from 'node:http';
-import { refusals, type Refusal } from '../base/errors';
+import { refusals, type Refusal } from '../base/refusals';
 import { Field, fieldOf, isFieldValue } from '../base/fields';
 import { mayHaveBody } from '../base/methods';
 

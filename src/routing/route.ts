@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Binding } from '../sessions/binding';
 import type { Bindings } from '../sessions/bindings';
-import { refusals, type Refusal } from '../base/errors';
+import { refusals, type Refusal } from '../base/refusals';
 import { SILENT_GRACE, type Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 
@@ -24,7 +24,7 @@ export function routeTo(host: Host, binding: Binding | undefined): Route {
   return { host, binding, tried: undefined, unreachedSince: undefined };
 }
 
-export interface RerouteContext {
+interface RerouteContext {
   readonly hosts: Hosts;
   readonly bindings: Bindings;
   readonly connectTimeout: number;

@@ -2,7 +2,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Admission } from './admission';
 import type { Binding } from '../sessions/binding';
 import type { Bindings } from '../sessions/bindings';
-import { refusals, type Refusal } from '../base/errors';
+import { refusals, type Refusal } from '../base/refusals';
 import type { Hosts } from '../hosts/hosts';
 import { faultOf, maxFieldsOf } from './request-checks';
 import { routeTo, type Route } from './route';
@@ -32,8 +32,7 @@ export class Router {
   readonly #server: RouterOptions['server'];
   readonly #hosts: Hosts;
   readonly #bindings: Bindings;
-  /** `undefined` when handshakes are not limited. */
-  readonly #admission: Admission | undefined;
+  readonly #admission: Admission;
 
   constructor({ path, onStoreFailure, server }: RouterOptions, hosts: Hosts, bindings: Bindings, admission: Admission) {
     this.#path = path;
@@ -41,7 +40,7 @@ export class Router {
     this.#server = server;
     this.#hosts = hosts;
     this.#bindings = bindings;
-    this.#admission = admission.isLimited ? admission : undefined;
+    this.#admission = admission;
   }
 
   /** Whether the target is on `path`, with or without its last slash (Engine.IO's `addTrailingSlash: false`). */
@@ -88,7 +87,7 @@ export class Router {
 
   #admit(req: IncomingMessage, byPolling: boolean): ReturnType<Admission['admit']> {
     // A handshake that `#pick` would refuse need not wait.
-    if (!this.#admission || !this.#hosts.open || this.#isUnstored(byPolling)) return undefined;
+    if (!this.#hosts.open || this.#isUnstored(byPolling)) return undefined;
     return this.#admission.admit(req);
   }
 

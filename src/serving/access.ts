@@ -5,48 +5,48 @@ import { clientOf } from '../forwarding/headers';
 import { shownSid, startOf } from '../base/shown';
 import { queryOf, sidOf } from '../routing/sniffer';
 
-/** A request that is over, as an access log tells of it. */
+/** A finished request, for an access log. */
 export interface AccessEntry {
-  /** When its head had come. */
+  /** When the request's head had arrived. */
   readonly time: Date;
-  /** The client's address; with `trustProxy` the one that the load balancer in front has seen. */
+  /** The client's address; with `trustProxy`, the one that the load balancer in front has seen. */
   readonly client: string;
-  /** As in `GET`. */
+  /** For example `GET`. */
   readonly method: string;
-  /** The path, and of the query what Engine.IO needs, with the first letters of the sid: nothing that is secret. */
+  /** The path, and the query as far as Engine.IO uses it, with only the first letters of the sid: nothing secret. */
   readonly url: string;
-  /** As in `1.1`. */
+  /** For example `1.1`. */
   readonly httpVersion: string;
-  /** What the client was answered; 499 where it went away before. */
+  /** The status of the response; 499 if the client went away before it. */
   readonly status: number;
   /** Bytes sent to the client, heads included. */
   readonly bytes: number;
   /** From the request's head to the end of its response, or of its WebSocket, in ms. */
   readonly duration: number;
-  /** Why the proxy itself has refused it, as its metrics tell; `undefined` where it has not. */
+  /** Why the proxy refused the request, as in the metrics; `undefined` if it did not. */
   readonly cause: string | undefined;
-  /** `undefined` where it was refused before it had a host. */
+  /** The host's name; `undefined` if the request was refused before it had one. */
   readonly host: string | undefined;
-  /** The first letters of its session's sid; of a handshake, of the one that it has opened. */
+  /** The first letters of the sid; for a handshake, of the session that it opened. */
   readonly sid: string | undefined;
 }
 
-/** What becomes known of a request while it is under way. */
+/** The outcome of a request. */
 export interface AccessOutcome {
   host: string | undefined;
   sid: string | undefined;
-  /** `undefined` where it was not answered. */
+  /** `undefined` if the request was not answered. */
   status: number | undefined;
   cause: string | undefined;
 }
 
-/** What Engine.IO's clients put into the query, beside the sid. */
+/** The query parameters of Engine.IO's clients, except the sid. */
 const SHOWN = ['EIO', 'transport', 't', 'j', 'b64'];
 
-/** A client that went away before it was answered: nginx's number for it. */
+/** nginx's status for a client that went away before it was answered. */
 const CLIENT_GONE = 499;
 
-/** Calls `done` when a request is over: `end` is its response, or the socket of an upgrade. */
+/** Calls `done` when a request has ended. `end` is its response, or the socket of an upgrade. */
 export function watch(
   req: IncomingMessage, end: ServerResponse | Duplex, trustProxy: boolean, outcome: () => AccessOutcome,
   done: (entry: AccessEntry) => void,
@@ -55,7 +55,7 @@ export function watch(
   const since = performance.now();
   const { socket, method = '', url = '', httpVersion } = req;
   const written = writtenTo(socket);
-  // A socket that has closed knows it no longer.
+  // Read now: a closed socket has no address.
   const client = clientOf(req, trustProxy);
   end.once('close', () => {
     const { host, sid, status = CLIENT_GONE, cause } = outcome();
@@ -75,17 +75,17 @@ export function watch(
   });
 }
 
-/** A sid that no session has may be empty. */
+/** The first letters of a sid; `undefined` for an empty one, which no session has. */
 function shortened(sid: string | undefined): string | undefined {
   return sid === undefined || sid === '' ? undefined : shownSid(sid);
 }
 
-/** A server may have been given a connection of another kind. */
+/** Bytes written to a socket; 0 if a caller's server accepted another kind of stream. */
 function writtenTo(socket: Duplex): number {
   return socket instanceof Socket ? socket.bytesWritten : 0;
 }
 
-/** What of a URL may be written down. */
+/** A URL without anything secret. */
 function harmless(url: string): string {
   const path = url.replace(/[?#].*$/s, '');
   const query = queryOf(url);

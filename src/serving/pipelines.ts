@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { watch, type AccessEntry, type AccessOutcome } from './access';
-import { refusals, type Refusal } from '../base/errors';
+import { refusals, type Refusal } from '../base/refusals';
 import type { Exchange } from '../forwarding/exchange';
 import type { Forwarder } from '../forwarding/forwarder';
 import type { HealthSource } from '../hosts/health-checker';
@@ -14,26 +14,26 @@ import { Upgrade } from '../forwarding/upgrade';
 import { Line, Wait } from './waiting';
 
 /**
- * How many requests of a connection may wait for the response to the one before them. Node takes in any number, though
- * the first may be a poll that is held.
+ * The most pipelined requests that may wait on a connection. Node reads any number of them, even while the first is a
+ * held poll.
  */
 const MAX_PIPELINED = 100;
 
-/** What requests and upgrades pass through. */
+/** The parts that handle requests and upgrades. */
 export interface PipelineParts {
   readonly health: HealthSource;
   readonly router: Router;
   readonly forwarder: Forwarder;
   readonly underWay: UnderWay;
   readonly trustProxy: boolean;
-  /** Who is to be told of each request that is over, if anyone is. */
+  /** The listener for finished requests, if there is one. */
   access(): ((entry: AccessEntry) => void) | undefined;
 }
 
-/** The ways of a request and of an upgrade: the same to a route, and then apart. */
+/** Handles requests and upgrades: both get a route in the same way and differ after that. */
 export class Pipelines {
   readonly #parts: PipelineParts;
-  /** Of each connection on which requests wait, or have waited. */
+  /** The lines of all connections on which requests wait or have waited. */
   readonly #lines = new WeakMap<Socket, Line>();
 
   constructor(parts: PipelineParts) {
@@ -43,8 +43,8 @@ export class Pipelines {
   request(req: IncomingMessage, res: ServerResponse): void {
     const { forwarder, trustProxy } = this.#parts;
     if (!res.socket) {
-      // Pipelined: its turn comes when the response before it has left. Begun earlier, it would not be told of the
-      // end of its connection, and what follows a refused body would be believed.
+      // A pipelined request waits until the earlier response was sent. If it began now, it would not notice the end of
+      // its connection, and requests after a refused body would be trusted.
       this.#wait(req, res);
       return;
     }
@@ -90,7 +90,7 @@ export class Pipelines {
     else then(refusals.badUpgrade);
   }
 
-  /** Has a request wait for the responses to those before it on its connection. */
+  /** Queues a pipelined request until the earlier responses on its connection were sent. */
   #wait(req: IncomingMessage, res: ServerResponse): void {
     const { forwarder, underWay } = this.#parts;
     if (underWay.over) {
@@ -108,7 +108,7 @@ export class Pipelines {
   }
 
   /**
-   * Takes a turn only where something has to be waited for.
+   * Finds the route of a request. Calls `then` synchronously, unless there is something to wait for.
    *
    * @param end the response, or the socket of an upgrade.
    */
@@ -118,7 +118,7 @@ export class Pipelines {
       then(refusals.closing);
       return;
     }
-    // The first round tells which hosts are up; it takes `checkTimeout` at most, and 5 s more where DNS is silent.
+    // Waits for the first health checks: at most `checkTimeout`, and 5 s more if DNS does not answer.
     const outcome = health.ready ? router.route(req) : health.start().then(() => router.route(req));
     if (outcome instanceof Promise) new Wait(end, underWay, outcome, (late) => then(this.#admitted(late)));
     else then(this.#admitted(outcome));
@@ -130,7 +130,7 @@ export class Pipelines {
   }
 }
 
-/** @param refusal where it was refused before it had a host. */
+/** @param refusal set if the request was refused before it had a host. */
 function outcomeOf(
   refusal: Refusal | undefined, work: Exchange | Tunnel | undefined, answered: number | undefined,
 ): AccessOutcome {

@@ -3,18 +3,18 @@ import https, { type Server as HttpsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { MAX_DELAY } from '../base/checks';
 
-/** What a server's events are handed to. */
+/** Handles the events of a server. */
 export interface ServerHandlers {
-  /** Whether a request with this URL is the proxy's. It is given what nobody else takes too. */
+  /** Whether a request with this URL is for the proxy. The proxy also gets requests that nobody else handles. */
   owns(url: string): boolean;
   request(req: IncomingMessage, res: ServerResponse): void;
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
   listening(): void;
-  /** @returns whether anybody was told. */
+  /** @returns whether anybody listens for the error. */
   error(error: Error): boolean;
 }
 
-/** Limits of the proxy's own server: times in ms, the size in bytes. */
+/** Limits of the server that the proxy creates: times in ms, the size in bytes. */
 export interface ServerLimits {
   readonly maxHeaderSize: number;
   readonly headersTimeout: number;
@@ -23,7 +23,7 @@ export interface ServerLimits {
   readonly hostTimeout: number;
 }
 
-/** In PEM. */
+/** A certificate and its key, in PEM. */
 export interface Certificate {
   readonly cert: string;
   readonly key: string;
@@ -31,7 +31,7 @@ export interface Certificate {
 
 type Listener = (...args: unknown[]) => void;
 
-/** A listener in the place of those that a server had for an event. */
+/** Replaces a server's listeners for an event by one of ours, and calls them through it. */
 class Seat {
   readonly #server: Server | HttpsServer;
   readonly #event: 'request' | 'upgrade';
@@ -48,16 +48,16 @@ class Seat {
   take(): void {
     if (this.#isTaken) return;
     this.#isTaken = true;
-    // As they are, so that one of `once` knows that it was called.
+    // Raw, so that a wrapper of `once` still removes itself when called.
     this.#before = this.#server.rawListeners(this.#event) as Listener[];
     this.#server.removeAllListeners(this.#event).on(this.#event, this.#listener);
   }
 
   /**
-   * Puts the listeners back, unless somebody has taken this one away to call it himself, as Socket.IO does that is
-   * attached later: then it goes on to call them.
+   * Restores the listeners, unless another party has removed ours to call it itself, as Socket.IO does when it is
+   * attached later. In that case ours keeps calling them.
    *
-   * @returns whether it has left.
+   * @returns whether the listeners were restored.
    */
   leave(): boolean {
     if (!this.#server.listeners(this.#event).includes(this.#listener)) return false;
@@ -67,21 +67,21 @@ class Seat {
     return true;
   }
 
-  /** Calls those that were there before. @returns whether there was any, or others have come, or may have. */
+  /** Calls the replaced listeners. @returns whether there is any other listener, or may be one. */
   call(args: unknown[]): boolean {
     const before = this.#before;
     this.#before = before.filter((listener) => !('listener' in listener));
     for (const listener of before) Reflect.apply(listener, this.#server, args);
     if (before.length > 0) return true;
     const listeners = this.#server.listeners(this.#event);
-    // Who has taken this one away to call it himself may have taken others with it.
+    // A party that removed ours to call it itself may have removed others too.
     return listeners.length > 1 || !listeners.includes(this.#listener);
   }
 }
 
 /**
- * Stands before the listeners that a server has for `request` and `upgrade`, for any number of proxies: each gets what
- * is its own, the listeners keep what is no proxy's, and what nobody else takes is given to a proxy, to be refused.
+ * Dispatches a server's `request` and `upgrade` events to any number of proxies. Each proxy gets its own requests, and
+ * the server's earlier listeners get the rest. Without such listeners, the first proxy refuses the rest.
  */
 class Dispatcher {
   readonly #server: Server | HttpsServer;
@@ -107,7 +107,7 @@ class Dispatcher {
     for (const seat of [this.#requests, this.#upgrades]) seat.take();
   }
 
-  /** Puts the listeners back once the last proxy has gone. */
+  /** Restores the earlier listeners once the last proxy has gone. */
   delete(proxy: ServerHandlers): void {
     if (!this.#proxies.delete(proxy) || this.#proxies.size > 0) return;
     this.#server.off('listening', this.#onListening).off('error', this.#onError);
@@ -119,7 +119,7 @@ class Dispatcher {
     for (const proxy of [...this.#proxies]) proxy.listening();
   };
 
-  /** As without a proxy, an error that nobody listens for is thrown; listeners of the server's are enough. */
+  /** Throws an error that neither the server nor a proxy has a listener for, as Node would without a proxy. */
   readonly #onError = (error: Error): void => {
     let isTold = this.#server.listenerCount('error') > 1;
     for (const proxy of [...this.#proxies]) isTold = proxy.error(error) || isTold;
@@ -139,10 +139,9 @@ class Dispatcher {
 const dispatchers = new WeakMap<Server | HttpsServer, Dispatcher>();
 
 /**
- * Puts the proxy before the listeners that a server has for `request` and `upgrade`: they keep what is not the
- * proxy's, and what nobody else takes is given to it too, to be refused. Other proxies may stand there.
+ * Registers a proxy for its requests and upgrades on a server, see {@link Dispatcher}.
  *
- * @returns a function that lets the proxy go: with the last one the listeners are put back.
+ * @returns a function that removes the proxy.
  */
 export function takeOver(server: Server | HttpsServer, handlers: ServerHandlers): () => void {
   const dispatcher = dispatchers.get(server) ?? new Dispatcher(server);
@@ -151,28 +150,28 @@ export function takeOver(server: Server | HttpsServer, handlers: ServerHandlers)
   return () => dispatcher.delete(handlers);
 }
 
-/** The proxy's own server, where it was given none, which keeps its clients to the limits of the options. */
+/** Creates the proxy's own server, with the limits of the options. */
 export function createServer(limits: ServerLimits): Server;
 export function createServer(limits: ServerLimits, tls: Certificate): HttpsServer;
 export function createServer(limits: ServerLimits, tls?: Certificate): Server | HttpsServer {
   const options = serverOptionsOf(limits);
   const server = tls ? https.createServer({ ...options, cert: tls.cert, key: tls.key }) : http.createServer(options);
-  // On a connection in use: of a client that reads nothing of its response. No other wait is that long.
+  // For clients that do not read their response. No other wait on a busy connection is that long.
   server.timeout = Math.min(limits.hostTimeout + limits.requestTimeout, MAX_DELAY);
   return server;
 }
 
 function serverOptionsOf(limits: ServerLimits): ServerOptions {
   const { maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout } = limits;
-  // Node looks every 30 s by default, and so might let a slow head last that much longer.
+  // By default Node checks its timeouts only every 30 s.
   const connectionsCheckingInterval = Math.min(headersTimeout, 5000);
   return { maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout, connectionsCheckingInterval };
 }
 
-/** Takes no more connections, and resolves when those that are open have ended. */
+/** Stops accepting connections. Resolves when all open ones have ended. */
 export function closeServer(server: Server | HttpsServer): Promise<void> {
   return new Promise((resolve) => {
-    // The error says that the server was not listening, which is what is wanted.
+    // The only possible error is that the server was not listening, which is fine.
     server.close(() => resolve());
     server.closeIdleConnections();
   });

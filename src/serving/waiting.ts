@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { refusals, type Refusal } from '../base/errors';
+import { refusals, type Refusal } from '../base/refusals';
 import type { Route } from '../routing/route';
 import type { UnderWay, Work } from '../forwarding/under-way';
 
 /**
- * A request, or an upgrade, of which it is not known yet where it goes: it waits for the store, for the first health
- * checks, or for its turn among the handshakes. Nothing is called back where its client leaves before.
+ * A request or an upgrade that waits for its route: for the store, the first health checks, or its turn among the
+ * handshakes. If its client leaves first, `then` is not called.
  */
 export class Wait implements Work {
   place = -1;
@@ -28,7 +28,7 @@ export class Wait implements Work {
     void outcome.then((late) => this.#settle(late));
   }
 
-  /** Refuses it. */
+  /** Refuses the request. */
   destroy(): void {
     this.#settle(refusals.closing);
   }
@@ -37,7 +37,7 @@ export class Wait implements Work {
     if (!this.#underWay.has(this)) return;
     this.#end.off('close', this.#leave);
     this.#then(outcome);
-    // Not before: what it has become is under way by now.
+    // Only now: `then` has registered its own work.
     this.#leave();
   }
 
@@ -49,7 +49,7 @@ interface Waiter {
   readonly res: ServerResponse;
 }
 
-/** The requests of one connection that wait for the responses to those before them (pipelining). */
+/** The pipelined requests of one connection that wait for earlier responses. */
 export class Line implements Work {
   place = -1;
   readonly #underWay: UnderWay;
@@ -62,12 +62,12 @@ export class Line implements Work {
     socket.once('close', () => void this.#clear());
   }
 
-  /** How many wait. */
+  /** The number of waiting requests. */
   get length(): number {
     return this.#waiting.length;
   }
 
-  /** Calls back when the response before it has left. */
+  /** Calls `then` when the earlier response was sent. */
   add(req: IncomingMessage, res: ServerResponse, then: () => void): void {
     this.#waiting.push({ req, res });
     this.#underWay.add(this);
@@ -79,7 +79,7 @@ export class Line implements Work {
     });
   }
 
-  /** Refuses all that wait: each hears of it when its turn comes. */
+  /** Refuses all waiting requests. Node sends each refusal when its turn comes. */
   destroy(): void {
     for (const { req, res } of this.#clear()) this.#refuse(req, res);
   }

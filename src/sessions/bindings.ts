@@ -5,7 +5,7 @@ import { Bag } from '../base/bag';
 import { copyOf, createBinding, isExpired, NEVER, UNCOUNTED, type Binding } from './binding';
 import { Copies } from './copies';
 import { Expiries } from './expiries';
-import type { Absence } from '../base/errors';
+import type { Absence } from '../base/refusals';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import { LookUps } from './look-ups';

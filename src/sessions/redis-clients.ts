@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { toError } from '../base/checks';
 
 /**
  * A Redis client: of the package `redis` from version 2 (`createClient`, from version 4 also `createCluster`, from
@@ -238,8 +239,4 @@ function has(value: unknown, methods: readonly string[]): value is object {
 function call(target: object, method: string, ...args: unknown[]): unknown {
   const value: unknown = Reflect.get(target, method);
   return typeof value === 'function' ? Reflect.apply(value, target, args) : undefined;
-}
-
-function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }

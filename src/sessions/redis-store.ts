@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { toError } from '../base/checks';
 import { connectionOf, type RedisClient, type RedisConnection } from './redis-clients';
 import { slotOf } from './redis-slots';
 import type { SessionStore, StoredBinding } from './session-store';
@@ -73,7 +74,7 @@ export class RedisStore implements SessionStore {
   }
 
   watch(failed: (error: Error) => void, ready: () => void): void {
-    this.#listen('error', (error) => failed(error instanceof Error ? error : new Error(String(error))));
+    this.#listen('error', (error) => failed(toError(error)));
     this.#listen('ready', () => ready());
   }
 

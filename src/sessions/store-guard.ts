@@ -6,7 +6,7 @@ import { observe, type HistogramTotals } from '../base/histogram';
 import { LateCalls } from './late-calls';
 import { pause } from '../base/pause';
 import type { SessionStore, StoredBinding } from './session-store';
-import { StoreProbe, type Finding } from './store-probe';
+import { StoreProbe, type ProbeResult } from './store-probe';
 import { createTotals, type Totals } from '../base/totals';
 
 const debug = createDebug('socket.io-proxy:store');
@@ -252,7 +252,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   }
 
   /** Called when a probe has found that the store, or a part of it, works. */
-  #settle({ whole }: Finding, recovered: boolean): void {
+  #settle({ whole }: ProbeResult, recovered: boolean): void {
     const mayHaveLost = this.#mayHaveLost;
     this.#mayHaveLost = !whole;
     if (whole) {

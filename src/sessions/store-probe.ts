@@ -11,7 +11,7 @@ const TRIALS = 16;
 const LOST_AFTER = 10_000;
 
 /** How many of the trials were answered in time. */
-export interface Finding {
+export interface ProbeResult {
   readonly writes: number;
   readonly reads: number;
   /** Whether all writes and reads were answered in time. */
@@ -66,7 +66,7 @@ export class StoreProbe {
    * @param ms how long that may take.
    * @param served called as soon as a write and a read have succeeded, and possibly again.
    */
-  async look(ms: number, served: () => void): Promise<Finding> {
+  async look(ms: number, served: () => void): Promise<ProbeResult> {
     this.#replaceLost();
     await new Promise<void>((resolve) => {
       const cancel = startDeadline(ms, resolve);

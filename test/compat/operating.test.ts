@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse as parseYaml } from 'yaml';
-import { refusals } from '../../src/base/errors';
+import { refusals } from '../../src/base/refusals';
 import { onCleanup } from '../support/cleanup';
 import { startCommand, type Command } from '../support/command';
 import { handshake, pollUrl, request } from '../support/http';

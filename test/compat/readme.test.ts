@@ -6,7 +6,7 @@ import { basename, join } from 'node:path';
 import ts from 'typescript';
 import { parse as parseYaml } from 'yaml';
 import Proxy, { MemoryStore } from '../../src';
-import { refusals } from '../../src/base/errors';
+import { refusals } from '../../src/base/refusals';
 import { storeTests } from '../../src/sessions/conformance/store-tests';
 import { onCleanup } from '../support/cleanup';
 import { startHosts } from '../support/hosts';

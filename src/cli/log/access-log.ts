@@ -8,32 +8,32 @@ import { startDeadline } from '../../base/deadline';
 import { describe, type Log } from './log';
 import type { AccessLogOptions } from '../settings/settings';
 
-/** How many bytes may wait to be written; what comes beyond is left out rather than held in memory. */
+/** The most bytes to buffer. Further lines are dropped. */
 const MAX_WAITING = 8 * 1024 * 1024;
 
-/** The largest write, in bytes: what processes write to one pipe is not mixed up to this size (`PIPE_BUF`). */
+/** The largest write, in bytes: up to `PIPE_BUF`, writes of several processes to one pipe do not mix. */
 const MAX_WRITE = 4096;
 
-/** How long a line may wait for others to be written with it, in ms. */
+/** How long a line may wait to be written together with others, in ms. */
 const FLUSH_INTERVAL = 250;
 
-/** How long the command's end waits for what is still to be written, in ms: its reader may have stalled. */
+/** How long `close()` waits for buffered lines, in ms: the reader may have stalled. */
 const CLOSE_TIMEOUT = 1000;
 
-/** How often it is told that lines were left out, in ms. */
+/** The shortest time between two warnings, in ms. */
 const DROP_INTERVAL = 60_000;
 
-/** How long it waits until it opens its file again where it has none, in ms. */
+/** How long to wait before another attempt to open the file, in ms. */
 const OPEN_INTERVAL = 1000;
 
-/** The access log: a line for each request that is over. */
+/** The access log: one line per finished request. */
 export class AccessLog {
   readonly write: (entry: AccessEntry) => void;
   readonly #target: string | number;
   readonly #log: Pick<Log, 'warn'>;
   /** `undefined` while there is no file to write to. */
   #output: SonicBoom | undefined;
-  /** What was written to before has been closed. */
+  /** Resolves when earlier outputs are closed. */
   #finished: Promise<unknown> = Promise.resolve();
   #opening: NodeJS.Timeout | undefined;
   #dropped = 0;
@@ -50,19 +50,19 @@ export class AccessLog {
     this.#open();
   }
 
-  /** Opens the file anew: the one that was open may have been moved away. */
+  /** Reopens the file, which may have been rotated. */
   reopen(): void {
     if (typeof this.#target === 'string') this.#open();
   }
 
-  /** Writes what waits, as far as that can be written within a second. */
+  /** Writes the buffered lines, for up to a second. */
   async close(): Promise<void> {
     clearTimeout(this.#opening);
     this.#finish();
     await this.#finished;
   }
 
-  /** Where that fails, the file that was open stays so. */
+  /** If opening fails, an open file stays in use. */
   #open(): void {
     clearTimeout(this.#opening);
     try {
@@ -85,15 +85,15 @@ export class AccessLog {
     return output;
   }
 
-  /** Closes what is open once what waits is written, or the deadline has passed. */
+  /** Closes the output once the buffered lines are written or the deadline has passed. */
   #finish(): void {
     const output = this.#output;
     if (!output) return;
     const cancel = startDeadline(CLOSE_TIMEOUT, () => {
-      this.#fail('what has waited for its reader was left out');
+      this.#fail('buffered lines were dropped, as the reader has stalled');
       output.destroy();
     });
-    // What has failed is told by then.
+    // The `error` listener has already reported a failure.
     const closed = once(output, 'close').catch(() => output.destroy()).finally(cancel);
     output.end();
     this.#finished = Promise.all([this.#finished, closed]).then(() => {});
@@ -102,7 +102,7 @@ export class AccessLog {
 
   #drop(): void {
     this.#dropped += 1;
-    this.#fail(`${this.#dropped} lines were left out, as they came faster than they could be written`);
+    this.#fail(`${this.#dropped} lines were dropped, as they came faster than they could be written`);
   }
 
   #fail(error: string): void {
@@ -116,7 +116,7 @@ function jsonLine({ time, duration, ...rest }: AccessEntry): string {
   return `${JSON.stringify({ time: time.toISOString(), ...rest, duration: Math.round(duration * 1000) / 1000 })}\n`;
 }
 
-/** The Common Log Format: of the client neither identity nor user are known. */
+/** The Common Log Format, with `-` for the client's identity and user, which are not known. */
 function commonLine({ time, client, method, url, httpVersion, status, bytes }: AccessEntry): string {
   const request = quoted(`${method} ${url} HTTP/${httpVersion}`);
   return `${isIP(client) === 0 ? '-' : client} - - [${commonTime(time)}] "${request}" ${status} ${bytes}\n`;
@@ -131,7 +131,7 @@ function commonTime(time: Date): string {
   return `${day}/${MONTHS[Number(month) - 1] ?? ''}/${year}:${clock} +0000`;
 }
 
-/** What would end the field, or the line, or speak to a terminal. */
+/** Escapes characters that would end the field or the line, or control a terminal. */
 function quoted(text: string): string {
   return text.replace(/["\\]|[^\x20-\x7e]/g, (character) => {
     if (character === '"' || character === '\\') return `\\${character}`;

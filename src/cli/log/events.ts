@@ -6,17 +6,17 @@ import type { Instance } from '../instance';
 import { describe, placeOf, type Log } from './log';
 import type { Settings } from '../settings/settings';
 
-/** Writes a line when the proxy is ready, and one for each change of a host or the store. */
+/** Logs when the proxy is ready, and each change of a host or the store. */
 export function logEvents(instance: Instance, settings: Settings, log: Log): void {
   const { proxy } = instance;
   let degraded = false;
   if (settings.redis === undefined) {
-    log.info('store', 'no --redis is given: bindings are in the memory of this process, and sessions end with it',
+    log.info('store', 'no --redis: bindings are kept in memory, and sessions end with this process',
       { store: 'memory' });
   }
   onReady(instance, () => {
     const address = instance.server.address();
-    // It may have been closed meanwhile.
+    // The server may have been closed meanwhile.
     if (address !== null && typeof address !== 'string') logReady(proxy.hosts, address, settings, degraded, log);
   });
   logHosts(proxy, log);
@@ -36,7 +36,7 @@ export function logHosts(proxy: EventEmitter<ProxyEvents>, log: Log): void {
   proxy.on('added', (host) => log.info('added', `${host} is added`, { host }));
   proxy.on('drained', (host) => log.info('drained', `${host} is drained`, { host }));
   proxy.on('removed', (host) => log.info('removed', `${host} is removed`, { host }));
-  proxy.on('rebalancing', () => log.info('rebalancing', 'sessions are moved to even the hosts out'));
+  proxy.on('rebalancing', () => log.info('rebalancing', 'sessions are moving from the fullest hosts to others'));
   proxy.on('rebalanced', (moved) => {
     log.info('rebalanced', `the rebalance is over: ${moved} sessions were moved`, { moved });
   });
@@ -53,15 +53,15 @@ export function logRecovered(log: Log): void {
   log.info('recovered', 'the store works again');
 }
 
-/** Calls `ready` once, when each host's first check is over. */
+/** Calls `ready` once, when the first health check of every host has finished. */
 function onReady({ proxy }: Instance, ready: () => void): void {
   const look = (): void => {
     if (proxy.hosts.some(({ state }) => state === 'checking')) return;
     proxy.off('up', look).off('down', look).off('discoveryError', look);
-    // After the line that tells of the host.
+    // After the host's own log line.
     queueMicrotask(ready);
   };
-  // Where DNS fails there is no host whose check could be waited for.
+  // If DNS fails, there is no host to wait for.
   proxy.on('up', look).on('down', look).on('discoveryError', look);
 }
 
@@ -82,7 +82,7 @@ function urlOf({ address, port }: AddressInfo, tls: boolean): string {
   return `http${tls ? 's' : ''}://${address.includes(':') ? `[${address}]` : address}:${port}`;
 }
 
-/** Writes a line when the admin server listens. */
+/** Logs when the admin server listens. */
 export function logAdmin(proxy: EventEmitter<ProxyEvents>, log: Log): void {
   proxy.on('adminListening', (address) => {
     const url = urlOf(address, false);
@@ -90,15 +90,15 @@ export function logAdmin(proxy: EventEmitter<ProxyEvents>, log: Log): void {
   });
 }
 
-/** Why the admin server cannot listen. */
+/** The message when the admin server cannot listen. */
 export function adminError(error: Error, { resolved: { admin } }: Settings): string {
   return `the admin server cannot listen on port ${admin?.port} of ${admin?.bind}: ${describe(error)}`;
 }
 
-/** Why it cannot listen. */
+/** The message when the proxy cannot listen. */
 export function listeningError(error: Error, { bind, port }: Settings): string {
   const place = `port ${port}${bind === undefined ? '' : ` of ${bind}`}`;
   const code = 'code' in error ? error.code : undefined;
   if (code === 'EADDRINUSE') return `${place} is taken: another process listens there (EADDRINUSE)`;
-  return `it cannot listen on ${place}: ${describe(error)}`;
+  return `cannot listen on ${place}: ${describe(error)}`;
 }

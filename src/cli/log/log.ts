@@ -2,10 +2,10 @@ import type { StatusLine } from './status-line';
 
 export type Level = 'info' | 'warn' | 'error';
 
-/** What a line of the log tells besides its text: only JSON shows it. */
+/** Additional fields of a log line, shown only in JSON. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** The log of events, on the standard output: a line each, of text or of JSON. */
+/** The log of events on the standard output: one line per event, as text or JSON. */
 export class Log {
   readonly #format: 'text' | 'json';
   readonly #status: StatusLine;
@@ -35,19 +35,19 @@ export class Log {
   }
 }
 
-/** Leaves out what stands before the `@` of a URL. */
+/** Replaces the user and password of URLs. */
 export function redact(text: string): string {
-  // Up to the last one: a password may hold what should have been escaped.
+  // Up to the last `@`: a password may contain an unescaped one.
   return text.replace(/:\/\/[^\s'"]*@/g, '://***@');
 }
 
-/** Where a URL leads, with nothing of it that may be secret. */
+/** A URL without anything secret. */
 export function placeOf(url: string): string {
   const { protocol, host, pathname } = new URL(url);
   return `${protocol}//${host}${pathname === '/' ? '' : pathname}`;
 }
 
-/** What an error says, on one line. Node's error for a name whose addresses all fail has no message of its own. */
+/** An error's message, on one line. Node's AggregateError, for a name whose addresses all fail, has none itself. */
 export function describe(error: Error): string {
   if (error.message !== '') return oneLine(error.message);
   if (error instanceof AggregateError) {

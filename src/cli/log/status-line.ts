@@ -1,10 +1,10 @@
 import { write, type Output } from './output';
 
-/** Returns to the line's start and clears it. */
+/** Moves the cursor to the line's start and clears the line. */
 const CLEAR = '\r\x1b[K';
 const INTERVAL = 1000;
 
-/** A line at the foot of a terminal that is written again and again. What is printed meanwhile goes above it. */
+/** A line at the bottom of a terminal, updated every second. Other output is printed above it. */
 export class StatusLine {
   readonly #output: Output;
   #text = '';
@@ -14,11 +14,11 @@ export class StatusLine {
     this.#output = output;
   }
 
-  /** Shows what `text` says from now on, asked once a second. */
+  /** Shows `text()`, updated once a second. */
   start(text: () => string): void {
     const show = (): void => {
       const { columns = 0 } = this.#output;
-      // One that filled the last column, or went beyond, could not be cleared. Some terminals know no width: 0.
+      // A line that reaches the last column could not be cleared. Some terminals report a width of 0.
       this.#text = text().slice(0, (columns > 0 ? columns : 80) - 1);
       write(this.#output, CLEAR + this.#text);
     };
@@ -26,7 +26,7 @@ export class StatusLine {
     show();
   }
 
-  /** Leaves the terminal as it would be without it. */
+  /** Clears the line and stops updating it. */
   stop(): void {
     if (!this.#timer) return;
     clearInterval(this.#timer);
@@ -35,7 +35,7 @@ export class StatusLine {
     this.#output.write(CLEAR);
   }
 
-  /** In one write, so that nothing comes in between. */
+  /** Prints a line above, in one write, so that nothing comes in between. */
   print(line: string): void {
     write(this.#output, this.#timer ? `${CLEAR}${line}\n${this.#text}` : `${line}\n`);
   }

@@ -1,17 +1,17 @@
 import type { HostStatus } from '../../hosts/host';
 import type { StatusLine } from './status-line';
 
-/** What the line shows: hosts, and how many requests have come in all. */
+/** The source of the status line: the hosts, and the total number of requests. */
 export interface Watched {
   readonly hosts: readonly HostStatus[];
   readonly requests: number;
 }
 
-/** Hosts up, sessions, and how many requests have come since it was last written, a second. */
+/** Shows hosts up, sessions, and requests per second since the last update. */
 export function showStatus(status: StatusLine, watched: Watched): void {
   let before = watched.requests;
   let since = performance.now();
-  // Also where a second signal ends it.
+  // On `exit`, to include an exit by a second signal.
   process.once('exit', () => status.stop());
   status.start(() => {
     const { hosts, requests } = watched;

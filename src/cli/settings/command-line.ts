@@ -4,14 +4,14 @@ import { redact } from '../log/log';
 import { readSettings, type Settings } from './settings';
 import { SettingsError } from './sources';
 
-/** How the command ends where it runs no proxy. */
+/** The command's output and exit code if it runs no proxy. */
 export interface Reply {
   readonly output: 'stdout' | 'stderr';
   readonly text: string;
   readonly exitCode: number;
 }
 
-/** What it is to run with, or how it ends instead. Reads files and opens nothing else. */
+/** The settings, or the reply to print instead. Reads files and opens nothing else. */
 export function readCommandLine(args: readonly string[], env: NodeJS.ProcessEnv): Settings | Reply {
   try {
     const settings = readSettings(args, env);
@@ -23,7 +23,7 @@ export function readCommandLine(args: readonly string[], env: NodeJS.ProcessEnv)
   }
 }
 
-/** The line that tells why the command ends. */
+/** The error line of the command. */
 export function failure(message: string): string {
   return `socket.io-proxy2: ${redact(message)}\n`;
 }

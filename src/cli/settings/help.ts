@@ -1,19 +1,19 @@
 import { FLAGS, type Flag } from './flags';
 
 const WIDTH = 100;
-/** Where the descriptions begin. */
+/** The column where descriptions begin. */
 const COLUMN = 29;
 
 const HEAD = `Usage: socket.io-proxy2 --hosts localhost:3000,localhost:3001 [--redis redis://localhost:6379]
 
-A load balancer for Socket.IO that sends every request of a session to the same host, without
-cookies. Times are in ms, but --key-expiry, which is in seconds. Defaults stand in brackets.
+A load balancer for Socket.IO. It sends all requests of a session to the same host, without cookies.
+Times are in ms, except --key-expiry, which is in seconds. Defaults are in parentheses.
 `;
 
 const FOOT = `
-Each flag can also be set by the environment (--check-interval as SOCKETIO_PROXY_CHECK_INTERVAL)
-and in the file of --config (as checkInterval). A flag beats the environment, which beats the file.
-Give a Redis URL that holds a password in one of these, as a list of processes may show a flag.
+Each flag can also be set in the environment (--check-interval as SOCKETIO_PROXY_CHECK_INTERVAL)
+and in the --config file (as checkInterval). Flags override the environment, which overrides the
+file. Set secrets, such as a Redis URL with a password, in one of these: process lists show flags.
 `;
 
 /** The text of `--help`. */
@@ -36,7 +36,7 @@ function linesOf(flag: Flag): string[] {
   return wrap([`${names} <${unit}>`, fallback === undefined ? text : `${text} (${fallback})`]);
 }
 
-/** Lines of at most `WIDTH`, with the description in a column of its own. */
+/** Wraps the description to lines of at most `WIDTH`, in a column of its own. */
 function wrap([names, text]: readonly [names: string, text: string]): string[] {
   const words = text.split(' ');
   const lines = [`  ${names}`.padEnd(COLUMN - 1)];

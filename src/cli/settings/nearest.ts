@@ -1,7 +1,7 @@
-/** The candidate that takes the fewest edits to become `text`; `undefined` where none resembles it. */
+/** The candidate with the smallest edit distance to `text`; `undefined` if none is similar. */
 export function nearest(text: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
-  // Beyond that it is another word, not the same one mistyped.
+  // With more edits it is a different word, not a typo.
   let fewest = Math.max(1, Math.floor(text.length * 0.4)) + 1;
   for (const candidate of candidates) {
     const edits = distance(text.toLowerCase(), candidate.toLowerCase());
@@ -10,7 +10,7 @@ export function nearest(text: string, candidates: Iterable<string>): string | un
   return best;
 }
 
-/** How many letters have to be changed, added, left out, or swapped with the next one (optimal string alignment). */
+/** The edit distance: changes, insertions, deletions and swaps of neighbours (optimal string alignment). */
 function distance(from: string, to: string): number {
   let before: number[] = [];
   let above = Array.from({ length: to.length + 1 }, (_, column) => column);

@@ -10,7 +10,7 @@ import { byName, FLAGS } from './flags';
 import { fromCommandLine, fromEnvironment, fromFile, SettingsError } from './sources';
 import { parse, parsed, wrong, type Value } from './values';
 
-/** The library's options, but for those that hold objects. */
+/** The library's options, except those that hold objects. */
 export type Options = Omit<PartialProxyOptions, 'redisClient' | 'store' | 'server'>;
 
 export interface TlsPair extends Certificate {
@@ -18,41 +18,42 @@ export interface TlsPair extends Certificate {
   readonly keyFile: string;
 }
 
-/** How the access log is written, and where. */
+/** The format and the target of the access log. */
 export interface AccessLogOptions {
   readonly format: 'json' | 'common';
-  /** A file, which is added to, or a descriptor, as that of the standard output. */
+  /** A file to append to, or a file descriptor, such as 1 for the standard output. */
   readonly target: string | number;
 }
 
-/** The flags of what is in `hostTls`. */
+/** The flags for members of `hostTls`. */
 const HOST_TLS = { ca: 'host-ca', cert: 'host-cert', key: 'host-key' };
 
-/** All that the command was given, checked. */
+/** The validated settings of the command. */
 export interface Settings {
   readonly options: Options;
-  /** The same with nothing left open. */
+  /** `options` with defaults applied. */
   readonly resolved: ResolvedOptions;
   readonly bind: string | undefined;
   readonly port: number;
-  /** How many processes serve. */
+  /** The number of processes that serve. */
   readonly workers: number;
   readonly redis: string | undefined;
   readonly tls: TlsPair | undefined;
   readonly log: 'text' | 'json';
   readonly accessLog: AccessLogOptions | undefined;
   readonly quiet: boolean;
-  /** What each flag has come to; of files, the content. */
+  /** The value of every flag; for files, the content. */
   readonly values: ReadonlyMap<string, unknown>;
 }
 
-/** What asks for no proxy. */
+/** A request for text instead of a proxy. */
 export type Request = 'help' | 'version';
 
 /**
- * A flag beats the environment, which beats the file, which beats the default. Reads files and opens nothing else.
+ * Flags override the environment, which overrides the file, which overrides defaults. Reads files and opens nothing
+ * else.
  *
- * @throws SettingsError for whatever is wrong, also in a place that another one beats.
+ * @throws SettingsError for any invalid setting, even if another place overrides it.
  */
 export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): Settings | Request {
   const flags = parsed(fromCommandLine(args));
@@ -86,7 +87,7 @@ function settingsOf(values: ReadonlyMap<string, Value>): Settings {
   };
 }
 
-/** Names are looked up when it listens: here it is only seen that it could be one. */
+/** Checks only the form of a name: it is looked up when the proxy listens. */
 function bindOf(values: ReadonlyMap<string, Value>): string | undefined {
   const bind = values.get('bind');
   if (!bind) return undefined;
@@ -97,7 +98,7 @@ function bindOf(values: ReadonlyMap<string, Value>): string | undefined {
   return address;
 }
 
-/** @throws SettingsError where the admin server would take the port that the proxy is to listen on. */
+/** @throws SettingsError if the admin server and the proxy would listen on the same port. */
 function checkPorts(
   port: number, bind: string | undefined, { admin }: ResolvedOptions, values: ReadonlyMap<string, Value>,
 ): void {
@@ -105,7 +106,7 @@ function checkPorts(
   if (!admin || port === 0 || admin.port !== port) return;
   if (bind !== admin.bind && !everywhere.includes(bind) && !everywhere.includes(admin.bind)) return;
   const [label, other] = [labelOf('admin-port', values), labelOf('port', values)];
-  throw new SettingsError(`${label} must be another than ${other}, which is ${port} too`);
+  throw new SettingsError(`${label} must differ from ${other}: both are ${port}`);
 }
 
 function accessLogOf(values: ReadonlyMap<string, Value>): AccessLogOptions | undefined {
@@ -122,7 +123,7 @@ function checkAppendable(path: string, label: string): void {
   try {
     closeSync(openSync(path, 'a'));
   } catch (error) {
-    throw new SettingsError(`${label} can not be written: ${messageOf(error)}`);
+    throw new SettingsError(`${label} cannot be written: ${messageOf(error)}`);
   }
 }
 
@@ -130,8 +131,8 @@ function workersOf(values: ReadonlyMap<string, Value>, redis: string | undefined
   const given = values.get('workers');
   const workers = Number(given?.value ?? 1);
   if (workers === 1 || redis !== undefined) return workers;
-  const reason = 'as in memory each would know only the sessions of its own';
-  throw new SettingsError(`${given?.label}: ${workers} workers need --redis, ${reason}`);
+  const reason = 'with bindings in memory, each would know only its own sessions';
+  throw new SettingsError(`${given?.label}: ${workers} workers need --redis; ${reason}`);
 }
 
 function fallbackOf(name: string): unknown {
@@ -142,17 +143,17 @@ function fallbackOf(name: string): unknown {
 function redisOf(values: ReadonlyMap<string, Value>): string | undefined {
   const [redis, store] = [values.get('redis'), values.get('store')];
   if (!redis) {
-    if (store?.value === 'redis') throw new SettingsError(`${store.label}: redis needs a Redis, named by --redis`);
+    if (store?.value === 'redis') throw new SettingsError(`${store.label}: redis needs --redis too`);
     return undefined;
   }
   if (store?.value === 'memory') throw new SettingsError(`${store.label}: memory excludes ${redis.label}`);
   const url = String(redis.value);
   if (isRedisUrl(url)) return url;
-  // Without the URL, in which a password may stand.
+  // Does not show the URL, which may contain a password.
   throw new SettingsError(`${redis.label} must be the URL of one Redis, as in redis://localhost:6379`);
 }
 
-/** What the client of `redis` takes, which is only loaded where there is one. */
+/** Whether the package `redis` accepts a URL. Checked here, since it is loaded only if needed. */
 function isRedisUrl(text: string): boolean {
   try {
     const { hostname, pathname, username, password } = new URL(text);
@@ -175,11 +176,11 @@ function optionsOf(values: ReadonlyMap<string, Value>): Options {
     ([option, name]) => (values.has(name) ? [[option, values.get(name)?.value]] : []),
   ));
   if (values.get('host-insecure')?.value === true) hostTls.rejectUnauthorized = false;
-  // What is in it the library checks, below.
+  // `resolve` lets the library validate the values.
   return { hosts: [], ...given, hostTls };
 }
 
-/** What only the library knows: what a host is, what a path is, and which options contradict each other. */
+/** Lets the library validate its options: hosts, paths and combinations. */
 function resolve(options: Options, values: ReadonlyMap<string, Value>): ResolvedOptions {
   if (!values.has('hosts') && !values.has('discover')) {
     throw new SettingsError('--hosts is mandatory, as in --hosts localhost:3000,localhost:3001');
@@ -191,7 +192,7 @@ function resolve(options: Options, values: ReadonlyMap<string, Value>): Resolved
   try {
     return resolveOptions({ ...options, store: new MemoryStore() });
   } catch (error) {
-    throw new SettingsError(inOurWords(messageOf(error), values));
+    throw new SettingsError(withFlagNames(messageOf(error), values));
   }
 }
 
@@ -201,31 +202,31 @@ function checkAdmin(values: ReadonlyMap<string, Value>): void {
   if (lost !== undefined) throw new SettingsError(`${values.get(lost)?.label} needs --admin-port too`);
 }
 
-/** The library's `'hosts[1].weight' must…` as `--hosts (number 2: weight) must…`. */
-function inOurWords(message: string, values: ReadonlyMap<string, Value>): string {
+/** Turns the library's `'hosts[1].weight' must…` into `--hosts (number 2: weight) must…`. */
+function withFlagNames(message: string, values: ReadonlyMap<string, Value>): string {
   const [named, option, index, member] = /^'([\w.]+)(?:\[(\d+)\](?:\.(\w+))?)?'/.exec(message) ?? [];
   const label = labelOfOption(option, values);
   if (named === undefined || label === undefined) return message;
   const place = index === undefined ? '' : ` (number ${Number(index) + 1}${member === undefined ? '' : `: ${member}`})`;
-  // Of another option that it names, too.
+  // Replaces the name of a second option in the message too.
   const rest = message.slice(named.length)
     .replace(/'[\w.]+'(?= is )/, (quoted) => labelOfOption(quoted.slice(1, -1), values) ?? quoted);
   return label + place + rest;
 }
 
-/** How a flag was given, or is. */
+/** The name under which a flag was given, or else its own. */
 function labelOf(name: string, values: ReadonlyMap<string, Value>): string {
   return values.get(name)?.label ?? `--${name}`;
 }
 
-/** The same of the library's option; `undefined` where no flag is for it. */
+/** The same for an option of the library; `undefined` if there is no flag for it. */
 function labelOfOption(option: string | undefined, values: ReadonlyMap<string, Value>): string | undefined {
   const ofHostTls = Object.entries(HOST_TLS).find(([name]) => option === `hostTls.${name}`)?.[1];
   const name = ofHostTls ?? FLAGS.find((candidate) => candidate.option === option)?.name;
   return name === undefined ? undefined : labelOf(name, values);
 }
 
-/** A certificate and its key; `undefined` where neither is given. */
+/** A certificate and its key; `undefined` if neither is given. */
 function pairOf(values: ReadonlyMap<string, Value>, certName: string, keyName: string): TlsPair | undefined {
   const [cert, key] = [values.get(certName), values.get(keyName)];
   if (cert && !key) throw new SettingsError(`${cert.label} needs --${keyName} too`);
@@ -235,18 +236,18 @@ function pairOf(values: ReadonlyMap<string, Value>, certName: string, keyName: s
   return checkedPair(pair, cert.label, key.label);
 }
 
-/** @throws SettingsError when they are no certificate and its key. */
+/** @throws SettingsError if the pair is not a certificate and its key. */
 export function checkedPair(pair: TlsPair, certLabel: string, keyLabel: string): TlsPair {
   checkCertificate(pair.cert, certLabel);
   try {
     createSecureContext({ cert: pair.cert, key: pair.key });
     return pair;
   } catch (error) {
-    throw new SettingsError(`${keyLabel} holds no key of the certificate of ${certLabel}: ${messageOf(error)}`);
+    throw new SettingsError(`${keyLabel} does not hold the key of ${certLabel}: ${messageOf(error)}`);
   }
 }
 
-/** A secure context takes any text as an authority's certificate, and finds none in it. */
+/** Checks that the text holds a certificate: a secure context silently ignores any other text as a CA. */
 function checkCertificate(text: string, label: string): void {
   try {
     new X509Certificate(text);

@@ -5,26 +5,26 @@ import { byKey, byName, byVariable, FLAGS, isOurs, keyOf, PREFIX, type Flag } fr
 import { oneLine } from '../log/log';
 import { nearest } from './nearest';
 
-/** Something is wrong with what the command was given. The message is one line, and shows no password of a URL. */
+/** An invalid setting. The message is one line and shows no password of a URL. */
 export class SettingsError extends Error {
   override name = 'SettingsError';
 
   constructor(message: string) {
-    // What was given may hold anything; a password that is not escaped, blanks and quotes too. 'http://…' is ours.
+    // The input may contain anything, such as an unescaped password with blanks and quotes. 'http://…' is our own text.
     super(oneLine(message).replace(/:\/\/(?!…).*@/, '://***@'));
   }
 }
 
-/** What a flag was given, and where: on the command line and in the environment always text. */
+/** A flag's value and its place. Values from the command line and the environment are always text. */
 export interface Given {
   readonly value: unknown;
-  /** The flag as it is spelled there. */
+  /** The flag's name in that place. */
   readonly label: string;
 }
 
 export type Source = Map<Flag, Given>;
 
-/** @throws SettingsError for what is no flag, and for a flag that lacks its value. */
+/** @throws SettingsError for an unknown flag, and for a flag without its value. */
 export function fromCommandLine(args: readonly string[]): Source {
   const options = Object.fromEntries(FLAGS.map(({ name, type, short }) =>
     [name, { type: type === 'boolean' ? 'boolean' as const : 'string' as const, ...(short ? { short } : {}) }]));
@@ -32,7 +32,8 @@ export function fromCommandLine(args: readonly string[]): Source {
   const source: Source = new Map();
   for (const token of tokens) {
     if (token.kind === 'positional') {
-      throw new SettingsError(`'${token.value}' stands alone: values follow their flag, as in --hosts localhost:3000`);
+      const hint = 'values follow a flag, as in --hosts localhost:3000';
+      throw new SettingsError(`unexpected argument '${token.value}'; ${hint}`);
     }
     if (token.kind === 'option') take(source, token);
   }
@@ -53,19 +54,19 @@ function take(source: Source, { name, rawName, value, inlineValue }: OptionToken
     return;
   }
   const flag = byName.get(name);
-  if (!flag) throw unknown(`'${rawName}' is no flag`, name, byName.keys(), '--', '--help lists them');
+  if (!flag) throw unknown(`unknown flag '${rawName}'`, name, byName.keys(), '--', 'see --help');
   if (flag.type === 'boolean') {
     source.set(flag, { value: value ?? 'true', label: rawName });
     return;
   }
-  // What looks like a flag is one, unless an equals sign says otherwise.
+  // A value that looks like a flag needs an equals sign.
   const isMissing = value === undefined || (!inlineValue && /^-\D/.test(value));
   if (isMissing) throw new SettingsError(`${rawName} needs a value`);
   const before = flag.type === 'hosts' || flag.type === 'list' ? source.get(flag) : undefined;
   source.set(flag, { value: before ? `${String(before.value)},${value}` : value, label: rawName });
 }
 
-/** An empty variable counts as none, as it comes of `${NAME:-}` in many a file. */
+/** Ignores empty variables, as `${NAME:-}` in a script or a Compose file often sets them. */
 export function fromEnvironment(env: NodeJS.ProcessEnv): Source {
   const source: Source = new Map();
   const { PORT } = env;
@@ -80,20 +81,20 @@ export function fromEnvironment(env: NodeJS.ProcessEnv): Source {
   return source;
 }
 
-/** What all of them begin with makes none resemble another. */
+/** Compares names without the prefix, which would make all of them look similar. */
 function unknownVariable(variable: string): SettingsError {
   const names = Array.from(byVariable.keys(), (name) => name.slice(PREFIX.length));
-  const what = `'${variable}' in the environment names no flag`;
-  return unknown(what, variable.slice(PREFIX.length), names, PREFIX, '--help lists them');
+  const what = `unknown environment variable '${variable}'`;
+  return unknown(what, variable.slice(PREFIX.length), names, PREFIX, 'see --help');
 }
 
-/** @throws SettingsError that names the file, for one that cannot be read and one that holds anything else. */
+/** @throws SettingsError that names the file, if it cannot be read or contains anything but flags. */
 export function fromFile(path: string, label: string): Source {
   const text = readText(path, label);
   const source: Source = new Map();
   for (const [key, value] of Object.entries(objectOf(text, path))) {
     const flag = byKey.get(key);
-    if (!flag) throw unknown(`'${key}' in ${path} names no flag`, key, byKey.keys());
+    if (!flag) throw unknown(`unknown key '${key}' in ${path}`, key, byKey.keys());
     source.set(flag, { value, label: `'${keyOf(flag)}' in ${path}` });
   }
   return source;
@@ -102,13 +103,13 @@ export function fromFile(path: string, label: string): Source {
 function objectOf(text: string, path: string): object {
   let value: unknown;
   try {
-    // Some editors begin a file with a mark of its byte order.
+    // Some editors write a byte order mark.
     value = JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch (error) {
-    // Node's message quotes the file, in which a password may stand; only the place is taken from it.
+    // Node's message quotes the file, which may contain a password. Only the position is taken from it.
     const at = /position (\d+)/.exec(error instanceof Error ? error.message : '')?.[1];
     const place = at === undefined ? '' : `, from line ${text.slice(0, Number(at)).split('\n').length} on`;
-    throw new SettingsError(`${path} holds no JSON${place}`);
+    throw new SettingsError(`${path} is not valid JSON${place}`);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new SettingsError(`${path} must hold an object, as in {"hosts": ["localhost:3000"]}`);
@@ -116,7 +117,7 @@ function objectOf(text: string, path: string): object {
   return value;
 }
 
-/** @throws SettingsError that names what the file was given for. */
+/** @throws SettingsError that names the flag of the file. */
 export function readText(path: string, label: string): string {
   try {
     return readFileSync(path, 'utf8');
@@ -137,7 +138,7 @@ function namesIn(folder: string): string[] {
   }
 }
 
-/** An error that names the nearest right word, where there is one. */
+/** An error that suggests the most similar name, or else `otherwise`. */
 export function unknown(
   what: string, name: string, candidates: Iterable<string>, before = '', otherwise?: string,
 ): SettingsError {

@@ -3,15 +3,15 @@ import { inspect } from 'node:util';
 import type { Flag } from './flags';
 import { readText, SettingsError, unknown, type Given } from './sources';
 
-/** What a flag has come to in one place. */
+/** A flag's parsed value from one place. */
 export interface Value {
   readonly value: unknown;
   readonly label: string;
-  /** The path, of a file. */
+  /** The path, if the flag is of type `file`. */
   readonly path?: string;
 }
 
-/** @throws SettingsError for a value that is none of its flag's. */
+/** @throws SettingsError for an invalid value. */
 export function parsed(source: ReadonlyMap<Flag, Given>): Map<string, Value> {
   return new Map(Array.from(source, ([flag, given]) => [flag.name, parse(flag, given)]));
 }
@@ -71,7 +71,7 @@ function listOf(value: unknown): unknown {
   return typeof value === 'string' ? value.split(',').map((entry) => entry.trim()).filter(Boolean) : value;
 }
 
-/** `host` or `host=weight`, with commas between them. What a host is, the library tells, as it does of a list's. */
+/** Comma-separated `host` or `host=weight`. The library validates the hosts. */
 function hostsOf(value: unknown): unknown {
   const entries = listOf(value);
   if (!Array.isArray(entries)) return entries;

@@ -1,30 +1,30 @@
-import type { Absence } from '../../base/errors';
+import type { Absence } from '../../base/refusals';
 import type { Operated } from '../../operating/operations';
 import type { EndOutcome, ProcessMetrics, Readiness, SessionReport, SessionSource } from '../../operating/operator';
 import { createTotals, sumOf, type Totals } from '../../base/totals';
 import type { Answer, Questions, Topic } from './questions';
 
-/** A worker, as one that can be asked. */
+/** A worker that answers questions. */
 export interface Asked {
-  /** The place that it has taken, from 1: another has it when this one is gone, or about to go. */
+  /** The worker's number, from 1. Its successor takes the same number. */
   readonly number: number;
   readonly serves: boolean;
-  /** Resolves with `undefined` where it does not answer, or can't. */
+  /** Resolves with `undefined` if the worker does not or cannot answer. */
   ask<T extends Topic>(about: T, question: Questions[T]['question']): Promise<Answer<T> | undefined>;
-  /** How many sessions of a host it knows. */
+  /** The number of a host's sessions that the worker knows. */
   sessionsOn(host: string): number;
 }
 
-/** What is operated where several processes serve: what is known of all, and done in each. */
+/** Operates all workers: merges what they know, and passes operations on to them. */
 export class AllWorkers implements Operated, SessionSource {
   readonly sessions: SessionSource = this;
   readonly #workers: () => readonly Asked[];
   readonly #storeFails: () => boolean;
   readonly #ownMetrics: () => Promise<readonly ProcessMetrics[]>;
   readonly #isHost: (name: string) => boolean;
-  /** What each has counted that serves, as far as is known. */
+  /** The latest known totals of each worker. */
   readonly #latest = new Map<Asked, Totals>();
-  /** What those had counted that are gone. */
+  /** The summed totals of workers that are gone. */
   #gone = createTotals();
 
   constructor(
@@ -49,22 +49,22 @@ export class AllWorkers implements Operated, SessionSource {
     return this.#serving.length > 0 ? { ready: true } : { ready: false, reason: 'no worker serves' };
   }
 
-  /** Takes in what a worker has counted. */
+  /** Records the totals of a worker. */
   counted(worker: Asked, totals: Totals): void {
     this.#latest.set(worker, totals);
   }
 
-  /** Takes in that a worker is gone: what it has counted stays counted. */
+  /** Records that a worker is gone. Its totals stay counted. */
   gone(worker: Asked): void {
     const totals = this.#latest.get(worker);
     this.#latest.delete(worker);
-    // What waited in it waits no longer.
+    // Its queued handshakes are gone.
     if (totals) this.#gone = this.#sumOf([this.#gone, { ...totals, queued: 0 }]);
   }
 
   /**
-   * Takes in that a host is none any more. Should it come back, each worker counts it from 0 again: what was counted
-   * before would stay for ever, and the sum be less than it was without having begun anew.
+   * Records that a host was removed, and drops its totals. If it comes back, each worker counts it from 0 again. Old
+   * totals would then make the sum fall without starting from 0, which Prometheus does not expect of a counter.
    */
   removed(host: string): void {
     for (const { hosts } of [this.#gone, ...this.#latest.values()]) Reflect.deleteProperty(hosts, host);
@@ -105,7 +105,7 @@ export class AllWorkers implements Operated, SessionSource {
   async endSome(host: string, count: number): Promise<readonly string[]> {
     const counts = new Map<Asked, number>();
     for (let i = 0; i < count; i += 1) {
-      const worker = this.#someOn(host);
+      const worker = this.#randomWorkerOn(host);
       if (worker) counts.set(worker, (counts.get(worker) ?? 0) + 1);
     }
     const ended = await Promise.all(Array.from(counts, async ([worker, some]) => {
@@ -116,7 +116,7 @@ export class AllWorkers implements Operated, SessionSource {
     return ended.flat();
   }
 
-  /** A worker may have counted for a host that has gone meanwhile. */
+  /** Sums totals, without hosts that were removed meanwhile. */
   #sumOf(totals: readonly Totals[]): Totals {
     const sum = sumOf(totals);
     const hosts = Object.entries(sum.hosts).filter(([name]) => this.#isHost(name));
@@ -127,7 +127,7 @@ export class AllWorkers implements Operated, SessionSource {
     return this.#workers().filter(({ serves }) => serves);
   }
 
-  /** Several may know it: whoever carries it knows most. */
+  /** Asks all workers for a session. The best answer comes from the worker that carries it. */
   async #findIn(sid: string): Promise<{ report: SessionReport | Absence; worker: Asked }> {
     const found = await Promise.all(this.#workers().map(async (worker) => ({
       worker, report: await worker.ask('find', { sid }),
@@ -140,14 +140,14 @@ export class AllWorkers implements Operated, SessionSource {
     return best;
   }
 
-  /** One of those that know sessions of a host, as likely as it knows many. */
-  #someOn(host: string): Asked | undefined {
+  /** A random worker, with a probability in proportion to the host's sessions that it knows. */
+  #randomWorkerOn(host: string): Asked | undefined {
     const workers = this.#workers();
     let at = Math.random() * workers.reduce((sum, worker) => sum + worker.sessionsOn(host), 0);
     return workers.find((worker) => (at -= worker.sessionsOn(host)) < 0);
   }
 
-  /** The others need not find out by themselves. */
+  /** Tells the other workers to forget ended sessions. */
   #forget(sids: readonly string[], by: Asked): void {
     for (const worker of this.#workers()) {
       if (worker !== by) for (const sid of sids) void worker.ask('forget', { sid });

@@ -10,11 +10,11 @@ import { relayHosts, type ProxyEvents } from '../../operating/proxy-events';
 import type { ResolvedOptions } from '../../options/options';
 import type { HostEntry, HostList, HostLoad } from './messages';
 
-/** The hosts of all workers: checked, discovered and operated here, while what is under way on them is in the workers. */
+/** The hosts of all workers. The primary checks, discovers and operates them; the workers send their traffic. */
 export class HostTable {
   readonly hosts: Hosts;
   readonly operations: Operations;
-  /** Those of a proxy that is made of all workers. */
+  /** The events of a proxy, for all workers together. */
   readonly events = new EventEmitter<ProxyEvents>();
   readonly #health: HealthSource;
   readonly #admin: AdminServer | undefined;
@@ -32,29 +32,29 @@ export class HostTable {
       announce(events, 'adminListening', address);
     });
     relayHosts(hosts, events);
-    // It may have got a session of which nothing was told yet.
+    // A worker may not have reported a new session on the host yet.
     hosts.on('draining', (host) => {
       host.uncertain = true;
     });
   }
 
-  /** Lets the admin server listen, where there is one. Rejects with the server's error where it can't. */
+  /** Makes the admin server listen, if there is one. Rejects with the server's error if it cannot. */
   async listenAdmin(): Promise<void> {
     await this.#admin?.listen();
   }
 
-  /** Resolves after the first round: within `checkTimeout`, and 5 s more where DNS is silent. */
+  /** Resolves after the first health checks: within `checkTimeout`, and 5 s more if DNS does not answer. */
   start(): Promise<void> {
     return this.#health.start();
   }
 
-  /** Ends what checks and shows them. */
+  /** Stops the health checks and the admin server. */
   async stop(): Promise<void> {
     this.#health.stop();
     await this.#admin?.close();
   }
 
-  /** As it is now: one of a higher version where anything has changed. */
+  /** The current list of hosts. The version rises with each change. */
   get list(): HostList {
     const { undiscovered, levelling } = this.hosts;
     const entries = this.hosts.all.map(({ status: { host, state, downReason, draining, weight } }): HostEntry =>
@@ -65,16 +65,16 @@ export class HostTable {
     return { entries, version: this.#version, undiscovered, levelling };
   }
 
-  /** Takes in that a worker has found a host down; the next checks tell whether it is. */
+  /** Records that a worker has found a host down. The next checks decide whether it is. */
   unreached(name: string, reason: DownReason): void {
     const host = this.hosts.get(name);
-    if (host?.up) this.hosts.follow(host, reason);
+    if (host?.up) this.hosts.adopt(host, reason);
   }
 
   /**
-   * Takes in what is under way in all workers.
+   * Records the load of all workers.
    *
-   * @param version of the list that all of them have followed: no host that drains by it has got a session since.
+   * @param version the list that all workers have applied: hosts that drain in it have got no session since.
    */
   count(loads: readonly HostLoad[], version: number): void {
     const isCertain = version >= this.list.version;
@@ -91,7 +91,7 @@ export class HostTable {
     }
   }
 
-  /** Takes in that hosts have answered a worker, and so are at most busy. */
+  /** Records that hosts have answered a worker, so that they are at most busy. */
   answered(load: readonly HostLoad[]): void {
     for (const { host, answered } of load) if (answered) this.hosts.get(host)?.answered();
   }

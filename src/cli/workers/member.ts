@@ -8,15 +8,15 @@ import {
   ANSWER_TIMEOUT, QUICK_ANSWER_TIMEOUT, type Answer, type Question, type Questions, type Topic,
 } from './questions';
 
-/** How long a worker may take until it listens, in ms. */
+/** How long a worker may take to listen, in ms. */
 const START_TIMEOUT = 30_000;
-/** How long a worker may take to end beyond its drain, in ms: a proxy takes a second at most. */
+/** How long a worker may take to end after its drain, in ms: a proxy takes a second at most. */
 const END_TIMEOUT = 1500;
 
-/** What a worker is told first. */
+/** The first message to a worker. */
 export type Start = Extract<ToWorker, { type: 'start' }>;
 
-/** How a worker has ended. */
+/** The end of a worker. */
 export interface Ending {
   readonly pid: number | undefined;
   readonly lived: number;
@@ -26,21 +26,21 @@ export interface Ending {
 /** One worker process, as the primary sees it. */
 export class Member implements Asked {
   readonly number: number;
-  /** Resolves when it listens, and with `undefined` when it ends before. */
+  /** Resolves when the worker listens; with `undefined` if it ends before. */
   readonly listening: Promise<AddressInfo | undefined>;
   readonly ended: Promise<Ending>;
-  /** Of the last that it has told. */
+  /** The last load that the worker reported. */
   load: readonly HostLoad[] = [];
-  /** Of the list of hosts that it has followed; where it has none yet, it will begin with the latest. */
+  /** The version of the host list that the worker has applied; `Infinity` before its start, which uses the latest. */
   version = Infinity;
-  /** Where it listens; `undefined` while it does not. */
+  /** The worker's address; `undefined` while it does not listen. */
   address: AddressInfo | undefined;
-  /** With what its store fails. */
+  /** The current error of the worker's store. */
   storeError: string | undefined;
-  /** Why it cannot listen. */
+  /** Why the worker cannot listen. */
   failure: string | undefined;
   closing = false;
-  /** It closes, and so do all others. */
+  /** The worker is closing, and so are all others. */
   #ending = false;
   readonly #worker: Worker;
   readonly #start: () => Start;
@@ -48,19 +48,19 @@ export class Member implements Asked {
   #questions = 0;
 
   /**
-   * @param start what it is to be told first.
-   * @param take is given whatever it tells.
+   * @param start returns the first message to the worker.
+   * @param take receives the worker's messages.
    */
   constructor(number: number, start: () => Start, take: (message: ToPrimary, member: Member) => void) {
     this.number = number;
     const since = performance.now();
     const worker = this.#worker = cluster.fork();
     this.#start = start;
-    // What is sent to one that has just died fails, and so does a connection that was closed meanwhile.
+    // Sending fails if the worker has just died, or if a connection was closed meanwhile.
     worker.on('error', () => {});
     const closeLastConnection = followConnections(worker, () => this.#ending);
     worker.process.stderr?.on('data', (chunk: Buffer) => write(process.stderr, chunk));
-    // By then all that it wrote has come. Not by `once()`, for which an error would be the end.
+    // `close` comes after all output of the worker. Not `once()`, which an `error` event would reject.
     this.ended = new Promise((resolve) => worker.process.once('close', (code, signal) => resolve({
       pid: worker.process.pid,
       lived: performance.now() - since,
@@ -106,7 +106,7 @@ export class Member implements Asked {
       const settle = (answer: unknown): void => {
         cancel();
         this.#asked.delete(id);
-        // A worker answers what it was asked.
+        // Workers answer with the type of the question.
         resolve(answer as Answer<T> | undefined);
       };
       const isQuick = about === 'totals' || about === 'metrics';
@@ -117,9 +117,9 @@ export class Member implements Asked {
   }
 
   /**
-   * Drains it, and resolves when it has ended: a moment after `drainTimeout` at the latest.
+   * Drains the worker. Resolves when it has ended, a moment after `drainTimeout` at the latest.
    *
-   * @returns whether it had to be killed.
+   * @returns whether the worker had to be killed.
    */
   async close(replaced: boolean, drainTimeout: number): Promise<boolean> {
     this.closing = true;
@@ -143,7 +143,7 @@ export class Member implements Asked {
   #take(message: ToPrimary, settle: (address: AddressInfo) => void): void {
     if (message.type === 'here') this.#begin();
     else if (message.type === 'listening') settle(this.address = message.address);
-    // Node has taken in by now that no connection is to be sent there.
+    // By now Node sends no more connections to the worker.
     else if (message.type === 'retiring') this.tell({ type: 'retired' });
     else if (message.type === 'failed') this.failure = message.reason;
     else if (message.type === 'store') this.storeError = message.error;
@@ -153,7 +153,7 @@ export class Member implements Asked {
 
   #begin(): void {
     if (this.closing) {
-      // It may have been told so before it listened for it.
+      // The first `close` may have arrived before the worker listened for messages.
       this.tell({ type: 'close', replaced: false });
       return;
     }
@@ -164,11 +164,11 @@ export class Member implements Asked {
 }
 
 /**
- * Node hands a worker one connection at a time, and waits with closing its own end until the worker has taken it, or
- * has left it to another. If that dies before, or there is no other any more, the client would wait for ever.
+ * Node passes a worker one connection at a time. It closes its own handle once the worker has accepted the connection
+ * or left it to another worker. If the worker dies before, or no other worker is left, the client would wait for ever.
  *
- * @param isLast whether what it leaves is left to nobody.
- * @returns a function that closes the end of one that is on its way.
+ * @param isLast whether no other worker can take a connection that this worker leaves.
+ * @returns a function that closes the handle of a connection on its way to the worker.
  */
 function followConnections({ process: child }: Worker, isLast: () => boolean): () => void {
   let underway: unknown;
@@ -180,12 +180,12 @@ function followConnections({ process: child }: Worker, isLast: () => boolean): (
       return Reflect.apply(send, child, args);
     },
   });
-  // Before Node's own listener, which sends the next one at once.
+  // Before Node's own listener, which sends the next connection at once.
   child.prependListener('internalMessage', (message: unknown) => {
     if (Reflect.get(Object(message), 'ack') === undefined) return;
     const left = Reflect.get(Object(message), 'accepted') === false && isLast() ? underway : undefined;
     underway = undefined;
-    // After Node has sent it to another, which has an end of its own by then, or keeps it where there is none.
+    // Deferred: by then Node has sent the connection to another worker, or keeps it if there is none.
     if (left !== undefined) setImmediate(() => closeHandle(left));
   });
   return () => closeHandle(underway);

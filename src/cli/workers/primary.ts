@@ -13,12 +13,12 @@ import { onSignals } from '../signals';
 import { showStatus, type Watched } from '../log/status';
 import { Workers } from './workers';
 
-/** Runs several workers until a signal ends them, and resolves with the exit code. */
+/** Runs the workers until a signal ends them. Resolves with the exit code. */
 export function runWorkers(settings: Settings, context: Context): Promise<number> {
   return new Primary(settings, context).run();
 }
 
-/** Checks the hosts, keeps the workers, and writes the log for all of them. */
+/** Checks the hosts, manages the workers, and writes the log for all of them. */
 class Primary {
   readonly #settings: Settings;
   readonly #context: Context;
@@ -57,7 +57,8 @@ class Primary {
       },
     });
     const setTls = (pair: TlsPair): void => this.#workers.tell({ type: 'tls', pair: this.#tls = pair });
-    this.#reload = new Reload({ operator: this.#table.operations, hosts: this.#table.hosts, setTls }, settings, context.log);
+    const { operations: operator, hosts } = this.#table;
+    this.#reload = new Reload({ operator, hosts, setTls }, settings, context.log);
   }
 
   async run(): Promise<number> {
@@ -76,7 +77,7 @@ class Primary {
     }
     const closed = this.#onSignals();
     await this.#table.start();
-    // No event tells of a weight.
+    // There is no event for a changed weight.
     setInterval(() => this.#tellHosts(), LOAD_INTERVAL).unref();
     return Promise.race([closed, this.#serve(closed)]);
   }
@@ -130,7 +131,7 @@ class Primary {
   }
 
   #start(port: number): Start {
-    // An object of the class `Host` would arrive as another.
+    // `resolved` contains instances of `Host`, which would lose their class.
     const settings: PlainSettings & { resolved?: unknown } = { ...this.#settings, port, tls: this.#tls };
     delete settings.resolved;
     return { type: 'start', settings, hosts: this.#table.list };
@@ -159,7 +160,7 @@ class Primary {
     this.#tellStore();
   }
 
-  /** The store fails while it does in any worker. */
+  /** The store counts as failing while it fails in any worker. */
   #tellStore(): void {
     const error = Array.from(this.#workers.members).find(({ storeError }) => storeError !== undefined)?.storeError;
     if (this.#degraded === (error !== undefined) || this.#closing) return;
@@ -178,11 +179,11 @@ class Primary {
     if (hosts.version === this.#lastVersion) return;
     this.#lastVersion = hosts.version;
     this.#workers.tell({ type: 'hosts', hosts });
-    // Where there is no worker to say so, nothing is under way.
+    // Without workers, no report would say that the hosts are empty.
     this.#count();
   }
 
-  /** A worker's session is bound to a host that it does not know. */
+  /** Searches for a host that a worker does not know, but a session is bound to. */
   async #seek(host: string, member: Member): Promise<void> {
     await this.#table.hosts.seek(host);
     this.#tellHosts();

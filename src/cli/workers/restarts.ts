@@ -1,11 +1,11 @@
-/** In ms. A worker that has lived for `healthy` did not die of how it was started. */
+/** In ms. The death of a worker that has lived for `healthy` is not a failed start. */
 const DELAYS = { first: 500, most: 30_000, healthy: 60_000 };
 
-/** How long to wait before a worker that has died is started again: longer each time, while it keeps dying. */
+/** The delay before a dead worker is restarted. It grows while the worker keeps dying. */
 export class Restarts {
   #failures = 0;
 
-  /** @param lived for how long it did, in ms. */
+  /** @param lived how long the worker lived, in ms. */
   delayAfter(lived: number): number {
     if (lived >= DELAYS.healthy) this.#failures = 0;
     this.#failures += 1;

@@ -5,8 +5,8 @@ import type { Server as HttpsServer } from 'node:https';
 import { Server as NetServer, type Socket } from 'node:net';
 
 /**
- * How a server ends that others go on for, so that no request need fail: it takes no more connections, and serves each
- * that it has once more, whatever it asks for. The answer closes it, and its client goes to another server.
+ * Ends a server while others go on, without failing a request. The server accepts no more connections and serves one
+ * more request on each open one. The response closes the connection, and the client goes to another server.
  */
 export class Retirement {
   readonly #server: Server | HttpsServer;
@@ -28,11 +28,11 @@ export class Retirement {
       Reflect.set(Object(Reflect.get(Object(message), 'response')), 'shouldKeepAlive', false);
     });
     this.#closed = once(this.#server, 'close');
-    // Not by its own `close`, which also ends connections that are idle: a request may be under way on them.
+    // Not `http.Server.close`, which also cuts idle connections: a request may be on its way on them.
     NetServer.prototype.close.call(this.#server);
   }
 
-  /** Resolves when the last connection has ended, which is cut when `drainTimeout` has passed. */
+  /** Resolves when the last connection has ended. Cuts those that are left after `drainTimeout`. */
   async end(drainTimeout: number): Promise<void> {
     const timer = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy();

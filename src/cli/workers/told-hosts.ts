@@ -8,19 +8,19 @@ import { LOAD_INTERVAL, type HostEntry, type HostList, type HostLoad } from './m
 /** How long the primary may look for a host, in ms: longer than DNS takes to fail. */
 const SEEK_TIMEOUT = 6000;
 
-/** How a worker tells the primary of its hosts. */
+/** A worker's reports to the primary about hosts. */
 export interface Telling {
-  /** It has marked the host down. */
+  /** The worker has marked a host down. */
   unreached(host: string, reason: DownReason): void;
-  /** A session is bound to it, and it is unknown here. */
+  /** A session is bound to a host that the worker does not know. */
   seek(host: string): void;
 }
 
-/** The hosts of a worker, which follow those of the primary. */
+/** Applies the primary's host list to the hosts of a worker. */
 export class ToldHosts implements HealthSource {
-  /** The primary starts a worker after the first round. */
+  /** The primary starts workers after the first health checks. */
   readonly ready = true;
-  /** Which list of hosts it has last followed. */
+  /** The version of the last applied list. */
   version = 0;
   readonly #hosts: Hosts;
   readonly #sought = new Map<string, { promise: Promise<void>; resolve: () => void }>();
@@ -60,12 +60,12 @@ export class ToldHosts implements HealthSource {
     this.version = version;
   }
 
-  /** The primary has looked for a host: if it has found it, that is one of the hosts by now. */
+  /** Called when the primary's search for a host has ended. If found, the host is in the list by now. */
   sought(host: string): void {
     this.#sought.get(host)?.resolve();
   }
 
-  /** What is under way on each. */
+  /** The load of each host. */
   get load(): HostLoad[] {
     return this.#hosts.all.map((host) => {
       const { name, sessions, tunnels, requests, polls } = host;
@@ -73,7 +73,7 @@ export class ToldHosts implements HealthSource {
     });
   }
 
-  /** The primary may not know of a session that has come here just now: then it takes its host back. */
+  /** Removes a host. If it still has sessions, which the primary may not know of, first asks the primary to keep it. */
   #leave(host: Host): void {
     const { name } = host;
     if (host.draining && !host.empty && !host.gone) {
@@ -108,6 +108,6 @@ export class ToldHosts implements HealthSource {
     if (draining) this.#hosts.drain(name);
     else this.#hosts.undrain(name);
     const host = this.#hosts.get(name);
-    if (host && state !== 'checking') this.#hosts.follow(host, downReason);
+    if (host && state !== 'checking') this.#hosts.adopt(host, downReason);
   }
 }

@@ -1,7 +1,7 @@
 import type { OwnProcess } from '../../operating/own-process';
 import type { Answer, Question, Topic } from './questions';
 
-/** Answers what the primary asks. Rejects where the store or a host can't be asked. */
+/** Answers a question of the primary. Rejects if the store or a host cannot be asked. */
 export async function answerTo(question: Question, own: OwnProcess): Promise<Answer<Topic>> {
   switch (question.about) {
     case 'totals': return own.totals();

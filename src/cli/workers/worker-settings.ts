@@ -3,12 +3,12 @@ import { MemoryStore } from '../../sessions/session-store';
 import { WORKER_OUTPUT, type PlainSettings } from './messages';
 import type { Settings } from '../settings/settings';
 
-/** What is one worker's of the settings: the primary checks the hosts, knows them, asks DNS, and is operated. */
+/** One worker's share of the settings. The primary handles health checks, DNS and the admin server. */
 export function shareOf(plain: PlainSettings): Settings {
   const options = { ...plain.options };
   delete options.admin;
   delete options.rebalance;
-  // The limits are the command's, their defaults too.
+  // The limits, defaults included, apply to the whole command.
   const share = (name: string): number => Number(plain.values.get(name)) / plain.workers;
   if (options.maxHandshakesPerSecond !== undefined) options.maxHandshakesPerSecond = share('max-handshakes-per-second');
   options.maxQueuedHandshakes = Math.ceil(share('max-queued-handshakes'));

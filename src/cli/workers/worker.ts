@@ -12,7 +12,7 @@ import { ToldHosts } from './told-hosts';
 import { answerTo } from './worker-answers';
 import { shareOf } from './worker-settings';
 
-/** One proxy in a process of its own, which does what the primary tells it and writes nothing. */
+/** One proxy in a process of its own, controlled by the primary. Prints nothing itself. */
 class Worker {
   #instance: Instance | undefined;
   #hosts: ToldHosts | undefined;
@@ -23,14 +23,14 @@ class Worker {
   #requests = 0;
   #lastLoad = '';
   #closing = false;
-  /** It is to end, and no other goes on. */
+  /** Called when the worker must end and no other worker goes on. */
   #drain = (): void => {};
   readonly #draining = new Promise<void>((resolve) => {
     this.#drain = resolve;
   });
-  /** What is to be changed before it is made would be lost. */
+  /** Resolves when the proxy exists. Changes wait for it, or they would be lost. */
   #created: Promise<void> = Promise.resolve();
-  /** It comes to listen, or cannot: Node fails where a server is closed meanwhile. */
+  /** Resolves when the server listens or cannot listen. Node fails if a server is closed in between. */
   #settled: Promise<unknown> = Promise.resolve();
 
   take(message: ToWorker): void {
@@ -48,7 +48,7 @@ class Worker {
     else this.#instance?.reopenLog();
   }
 
-  /** Ends when it is drained. */
+  /** Drains the worker and ends the process. */
   close(replaced: boolean): void {
     if (!replaced) this.#drain();
     if (this.#closing) return;
@@ -81,7 +81,7 @@ class Worker {
     if (this.#closing) return;
     this.#drainTimeout = settings.resolved.drainTimeout;
     this.#retirement = new Retirement(instance.server);
-    // The lag of the event loop is measured from the first time that it is asked for.
+    // The first call starts the measurement of the event-loop lag.
     if (plain.options.admin) void this.#own?.processMetrics();
     this.#tellOf(instance, settings);
     subscribe('http.server.request.start', (message) => {
@@ -112,7 +112,7 @@ class Worker {
 
   #follow(list: HostList): void {
     this.#hosts?.apply(list);
-    // What was under way when it was told so: of a host that drains this says whether it is drained.
+    // The load after applying the list tells the primary whether a draining host is drained.
     this.#tellLoad();
   }
 
@@ -125,10 +125,10 @@ class Worker {
     [this.#lastLoad, this.#requests] = [load, 0];
   }
 
-  /** Lets go of its clients one by one, without that any of them notices. */
+  /** Hands the clients over to other workers, one by one, without a failed request. */
   async #retire(): Promise<void> {
     this.#retirement?.begin();
-    // A connection that was on its way to it is sent elsewhere, for which it has to be there.
+    // Stays alive until `retired`, to return connections that were on their way here.
     const retired = new Promise<void>((resolve) => {
       this.#onRetired = resolve;
     });
@@ -137,7 +137,7 @@ class Worker {
   }
 }
 
-/** The primary writes what it has to say. */
+/** Warnings go to the primary, which writes the log. */
 const log: Pick<Log, 'warn'> = {
   warn: (event, message, fields) => tell({ type: 'warn', event, message, fields }),
 };
@@ -146,7 +146,7 @@ function tell(message: ToPrimary): void {
   void told(message);
 }
 
-/** Resolves when it has left. Where the primary is gone nobody need be told. */
+/** Resolves when the message was sent, or at once if the primary is gone. */
 function told(message: ToPrimary): Promise<void> {
   return new Promise((resolve) => {
     if (process.connected) process.send?.(message, undefined, undefined, () => resolve());
@@ -155,18 +155,18 @@ function told(message: ToPrimary): Promise<void> {
 }
 
 process.title = 'socket.io-proxy2 worker';
-// A terminal, and some that run services, send these to every process: the primary says what is to be done.
+// A terminal or service manager may signal every process, but workers obey only the primary.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {});
-// The primary passes it on, until it is gone.
+// The primary reads stderr. Writing fails once it is gone.
 process.stderr.on('error', () => {});
-/** The primary is gone. */
+/** Resolves when the primary is gone. */
 const lost = new Promise((resolve) => process.once('disconnect', resolve));
 const worker = new Worker();
 process.on('message', (message: ToWorker) => worker.take(message));
-// What Node itself tells a primary that has just gone fails.
+// Node's own messages fail if the primary has just gone.
 cluster.worker?.on('error', () => {});
 cluster.worker?.once('disconnect', () => {
-  // Otherwise Node ends a worker at once whose primary is gone.
+  // Otherwise Node exits the worker as soon as its primary is gone.
   if (cluster.worker) cluster.worker.exitedAfterDisconnect = true;
   worker.close(false);
 });

@@ -6,38 +6,38 @@ import { Member, type Ending, type Start } from './member';
 import type { ToPrimary, ToWorker } from './messages';
 import { Restarts } from './restarts';
 
-/** The place of one worker, which another takes when it ends. */
+/** The place of one worker, which its successor takes over. */
 interface Slot {
   readonly restarts: Restarts;
   current: Member | undefined;
-  /** Is started to take the place of `current`. */
+  /** The starting successor of `current`. */
   next: Member | undefined;
   timer: NodeJS.Timeout | undefined;
-  /** A worker has come to listen there. */
+  /** A worker of this slot has listened. */
   serves: boolean;
 }
 
 export interface WorkersOptions {
   readonly count: number;
-  /** 0 for any. */
+  /** 0 chooses a free one. */
   readonly port: number;
   readonly drainTimeout: number;
   readonly log: Log;
-  /** What a new worker is told first, which is to listen on this port. */
+  /** Returns the first message to a new worker, which listens on this port. */
   readonly start: (port: number) => Start;
-  /** Is given whatever a worker tells. */
+  /** Receives the messages of all workers. */
   readonly take: (message: ToPrimary, member: Member) => void;
-  /** Is called when a worker is gone. */
+  /** Called when a worker is gone. */
   readonly gone: (member: Member) => void;
 }
 
-/** As many workers as there are to be: those that die are started again, and all can be replaced one by one. */
+/** Keeps `count` workers running: restarts those that die, and can replace all of them one by one. */
 export class Workers {
   readonly #options: WorkersOptions;
   readonly #slots: readonly Slot[];
   readonly #members = new Set<Member>();
   #starting: { resolve: (address: AddressInfo) => void; reject: (error: Error) => void } | undefined;
-  /** They share what listens there by the port that they were told; when none is left, that is closed. */
+  /** The port that new workers get. Workers with the same port share a handle, which the last one closes. */
   #port: number;
   #address: AddressInfo | undefined;
   #started = false;
@@ -49,7 +49,7 @@ export class Workers {
     this.#port = options.port;
     this.#slots = Array.from({ length: options.count }, () =>
       ({ restarts: new Restarts(), current: undefined, next: undefined, timer: undefined, serves: false }));
-    // An entry of its own, so that no arguments, in which a password may be, are shown in a list of processes.
+    // A separate entry file without arguments, which may contain a password and would show in process lists.
     const stdio = ['ignore', 'ignore', 'pipe', 'ipc', process.stdout.fd];
     cluster.setupPrimary({ exec: join(__dirname, 'worker.js'), args: [], serialization: 'advanced', stdio });
     process.once('exit', () => {
@@ -62,9 +62,9 @@ export class Workers {
   }
 
   /**
-   * Resolves with where they listen, once all do; never, when they are closed before.
+   * Resolves with the address once all workers listen; never if they are closed before.
    *
-   * @throws Error that says why one cannot.
+   * @throws Error with the reason if one cannot listen.
    */
   start(): Promise<AddressInfo> {
     return new Promise((resolve, reject) => {
@@ -77,11 +77,11 @@ export class Workers {
     for (const member of this.#members) member.tell(message);
   }
 
-  /** Replaces each by a new one that listens before the old one drains. */
+  /** Replaces the workers one by one. Each new one listens before the old one drains. */
   async roll(): Promise<void> {
     const { log } = this.#options;
     if (this.#rolling || this.#closing || !this.#started) {
-      const error = this.#rolling ? 'they are being restarted' : 'they have not started yet';
+      const error = this.#rolling ? 'the workers are restarting already' : 'the workers have not started yet';
       log.warn('restart-failed', `no worker is restarted: ${error}`, { error });
       return;
     }
@@ -93,11 +93,11 @@ export class Workers {
     if (failure === undefined) {
       log.info('restarted', 'all workers are restarted', { workers: this.#slots.length });
     } else {
-      log.warn('restart-failed', `no further worker is restarted: a new one has ended: ${failure}`, { error: failure });
+      log.warn('restart-failed', `restarting stopped, as a new worker has ended: ${failure}`, { error: failure });
     }
   }
 
-  /** Drains all, and resolves when they are gone. */
+  /** Drains all workers. Resolves when they are gone. */
   async close(): Promise<void> {
     this.#closing = true;
     for (const { timer } of this.#slots) clearTimeout(timer);
@@ -108,10 +108,10 @@ export class Workers {
     const { drainTimeout, log } = this.#options;
     const { pid } = member;
     if (!await member.close(replaced, drainTimeout)) return;
-    log.warn('worker-killed', `worker ${pid} did not end with its drain, and was killed`, { pid });
+    log.warn('worker-killed', `worker ${pid} did not end after its drain and was killed`, { pid });
   }
 
-  /** What it waits for may have changed it. */
+  /** A method, since TypeScript would assume that `#closing` stays the same across an `await`. */
   #isClosing(): boolean {
     return this.#closing;
   }
@@ -128,10 +128,10 @@ export class Workers {
   #onEnded(slot: Slot, member: Member, ending: Ending): void {
     this.#members.delete(member);
     if (slot.current === member) slot.current = undefined;
-    // Should any port have done, clients know this one by now.
+    // Keep a port that was chosen for port 0: clients know it by now.
     if (this.#address && !Array.from(this.#members).some(({ address }) => address)) this.#port = this.#address.port;
     this.#options.gone(member);
-    // One that was closed was to end, and one that was to replace another is waited for.
+    // A closing worker was meant to end, and `#rollAll` handles a failed successor.
     const isMissed = !member.closing && slot.next !== member && !this.#closing;
     if (!isMissed || (!this.#started && member.failure !== undefined)) return;
     const { pid, lived, reason } = ending;
@@ -145,7 +145,7 @@ export class Workers {
   #onListening(slot: Slot, member: Member, address: AddressInfo | undefined): void {
     if (this.#closing) return;
     if (address && this.#address && address.port !== this.#address.port) {
-      // The last of those that it was to share a port with has died meanwhile.
+      // The workers that it should share the port with have died meanwhile, so it got another one.
       member.kill();
       return;
     }
@@ -169,7 +169,7 @@ export class Workers {
     if (!slot.current && !slot.next && !this.#closing) this.#spawn(slot, 'current');
   }
 
-  /** @returns why a new one has ended. */
+  /** @returns why a new worker has ended, if one has. */
   async #rollAll(): Promise<string | undefined> {
     for (const slot of this.#slots) {
       clearTimeout(slot.timer);

@@ -1,12 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { STATUS_CODES } from 'node:http';
-import type { Duplex } from 'node:stream';
-import createDebug from 'debug';
-import { isFieldValue } from './fields';
-import { shownSid } from './shown';
-
-const debug = createDebug('socket.io-proxy:refused');
-
 /**
  * The `code` in an error response of the proxy. Numbers are Engine.IO's error codes
  * (https://github.com/socketio/engine.io-protocol), so Engine.IO clients understand them. Errors without such a number
@@ -95,52 +86,3 @@ export const refusals = {
   tooManyHandshakes: refusal(503, ErrorCode.TOO_MANY_HANDSHAKES, 'rate', 'Too many handshakes'),
   hostTimeout: refusal(504, ErrorCode.HOST_TIMEOUT, 'timeout', 'The host did not answer in time'),
 } as const satisfies Record<Absence, Refusal> & Record<string, Refusal>;
-
-/** The default `Retry-After` of a 503 (RFC 9110 §10.2.3), in seconds. */
-const RETRY_AFTER = 1;
-
-/** Answers a request with a refusal. Does nothing when the client is gone or the response has begun. */
-export function refuse(req: IncomingMessage, res: ServerResponse, reason: Refusal, close = reason.close): void {
-  if (res.headersSent || res.destroyed) return;
-  tell(req, reason);
-  const body = bodyOf(reason);
-  res.writeHead(reason.status, [...headersOf(req, reason, body), ...(close ? ['Connection', 'close'] : [])]);
-  // With a string as the body, Node would encode the head in UTF-8 too.
-  res.end(Buffer.from(body));
-}
-
-/** Answers an upgrade with a plain HTTP response and closes the socket. */
-export function refuseUpgrade(req: IncomingMessage, socket: Duplex, reason: Refusal): void {
-  if (socket.destroyed) return;
-  tell(req, reason);
-  const body = bodyOf(reason);
-  const headers = [...headersOf(req, reason, body), 'Connection', 'close'];
-  let head = `HTTP/1.1 ${reason.status} ${STATUS_CODES[reason.status] ?? ''}\r\n`;
-  for (let i = 0; i < headers.length; i += 2) head += `${headers[i] ?? ''}: ${headers[i + 1] ?? ''}\r\n`;
-  socket.end(`${head}\r\n${body}`, 'latin1', () => socket.destroy());
-}
-
-function tell(req: IncomingMessage, { status, cause }: Refusal): void {
-  if (!debug.enabled) return;
-  const { method, url = '' } = req;
-  // Shows only the start of the sid: the rest of the query may be secret.
-  const sid = /[?&]sid=([^&#]*)/.exec(url)?.[1];
-  const query = sid === undefined ? '' : `?sid=${shownSid(sid)}`;
-  debug('%s %s: %d, %s', method, url.replace(/[?#].*$/s, () => query), status, cause);
-}
-
-function bodyOf({ code, message }: Refusal): string {
-  return JSON.stringify({ code, message });
-}
-
-function headersOf(req: IncomingMessage, { status, retryAfter = RETRY_AFTER }: Refusal, body: string): string[] {
-  const headers = ['Content-Type', 'application/json', 'Content-Length', String(Buffer.byteLength(body))];
-  if (status === 503) headers.push('Retry-After', String(retryAfter));
-  // Without CORS headers a browser hides the response, and the client cannot tell why it failed.
-  const { origin } = req.headers;
-  // A lenient parser accepts values that are not valid in a response.
-  if (origin !== undefined && isFieldValue(origin)) {
-    headers.push('Access-Control-Allow-Origin', origin, 'Access-Control-Allow-Credentials', 'true', 'Vary', 'Origin');
-  }
-  return headers;
-}
