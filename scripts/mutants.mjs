@@ -1,5 +1,5 @@
 // Shows what the core tests would not notice: `npm run mutants` changes the parts that decide, one small change at a time,
-// and runs the tests that come by it. `npm run mutants -- src/hosts/balance.ts test/balance.test.ts` takes these files alone.
+// and runs the tests that come by it. `npm run mutants -- src/hosts/balance.ts test/hosts/balance.test.ts` takes these files alone.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { prepare } from './jest.mjs';

@@ -9,13 +9,16 @@ export const TIERS = {
 /** What depends on the version of Node.js, by what of it. */
 const OF_NODE = {
   HTTP: [
-    'forwarding', 'forwarding-bodies', 'forwarding-hosts', 'bad-input', 'bad-input-bodies', 'bad-input-connections',
-    'bad-input-hosts', 'framing', 'has-left', 'handshake', 'upgrade', 'upgrade-life', 'response-parser-fuzz',
-    'admin/security', 'admin/connections', 'closing', 'servers-shared',
+    ...['', '-bodies', '-hosts'].map((part) => `forwarding/forwarding${part}`),
+    ...['', '-bodies', '-connections', '-hosts'].map((part) => `serving/bad-input${part}`),
+    'forwarding/framing', 'forwarding/has-left', 'forwarding/handshake', 'forwarding/upgrade', 'forwarding/upgrade-life',
+    'forwarding/response-parser-fuzz', 'admin/security', 'admin/connections', 'closing', 'serving/servers-shared',
   ],
-  streams: ['connection', 'streaming', 'streaming-backpressure', 'faults/connections', 'faults/proxies'],
-  TLS: ['cli/reload-tls', 'host-tls', 'compat/servers/https'],
-  cluster: ['cli/workers', 'cli/process'],
+  streams: [
+    'forwarding/connection', 'forwarding/streaming', 'forwarding/streaming-backpressure', 'faults/connections', 'faults/proxies',
+  ],
+  TLS: ['cli/reload-tls', 'hosts/host-tls', 'compat/servers/https'],
+  cluster: ['cli/workers/workers', 'cli/process'],
   warnings: ['warnings'],
   'Socket.IO': ['compat/compatibility'],
 };

@@ -76,7 +76,7 @@ const FAULTS = [
 
 const JEST = `module.exports = {
   testEnvironment: 'node',
-  testMatch: ['**/test/framing-fuzz.test.ts'],
+  testMatch: ['**/test/forwarding/framing-fuzz.test.ts'],
   testTimeout: 90_000,
   transform: { '\\\\.ts$': ['@swc/jest', { swcrc: false, jsc: { target: 'es2022', parser: { syntax: 'typescript' } } }] },
 };`;

@@ -1,0 +1,141 @@
+import { execFileSync } from 'node:child_process';
+import { constants, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { AccessLog } from '../../../src/cli/log/access-log';
+import { stopClock } from '../../support/clock';
+import { startCommand } from '../../support/command';
+import { exchangeBytes, handshake, pollUrl, request } from '../../support/http';
+import { temporaryFolder } from '../../support/program';
+import { startSessionHost, type SessionHost } from '../../support/session-host';
+import { until } from '../../support/until';
+import { startWorkers } from '../../support/workers';
+
+let host: SessionHost;
+beforeAll(async () => {
+  host = await startSessionHost();
+});
+
+const linesOf = (file: string): string[] => (existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : []);
+
+it('is written to the standard output, in the Common Log Format, with nothing that a client could make up', async () => {
+  const { command, url } = await startCommand(['--hosts', host.name, '--access-log', 'common']);
+  const sid = await handshake(url);
+  await request(`${pollUrl(url, sid)}&auth=%22secret`, { method: 'POST', body: '2' });
+  const short = sid.slice(0, 6);
+  expect(await command.line(/POST/)).toMatch(new RegExp(
+    '^127\\.0\\.0\\.1 - - \\[\\d\\d/[A-Z][a-z]{2}/\\d{4}:\\d\\d:\\d\\d:\\d\\d \\+0000\\] ' +
+    `"POST /socket\\.io/\\?EIO=4&transport=polling&sid=${short} HTTP/1\\.1" 200 \\d+$`,
+  ));
+  const bytes = 'GET /a"b\\c HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
+  await exchangeBytes(Number(new URL(url).port), bytes);
+  expect(await command.line(/GET \/a/)).toContain(String.raw`"GET /a\"b\\c HTTP/1.1" 400 `);
+  expect(command.output).not.toContain('secret');
+  expect(command.output).not.toContain(sid);
+});
+
+it('is written to a file by every worker, to a new one after SIGHUP, and goes on where its folder was gone', async () => {
+  const folder = join(temporaryFolder('access-'), 'logs');
+  mkdirSync(folder);
+  const file = join(folder, 'access.log');
+  const { command, url } = await startWorkers([host.name], ['--access-log', 'json', '--access-log-file', file]);
+  const sids = await Promise.all(Array.from({ length: 20 }, () => handshake(url)));
+  await until('they are written', () => linesOf(file).length === 20);
+  const entries = linesOf(file).map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(entries.map(({ sid }) => sid).sort()).toEqual(sids.map((sid) => sid.slice(0, 6)).sort());
+  expect(entries[0]).toEqual({
+    time: expect.stringMatching(/^\d{4}-.+Z$/) as string, client: '127.0.0.1', method: 'GET',
+    url: '/socket.io/?EIO=4&transport=polling', httpVersion: '1.1', status: 200, bytes: expect.any(Number) as number,
+    host: host.name, sid: expect.any(String) as string, duration: expect.any(Number) as number,
+  });
+  renameSync(file, `${file}.1`);
+  command.signal('SIGHUP');
+  let sent = 20;
+  for (; linesOf(file).length === 0; sent += 1) await handshake(url);
+  await until('all are written', () => linesOf(file).length + linesOf(`${file}.1`).length === sent);
+
+  rmSync(folder, { recursive: true });
+  // One that opens it for the first time, and one that opens it anew.
+  process.kill(command.workers[0] ?? NaN, 'SIGKILL');
+  await command.seen('worker-started');
+  command.signal('SIGHUP');
+  await command.seen('access-log-failed', 2);
+  // More than is gathered before it is written.
+  await Promise.all(Array.from({ length: 100 }, () => handshake(url)));
+  mkdirSync(folder);
+  await until('it is written to again', async () => {
+    await handshake(url);
+    return linesOf(file).length > 0;
+  });
+  command.signal('SIGTERM');
+  expect(await command.ended()).toBe(0);
+  expect(command.eventsOf('worker-died')).toHaveLength(1);
+  expect(command.errors).toBe('');
+});
+
+it('has all when the command ends', async () => {
+  const file = join(temporaryFolder('access-'), 'access.log');
+  const { command, url } = await startCommand(['--hosts', host.name, '--access-log', 'json', '--access-log-file', file]);
+  await handshake(url);
+  command.signal('SIGTERM');
+  expect(await command.ended()).toBe(0);
+  expect(linesOf(file)).toHaveLength(1);
+});
+
+describe.each([
+  ['one process', () => startCommand(['--hosts', host.name, '--access-log', 'json'])],
+  ['workers', () => startWorkers([host.name], ['--access-log', 'json'])],
+])('with %s', (_, start) => {
+  it('is no reason to end otherwise when nobody reads it any more', async () => {
+    const { command, url } = await start();
+    command.closeOutput();
+    for (let i = 0; i < 4; i += 1) await handshake(url);
+    command.signal('SIGTERM');
+    expect(await command.ended()).toBe(0);
+    expect(command.errors).toBe('');
+  });
+
+  it('stalls nothing when its reader has stalled', async () => {
+    const { command, url } = await start();
+    command.pauseOutput();
+    // More than a pipe takes, with what has been read ahead here.
+    const long = `${url}/${'x'.repeat(4000)}`;
+    const some = (count: number): unknown => Promise.all(Array.from({ length: count }, () => request(long)));
+    for (let i = 0; i < 4; i += 1) await some(25);
+    // Of which there is a line in the log too.
+    command.signal('SIGHUP');
+    command.signal('SIGUSR2');
+    await some(25);
+    command.signal('SIGTERM');
+    expect(await command.exited()).toBe(0);
+    expect(command.errors).toBe('');
+  });
+});
+
+it('waits for a second at its end for a reader that has stalled', async () => {
+  const clock = stopClock();
+  const pipe = join(temporaryFolder('access-'), 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const target = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+  const told: string[] = [];
+  const log = new AccessLog({ format: 'common', target }, { warn: (_, message) => told.push(message) });
+  const entry = { time: new Date(0), client: '', method: 'GET', httpVersion: '1.1', status: 200, bytes: 0, duration: 1, cause: undefined };
+  // More than a pipe takes.
+  for (let i = 0; i < 100; i += 1) log.write({ ...entry, url: 'x'.repeat(3000), host: undefined, sid: undefined });
+  let closed = false;
+  const closing = log.close().then(() => (closed = true));
+  await clock.advance(999);
+  expect(closed).toBe(false);
+  await clock.advance(1);
+  await closing;
+  expect(told).toEqual(['the access log: buffered lines were dropped, as the reader has stalled']);
+});
+
+it('is no reason to end otherwise when its disk is full', async () => {
+  const args = ['--hosts', host.name, '--access-log', 'json', '--access-log-file', '/dev/full'];
+  const { command, url } = await startCommand(args);
+  await handshake(url);
+  await command.line(/^warn: the access log: ENOSPC/);
+  command.signal('SIGTERM');
+  expect(await command.ended()).toBe(0);
+  expect(command.errors).toBe('');
+});

@@ -1,0 +1,185 @@
+import { ResponseParser } from '../../src/forwarding/response-parser';
+
+const MAX_HEAD_SIZE = 1024;
+
+interface Parsed {
+  status: number;
+  message: string;
+  headers: string[];
+  body: string;
+  isWhole: boolean;
+  parser: ResponseParser;
+}
+
+/** What a parser finds in pieces that come one after the other, and then the connection's end. */
+function parse(pieces: (string | Buffer)[], { method = 'GET', hangsUp = false } = {}): Parsed {
+  const parser = new ResponseParser(MAX_HEAD_SIZE, {
+    onHead: (status, message, headers) => Object.assign(parsed, { status, message, headers }),
+    onBody: (chunk) => parsed.body += chunk.toString('latin1'),
+    onEnd: () => parsed.isWhole = true,
+  });
+  const parsed: Parsed = { status: 0, message: '', headers: [], body: '', isWhole: false, parser };
+  parser.expect(method);
+  for (const piece of pieces) parser.write(Buffer.from(piece as string, 'latin1'));
+  if (hangsUp) parser.end();
+  return parsed;
+}
+
+const response = (head: string[], body = ''): string => `${head.join('\r\n')}\r\n\r\n${body}`;
+
+const OK = 'HTTP/1.1 200 OK';
+const CHUNKED = [OK, 'Transfer-Encoding: chunked'];
+const INTERIM = response(['HTTP/1.1 100 Continue']) + response(['HTTP/1.1 103 Early Hints', 'Link: x']);
+
+it('reads status, message and headers as they were sent', () => {
+  const head = ['HTTP/1.1 299 Tr\xe8s (bien)', 'A:1', 'a:\t 2 3 \t', 'B:', 'C: \xe9:', 'Content-Length: 0'];
+  const { status, message, headers } = parse([response(head)]);
+  expect([status, message]).toEqual([299, 'Tr\xe8s (bien)']);
+  expect(headers).toEqual(['A', '1', 'a', '2 3', 'B', '', 'C', '\xe9:', 'Content-Length', '0']);
+});
+
+describe('a body', () => {
+  it.each<[name: string, bytes: string, body: string, method?: string]>([
+    ['of known length', response([OK, 'Content-Length: 5'], 'a\r\nbc'), 'a\r\nbc'],
+    ['of length 0', response([OK, 'content-length: 0']), ''],
+    ['in chunks', response(CHUNKED, '1\r\na\r\nB;x="\xe9"\r\nbcdefghijkl\r\n0\r\n\r\n'), 'abcdefghijkl'],
+    ['in chunks, with trailers', response(CHUNKED, '1\r\na\r\n000\r\nX: 1\r\nY: 2\r\n\r\n'), 'a'],
+    ['that a HEAD has none of', response([OK, 'Content-Length: 5']), '', 'HEAD'],
+    ['that a chunked HEAD has none of', response(CHUNKED), '', 'HEAD'],
+    ['that 204 has none of', response(['HTTP/1.1 204 No Content']), ''],
+    ['that 304 has none of', response(['HTTP/1.1 304 Not Modified', 'Content-Length: 5']), ''],
+    ['behind interim responses', INTERIM.repeat(50) + response([OK, 'Content-Length: 1'], 'a'), 'a'],
+  ])('%s is whole, in one piece and byte by byte', (_, bytes, body, method = 'GET') => {
+    expect(parse([bytes], { method })).toMatchObject({ body, isWhole: true });
+    expect(parse(bytes.split(''), { method })).toMatchObject({ body, isWhole: true });
+  });
+
+  it.each([
+    ['of unknown length', response([OK], 'abc')],
+    ['of unknown length, in HTTP/1.0', response(['HTTP/1.0 200 OK', 'Connection: keep-alive'], 'abc')],
+  ])('%s ends with the connection', (_, bytes) => {
+    expect(parse([bytes]).isWhole).toBe(false);
+    const ended = parse([bytes], { hangsUp: true });
+    expect(ended).toMatchObject({ body: 'abc', isWhole: true });
+    expect(ended.parser.keepAlive).toBe(false);
+  });
+
+  it('is a copy of the bytes that were given', () => {
+    const chunks: Buffer[] = [];
+    const parser = new ResponseParser(MAX_HEAD_SIZE, { onHead: () => {}, onBody: (chunk) => chunks.push(chunk), onEnd: () => {} });
+    for (const head of [[OK, 'Content-Length: 3'], CHUNKED, [OK]]) {
+      const bytes = Buffer.from(response(head, head === CHUNKED ? '3\r\nabc\r\n0\r\n\r\n' : 'abc'));
+      parser.expect('GET');
+      parser.write(bytes);
+      bytes.fill(0);
+    }
+    expect(chunks.map(String)).toEqual(['abc', 'abc', 'abc']);
+  });
+});
+
+it.each([
+  ['no status line', response(['HTTP/2 200 OK'])],
+  ['a status line in lower case', response(['http/1.1 200 OK'])],
+  ['a status of two digits', response(['HTTP/1.1 20 OK'])],
+  ['status 099', response(['HTTP/1.1 099 OK'])],
+  ['switched protocols', response(['HTTP/1.1 101 Switching Protocols', 'Upgrade: x'])],
+  ['a header without a colon', response([OK, 'nothing'])],
+  ['a header without a name', response([OK, ': 1'])],
+  ['a space before the colon', response([OK, 'A : 1'])],
+  ['a folded header', response([OK, 'A: 1', ' 2'])],
+  ['a NUL in a header', response([OK, 'A: \0'])],
+  ['a lone CR in a header', response([OK, 'A: 1\rB: 2'])],
+  ['a lone LF in a header', response([OK, 'A: 1\nB: 2'])],
+  ['a head that is too long', response([OK, `A: ${'x'.repeat(MAX_HEAD_SIZE)}`])],
+  ['a head without an end', `${OK}\r\nA: ${'x'.repeat(MAX_HEAD_SIZE)}`],
+  ['interim responses without end', response(['HTTP/1.1 100 Continue']).repeat(101)],
+  ['two lengths', response([OK, 'Content-Length: 1', 'Content-Length: 2'], 'ab')],
+  ['one length twice', response([OK, 'Content-Length: 1, 1'], 'a')],
+  ['a negative length', response([OK, 'Content-Length: -1'])],
+  ['a length in hexadecimal', response([OK, 'Content-Length: 0x1'], 'a')],
+  ['a length with a sign', response([OK, 'Content-Length: +1'], 'a')],
+  ['an empty length', response([OK, 'Content-Length: '])],
+  ['a length beyond any', response([OK, `Content-Length: ${'9'.repeat(17)}`])],
+  ['a length and chunks', response([...CHUNKED, 'Content-Length: 1'], '1\r\na\r\n0\r\n\r\n')],
+  ['another encoding', response([OK, 'Transfer-Encoding: gzip, chunked'], '0\r\n\r\n')],
+  ['chunked twice', response([...CHUNKED, 'Transfer-Encoding: chunked'], '0\r\n\r\n')],
+  ['a chunk without a size', response(CHUNKED, '\r\na\r\n')],
+  ['a chunk with a sign', response(CHUNKED, '+1\r\na\r\n')],
+  ['a chunk of hexadecimal notation', response(CHUNKED, '0x1\r\na\r\n')],
+  ['a chunk beyond any', response(CHUNKED, `${'f'.repeat(13)}\r\n`)],
+  ['a chunk that is longer than its size', response(CHUNKED, '1\r\nab\r\n')],
+  ['a chunk whose line ends with LF alone', response(CHUNKED, '1\na\r\n')],
+  ['a chunk whose data ends with LF alone', response(CHUNKED, '1\r\na\n')],
+  ['a chunk line that is too long', response(CHUNKED, `1;${'x'.repeat(5000)}\r\n`)],
+  ['a chunk line without an end', response(CHUNKED, `1;${'x'.repeat(5000)}`)],
+  ['a trailer that is none', response(CHUNKED, '0\r\nnothing\r\n\r\n')],
+  ['trailers that are too long', response(CHUNKED, `0\r\n${'A: 12345\r\n'.repeat(MAX_HEAD_SIZE / 8 + 1)}\r\n`)],
+])('throws for %s', (_, bytes) => {
+  expect(() => parse([bytes])).toThrow();
+  expect(() => parse(bytes.split(''))).toThrow();
+});
+
+it.each([
+  ['in its head', `${OK}\r\nA: 1`],
+  ['in its body', response([OK, 'Content-Length: 2'], 'a')],
+  ['in a chunk', response(CHUNKED, '2\r\na')],
+  ['before its last chunk', response(CHUNKED, '1\r\na\r\n')],
+  ['in its trailers', response(CHUNKED, '0\r\nA: 1\r\n')],
+  ['behind an interim response', response(['HTTP/1.1 100 Continue'])],
+])('throws when the connection ends %s', (_, bytes) => {
+  expect(() => parse([bytes], { hangsUp: true })).toThrow('the host closed the connection in mid-response');
+});
+
+describe('the connection', () => {
+  const keepsAlive = (...head: string[]): boolean => parse([response(head, '1')]).parser.keepAlive;
+
+  it.each<[boolean, string[]]>([
+    [true, [OK, 'Content-Length: 1']],
+    [true, [OK, 'Content-Length: 1', 'Connection: Keep-Alive, X']],
+    [false, [OK, 'Content-Length: 1', 'Connection: Close']],
+    [false, [OK, 'Content-Length: 1', 'Connection: x', 'Connection: close ']],
+    [false, ['HTTP/1.0 200 OK', 'Content-Length: 1']],
+    [true, ['HTTP/1.0 200 OK', 'Content-Length: 1', 'Connection: keep-alive']],
+    [false, ['HTTP/1.0 200 OK', 'Transfer-Encoding: chunked', 'Connection: keep-alive']],
+  ])('may carry another request: %s, after %j', (expected, head) => {
+    expect(keepsAlive(...head)).toBe(expected);
+  });
+
+  it('may not, when more has come than one response', () => {
+    const one = response([OK, 'Content-Length: 1'], 'a');
+    const { body, isWhole, parser } = parse([one + one]);
+    expect([body, isWhole, parser.keepAlive]).toEqual(['a', true, false]);
+  });
+
+  it.each<[string, number | undefined]>([
+    ['timeout=5', 5000], ['max=100, timeout=72', 72_000], ['Timeout=1,max=3', 1000], ['timeout=x', undefined], ['xtimeout=5', undefined],
+  ])('is kept as "Keep-Alive: %s" says', (value, expected) => {
+    expect(parse([response([OK, 'Content-Length: 0', `Keep-Alive: ${value}`])]).parser.idleTimeout).toBe(expected);
+  });
+
+  it('has nothing to say between responses', () => {
+    const { parser } = parse([response([OK, 'Content-Length: 0'])]);
+    expect(() => parser.write(Buffer.from('HTTP'))).toThrow('the host sent bytes that belong to no response');
+  });
+});
+
+it('allows each response of a connection its own trailers', () => {
+  const { parser } = parse([]);
+  for (let i = 0; i < 10; i += 1) {
+    parser.expect('GET');
+    parser.write(Buffer.from(response(CHUNKED, `0\r\nX: ${'x'.repeat(MAX_HEAD_SIZE / 2)}\r\n\r\n`)));
+    expect(parser.keepAlive).toBe(true);
+  }
+});
+
+it('says no more of a response without a body that was stopped at its head', () => {
+  let ended = false;
+  const parser: ResponseParser = new ResponseParser(MAX_HEAD_SIZE, {
+    onHead: () => parser.stop(),
+    onBody: () => {},
+    onEnd: () => (ended = true),
+  });
+  parser.expect('GET');
+  parser.write(Buffer.from(response([OK, 'Content-Length: 0'])));
+  expect(ended).toBe(false);
+});
