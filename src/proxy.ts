@@ -7,12 +7,12 @@ import createDebug from 'debug';
 import { createAdminServer, type AdminServer } from './admin/lazy';
 import { Admission } from './routing/admission';
 import { Bindings } from './sessions/bindings';
-import { MAX_DELAY, toError } from './base/checks';
+import { toError } from './base/checks';
 import { within } from './base/deadline';
-import { discovering } from './hosts/discovery';
+import { createHealthSource } from './hosts/discovery';
 import type { Absence } from './base/refusals';
-import { Forwarder, type Session } from './forwarding/forwarder';
-import { HealthChecker, type HealthSource } from './hosts/health-checker';
+import { Forwarder } from './forwarding/forwarder';
+import type { HealthSource } from './hosts/health-checker';
 import type { HostOptions } from './hosts/host-options';
 import { Hosts } from './hosts/hosts';
 import { Operations } from './operating/operations';
@@ -29,7 +29,7 @@ import { Router } from './routing/router';
 import { closeServer, createServer, takeOver } from './serving/server';
 import { announce, callOut } from './base/announce';
 import { createTotals } from './base/totals';
-import { UnderWay } from './forwarding/under-way';
+import { stallTimeoutOf, UnderWay } from './forwarding/under-way';
 
 const debug = createDebug('socket.io-proxy:proxy');
 
@@ -47,7 +47,6 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   /** The server that receives the requests: the option `server`, or else an `http.Server` that the proxy created. */
   readonly server: Server | HttpsServer;
   readonly #options: ResolvedOptions;
-  readonly #hosts: Hosts;
   readonly #bindings: Bindings;
   readonly #health: HealthSource;
   readonly #admission: Admission;
@@ -68,35 +67,29 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   constructor(options: ProxyOptions);
   /** @internal */
   constructor(options: PartialProxyOptions, internals: ProxyInternals);
-  constructor(options: PartialProxyOptions, internals: ProxyInternals = {}) {
+  constructor(given: PartialProxyOptions, internals: ProxyInternals = {}) {
     super();
-    const resolved = this.#options = resolveOptions(options);
-    this.#hosts = new Hosts(resolved.hosts, resolved);
+    const options = this.#options = resolveOptions(given);
     const totals = createTotals();
-    this.#bindings = new Bindings(resolved.store, this.#hosts, resolved, totals);
-    const onDiscoveryError = (error: Error): void => announce(this, 'discoveryError', error);
-    this.#health = internals.healthSource?.(this.#hosts, resolved) ??
-      discovering(new HealthChecker(this.#hosts, resolved), this.#hosts, resolved, onDiscoveryError);
-    this.#admission = new Admission(resolved);
-    const router = new Router(resolved, this.#hosts, this.#bindings, this.#admission);
-    const onSession = (session: Session): void => announce(this, 'session', session);
-    this.#underWay = new UnderWay(Math.min(resolved.hostTimeout + resolved.requestTimeout, MAX_DELAY));
-    this.#forwarder = new Forwarder(resolved, this.#hosts, this.#bindings, totals, this.#underWay, onSession);
-    const own = new OwnProcess(resolved, this.#hosts, this.#bindings, this.#forwarder, this.#admission, totals);
-    internals.parts?.({ hosts: this.#hosts, own });
-    this.#operations = new Operations(this.#hosts, own, resolved, this, () => this.#health.ready);
-    const pipelines = new Pipelines({
-      health: this.#health,
-      router,
-      forwarder: this.#forwarder,
-      trustProxy: resolved.trustProxy,
-      underWay: this.#underWay,
-      access: () => (this.listenerCount('access') > 0 ? (entry) => announce(this, 'access', entry) : undefined),
-    });
-    this.#admin = resolved.admin &&
-      createAdminServer(this.#operations, resolved.admin, (address) => announce(this, 'adminListening', address));
-    this.#isOwn = resolved.server === undefined;
-    this.server = resolved.server ?? createServer(resolved);
+    const hosts = new Hosts(options.hosts, options);
+    const bindings = this.#bindings = new Bindings(options.store, hosts, options, totals);
+    const health = this.#health = internals.healthSource?.(hosts, options) ??
+      createHealthSource(hosts, options, this.#announcing('discoveryError'));
+    const admission = this.#admission = new Admission(options);
+    const router = new Router(options, hosts, bindings, admission);
+    const underWay = this.#underWay = new UnderWay(stallTimeoutOf(options));
+    const forwarder = this.#forwarder =
+      new Forwarder(options, hosts, bindings, totals, underWay, this.#announcing('session'));
+    const own = new OwnProcess(options, hosts, bindings, forwarder, admission, totals);
+    internals.parts?.({ hosts, own });
+    const operations = this.#operations = new Operations(hosts, own, options, this, () => health.ready);
+    this.#admin = options.admin && createAdminServer(operations, options.admin, this.#announcing('adminListening'));
+    const tellAccess = this.#announcing('access');
+    const access = (): typeof tellAccess | undefined => (this.listenerCount('access') > 0 ? tellAccess : undefined);
+    const { trustProxy } = options;
+    const pipelines = new Pipelines({ health, router, forwarder, trustProxy, underWay, access });
+    this.#isOwn = options.server === undefined;
+    this.server = options.server ?? createServer(options);
     this.#release = takeOver(this.server, {
       owns: (url) => router.owns(url),
       request: (req, res) => pipelines.request(req, res),
@@ -104,8 +97,8 @@ export class Proxy extends EventEmitter<ProxyEvents> {
       listening: () => this.#start(),
       error: (error) => this.#onServerError(error),
     });
-    relayHosts(this.#hosts, this);
-    relayBindings(this.#bindings, this);
+    relayHosts(hosts, this);
+    relayBindings(bindings, this);
     if (this.server.listening) this.#start();
   }
 
@@ -257,6 +250,10 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   /** The operator's view of the proxy, for the command. @internal */
   get operations(): Operations {
     return this.#operations;
+  }
+
+  #announcing<E extends keyof ProxyEvents>(event: E): (...args: ProxyEvents[E]) => void {
+    return (...args) => announce(this, event, ...args);
   }
 
   #start(): void {

@@ -6,7 +6,7 @@ import type { DrainOptions, HostReport, Operator } from '../operating/operator';
 import { readObject } from './body';
 import { Problem, valid } from './problems';
 import { jsonReply, type Reply } from './reply';
-import type { Asked } from './routes';
+import type { Asked } from './router';
 import { hostOf as jsonOf, snapshotOf } from './snapshot';
 
 /** The API for hosts. */

@@ -1,69 +1,82 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Operator } from '../operating/operator';
+import { MAX_SID_LENGTH } from '../routing/sniffer';
+import { HostRoutes } from './host-routes';
+import { CONTENT_TYPE, metricsText } from './metrics';
 import { Problem } from './problems';
-import type { Reply } from './reply';
+import { jsonReply, type Reply } from './reply';
+import { Routes, type Asked, type Handler } from './router';
+import { SessionRoutes } from './session-routes';
+import { readinessOf } from './snapshot';
+import { StaticFiles } from './static-files';
+import type { Streams } from './streams';
 
-/** A request, for a handler. */
-export interface Asked {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
-  readonly path: string;
-  /** The decoded values of the route's path variables. */
-  readonly params: readonly string[];
-  readonly query: URLSearchParams;
+/** The routes of the admin server. `openapi.json` describes them. */
+export function routesOf(operator: Operator, streams: Streams): Routes {
+  const hosts = new HostRoutes(operator);
+  const sessions = new SessionRoutes(operator);
+  const files = new StaticFiles();
+  const description: Reply = {
+    status: 200,
+    headers: { 'Content-Type': 'application/json' },
+    body: readFileSync(join(__dirname, 'openapi.json')),
+  };
+  const file: Handler = ({ req, path }) => files.reply(req, path);
+  return new Routes([
+    { path: '/', isPublic: true, methods: { GET: file } },
+    { path: '/page/{file}', isPublic: true, methods: { GET: file } },
+    { path: '/uplot/{file}', isPublic: true, methods: { GET: file } },
+    { path: '/healthz', isPublic: true, methods: { GET: () => jsonReply(200, { status: 'ok' }) } },
+    { path: '/readyz', isPublic: true, methods: { GET: () => readyReply(operator) } },
+    { path: '/metrics', methods: { GET: () => metricsReply(operator) } },
+    { path: '/openapi.json', methods: { GET: () => description } },
+    { path: '/api/hosts', methods: { GET: () => hosts.list(), POST: (asked) => hosts.add(asked) } },
+    {
+      path: '/api/hosts/{host}',
+      methods: {
+        GET: (asked) => hosts.get(asked),
+        PATCH: (asked) => hosts.change(asked),
+        DELETE: (asked) => hosts.remove(asked),
+      },
+    },
+    {
+      path: '/api/sessions/{sid}',
+      methods: {
+        GET: (asked) => sessions.get(withSid(asked)), DELETE: (asked) => sessions.end(withSid(asked)),
+      },
+    },
+    {
+      path: '/api/rebalance',
+      methods: {
+        GET: () => sessions.getRebalance(),
+        POST: (asked) => sessions.startRebalance(asked),
+        DELETE: () => sessions.stopRebalance(),
+      },
+    },
+    { path: '/api/events', methods: { GET: (asked) => eventsReply(streams, asked) } },
+  ]);
 }
 
-/** Returns the reply; `undefined` if the handler has answered by itself. @throws Problem */
-export type Handler = (asked: Asked) => Reply | undefined | Promise<Reply | undefined>;
-
-export interface Route {
-  /** For example `/api/hosts/{host}`. */
-  readonly path: string;
-  /** Needs no token. */
-  readonly isPublic?: boolean;
-  readonly methods: Readonly<Partial<Record<'GET' | 'POST' | 'PATCH' | 'DELETE', Handler>>>;
+function readyReply(operator: Operator): Reply {
+  const { readiness } = operator.summary;
+  return jsonReply(readiness.ready ? 200 : 503, readinessOf(readiness));
 }
 
-/** A route, with the values of its path variables. */
-export interface Found {
-  readonly route: Route;
-  readonly params: readonly string[];
+async function metricsReply(operator: Operator): Promise<Reply> {
+  return { status: 200, headers: { 'Content-Type': CONTENT_TYPE }, body: await metricsText(operator) };
 }
 
-/** Finds the route of a path. */
-export class Routes {
-  readonly #patterns: readonly { readonly route: Route; readonly pattern: RegExp }[];
-
-  constructor(routes: readonly Route[]) {
-    this.#patterns = routes.map((route) => ({
-      route, pattern: new RegExp(`^${route.path.replaceAll('.', '\\.').replace(/\{\w+\}/g, '([^/]+)')}$`),
-    }));
-  }
-
-  find(path: string): Found | undefined {
-    for (const { route, pattern } of this.#patterns) {
-      const match = pattern.exec(path);
-      const params = match && decoded(match.slice(1));
-      if (params) return { route, params };
-    }
-    return undefined;
-  }
+async function eventsReply(streams: Streams, { req, res }: Asked): Promise<Reply | undefined> {
+  if (req.method === 'HEAD') return { status: 200, headers: { 'Content-Type': 'text/event-stream' } };
+  const { 'last-event-id': lastId } = req.headers;
+  await streams.open(res, typeof lastId === 'string' ? lastId : undefined);
+  return undefined;
 }
 
-/** @throws Problem if the route does not allow the method. */
-export function handlerOf({ methods }: Route, method: string): Handler {
-  // HEAD is handled as GET: Node omits the body.
-  const name = method === 'HEAD' ? 'GET' : method;
-  const handler = new Map(Object.entries(methods)).get(name);
-  if (handler) return handler;
-  const names = Object.keys(methods).flatMap((each) => (each === 'GET' ? ['GET', 'HEAD'] : [each]));
-  throw new Problem('METHOD_NOT_ALLOWED', `expected ${names.join(', ')}`, { Allow: names.join(', ') });
-}
-
-/** `undefined` if a parameter is malformed. */
-function decoded(params: readonly string[]): readonly string[] | undefined {
-  try {
-    return params.map(decodeURIComponent);
-  } catch {
-    return undefined;
-  }
+/** @throws Problem if the sid is too long: the proxy refuses such sids. */
+function withSid(asked: Asked): Asked {
+  const [sid = ''] = asked.params;
+  if (sid.length > MAX_SID_LENGTH) throw new Problem('NEVER_SEEN', `a sid has at most ${MAX_SID_LENGTH} characters`);
+  return asked;
 }

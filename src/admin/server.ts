@@ -1,26 +1,19 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { join } from 'node:path';
 import createDebug from 'debug';
 import { startDeadline } from '../base/deadline';
-import type { Operator } from '../operating/operator';
-import { closeServer } from '../serving/server';
 import { shownSid } from '../base/shown';
-import { MAX_SID_LENGTH } from '../routing/sniffer';
+import type { Operator } from '../operating/operator';
+import { ownProcessMetrics } from '../operating/process-metrics';
+import { closeServer } from '../serving/server';
 import { Connections } from './connections';
 import { Guard } from './guard';
-import { HostRoutes } from './host-routes';
-import { CONTENT_TYPE, metricsText } from './metrics';
 import type { ResolvedAdminOptions } from './options';
 import { Problem } from './problems';
-import { ownProcessMetrics } from '../operating/process-metrics';
-import { jsonReply, malformedReply, problemReply, send, type Reply } from './reply';
-import { handlerOf, Routes, type Asked, type Found, type Handler } from './routes';
-import { SessionRoutes } from './session-routes';
-import { readinessOf } from './snapshot';
-import { StaticFiles } from './static-files';
+import { malformedReply, problemReply, send } from './reply';
+import { handlerOf, type Found, type Handler, type Routes } from './router';
+import { routesOf } from './routes';
 import { Streams } from './streams';
 
 const debug = createDebug('socket.io-proxy:admin');
@@ -159,76 +152,8 @@ export class AdminServer {
   }
 }
 
-function routesOf(operator: Operator, streams: Streams): Routes {
-  const hosts = new HostRoutes(operator);
-  const sessions = new SessionRoutes(operator);
-  const files = new StaticFiles();
-  const description: Reply = {
-    status: 200,
-    headers: { 'Content-Type': 'application/json' },
-    body: readFileSync(join(__dirname, 'openapi.json')),
-  };
-  const file: Handler = ({ req, path }) => files.reply(req, path);
-  return new Routes([
-    { path: '/', isPublic: true, methods: { GET: file } },
-    { path: '/page/{file}', isPublic: true, methods: { GET: file } },
-    { path: '/uplot/{file}', isPublic: true, methods: { GET: file } },
-    { path: '/healthz', isPublic: true, methods: { GET: () => jsonReply(200, { status: 'ok' }) } },
-    { path: '/readyz', isPublic: true, methods: { GET: () => readyReply(operator) } },
-    { path: '/metrics', methods: { GET: () => metricsReply(operator) } },
-    { path: '/openapi.json', methods: { GET: () => description } },
-    { path: '/api/hosts', methods: { GET: () => hosts.list(), POST: (asked) => hosts.add(asked) } },
-    {
-      path: '/api/hosts/{host}',
-      methods: {
-        GET: (asked) => hosts.get(asked),
-        PATCH: (asked) => hosts.change(asked),
-        DELETE: (asked) => hosts.remove(asked),
-      },
-    },
-    {
-      path: '/api/sessions/{sid}',
-      methods: {
-        GET: (asked) => sessions.get(withSid(asked)), DELETE: (asked) => sessions.end(withSid(asked)),
-      },
-    },
-    {
-      path: '/api/rebalance',
-      methods: {
-        GET: () => sessions.getRebalance(),
-        POST: (asked) => sessions.startRebalance(asked),
-        DELETE: () => sessions.stopRebalance(),
-      },
-    },
-    { path: '/api/events', methods: { GET: (asked) => eventsReply(streams, asked) } },
-  ]);
-}
-
-function readyReply(operator: Operator): Reply {
-  const { readiness } = operator.summary;
-  return jsonReply(readiness.ready ? 200 : 503, readinessOf(readiness));
-}
-
-async function metricsReply(operator: Operator): Promise<Reply> {
-  return { status: 200, headers: { 'Content-Type': CONTENT_TYPE }, body: await metricsText(operator) };
-}
-
-async function eventsReply(streams: Streams, { req, res }: Asked): Promise<Reply | undefined> {
-  if (req.method === 'HEAD') return { status: 200, headers: { 'Content-Type': 'text/event-stream' } };
-  const { 'last-event-id': lastId } = req.headers;
-  await streams.open(res, typeof lastId === 'string' ? lastId : undefined);
-  return undefined;
-}
-
 /** The path without the query, which may hold secrets, and with the sid shortened. */
 function shownPath(url = ''): string {
   const path = url.replace(/[?#].*$/s, '');
   return path.replace(/(?<=^\/api\/sessions\/).*/, shownSid);
-}
-
-/** @throws Problem if the sid is too long: the proxy refuses such sids. */
-function withSid(asked: Asked): Asked {
-  const [sid = ''] = asked.params;
-  if (sid.length > MAX_SID_LENGTH) throw new Problem('NEVER_SEEN', `a sid has at most ${MAX_SID_LENGTH} characters`);
-  return asked;
 }

@@ -4,7 +4,7 @@ import type { Operator, RebalanceStatus } from '../operating/operator';
 import { readObject } from './body';
 import { Problem, valid, type ProblemCode } from './problems';
 import { jsonReply, type Reply } from './reply';
-import type { Asked } from './routes';
+import type { Asked } from './router';
 
 const ABSENCES = {
   never_seen: ['NEVER_SEEN', 'this proxy has never seen the sid, and the session store does not know it'],

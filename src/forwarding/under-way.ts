@@ -1,5 +1,6 @@
 import createDebug from 'debug';
 import { Bag, type Bagged } from '../base/bag';
+import { MAX_DELAY } from '../base/checks';
 import type { Outflow } from './outflow';
 
 const debug = createDebug('socket.io-proxy:forwarder');
@@ -16,6 +17,11 @@ export interface Work extends Bagged {
   readonly outflows?: readonly Outflow[];
   /** Ends the work now: refuses it if it waits, else cuts it. */
   destroy(): void;
+}
+
+/** How long output may make no progress: as long as a host may be silent and a client may take for a request, in ms. */
+export function stallTimeoutOf(options: { hostTimeout: number; requestTimeout: number }): number {
+  return Math.min(options.hostTimeout + options.requestTimeout, MAX_DELAY);
 }
 
 /** All requests and upgrades in progress, from their arrival on, waiting ones included. */

@@ -1,6 +1,6 @@
 import createDebug from 'debug';
 import { lookUp, type DnsAnswer, type DnsName } from './dns';
-import type { HealthSource } from './health-checker';
+import { HealthChecker, type HealthOptions, type HealthSource } from './health-checker';
 import { Host } from './host';
 import type { Hosts } from './hosts';
 import { Leaving } from './leaving';
@@ -160,24 +160,22 @@ export class Discovery {
   }
 }
 
-/**
- * Wraps `health` so that it starts after the first answer of DNS, and its first round includes the discovered hosts.
- *
- * @returns `health` itself when there is nothing to discover.
- */
-export function discovering(
-  health: HealthSource, hosts: Hosts, { discover, keyExpiry }: DiscoveryOptions, onError: (error: Error) => void,
+/** The health checks of the hosts and, where they follow DNS, their discovery, which the first round waits for. */
+export function createHealthSource(
+  hosts: Hosts, options: HealthOptions & DiscoveryOptions, onDiscoveryError: (error: Error) => void,
 ): HealthSource {
-  if (!discover) return health;
-  const discovery = new Discovery(discover, keyExpiry, hosts, onError);
+  const checker = new HealthChecker(hosts, options);
+  const { discover, keyExpiry } = options;
+  if (!discover) return checker;
+  const discovery = new Discovery(discover, keyExpiry, hosts, onDiscoveryError);
   return {
     get ready() {
-      return health.ready;
+      return checker.ready;
     },
-    start: () => discovery.start().then(() => health.start()),
+    start: () => discovery.start().then(() => checker.start()),
     stop: () => {
       discovery.stop();
-      health.stop();
+      checker.stop();
     },
   };
 }

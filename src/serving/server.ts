@@ -1,7 +1,7 @@
 import http, { type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import https, { type Server as HttpsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
-import { MAX_DELAY } from '../base/checks';
+import { stallTimeoutOf } from '../forwarding/under-way';
 
 /** Handles the events of a server. */
 export interface ServerHandlers {
@@ -157,7 +157,7 @@ export function createServer(limits: ServerLimits, tls?: Certificate): Server | 
   const options = serverOptionsOf(limits);
   const server = tls ? https.createServer({ ...options, cert: tls.cert, key: tls.key }) : http.createServer(options);
   // For clients that do not read their response. No other wait on a busy connection is that long.
-  server.timeout = Math.min(limits.hostTimeout + limits.requestTimeout, MAX_DELAY);
+  server.timeout = stallTimeoutOf(limits);
   return server;
 }
 

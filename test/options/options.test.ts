@@ -252,7 +252,7 @@ it.each([['http', http.createServer()], ['https', https.createServer()]])('takes
 
 /** Runs in a process of its own. Proxies are made and dropped; it says what that has opened. */
 const MAKE_AND_DROP = `
-  const Proxy = require('../dist');
+  const Proxy = require('./dist');
   const redisClient = require('redis').createClient({ url: process.env.REDIS_URL });
   const before = process.getActiveResourcesInfo();
   const hosts = ['localhost:1'];

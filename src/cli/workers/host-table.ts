@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events';
 import { createAdminServer, type AdminServer } from '../../admin/lazy';
 import { announce } from '../../base/announce';
-import { discovering } from '../../hosts/discovery';
-import { HealthChecker, type HealthSource } from '../../hosts/health-checker';
+import { createHealthSource } from '../../hosts/discovery';
+import type { HealthSource } from '../../hosts/health-checker';
 import { Host, type DownReason, type HostStatus } from '../../hosts/host';
 import { Hosts } from '../../hosts/hosts';
 import { Operations, type Operated } from '../../operating/operations';
@@ -24,7 +24,7 @@ export class HostTable {
   constructor(options: ResolvedOptions, operated: Operated) {
     const { events } = this;
     const hosts = this.hosts = new Hosts(options.hosts.map(({ name, weight }) => new Host(name, weight)), options);
-    const health = this.#health = discovering(new HealthChecker(hosts, options), hosts, options, (error) => {
+    const health = this.#health = createHealthSource(hosts, options, (error) => {
       announce(events, 'discoveryError', error);
     });
     this.operations = new Operations(hosts, operated, options, events, () => health.ready);

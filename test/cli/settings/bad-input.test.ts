@@ -183,7 +183,7 @@ describe('the command', () => {
     writeFileSync(join(folder, 'cert.pem'), CERT);
     await Promise.all([
       ends(/^unexpected argument 'redis:\/\/\*\*\*@localhost'/, [`redis://:${SECRET}@localhost`]),
-      ends(/^'SOCKETIO_PROXY_HOST' in the environment/, HOSTS, { env: { SOCKETIO_PROXY_HOST: 'a:1' } }),
+      ends(/^unknown environment variable 'SOCKETIO_PROXY_HOST'/, HOSTS, { env: { SOCKETIO_PROXY_HOST: 'a:1' } }),
       ends(/^--config: there is no file 'proxi.json'; did you mean 'proxy.json'\?$/m, ['--config', 'proxi.json'], { cwd: folder }),
       ends(/^--tls-key does not hold the key/, [...HOSTS, '--tls-cert', 'cert.pem', '--tls-key', 'cert.pem'], { cwd: folder }),
     ]);
