@@ -71,7 +71,7 @@ export const refusals = {
   malformedSid: sessionUnknown('malformed'),
   badPath: badRequest('path'),
   badTarget: badRequest('target'),
-  twoHosts: badRequest('host_header'),
+  badHost: badRequest('host_header'),
   badUpgrade: badRequest('upgrade'),
   badBody: doubtful(400, 'body', 'Bad request: this method or encoding may not carry a body'),
   badField: doubtful(400, 'field', 'Bad request: a header field is malformed'),

@@ -4,6 +4,7 @@ import { toError } from '../base/checks';
 import { startDeadline } from '../base/deadline';
 import type { Host } from '../hosts/host';
 import type { HostTls } from '../hosts/host-tls';
+import { readAfterFailedWrite } from './host-socket';
 import { framingOf, RequestBody, type StreamedBody } from './request-body';
 import { ResponseParser, type ResponseListener } from './response-parser';
 import { Traffic } from './traffic';
@@ -153,6 +154,7 @@ export class Connection implements ResponseListener {
   #connect(): void {
     const { connectTimeout, hostTimeout } = this.#options;
     const socket = this.#socket = this.#open();
+    readAfterFailedWrite(socket);
     this.#traffic = new Traffic(socket, this.#owner.host.totals);
     const cancel = startDeadline(connectTimeout, () => {
       const error = new Error(`no connection to ${this.#owner.host.name} within ${connectTimeout} ms`);

@@ -1,11 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { SessionWork } from '../sessions/binding';
 import type { Connection, Failure, ResponseHandler } from './connection';
+import { mayHaveBody } from '../base/methods';
 import { refusals, type Refusal } from '../base/refusals';
 import { hasLeft, headerOf, requestHeaders, responseHeaders, type HeaderRules } from './headers';
 import type { StreamedBody } from './request-body';
 import type { Route } from '../routing/route';
-import { mayOpenByPolling, MAX_HANDSHAKE_SIZE, openPacketOf, type OpenPacket } from '../routing/sniffer';
+import {
+  mayOpenByPolling, MAX_HANDSHAKE_SIZE, openPacketOf, openPacketOfStart, readableEncodings, type OpenPacket,
+} from '../routing/sniffer';
 import { originFormOf } from '../base/target';
 import { observe } from '../base/histogram';
 import { countResponse } from '../base/totals';
@@ -40,6 +43,10 @@ interface Held {
   readonly headers: string[];
   readonly chunks: Buffer[];
   size: number;
+  /** By its length it is too large to be gathered. */
+  readonly isLarge: boolean;
+  /** Its session is being bound by its first packet. */
+  isOpening: boolean;
 }
 
 /**
@@ -55,6 +62,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   /** A poll: the host answers when it has something to send. */
   readonly isPoll: boolean;
   readonly #res: ServerResponse;
+  readonly #isChunked: boolean;
   readonly #context: ExchangeContext;
   #connection: Connection | undefined;
   #body: Buffer | StreamedBody | undefined;
@@ -73,6 +81,8 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     this.#res = res;
     this.route = route;
     this.#context = context;
+    // Read now: http-proxy takes the field away from some methods.
+    this.#isChunked = req.headers['transfer-encoding'] !== undefined;
     this.isPoll = route.binding !== undefined && req.method === 'GET';
   }
 
@@ -87,7 +97,11 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     // The response's `close` handles a client that goes away.
     req.on('error', () => {});
     // The router has refused requests with both headers or a malformed one.
-    const isChunked = req.headers['transfer-encoding'] !== undefined;
+    const isChunked = this.#isChunked;
+    if (isChunked && !mayHaveBody(req.method ?? '')) {
+      this.#awaitEmptyBody();
+      return;
+    }
     const length = isChunked ? undefined : Number(req.headers['content-length'] ?? 0);
     if (length !== undefined && length > 0 && length <= MAX_GATHERED_BODY) {
       this.#gatherBody();
@@ -111,8 +125,9 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     if (this.#sentAt > 0) observe(host.totals.latency, (performance.now() - this.#sentAt) / 1000);
     const headers = responseHeaders(raw, status);
     if (this.#context.closing) headers.push('Connection', 'close');
-    if (status === 200 && this.#isHandshake() && !exceeds(headerOf(headers, 'content-length'))) {
-      this.#held = { status, message, headers, chunks: [], size: 0 };
+    if (status === 200 && this.#isHandshake()) {
+      const isLarge = Number(headerOf(headers, 'content-length')) > MAX_HANDSHAKE_SIZE;
+      this.#held = { status, message, headers, chunks: [], size: 0, isLarge, isOpening: false };
     } else {
       this.#writeHead(status, message, headers);
       // Together with the first bytes of the body, or alone if the host sends them later.
@@ -128,17 +143,13 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     }
     held.chunks.push(chunk);
     held.size += chunk.length;
-    if (held.size <= MAX_HANDSHAKE_SIZE) return;
-    // Too large for a handshake: pass it on unbound.
-    this.#held = undefined;
-    this.#writeHead(held.status, held.message, held.headers);
-    this.#write(Buffer.concat(held.chunks));
+    if (!held.isOpening && (held.isLarge || held.size > MAX_HANDSHAKE_SIZE)) void this.#openLarge(held);
   }
 
   onEnd(): void {
     this.#connection = undefined;
-    if (this.#held) void this.#finishHandshake(this.#held);
-    else this.#res.end();
+    if (!this.#held) this.#res.end();
+    else if (!this.#held.isOpening) void this.#finishHandshake(this.#held);
   }
 
   onError(error: Error, failure: Failure): void {
@@ -165,6 +176,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     }
     const { method = 'GET', url = '/' } = this.req;
     const headers = requestHeaders(this.req, this.route.host, this.#context.options);
+    if (this.#isHandshake()) limitEncodings(headers);
     // Not for polls, which the host may hold, nor for streamed bodies, which take the client's time.
     const isStreamed = this.#body !== undefined && !Buffer.isBuffer(this.#body);
     if (!this.isPoll && !isStreamed) this.#sentAt = performance.now();
@@ -178,6 +190,16 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
    */
   #mayResend(): boolean {
     return !this.#wasResent && this.#body === undefined && SAFE.has(this.req.method ?? '');
+  }
+
+  /** Gateways send a GET with a chunked body of nothing, which is none. A byte of it is refused. */
+  #awaitEmptyBody(): void {
+    const onEnd = (): void => this.#dispatch();
+    this.req.once('data', () => {
+      this.req.off('end', onEnd);
+      this.#refuse(refusals.badBody);
+    });
+    this.req.once('end', onEnd);
   }
 
   #gatherBody(): void {
@@ -204,6 +226,27 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     }
     this.#writeHead(status, message, headers);
     this.#res.end(body);
+  }
+
+  /** Binds the session by the first packet, and streams the rest. */
+  async #openLarge(held: Held): Promise<void> {
+    const packet = openPacketOfStart(Buffer.concat(held.chunks), headerOf(held.headers, 'content-encoding'));
+    // The rest of the packet is on its way.
+    if (!packet && held.size <= MAX_HANDSHAKE_SIZE) return;
+    held.isOpening = true;
+    this.#connection?.pause();
+    const refusal = packet && await this.#context.opened(this, packet);
+    if (this.#res.destroyed || this.#res.headersSent) return;
+    if (refusal) {
+      this.#abort();
+      this.#refuse(refusal);
+      return;
+    }
+    this.#held = undefined;
+    this.#writeHead(held.status, held.message, held.headers);
+    this.#write(Buffer.concat(held.chunks));
+    if (!this.#connection) this.#res.end();
+    else if (!this.#isFull) this.#connection.resume();
   }
 
   #writeHead(status: number, message: string, headers: string[]): void {
@@ -246,6 +289,9 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   }
 }
 
-function exceeds(contentLength: string | undefined): boolean {
-  return contentLength !== undefined && Number(contentLength) > MAX_HANDSHAKE_SIZE;
+/** The host must not choose a coding in which the sid cannot be read. */
+function limitEncodings(headers: string[]): void {
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i]?.toLowerCase() === 'accept-encoding') headers[i + 1] = readableEncodings(headers[i + 1] ?? '');
+  }
 }

@@ -12,6 +12,9 @@ const BATCH = 31;
 /** Fields that `Connection` must not name: without them a request would lose its end or its host. */
 const FRAMING = new Set(['host', 'content-length', 'transfer-encoding']);
 
+/** `uri-host [ ":" port ]`, which may be empty (RFC 9110 §7.2, RFC 3986 §3.2.2). */
+const HOST = /^(?:\[[\da-f:.]+\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*)(?::\d*)?$/i;
+
 /** The fields that delimit a request's body. */
 interface Framing {
   length: string | undefined;
@@ -36,7 +39,10 @@ export function faultOf(req: IncomingMessage, maxFields: number): Refusal | unde
     if (!isFieldValue(value)) return refusals.badField;
     switch (fieldOf(rawHeaders[i] ?? '')) {
       case Field.Malformed: return refusals.badField;
-      case Field.Host: hosts += 1; break;
+      case Field.Host:
+        if (!HOST.test(value)) return refusals.badHost;
+        hosts += 1;
+        break;
       case Field.Connection:
         if (namesFraming(value)) return refusals.namedFraming;
         break;
@@ -50,7 +56,7 @@ export function faultOf(req: IncomingMessage, maxFields: number): Refusal | unde
     }
   }
   // Servers may disagree on which one counts (RFC 9112 §3.2).
-  if (hosts > 1) return refusals.twoHosts;
+  if (hosts > 1) return refusals.badHost;
   return hasBadBody(req, framing) ? refusals.badBody : undefined;
 }
 
@@ -88,5 +94,6 @@ function hasBadBody(req: IncomingMessage, { length, encoding }: Framing): boolea
     // HTTP/1.0 has no encodings: an earlier proxy may have seen no body (RFC 9112 §6.1).
     if (req.httpVersionMinor === 0) return true;
   }
-  return !mayHaveBody(req.method ?? '') || req.headers.upgrade !== undefined;
+  // A chunked body may be empty, which shows when it comes. One of an upgrade would pass for frames.
+  return (encoding === undefined && !mayHaveBody(req.method ?? '')) || req.headers.upgrade !== undefined;
 }

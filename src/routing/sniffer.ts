@@ -1,4 +1,6 @@
-import { brotliDecompressSync, constants, gunzipSync, inflateRawSync, inflateSync } from 'node:zlib';
+import {
+  brotliDecompressSync, constants, gunzipSync, inflateRawSync, inflateSync, type BrotliOptions, type ZlibOptions,
+} from 'node:zlib';
 
 /** The longest sid that is bound, in characters. */
 export const MAX_SID_LENGTH = 512;
@@ -8,6 +10,28 @@ export const MAX_HANDSHAKE_SIZE = 65_536;
 
 /** The longest lifetime that a server can claim for a session, in seconds. */
 const MAX_LIFETIME = 86_400;
+
+/** How much of a compressed response is read for its first packet, in bytes. */
+const MAX_START = 2048;
+
+/** The content codings that are read. */
+const READABLE = /^\s*(?:(?:x-)?gzip|deflate|br|identity)\s*(?:;|$)/i;
+
+/** Options of decompressors. */
+interface Decompression {
+  readonly zlib: ZlibOptions;
+  readonly brotli: BrotliOptions;
+}
+
+const WHOLE: Decompression = {
+  zlib: { maxOutputLength: MAX_HANDSHAKE_SIZE }, brotli: { maxOutputLength: MAX_HANDSHAKE_SIZE },
+};
+
+/** For input that ends anywhere. A byte of deflate stands for up to 1,032. */
+const BEGINNING: Decompression = {
+  zlib: { maxOutputLength: MAX_START * 1100, finishFlush: constants.Z_SYNC_FLUSH },
+  brotli: { maxOutputLength: MAX_START * 1100, finishFlush: constants.BROTLI_OPERATION_FLUSH },
+};
 
 /** The content of Engine.IO's OPEN packet, the first that a server sends in a session. */
 export interface OpenPacket {
@@ -62,6 +86,34 @@ export function openPacketOf(body: Buffer, encoding: string | undefined): OpenPa
 }
 
 /**
+ * Reads the OPEN packet from the beginning of a handshake's response that is too large to be gathered, as when a server
+ * sends a whole state with it.
+ *
+ * @param start the first `MAX_HANDSHAKE_SIZE` bytes or more.
+ * @param encoding the response's `Content-Encoding`.
+ * @returns `undefined` when the response does not begin with an OPEN packet, or its sid cannot be bound.
+ */
+export function openPacketOfStart(start: Buffer, encoding: string | undefined): OpenPacket | undefined {
+  const isPlain = encoding === undefined || /^\s*(?:identity)?\s*$/i.test(encoding);
+  const plain = isPlain ? start.subarray(0, MAX_HANDSHAKE_SIZE)
+    : decompress(start.subarray(0, MAX_START), encoding, BEGINNING);
+  if (!plain) return undefined;
+  return parse(plain[0] === 0 ? binaryPacketOf(plain) : textPacketOf(unwrapJsonpStart(plain.toString())));
+}
+
+/**
+ * Limits the codings in `Accept-Encoding` to those that can be read here.
+ *
+ * @param accepted the field's value (RFC 9110 §12.5.3).
+ */
+export function readableEncodings(accepted: string): string {
+  const members = accepted.split(',');
+  const readable = members.filter((member) => READABLE.test(member));
+  if (readable.length === members.length) return accepted;
+  return readable.length > 0 ? readable.join(',').trim() : 'identity';
+}
+
+/**
  * Reads the OPEN packet from the first bytes that a host sends on a WebSocket (RFC 6455 §5.2).
  *
  * @returns `'incomplete'` while the first frame has not arrived whole; `undefined` when it is no OPEN packet.
@@ -90,16 +142,15 @@ function inflateFrame(payload: Buffer): Buffer {
   }
 }
 
-function decompress(body: Buffer, encoding: string | undefined): Buffer | undefined {
-  const options = { maxOutputLength: MAX_HANDSHAKE_SIZE };
+function decompress(body: Buffer, encoding: string | undefined, { zlib, brotli } = WHOLE): Buffer | undefined {
   try {
     switch (encoding?.trim().toLowerCase()) {
       case undefined: case '': case 'identity': return body;
-      case 'gzip': case 'x-gzip': return gunzipSync(body, options);
-      case 'br': return brotliDecompressSync(body, options);
+      case 'gzip': case 'x-gzip': return gunzipSync(body, zlib);
+      case 'br': return brotliDecompressSync(body, brotli);
       // "deflate" means the zlib format (RFC 9110 §8.4.1.2), but some servers send raw deflate. A zlib header has
       // method 8 and is a multiple of 31 (RFC 1950 §2.2).
-      case 'deflate': return isZlib(body) ? inflateSync(body, options) : inflateRawSync(body, options);
+      case 'deflate': return isZlib(body) ? inflateSync(body, zlib) : inflateRawSync(body, zlib);
       default: return undefined;
     }
   } catch {
@@ -111,11 +162,24 @@ function isZlib(body: Buffer): boolean {
   return body.length >= 2 && (body.readUInt8(0) & 0x0f) === 8 && body.readUInt16BE(0) % 31 === 0;
 }
 
-/** `___eio[0]("…");` holds the payload as a JavaScript string. */
+/** `___eio[0]("…");` holds the payload as a JavaScript string. netty-socketio puts it in single quotes. */
 function unwrapJsonp(text: string): string {
-  const literal = /^(?:\/\*\*\/)?___eio\[\d*\]\((".*")\);?\s*$/s.exec(text)?.[1];
+  const [, quote, literal] = /^(?:\/\*\*\/)?___eio\[\d*\]\((["'])(.*)\1\);?\s*$/s.exec(text) ?? [];
+  return literal === undefined ? text : unescape(literal, quote);
+}
+
+/** The same for a beginning, whose string ends anywhere. */
+function unwrapJsonpStart(text: string): string {
+  const [, quote, literal] = /^(?:\/\*\*\/)?___eio\[\d*\]\((["'])(.{0,8192})/s.exec(text) ?? [];
   if (literal === undefined) return text;
-  const payload = parseJson(literal);
+  // The first packet ends well before an escape that was cut.
+  return unescape(literal.slice(0, literal.lastIndexOf('\\')), quote);
+}
+
+function unescape(literal: string, quote: string | undefined): string {
+  // netty-socketio escapes a backslash and a single quote, and nothing else.
+  if (quote === "'") return literal.replace(/\\(.)/gs, '$1');
+  const payload = parseJson(`"${literal}"`);
   return typeof payload === 'string' ? payload : '';
 }
 
@@ -143,7 +207,8 @@ function parse(packet: string): OpenPacket | undefined {
   if (!packet.startsWith('0{')) return undefined;
   const open = parseJson(packet.slice(1));
   if (typeof open !== 'object' || open === null || !('sid' in open)) return undefined;
-  const { sid } = open;
+  // Engine.IO's clients write a number into their URLs as they would a string.
+  const sid: unknown = typeof open.sid === 'number' ? String(open.sid) : open.sid;
   if (typeof sid !== 'string' || sid === '' || sid.length > MAX_SID_LENGTH) return undefined;
   const ms = millisecondsOf(open, 'pingInterval') + millisecondsOf(open, 'pingTimeout');
   return { sid, lifetime: Math.min(ms / 1000, MAX_LIFETIME) };

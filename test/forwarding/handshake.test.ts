@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
+import { MemoryStore } from '../../src';
 import type { Session } from '../../src/forwarding/forwarder';
 import { handshake, pollUrl, request, startServer } from '../support/http';
 import { startProxy } from '../support/proxy';
@@ -44,6 +45,65 @@ it('binds a session that is opened in the binary framing of protocol 3', async (
   const { url } = await startProxy({ hosts: [await hostAnswering(body)] });
   expect((await request(`${url}/socket.io/?EIO=3&transport=polling`)).bytes).toEqual(body);
   expect((await request(pollUrl(url, 's-1'))).body).toBe('2');
+});
+
+/** A handshake's answer with the whole state of an application in it, which compresses hardly. */
+const LARGE = `${OPEN}\x1e42["state","${Array.from({ length: 200_000 }, (_, i) => (i * 7919) % 999_983).join()}"]`;
+
+it.each<[encoding: string, framing: string, body: Buffer]>([
+  ['identity', 'Content-Length', Buffer.from(LARGE)],
+  ['identity', 'chunks', Buffer.from(LARGE)],
+  ['gzip', 'Content-Length', gzipSync(LARGE)],
+  ['br', 'chunks', brotliCompressSync(LARGE)],
+])('binds a session whose handshake is answered with a large state in %s, by %s', async (encoding, framing, body) => {
+  const framed = framing === 'chunks' ? { 'Transfer-Encoding': 'chunked' } : { 'Content-Length': String(body.length) };
+  const name = await hostAnswering(body, { 'Content-Encoding': encoding, ...framed });
+  const { url } = await startProxy({ hosts: [name] });
+  const reply = await request(`${url}/socket.io/?EIO=4&transport=polling`);
+  expect(reply.bytes.equals(body)).toBe(true);
+  expect((await request(pollUrl(url, 's-1'))).body).toBe('2');
+});
+
+it('answers a handshake with a large state only once its session is stored, and refuses it where it is to be', async () => {
+  const store = new MemoryStore();
+  let release = (): void => {};
+  const asked = new Promise<void>((resolve) => {
+    store.bind = () => {
+      resolve();
+      return new Promise((_, reject) => (release = () => reject(new Error('no store'))));
+    };
+  });
+  const { url } = await startProxy({ hosts: [await hostAnswering(LARGE)], store, onStoreFailure: 'refuse' });
+  const reply = request(`${url}/socket.io/?EIO=4&transport=polling`);
+  await asked;
+  release();
+  expect(await reply).toMatchObject({ status: 503, body: expect.stringContaining('STORE_FAILED') as string });
+});
+
+it('asks a host for no encoding of a handshake that it cannot read', async () => {
+  const accepted: unknown[] = [];
+  const { name } = await startServer((req, res) => {
+    accepted.push(req.headers['accept-encoding']);
+    res.end((req.url ?? '').includes('sid=') ? '2' : OPEN);
+  });
+  const { url } = await startProxy({ hosts: [name], checkInterval: 3_600_000 });
+  const headers = { 'Accept-Encoding': 'gzip, deflate, br, zstd' };
+  accepted.length = 0;
+  await request(`${url}/socket.io/?EIO=4&transport=polling`, { headers });
+  await request(pollUrl(url, 's-1'), { headers });
+  expect(accepted.slice(-2)).toEqual(['gzip, deflate, br', 'gzip, deflate, br, zstd']);
+});
+
+it('binds a session that netty-socketio opens by JSONP, in single quotes', async () => {
+  const { url } = await startProxy({ hosts: [await hostAnswering(`___eio[0]('${OPEN.length}:${OPEN}');`)] });
+  expect((await request(`${url}/socket.io/?EIO=3&transport=polling&j=0`)).status).toBe(200);
+  expect((await request(`${pollUrl(url, 's-1')}&j=0`)).body).toBe('2');
+});
+
+it('binds a session whose sid is a number', async () => {
+  const { url } = await startProxy({ hosts: [await hostAnswering('0{"sid":17,"pingInterval":25000,"pingTimeout":20000}')] });
+  await request(`${url}/socket.io/?EIO=4&transport=polling`);
+  expect((await request(pollUrl(url, '17'))).body).toBe('2');
 });
 
 it('tells of a session once it is bound', async () => {

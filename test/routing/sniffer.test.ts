@@ -1,7 +1,9 @@
 import { createRequire } from 'node:module';
 import { brotliCompressSync, constants, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import WebSocket from 'ws';
-import { MAX_HANDSHAKE_SIZE, MAX_SID_LENGTH, openPacketOf, openPacketOfFrame } from '../../src/routing/sniffer';
+import {
+  MAX_HANDSHAKE_SIZE, MAX_SID_LENGTH, openPacketOf, openPacketOfFrame, openPacketOfStart, readableEncodings,
+} from '../../src/routing/sniffer';
 
 interface Packet {
   type: string;
@@ -79,7 +81,11 @@ describe.each(FRAMINGS)('an OPEN packet of %s', (_, encode) => {
     expect(openPacketOf(encode(openPacket(`${sid}é`)), undefined)).toBeUndefined();
   });
 
-  it.each([[''], [5], [null], [true], [['abc']], [{ sid: 'abc' }]])('is not read with the sid %j', (sid) => {
+  it.each([[5], [12_345_678], [-1], [0.5]])('is read with the sid %j as text, as clients write it into their URLs', (sid) => {
+    expect(openPacketOf(encode(openPacket(sid)), undefined)?.sid).toBe(String(sid));
+  });
+
+  it.each([[''], [null], [true], [['abc']], [{ sid: 'abc' }]])('is not read with the sid %j', (sid) => {
     expect(openPacketOf(encode(openPacket(sid)), undefined)).toBeUndefined();
   });
 });
@@ -89,6 +95,8 @@ describe('openPacketOf', () => {
     ['slashes escaped in the packet', '___eio[0]("0{\\"sid\\":\\"a\\\\/b\\"}");'],
     ['slashes escaped in the string', '___eio[0]("0{\\"sid\\":\\"a\\/b\\"}");'],
     ['unicode escapes', '___eio[0]("0{\\"sid\\":\\"\\u0061\\\\u002fb\\"}");'],
+    ['single quotes, as netty-socketio writes it', "___eio[0]('15:0{\"sid\":\"a\\\\/b\"}');"],
+    ['an apostrophe in single quotes', "___eio[0]('0{\"sid\":\"a/b\",\"of\":\"it\\'s\"}');"],
     ['no index, and a comment and white space around it', '/**/___eio[]("0{\\"sid\\":\\"a/b\\"}")\r\n'],
   ])('reads JSONP with %s', (_, body) => {
     expect(openPacketOf(Buffer.from(body), undefined)).toEqual({ sid: 'a/b', lifetime: 0 });
@@ -118,6 +126,7 @@ describe('openPacketOf', () => {
     ['JSONP of another name', 'other[0]("0{\\"sid\\":\\"a\\"}");'],
     ['JSONP without end', '___eio[0]("0{\\"sid\\":\\"a\\"}"'],
     ['JSONP with a broken string', '___eio[0]("0{"sid":"a"}");'],
+    ['JSONP with two kinds of quotes', "___eio[0]('0{\"sid\":\"a\"}\");"],
     ['JSONP with an object', '___eio[0]({"sid":"a"});'],
   ])('finds none in %s', (_, body) => {
     expect(openPacketOf(Buffer.from(body as string), undefined)).toBeUndefined();
@@ -231,4 +240,44 @@ describe('openPacketOfFrame', () => {
   ])('finds none where the first frame holds %s', (_, bytes) => {
     expect(openPacketOfFrame(Buffer.concat([bytes, frame(textOf(open))]))).toBeUndefined();
   });
+});
+
+describe('openPacketOfStart', () => {
+  /** Packets that are sent with the first, of data that compresses well, or hardly. */
+  const states: [name: string, data: string][] = [
+    ['a state of few letters', 'x'.repeat(300_000)],
+    ['a state of many', Array.from({ length: 30_000 }, (_, i) => (i * 7919) % 999_983).join()],
+  ];
+  const large = FRAMINGS.flatMap(([framing, encode]) => states.map(([name, data]): [string, Buffer] =>
+    [`${framing}, with ${name}`, encode(open, { type: 'message', data: `2["state","${data}"]` })]));
+
+  it.each(large)('reads the first packet of a response in %s', (_, body) => {
+    expect(body.length).toBeGreaterThan(MAX_HANDSHAKE_SIZE);
+    const encodings: [string | undefined, (bytes: Buffer) => Buffer][] = [
+      [undefined, (bytes) => bytes], ['identity', (bytes) => bytes], ['gzip', gzipSync], ['deflate', deflateSync],
+      ['deflate', deflateRawSync], ['br', brotliCompressSync],
+    ];
+    for (const [encoding, compress] of encodings) {
+      const start = compress(body).subarray(0, MAX_HANDSHAKE_SIZE + 1000);
+      expect([encoding, openPacketOfStart(start, encoding)?.sid]).toEqual([encoding, 'abc']);
+    }
+  });
+
+  it('finds none in what begins with another packet, or is in an encoding that is not read', () => {
+    const [[, body]] = large as [[string, Buffer]];
+    expect(openPacketOfStart(Buffer.concat([Buffer.from('4'), body]), undefined)).toBeUndefined();
+    expect(openPacketOfStart(body, 'zstd')).toBeUndefined();
+    expect(openPacketOfStart(body, 'gzip')).toBeUndefined();
+  });
+});
+
+it.each([
+  ['gzip, deflate, br, zstd', 'gzip, deflate, br'],
+  ['zstd;q=1.0, GZIP;q=0.5 , x-gzip', 'GZIP;q=0.5 , x-gzip'],
+  ['zstd', 'identity'],
+  ['*', 'identity'],
+  ['gzip, deflate', 'gzip, deflate'],
+  ['identity;q=0.5', 'identity;q=0.5'],
+])('asks for no encoding that cannot be read: %s', (accepted, asked) => {
+  expect(readableEncodings(accepted)).toBe(asked);
 });

@@ -102,6 +102,14 @@ it('serves requests that are pipelined, in their order', async () => {
   expect([...seen].sort()).toEqual([`GET ${POLL}&n=4`, ...['1', '2', '3'].map((n) => `POST ${POLL}&n=${n}`)]);
 });
 
+it.each(['GET', 'HEAD', 'OPTIONS', 'DELETE'])('takes a %s with a chunked body of nothing, as gateways send it', async (method) => {
+  const { port, seen } = await watched();
+  const head = `${method} ${POLL} HTTP/1.1\r\nHost: a.example\r\n${CHUNKED}\r\n0\r\n\r\n`;
+  const next = `GET ${POLL}&n=2 HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n`;
+  expect((await exchangeBytes(port, head + next)).match(/HTTP\/1\.1 200 OK/g)).toHaveLength(2);
+  expect(seen).toEqual([`${method} ${POLL}`, `GET ${POLL}&n=2`]);
+});
+
 it.each(['GET', 'OPTIONS', 'DELETE'])('takes a %s that says that its length is 0', async (method) => {
   const { port } = await watched();
   const head = `${method} ${POLL} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;

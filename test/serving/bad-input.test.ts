@@ -210,6 +210,23 @@ describe('request heads', () => {
     await expectAlive(proxy);
   });
 
+  it.each([
+    'bad host', 'a/b', 'a?b', 'a#b', 'user@a', 'a:b', 'a:1:2', '[::1', '::1', '[a]b', '%zz', 'é', 'a\tb', '"a"', 'a,b c',
+  ])('with the Host %j do not reach a host', async (host) => {
+    const proxy = usual;
+    const head = Buffer.from(`GET ${POLL} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`, 'latin1');
+    expect(await exchangeBytes(proxy.port, head)).toMatch(/^HTTP\/1\.1 400 /);
+    expect(proxy.seen).toEqual([]);
+    await expectAlive(proxy);
+  });
+
+  it.each(['', 'a', 'a.example:8080', '127.0.0.1', '[::1]:80', 'a_b.internal', 'a.example.:', 'xn--bcher-kva.example'])(
+    'with the Host %j do', async (host) => {
+      const head = `GET ${POLL} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+      expect(await exchangeBytes(usual.port, head)).toMatch(/^HTTP\/1\.1 200 /);
+    },
+  );
+
   it('with two Host lines do not reach a host', async () => {
     const proxy = usual;
     const head = `GET ${POLL} HTTP/1.1\r\nHost: a.example\r\nHost: b.example\r\nConnection: close\r\n`;

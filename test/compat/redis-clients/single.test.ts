@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { types } from 'node:util';
 import { RedisStore } from '../../../src';
 import { onCleanup } from '../../support/cleanup';
 import { startHosts } from '../../support/hosts';
@@ -161,7 +162,7 @@ describe.each(SERVERS)('on %s', (program) => {
       const keyPrefix = `${name}#`;
       const started = await startProxy({ redisClient: make(own.port).client, hosts, keyPrefix });
       const events: string[] = [];
-      started.proxy.on('degraded', (error) => events.push(error instanceof Error ? 'degraded' : 'wrong'));
+      started.proxy.on('degraded', (error) => events.push(types.isNativeError(error) ? 'degraded' : 'wrong'));
       started.proxy.on('recovered', () => events.push('recovered'));
       return { name, started, keyPrefix, events, sid: await handshake(started.url) };
     }));
