@@ -1,8 +1,8 @@
 // socket.io-proxy2, with its defaults but one: `main` is the file of the build that is measured.
 import { createRequire } from 'node:module';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { createClient } from 'redis';
 import { serve } from '../serve.mjs';
 
@@ -23,8 +23,9 @@ serve({
  * that are older know no such option.
  */
 function knownOf(main) {
-  const text = readFileSync(join(dirname(main), 'options.js'), 'utf8');
-  return text.includes('hostKeepAlive') ? { hostKeepAlive: 5000 } : {};
+  const types = readdirSync(dirname(main), { recursive: true }).filter((path) => basename(path) === 'proxy-options.d.ts');
+  const knows = types.some((path) => readFileSync(join(dirname(main), path), 'utf8').includes('hostKeepAlive'));
+  return knows ? { hostKeepAlive: 5000 } : {};
 }
 
 function client(port) {

@@ -188,7 +188,7 @@ it('drops a reader for whom more than 1 MiB waits, and no other', async () => {
   await slow.ended();
   proxy.drainHost(name);
   await until('the quick one hears', () => heard() === told);
-}, 60_000);
+});
 
 it('tells that the proxy closes, and ends', async () => {
   const { proxy, admin } = await startOperated();

@@ -184,7 +184,7 @@ describe('@socket.io/sticky', () => {
   it('keeps sessions before, on the workers of a cluster', async () => {
     const port = await runSnippet(STICKY.before, 3000, []);
     // Workers start after the primary has begun to listen, and tell nobody. Until then connections are cut.
-    await until('all workers take sessions', async () => await working([port]).catch(() => 0) === 20, 20_000);
+    await until('all workers take sessions', async () => await working([port]).catch(() => 0) === 20);
     const agent = new Agent({ keepAlive: true });
     onCleanup(() => agent.destroy());
     expect((await request(`http://127.0.0.1:${port}/socket.io/`, { agent })).headers.connection).toBe('close');

@@ -20,7 +20,7 @@ it('takes no host for down while it lacks descriptors itself, and goes on once i
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  await until('it listens', () => /listening on \S+: 1 of 1/.test(output), 10_000);
+  await until('it listens', () => /listening on \S+: 1 of 1/.test(output));
   const url = /listening on (\S+):/.exec(output)?.[1] ?? '';
   const sockets = new Set<net.Socket>();
   onCleanup(() => sockets.forEach((socket) => socket.destroy()));
@@ -34,8 +34,8 @@ it('takes no host for down while it lacks descriptors itself, and goes on once i
   await until('checks could not be made', () => {
     fill();
     return output.split(`${host.name}: not asked`).length > 4;
-  }, 10_000);
+  });
   expect(output).not.toContain('is down');
   for (const socket of sockets) socket.destroy();
-  await until('it serves', () => handshake(url).then(() => true, () => false), 10_000);
+  await until('it serves', () => handshake(url).then(() => true, () => false));
 });

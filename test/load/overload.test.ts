@@ -26,7 +26,7 @@ it('answers 2,000 handshakes at once', async () => {
   const storm = async (): Promise<Usage> => {
     const sids = await Promise.all(Array.from({ length: 2000 }, () => handshake(proxy.url)));
     expect(new Set(sids).size).toBe(2000);
-    await until('its connections are closed', async () => (await proxy.usage()).sockets <= 5, 15_000);
+    await until('its connections are closed', async () => (await proxy.usage()).sockets <= 5);
     return proxy.usage();
   };
   // The first warms up what Node keeps for the next, such as its parsers.
@@ -34,7 +34,7 @@ it('answers 2,000 handshakes at once', async () => {
   const after = await storm();
   // 2,000 bindings more in the cache, and in the memory store, at half a kilobyte; the rest is what compiling leaves.
   expect(after.heapUsed - before.heapUsed).toBeLessThan(8 * MB);
-}, 60_000);
+});
 
 it('carries 5,000 WebSockets at once, and lets go of them', async () => {
   const proxy = await startProxy();
@@ -46,7 +46,7 @@ it('carries 5,000 WebSockets at once, and lets go of them', async () => {
   expect((during.heapUsed + during.external - before.heapUsed - before.external) / 5000).toBeLessThan(40_000);
   expect(await crowd.call('echo')).toBe(5000);
   await crowd.call('close');
-  await until('they are closed', async () => (await proxy.usage()).sockets <= before.sockets + 5, 20_000);
+  await until('they are closed', async () => (await proxy.usage()).sockets <= before.sockets + 5);
   const after = await proxy.usage();
   // 5,000 bindings remain until they expire.
   expect(after.heapUsed - before.heapUsed).toBeLessThan(8 * MB);
@@ -99,7 +99,7 @@ it('cuts off a client that reads nothing of its response, and nobody who reads s
   const slow = ask('slow');
   const reading = setInterval(() => void slow.read(), 5);
   onCleanup(() => clearInterval(reading));
-  await until('one is cut off', () => ended.length > 0, 10_000);
+  await until('one is cut off', () => ended.length > 0);
   expect(ended).toEqual(['stalled']);
   isEnough = true;
   clearInterval(reading);
@@ -134,7 +134,7 @@ it('passes on four uploads of 100 MB with bounded memory', async () => {
   uploading.abort();
   await sampling;
   expect(peak - before.rss).toBeLessThan(120 * MB);
-}, 60_000);
+});
 
 it('answers 431 to a head beyond maxHeaderSize', async () => {
   const proxy = await startProxy();

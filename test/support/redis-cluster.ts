@@ -58,7 +58,7 @@ export class RedisCluster {
       await until('the node serves', async () => {
         const info = await command(admin, 'INFO').catch(String);
         return info.includes('cluster_state:ok') && info.includes(`cluster_size:${NODES}`);
-      }, 15_000);
+      });
     }
   }
 

@@ -35,7 +35,7 @@ class Terminal {
   readonly close: () => void;
 
   async shows(pattern: RegExp): Promise<RegExpExecArray | null> {
-    await until(`the terminal shows ${String(pattern)}`, () => pattern.test(this.written), 20_000);
+    await until(`the terminal shows ${String(pattern)}`, () => pattern.test(this.written));
     return pattern.exec(this.written);
   }
 
@@ -57,7 +57,7 @@ describe('on a terminal', () => {
     await until('the line shows all three', async () => {
       await request(`${url}/nowhere`);
       return /1\/2 hosts up · 3 sessions · [1-9]\d* requests\/s/.test(terminal.written);
-    }, 20_000);
+    });
     expect(terminal.screen.at(-1)).toMatch(STATUS);
     expect(terminal.screen.slice(0, -1).filter((line) => STATUS.test(line))).toEqual([]);
     terminal.type('\x03');
@@ -85,7 +85,7 @@ describe('on a terminal', () => {
     const url = (await terminal.shows(/listening on (http:\S+\d):/))?.[1] ?? '';
     await handshake(url);
     terminal.close();
-    await until('it has ended', () => handshake(url).then(() => false, () => true), 20_000);
+    await until('it has ended', () => handshake(url).then(() => false, () => true));
   });
 
   it.each<[name: string, args: string[], env: NodeJS.ProcessEnv]>([
