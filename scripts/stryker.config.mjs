@@ -25,6 +25,8 @@ export default {
     projectType: 'custom',
     config: {
       ...core, projects: [], reporters: [], testTimeout, testMatch: tests.length > 0 ? tests.map((path) => `**/${path}`) : core.testMatch,
+      // Stryker looks for it without jest's `<rootDir>`. What ours adds is for jest's own workers.
+      testEnvironment: 'node',
     },
   },
   concurrency: 2,
