@@ -22,7 +22,7 @@ import type {
 import { resolveOptions, type ResolvedOptions } from './options/options';
 import { OwnProcess } from './operating/own-process';
 import { Pipelines } from './serving/pipelines';
-import { relayBindings, relayHosts, type ProxyEvents } from './operating/proxy-events';
+import { relayBindings, relayFormerNames, relayHosts, type ProxyEvents } from './operating/proxy-events';
 import type { ProxyInternals } from './proxy-internals';
 import type { PartialProxyOptions, ProxyOptions } from './options/proxy-options';
 import { Router } from './routing/router';
@@ -99,6 +99,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     });
     relayHosts(hosts, this);
     relayBindings(bindings, this);
+    relayFormerNames(this);
     if (this.server.listening) this.#start();
   }
 

@@ -65,7 +65,7 @@ function hostMetrics(hosts: readonly HostReport[], { hosts: totals }: Totals): M
   ];
 }
 
-function proxyMetrics(summary: Summary, { cache, refusals, queued }: Totals): Metric[] {
+function proxyMetrics(summary: Summary, { cache, refusals, queued, duplicateSids }: Totals): Metric[] {
   const { since, workers, storeFails, readiness, rebalance } = summary;
   const one = (name: string, help: string, type: Metric['type'], value: number, labels: Labels = {}): Metric =>
     metric(name, help, type, [{ labels, value }]);
@@ -79,6 +79,7 @@ function proxyMetrics(summary: Summary, { cache, refusals, queued }: Totals): Me
     one('cache_misses_total', 'Sids looked up in the session store.', 'counter', cache.misses),
     one('rebalance_running', 'Whether a rebalance is running.', 'gauge', rebalance.running ? 1 : 0),
     one('sessions_spread_ratio', 'Greatest deviation of a host from its share.', 'gauge', rebalance.spread),
+    one('duplicate_sids_total', 'Handshakes given the sid of a session on another host.', 'counter', duplicateSids),
     one('handshakes_queued', 'Handshakes waiting for their turn.', 'gauge', queued),
     metric('refusals_total', 'Requests refused by the proxy, by code and cause.', 'counter',
       Object.entries(refusals).map(([key, value]) => {

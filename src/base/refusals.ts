@@ -21,6 +21,8 @@ export const ErrorCode = {
   STORE_FAILED: 'STORE_FAILED',
   /** 503: the handshake exceeds `maxHandshakesPerSecond`, and no further one may wait. */
   TOO_MANY_HANDSHAKES: 'TOO_MANY_HANDSHAKES',
+  /** 503: the host has assigned the sid of a session that is alive on another host. */
+  DUPLICATE_SID: 'DUPLICATE_SID',
   /** 504: the host did not answer within `hostTimeout`. */
   HOST_TIMEOUT: 'HOST_TIMEOUT',
 } as const;
@@ -83,6 +85,7 @@ export const refusals = {
   noHost: refusal(503, ErrorCode.NO_HOST, 'no_host', 'No host is up'),
   closing: refusal(503, ErrorCode.CLOSING, 'closing', 'The proxy is closing', true),
   storeFailed: refusal(503, ErrorCode.STORE_FAILED, 'store', 'The session store cannot be asked'),
+  duplicateSid: refusal(503, ErrorCode.DUPLICATE_SID, 'duplicate', 'Another session has this sid'),
   tooManyHandshakes: refusal(503, ErrorCode.TOO_MANY_HANDSHAKES, 'rate', 'Too many handshakes'),
   hostTimeout: refusal(504, ErrorCode.HOST_TIMEOUT, 'timeout', 'The host did not answer in time'),
 } as const satisfies Record<Absence, Refusal> & Record<string, Refusal>;

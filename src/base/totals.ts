@@ -30,6 +30,8 @@ export interface Totals {
   refusals: Record<string, number>;
   /** Handshakes that are waiting for their turn now. */
   queued: number;
+  /** Handshakes that were given the sid of a session that is alive on another host. */
+  duplicateSids: number;
   hosts: Record<string, HostTotals>;
 }
 
@@ -75,6 +77,7 @@ export function createTotals(): Totals {
     store: { bind: createHistogram(), find: createHistogram(), unbind: createHistogram(), failures: 0 },
     refusals: {},
     queued: 0,
+    duplicateSids: 0,
     hosts: {},
   };
 }

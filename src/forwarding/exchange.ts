@@ -3,12 +3,11 @@ import type { SessionWork } from '../sessions/binding';
 import type { Connection, Failure, ResponseHandler } from './connection';
 import { mayHaveBody } from '../base/methods';
 import { refusals, type Refusal } from '../base/refusals';
-import { hasLeft, headerOf, requestHeaders, responseHeaders, type HeaderRules } from './headers';
+import { hasLeft, requestHeaders, responseHeaders, type HeaderRules } from './headers';
+import { HeldResponse } from './held-response';
 import type { StreamedBody } from './request-body';
 import type { Route } from '../routing/route';
-import {
-  mayOpenByPolling, MAX_HANDSHAKE_SIZE, openPacketOf, openPacketOfStart, readableEncodings, type OpenPacket,
-} from '../routing/sniffer';
+import { mayOpenByPolling, readableEncodings, type OpenPacket } from '../routing/sniffer';
 import { originFormOf } from '../base/target';
 import { observe } from '../base/histogram';
 import { countResponse } from '../base/totals';
@@ -36,19 +35,6 @@ export interface ExchangeContext {
   ended(exchange: Exchange): void;
 }
 
-/** A handshake's response, held back until its sid is bound. */
-interface Held {
-  readonly status: number;
-  readonly message: string;
-  readonly headers: string[];
-  readonly chunks: Buffer[];
-  size: number;
-  /** By its length it is too large to be gathered. */
-  readonly isLarge: boolean;
-  /** Its session is being bound by its first packet. */
-  isOpening: boolean;
-}
-
 /**
  * One HTTP request and its response, over one connection to a host. Bodies stream with backpressure. Only the response
  * to a handshake by polling is held until its sid is bound.
@@ -66,7 +52,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   readonly #context: ExchangeContext;
   #connection: Connection | undefined;
   #body: Buffer | StreamedBody | undefined;
-  #held: Held | undefined;
+  #held: HeldResponse | undefined;
   /** By `performance.now()`; 0 if the response time says nothing about the host's speed. */
   #sentAt = 0;
   /** A part of the response's body was written, and with it the head. */
@@ -74,6 +60,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   /** The client's socket is full. Chunks that still arrive were read before the connection was paused. */
   #isFull = false;
   #wasResent = false;
+  #wasRejected = false;
   #refusal: Refusal | undefined;
 
   constructor(req: IncomingMessage, res: ServerResponse, route: Route, context: ExchangeContext) {
@@ -89,6 +76,11 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   /** The refusal that the client got instead of the host's response, if any. */
   get refusal(): Refusal | undefined {
     return this.#refusal;
+  }
+
+  /** The host has answered with 400, as it does if it does not know the sid. */
+  get wasRejected(): boolean {
+    return this.#wasRejected;
   }
 
   start(): void {
@@ -123,13 +115,13 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     host.answered();
     countResponse(host.totals, status);
     if (this.#sentAt > 0) observe(host.totals.latency, (performance.now() - this.#sentAt) / 1000);
+    this.#wasRejected = status === 400;
     const headers = responseHeaders(raw, status);
     if (this.#context.closing) headers.push('Connection', 'close');
     if (status === 200 && this.#isHandshake()) {
-      const isLarge = Number(headerOf(headers, 'content-length')) > MAX_HANDSHAKE_SIZE;
-      this.#held = { status, message, headers, chunks: [], size: 0, isLarge, isOpening: false };
+      this.#held = new HeldResponse(status, message, headers);
     } else {
-      this.#writeHead(status, message, headers);
+      this.#res.writeHead(status, message, headers);
       // Together with the first bytes of the body, or alone if the host sends them later.
       process.nextTick(() => this.#flushHead());
     }
@@ -141,9 +133,8 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
       this.#write(chunk);
       return;
     }
-    held.chunks.push(chunk);
-    held.size += chunk.length;
-    if (!held.isOpening && (held.isLarge || held.size > MAX_HANDSHAKE_SIZE)) void this.#openLarge(held);
+    const packet = held.add(chunk);
+    if (packet !== undefined) void this.#streamHandshake(held, packet);
   }
 
   onEnd(): void {
@@ -215,42 +206,33 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     return this.route.binding === undefined && this.req.method === 'GET' && mayOpenByPolling(this.req.url ?? '');
   }
 
-  async #finishHandshake({ status, message, headers, chunks }: Held): Promise<void> {
-    const body = Buffer.concat(chunks);
-    const packet = openPacketOf(body, headerOf(headers, 'content-encoding'));
-    const refusal = packet && await this.#context.opened(this, packet);
-    if (this.#res.destroyed || this.#res.headersSent) return;
-    if (refusal) {
-      this.#refuse(refusal);
-      return;
-    }
-    this.#writeHead(status, message, headers);
-    this.#res.end(body);
+  async #finishHandshake(held: HeldResponse): Promise<void> {
+    const { packet } = held;
+    if (packet && !await this.#open(packet)) return;
+    this.#res.writeHead(held.status, held.message, held.headers);
+    this.#res.end(held.body);
   }
 
   /** Binds the session by the first packet, and streams the rest. */
-  async #openLarge(held: Held): Promise<void> {
-    const packet = openPacketOfStart(Buffer.concat(held.chunks), headerOf(held.headers, 'content-encoding'));
-    // The rest of the packet is on its way.
-    if (!packet && held.size <= MAX_HANDSHAKE_SIZE) return;
+  async #streamHandshake(held: HeldResponse, packet: OpenPacket | false): Promise<void> {
     held.isOpening = true;
     this.#connection?.pause();
-    const refusal = packet && await this.#context.opened(this, packet);
-    if (this.#res.destroyed || this.#res.headersSent) return;
-    if (refusal) {
-      this.#abort();
-      this.#refuse(refusal);
-      return;
-    }
+    if (packet && !await this.#open(packet)) return;
     this.#held = undefined;
-    this.#writeHead(held.status, held.message, held.headers);
-    this.#write(Buffer.concat(held.chunks));
+    this.#res.writeHead(held.status, held.message, held.headers);
+    this.#write(held.body);
     if (!this.#connection) this.#res.end();
     else if (!this.#isFull) this.#connection.resume();
   }
 
-  #writeHead(status: number, message: string, headers: string[]): void {
-    this.#res.writeHead(status, message, headers);
+  /** Whether the response may go on. */
+  async #open(packet: OpenPacket): Promise<boolean> {
+    const refusal = await this.#context.opened(this, packet);
+    if (this.#res.destroyed || this.#res.headersSent) return false;
+    if (!refusal) return true;
+    this.#abort();
+    this.#refuse(refusal);
+    return false;
   }
 
   #flushHead(): void {

@@ -13,7 +13,8 @@ import type { Hosts } from '../hosts/hosts';
 import { countRefusal, type Totals } from '../base/totals';
 import { reroute, type Route } from '../routing/route';
 import { shownSid } from '../base/shown';
-import type { OpenPacket } from '../routing/sniffer';
+import { isJsonp, type OpenPacket } from '../routing/sniffer';
+import { closeSession, type SessionAtHostOptions } from '../sessions/session-at-host';
 import { Tunnel, type TunnelContext, type TunnelOptions } from './tunnel';
 import { refuse, refuseUpgrade } from './refuse';
 import type { UnderWay } from './under-way';
@@ -34,7 +35,7 @@ export interface Session {
   readonly transport: Transport;
 }
 
-export interface ForwarderOptions extends TunnelOptions, ConnectionsOptions {
+export interface ForwarderOptions extends TunnelOptions, ConnectionsOptions, SessionAtHostOptions {
   readonly onStoreFailure: 'local' | 'refuse';
 }
 
@@ -130,9 +131,15 @@ export class Forwarder implements ExchangeContext, TunnelContext {
   }
 
   async opened(exchange: Exchange, { sid, lifetime }: OpenPacket): Promise<Refusal | undefined> {
-    const binding = await this.#bindings.bind(sid, exchange.route.host, lifetime);
+    const { req, route: { host } } = exchange;
+    const binding = await this.#bindings.bind(sid, host, lifetime);
+    if (!binding) {
+      // The session that the host has just opened has no client.
+      void closeSession(host, sid, isJsonp(req.url ?? ''), this.options).catch(() => {});
+      return refusals.duplicateSid;
+    }
     if (binding.storedAt === NEVER && this.options.onStoreFailure === 'refuse') {
-      this.#bindings.forget(binding, 'ended');
+      this.#bindings.forget(sid, 'ended', binding);
       return refusals.storeFailed;
     }
     this.#bound(exchange, binding, 'polling');
@@ -140,8 +147,10 @@ export class Forwarder implements ExchangeContext, TunnelContext {
   }
 
   openedByWebSocket(tunnel: Tunnel, { sid, lifetime }: OpenPacket): void {
-    void this.#bindings.bind(sid, tunnel.route.host, lifetime).then((binding) => {
-      this.#bound(tunnel, binding, 'websocket');
+    const { host } = tunnel.route;
+    void this.#bindings.bind(sid, host, lifetime).then((binding) => {
+      // A session that was opened by WebSocket needs no routing, so it may go on without its sid.
+      this.#bound(tunnel, binding ?? this.#bindings.bindApart(sid, host, lifetime), 'websocket');
     });
   }
 
@@ -178,7 +187,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
       host.opening -= 1;
     } else {
       unlink(work, binding);
-      this.#bindings.release(binding);
+      this.#bindings.release(binding, work instanceof Exchange && work.wasRejected);
       if (work instanceof Tunnel) this.#leave(work, binding);
     }
     if (host.draining) this.#hosts.settle(host);
@@ -216,14 +225,14 @@ export class Forwarder implements ExchangeContext, TunnelContext {
       work.route.binding = binding;
       this.#hold(binding, work);
     } else if (transport === 'websocket') {
-      this.#bindings.unbind(binding, host, 'ended');
+      this.#bindings.unbind(sid, host, 'ended', binding);
     }
     this.#onSession({ sid, host: host.name, transport });
   }
 
   /** Called when a WebSocket has ended. If it opened the session, the session ends too: no transport can resume it. */
   #leave(tunnel: Tunnel, binding: Binding): void {
-    if (tunnel.hasOpened) this.#bindings.unbind(binding, binding.host, 'ended');
+    if (tunnel.hasOpened) this.#bindings.unbind(binding.sid, binding.host, 'ended', binding);
     else this.#bindings.fade(binding);
   }
 

@@ -9,8 +9,9 @@ import type {
   Change, DrainOptions, EndOutcome, HostReport, Operator, ProcessMetrics, Readiness, RebalanceOptions,
   SessionReport, SessionSource, Summary,
 } from './operator';
-import type { ProxyEvents } from './proxy-events';
+import { duplicateText, type ProxyEvents } from './proxy-events';
 import { announce } from '../base/announce';
+import { seldom } from '../base/seldom';
 import type { Totals } from '../base/totals';
 
 /** The processes that an operator controls: this one, or all workers. */
@@ -170,6 +171,7 @@ export class Operations implements Operator {
     events.on('discoveryError', ({ message }) => tell('undiscovered', `hosts stay as they are: ${message}`));
     events.on('degraded', ({ message }) => tell('degraded', `the store fails: ${message}`));
     events.on('recovered', () => tell('recovered', 'the store works again'));
+    events.on('duplicate', seldom((sid, host, other) => tell('duplicate', duplicateText(sid, host, other), host)));
     events.on('rebalancing', () => tell('rebalancing', 'sessions are moving from the fullest hosts to others'));
     events.on('rebalanced', (moved) => tell('rebalanced', `the rebalance is over: ${moved} sessions were moved`));
     events.on('closing', () => tell('closing', 'the proxy is closing'));

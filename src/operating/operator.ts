@@ -94,7 +94,7 @@ export interface Summary {
 export interface Change {
   readonly time: Date;
   readonly type: 'up' | 'down' | 'added' | 'removed' | 'drained' | 'draining' | 'undrained' | 'undiscovered' |
-    'degraded' | 'recovered' | 'rebalancing' | 'rebalanced' | 'closing';
+    'degraded' | 'recovered' | 'duplicate' | 'rebalancing' | 'rebalanced' | 'closing';
   readonly host: string | undefined;
   /** One line, for people. */
   readonly message: string;

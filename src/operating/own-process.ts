@@ -5,7 +5,8 @@ import type { Hosts } from '../hosts/hosts';
 import type { Operated } from './operations';
 import type { ProcessMetrics } from './operator';
 import { ownProcessMetrics } from './process-metrics';
-import { Sessions, type SessionsOptions } from './sessions';
+import { Sessions } from './sessions';
+import type { SessionAtHostOptions } from '../sessions/session-at-host';
 import { sumOf, type Totals } from '../base/totals';
 
 /** Operates a single process: this one. */
@@ -20,7 +21,7 @@ export class OwnProcess implements Operated {
   readonly #admission: Admission;
 
   constructor(
-    options: SessionsOptions, hosts: Hosts, bindings: Bindings, forwarder: Forwarder, admission: Admission,
+    options: SessionAtHostOptions, hosts: Hosts, bindings: Bindings, forwarder: Forwarder, admission: Admission,
     totals: Totals,
   ) {
     this.#admission = admission;

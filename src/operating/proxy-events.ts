@@ -7,6 +7,7 @@ import type { Bindings } from '../sessions/bindings';
 import type { Session } from '../forwarding/forwarder';
 import type { DownReason } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
+import { shownSid } from '../base/shown';
 
 const debug = createDebug('socket.io-proxy:proxy');
 
@@ -44,6 +45,11 @@ export interface ProxyEvents {
   undiscovered: [error: Error];
   /** A session was opened through this proxy and is bound. */
   session: [session: Session];
+  /**
+   * `host` has assigned the sid of a session that is alive on `otherHost`. The proxy has refused the handshake and
+   * closed the new session. A session that was opened by WebSocket goes on, since it needs no routing.
+   */
+  duplicate: [sid: string, host: string, otherHost: string];
   /** A request or a WebSocket has ended: for an access log. Costs nothing without a listener. */
   access: [entry: AccessEntry];
   /** The session store has failed. This proxy goes on with the bindings that it remembers. */
@@ -58,6 +64,12 @@ export interface ProxyEvents {
   closing: [];
   /** `close()` has ended. */
   close: [];
+}
+
+/** What `duplicate` means, in one line for people. */
+export function duplicateText(sid: string, host: string, otherHost: string): string {
+  const what = `the sid ${shownSid(sid)}… of a session that is alive on ${otherHost}`;
+  return `${host} has assigned ${what}: sids must be unique over all hosts`;
 }
 
 /** Emits the events of the hosts as events of the proxy. */
@@ -76,6 +88,10 @@ export function relayHosts(hosts: Hosts, proxy: EventEmitter<ProxyEvents>): void
       announce(proxy, event, name);
     });
   }
+}
+
+/** Emits the events that have new names under their former ones too. */
+export function relayFormerNames(proxy: EventEmitter<ProxyEvents>): void {
   proxy.on('discoveryError', (error) => announce(proxy, 'undiscovered', error));
   proxy.on('adminListening', (address) => announce(proxy, 'operated', address));
 }
@@ -84,4 +100,5 @@ export function relayHosts(hosts: Hosts, proxy: EventEmitter<ProxyEvents>): void
 export function relayBindings(bindings: Bindings, proxy: EventEmitter<ProxyEvents>): void {
   bindings.on('degraded', (error) => announce(proxy, 'degraded', error));
   bindings.on('recovered', () => announce(proxy, 'recovered'));
+  bindings.on('duplicate', (sid, host, other) => announce(proxy, 'duplicate', sid, host.name, other.name));
 }

@@ -1,37 +1,22 @@
 import { expiryOf, type Binding } from '../sessions/binding';
 import type { Bindings } from '../sessions/bindings';
-import { startDeadline } from '../base/deadline';
-import { ErrorCode, type Absence } from '../base/refusals';
+import type { Absence } from '../base/refusals';
 import type { Exchange } from '../forwarding/exchange';
 import type { Forwarder } from '../forwarding/forwarder';
 import type { Host } from '../hosts/host';
-import { requestTo } from '../hosts/host-request';
-import type { HostTls } from '../hosts/host-tls';
 import type { Hosts } from '../hosts/hosts';
 import type { EndOutcome, SessionReport, SessionSource } from './operator';
+import { isJsonp } from '../routing/sniffer';
+import { closeSession, CLOSE_TIMEOUT, type SessionAtHostOptions } from '../sessions/session-at-host';
 import type { StoredBinding } from '../sessions/session-store';
 import { Tunnel } from '../forwarding/tunnel';
-
-/** How long a host may take to close a session, and to end its polls, in ms. */
-const CLOSE_TIMEOUT = 2000;
-
-/** A host's answer to a packet. `unknown`: it does not know the sid. */
-type Answer = 'taken' | 'refused' | 'unknown';
-
-/** The packet `close`, with its length for protocol version 3. Version 4 reads it as a packet with unused data. */
-const CLOSE = '1:1';
 
 /** How many sessions of a host to collect at once: collecting may have to go through all bindings. */
 const BATCH = 1000;
 
-export interface SessionsOptions {
-  readonly path: string;
-  readonly hostTls: HostTls;
-}
-
 /** The sessions of this process, for its operator. */
 export class Sessions implements SessionSource {
-  readonly #options: SessionsOptions;
+  readonly #options: SessionAtHostOptions;
   readonly #hosts: Hosts;
   readonly #bindings: Bindings;
   readonly #forwarder: Forwarder;
@@ -39,7 +24,7 @@ export class Sessions implements SessionSource {
   readonly #batches = new WeakMap<Host, Binding[]>();
   readonly #ending = new Set<Binding>();
 
-  constructor(options: SessionsOptions, hosts: Hosts, bindings: Bindings, forwarder: Forwarder) {
+  constructor(options: SessionAtHostOptions, hosts: Hosts, bindings: Bindings, forwarder: Forwarder) {
     this.#options = options;
     this.#hosts = hosts;
     this.#bindings = bindings;
@@ -87,15 +72,15 @@ export class Sessions implements SessionSource {
   async #end(sid: string, host: Host, binding: Binding | undefined): Promise<EndOutcome> {
     const works = binding ? this.#forwarder.of(binding) : [];
     const tunnel = works.find(isJoined);
-    const body = works.some(({ req: { url } }) => isJsonp(url)) ? `d=${CLOSE}` : CLOSE;
+    const byForm = works.some(({ req: { url = '' } }) => isJsonp(url));
     tunnel?.leave();
     if (!tunnel) {
-      if (!await closeSession(host, sid, body, this.#options)) return 'elsewhere';
+      if (!await closeSession(host, sid, byForm, this.#options)) return 'elsewhere';
     } else if (!tunnel.hasOpened) {
       // During the upgrade from polling, the WebSocket does not carry the session yet.
-      await closeSession(host, sid, body, this.#options).catch(() => {});
+      await closeSession(host, sid, byForm, this.#options).catch(() => {});
     }
-    this.#bindings.unbind(binding ?? sid, host, 'ended');
+    this.#bindings.unbind(sid, host, 'ended', binding);
     host.totals.moved += 1;
     if (binding) this.#leave(binding);
     return 'ended';
@@ -165,57 +150,6 @@ function isJoined(work: Exchange | Tunnel): work is Tunnel {
   return work instanceof Tunnel && work.isJoined;
 }
 
-/** A JSONP client sends its packets as forms. */
-function isJsonp(url = ''): boolean {
-  return /[?&]j=/.test(url);
-}
-
 function storedReportOf(sid: string, { host, expiresIn }: StoredBinding): SessionReport {
   return { sid, host, from: 'store', transport: undefined, age: undefined, expiresIn, open: undefined };
-}
-
-/**
- * Closes a session at its host with the packet that its client would send (Engine.IO packet type `close`): the host
- * knows at once, and can keep the state for a client that comes back.
- *
- * @returns whether the session is gone: false if a WebSocket carries it. Rejects if the host does not answer.
- */
-async function closeSession(host: Host, sid: string, body: string, options: SessionsOptions): Promise<boolean> {
-  // Tries both protocol versions, since hosts refuse the other one. Some hosts refuse the packet and yet end the
-  // session, as the second answer shows.
-  for (const version of [4, 3]) {
-    const query = `EIO=${version}&transport=polling&sid=${encodeURIComponent(sid)}`;
-    if (await send(host, `${options.path}?${query}`, body, options.hostTls) !== 'refused') return true;
-  }
-  return false;
-}
-
-function send(host: Host, path: string, body: string, hostTls: HostTls): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const headers = { 'Content-Type': 'text/plain;charset=UTF-8', 'Content-Length': body.length };
-    const req = requestTo(host, hostTls, { method: 'POST', path, headers });
-    const cancel = startDeadline(CLOSE_TIMEOUT, () => req.destroy(new Error('the host did not answer in time')));
-    req.on('close', cancel);
-    req.on('error', reject);
-    req.on('response', (res) => {
-      let text = '';
-      res.setEncoding('latin1').on('data', (chunk: string) => {
-        text = (text + chunk).slice(0, 1024);
-      });
-      const answer = (): Answer => res.statusCode === 200 ? 'taken' : isUnknown(text) ? 'unknown' : 'refused';
-      res.on('error', reject).on('end', () => resolve(answer()));
-    });
-    req.end(body);
-  });
-}
-
-/** Recognizes the answers of Engine.IO and python-engineio to an unknown sid. */
-function isUnknown(body: string): boolean {
-  try {
-    const answer: unknown = JSON.parse(body);
-    return typeof answer === 'string' ? answer.startsWith('Invalid session')
-      : Reflect.get(Object(answer), 'code') === ErrorCode.SESSION_UNKNOWN;
-  } catch {
-    return false;
-  }
 }

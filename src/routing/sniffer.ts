@@ -66,6 +66,11 @@ function plainSidsOf(query: string): string[] {
   return Array.from(query.matchAll(/(?:^|&)sid(?:=([^&]*))?(?=&|$)/g), (match) => match[1] ?? '');
 }
 
+/** Whether the client uses JSONP, and so sends its packets as forms. */
+export function isJsonp(url: string): boolean {
+  return /[?&]j=/.test(url);
+}
+
 /** Whether a request with this URL and no sid may open a session by polling. */
 export function mayOpenByPolling(url: string): boolean {
   if (/[?&]transport=polling(?:&|$)/.test(url)) return true;

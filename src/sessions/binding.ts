@@ -39,14 +39,27 @@ export const NEVER = -Infinity;
 /** The `era` of a session that does not count. */
 export const UNCOUNTED = -1;
 
+/**
+ * How long the store keeps a session's binding, in seconds: a third longer than the session's lifetime, so that not
+ * every use must renew it (see `Copies`).
+ */
+export function ttlOf(lifetime: number, keyExpiry: number): number {
+  return Math.max(keyExpiry, Math.ceil((lifetime * 4) / 3));
+}
+
 /** A binding that was just bound or found. */
 export function createBinding(sid: string, host: Host, ttl: number, stored: boolean): Binding {
   const now = performance.now();
   const { era } = host;
   return {
-    sid, host, ttl, since: now, usedAt: now, storedAt: now, stored, holds: 0, work: undefined, place: -1, due: -1,
-    cached: true, era,
+    sid, host, ttl, since: now, usedAt: now, storedAt: stored ? now : NEVER, stored, holds: 0, work: undefined,
+    place: -1, due: -1, cached: true, era,
   };
+}
+
+/** A binding that no request finds, and that is never stored or renewed: the sid is another session's. */
+export function createApart(sid: string, host: Host, ttl: number): Binding {
+  return { ...createBinding(sid, host, ttl, true), cached: false, storedAt: Infinity };
 }
 
 /** Adds work to its session: to a linked list, since a session may have thousands, and linking costs nothing. */

@@ -2,13 +2,15 @@ import { EventEmitter } from 'node:events';
 import createDebug from 'debug';
 import { LRUCache } from 'lru-cache';
 import { Bag } from '../base/bag';
-import { copyOf, createBinding, isExpired, NEVER, UNCOUNTED, type Binding } from './binding';
+import { copyOf, createApart, createBinding, isExpired, NEVER, ttlOf, UNCOUNTED, type Binding } from './binding';
+import { Claims } from './claims';
 import { Copies } from './copies';
 import { Expiries } from './expiries';
 import type { Absence } from '../base/refusals';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import { LookUps } from './look-ups';
+import type { SessionAtHostOptions } from './session-at-host';
 import { shownSid } from '../base/shown';
 import { StoreGuard } from './store-guard';
 import type { SessionStore, StoredBinding } from './session-store';
@@ -26,7 +28,7 @@ const ENDED_LIFE = 3000;
 /** For how many sids without a session the reason is remembered. */
 const MAX_ABSENT = 10_000;
 
-export interface BindingsOptions {
+export interface BindingsOptions extends SessionAtHostOptions {
   /** In seconds. */
   readonly keyExpiry: number;
   readonly cacheSize: number;
@@ -37,6 +39,8 @@ export interface BindingsOptions {
 export interface BindingsEvents {
   degraded: [error: Error];
   recovered: [];
+  /** A host has assigned the sid of a session that is alive on another host. */
+  duplicate: [sid: string, host: Host, otherHost: Host];
 }
 
 /**
@@ -50,12 +54,11 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   readonly #keyExpiry: number;
   readonly #cache: LRUCache<string, Binding>;
   readonly #held = new Bag<Binding>();
-  /** Bindings that no client knows of yet. */
-  readonly #opening = new Set<Binding>();
   readonly #expiries = new Expiries((binding) => this.#expired(binding));
   readonly #absent = new LRUCache<string, Absence>({ max: MAX_ABSENT });
   readonly #lookUps: LookUps;
   readonly #copies: Copies;
+  readonly #claims: Claims;
   readonly #totals: Totals;
   #sweeping: NodeJS.Timeout | undefined;
 
@@ -68,10 +71,11 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     this.#guard = new StoreGuard(store, options.storeTimeout, totals.store);
     this.#guard.on('degraded', (error) => this.emit('degraded', error));
     this.#guard.on('recovered', () => this.emit('recovered'));
+    this.#claims = new Claims(this.#guard, hosts, options);
     this.#lookUps = new LookUps((sid) => this.#guard.find(sid, this.#keyExpiry));
     this.#copies = new Copies(this.#guard, {
       all: () => this.all(),
-      isCurrent: (binding) => this.#isCurrent(binding),
+      isCurrent: (binding) => (this.#cache.peek(binding.sid) ?? (this.#held.has(binding) && binding)) === binding,
       isBound: (sid) => this.#cache.has(sid),
       displaced: ({ sid }) => this.#cache.delete(sid),
     });
@@ -82,7 +86,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     return this.#guard.degraded;
   }
 
-  /** Opens the store, and starts to renew held bindings and to forget expired ones. */
+  /** Opens the store. From now on renews held bindings, and forgets expired ones. */
   start(): void {
     this.#guard.start();
     // An eighth of the shortest ttl: each held binding is seen well before half of its ttl has passed.
@@ -94,15 +98,27 @@ export class Bindings extends EventEmitter<BindingsEvents> {
    * binding until the store is back. Never rejects.
    *
    * @param lifetime how long the session survives without a packet of its client, in seconds.
+   * @returns `undefined` if the sid belongs to a session that is alive on another host, and so is not bound.
    */
-  async bind(sid: string, host: Host, lifetime: number): Promise<Binding> {
-    // A third longer than the session's lifetime, so that not every use must renew it (see `Copies`).
-    const ttl = Math.max(this.#keyExpiry, Math.ceil((lifetime * 4) / 3));
-    const binding = this.#remember(sid, host, ttl, false);
-    this.#opening.add(binding);
-    await this.#copies.bind(binding);
-    this.#opening.delete(binding);
-    debug('%s → %s for %d s', shownSid(sid), host.name, ttl);
+  async bind(sid: string, host: Host, lifetime: number): Promise<Binding | undefined> {
+    const removal = this.#copies.removal(sid);
+    if (removal) await removal;
+    const ttl = ttlOf(lifetime, this.#keyExpiry);
+    const claimed = await this.#claims.claim(sid, host, ttl, this.#known(sid));
+    if (typeof claimed === 'boolean') {
+      debug('%s → %s for %d s', shownSid(sid), host.name, ttl);
+      return this.#remember(sid, host, ttl, claimed);
+    }
+    debug('%s assigned %s, which is alive on %s', host.name, shownSid(sid), claimed.name);
+    this.#totals.duplicateSids += 1;
+    this.emit('duplicate', sid, host, claimed);
+    return undefined;
+  }
+
+  /** Counts a session whose sid is another session's, and which needs no routing: it was opened by WebSocket. */
+  bindApart(sid: string, host: Host, lifetime: number): Binding {
+    const binding = createApart(sid, host, ttlOf(lifetime, this.#keyExpiry));
+    this.#count(binding);
     return binding;
   }
 
@@ -128,7 +144,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     return binding;
   }
 
-  /** Why `find` has found no session for a sid, as far as this proxy knows. */
+  /** Why `find` has found nothing, as far as this proxy knows. */
   absence(sid: string): Absence {
     return this.#absent.get(sid) ?? 'never_seen';
   }
@@ -140,9 +156,8 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     return this.#known(sid) ?? this.#held.items.find((held) => held.sid === sid) ?? this.#guard.inspect(sid);
   }
 
-  /** Whether the binding is neither forgotten nor expired, and `bind` is over, so that its client may know of it. */
+  /** Whether the binding is neither forgotten nor expired. */
   has(binding: Binding): boolean {
-    if (this.#opening.has(binding)) return false;
     return this.#held.has(binding) || this.#known(binding.sid) === binding;
   }
 
@@ -165,23 +180,16 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     this.#hosts.settle(host);
   }
 
-  /**
-   * Forgets a session that is over for every proxy: here at once, and in the store soon.
-   *
-   * @param session a sid if only the store may know the session.
-   */
-  unbind(session: Binding | string, host: Host, absence: Absence): void {
-    const sid = typeof session === 'string' ? session : session.sid;
-    if (this.forget(session, absence)) this.#copies.unbind(sid, host);
+  /** Forgets a session that is over for every proxy: here at once, and in the store soon. */
+  unbind(sid: string, host: Host, absence: Absence, binding = this.#cache.peek(sid)): void {
+    if (this.forget(sid, absence, binding)) this.#copies.unbind(sid, host);
     debug('%s unbound', shownSid(sid));
   }
 
   /** Forgets a session in this process only. @returns false when its sid by now names another host's session here. */
-  forget(session: Binding | string, absence: Absence): boolean {
-    const sid = typeof session === 'string' ? session : session.sid;
+  forget(sid: string, absence: Absence, binding = this.#cache.peek(sid)): boolean {
     const latest = this.#cache.peek(sid);
-    const binding = typeof session === 'string' ? latest : session;
-    if (binding && binding.holds > 0) {
+    if (binding) {
       // Its open requests and WebSockets no longer belong to a session.
       this.#held.delete(binding);
       this.discount(binding);
@@ -199,15 +207,18 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     this.#held.add(binding);
   }
 
-  release(binding: Binding): void {
+  /**
+   * @param isDoubtful the host may not know the sid, which another host may have by now: the store is asked next time.
+   */
+  release(binding: Binding, isDoubtful: boolean): void {
     binding.holds -= 1;
-    binding.usedAt = performance.now();
+    binding.usedAt = isDoubtful && this.#isIdle(binding) ? NEVER : performance.now();
     if (binding.holds === 0) {
       this.#held.delete(binding);
       if (!binding.cached) this.discount(binding);
     }
     // The next request may reach another proxy, which knows the session only from the store.
-    this.#copies.freshen(binding, binding.usedAt);
+    if (!isDoubtful) this.#copies.freshen(binding, binding.usedAt);
   }
 
   /**
@@ -215,8 +226,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
    * used again, it soon stops counting. The store keeps the binding.
    */
   fade(binding: Binding): void {
-    // If only this proxy knows the session and it goes on, the store could not be asked for it.
-    if (binding.holds > 0 || !binding.cached || binding.storedAt === NEVER || this.#guard.degraded) return;
+    if (!this.#isIdle(binding)) return;
     binding.usedAt = Math.min(binding.usedAt, performance.now() - binding.ttl * 1000 + ENDED_LIFE);
     this.#expiries.add(binding);
   }
@@ -245,6 +255,11 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     return undefined;
   }
 
+  /** Nothing of the session is open, and if it goes on, the store can be asked for it. */
+  #isIdle({ holds, cached, storedAt }: Binding): boolean {
+    return holds === 0 && cached && storedAt !== NEVER && !this.#guard.degraded;
+  }
+
   #known(sid: string): Binding | undefined {
     const binding = this.#cache.peek(sid);
     return binding && !isExpired(binding, performance.now()) ? binding : undefined;
@@ -269,12 +284,6 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   #count(binding: Binding): void {
     binding.era = binding.host.era;
     binding.host.sessions += 1;
-  }
-
-  /** Whether the binding was neither forgotten nor replaced in the meantime. */
-  #isCurrent(binding: Binding): boolean {
-    const latest = this.#cache.peek(binding.sid);
-    return latest ? latest === binding : this.#held.has(binding);
   }
 
   #sweep(): void {

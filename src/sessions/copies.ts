@@ -37,7 +37,7 @@ export class Copies {
     guard.on('trusted', () => this.#rewrites.unstored());
   }
 
-  /** Resolves once the binding is stored or the store has failed. Never rejects. */
+  /** Stores the binding over any other. Resolves once it is stored or the store has failed. Never rejects. */
   async bind(binding: Binding): Promise<void> {
     binding.stored = await this.#guard.bind(binding.sid, binding.host.name, binding.ttl);
     if (!binding.stored) binding.storedAt = NEVER;
@@ -97,8 +97,8 @@ export class Copies {
     try {
       let found = await this.#guard.find(sid, ttl);
       if (found === undefined && this.#originals.isCurrent(binding)) {
-        if (!await this.#guard.restore(sid, host.name, ttl)) return false;
-        found = await this.#guard.find(sid, ttl);
+        found = await this.#guard.claim(sid, host.name, ttl);
+        if (found === undefined) return false;
       }
       const isOthers = found !== undefined && found !== host.name;
       if (isOthers && this.#originals.isCurrent(binding)) this.#originals.displaced(binding);

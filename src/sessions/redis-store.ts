@@ -46,11 +46,7 @@ export class RedisStore implements SessionStore {
     const key = this.#keyPrefix + sid;
     // GETEX would shorten a longer expiry that another proxy set, and Redis before 6.2 does not know it.
     const found = await this.#read(key);
-    // No proxy writes a key that never expires: a look-up must not make it expire.
-    if (found?.expiresIn !== undefined && found.expiresIn < ttl) {
-      // Not awaited: that would be a second round trip.
-      void this.#renew(key, ttl);
-    }
+    if (found) this.#prolong(key, found, ttl);
     return found?.host;
   }
 
@@ -59,13 +55,15 @@ export class RedisStore implements SessionStore {
     await this.#client.del(this.#keyPrefix + sid).catch(explain);
   }
 
-  async restore(sid: string, host: string, ttl: number): Promise<void> {
+  async claim(sid: string, host: string, ttl: number): Promise<string> {
     if (this.#opening) await this.#opening;
-    await this.#client.setNew(this.#keyPrefix + sid, ttl, host).catch((error: unknown) => {
-      // The Redis user may be allowed only the commands that earlier versions of this package sent.
-      if (error instanceof Error && error.message.startsWith('NOPERM')) return this.bind(sid, host, ttl);
-      return explain(error);
-    });
+    const key = this.#keyPrefix + sid;
+    // Usually the sid is new, and this is the only round trip.
+    if (textOf(await this.#client.setNew(key, ttl, host).catch(unlessForbidden)) === 'OK') return host;
+    const found = await this.#read(key);
+    if (!found) await this.bind(sid, host, ttl);
+    else if (found.host === host) this.#prolong(key, found, ttl);
+    return found?.host ?? host;
   }
 
   async inspect(sid: string): Promise<StoredBinding | undefined> {
@@ -108,6 +106,13 @@ export class RedisStore implements SessionStore {
     }
   }
 
+  #prolong(key: string, { expiresIn }: StoredBinding, ttl: number): void {
+    // No proxy writes a key that never expires: a look-up must not make it expire.
+    if (expiresIn === undefined || expiresIn >= ttl) return;
+    // Not awaited: that would be a second round trip.
+    void this.#renew(key, ttl);
+  }
+
   /** Never shortens an expiry that another proxy has set since the key was read. Never rejects. */
   async #renew(key: string, ttl: number): Promise<void> {
     if (this.#knowsGt) {
@@ -136,6 +141,12 @@ function explain(error: unknown): never {
   const wanted = 'createCluster() of redis, or Cluster of ioredis';
   const text = `this Redis is one node of a cluster, and needs a cluster client (${wanted}): ${error.message}`;
   throw new Error(text, { cause: error });
+}
+
+/** The Redis user may be allowed only the commands that earlier versions of this package sent. */
+function unlessForbidden(error: unknown): undefined {
+  if (error instanceof Error && error.message.startsWith('NOPERM')) return undefined;
+  return explain(error);
 }
 
 /** A client may be configured to return values as buffers. */

@@ -28,10 +28,12 @@ export interface SessionStore {
   /** Forgets the sid if it is known. */
   unbind(sid: string): Promise<void>;
   /**
-   * Binds the sid if it is unknown or expired, and does nothing if it is bound, in one atomic step. Without this
-   * method, a proxy calls `find` and then `bind`, and overwrites what another proxy has bound in between.
+   * Binds the sid if it is unknown or expired, in one atomic step. Resolves with the host that the sid is bound to by
+   * then: `host`, or another one, whose binding stays as it is. If the sid is bound to `host` already, renews the
+   * expiry as `find` does. Without this method, a proxy calls `find` and then `bind`, and overwrites what another proxy
+   * has bound in between.
    */
-  restore?(sid: string, host: string, ttl: number): Promise<void>;
+  claim?(sid: string, host: string, ttl: number): Promise<string>;
   /**
    * The binding, for operators of the proxy; `undefined` when unknown or expired. Does not renew the expiry. Without
    * this method, a proxy calls `find`.
@@ -99,8 +101,11 @@ export class MemoryStore implements SessionStore {
     return Promise.resolve();
   }
 
-  restore(sid: string, host: string, ttl: number): Promise<void> {
-    return this.#sessions.has(sid) ? Promise.resolve() : this.bind(sid, host, ttl);
+  claim(sid: string, host: string, ttl: number): Promise<string> {
+    const bound = this.#sessions.peek(sid);
+    if (bound === undefined) void this.bind(sid, host, ttl);
+    else if (bound === host) void this.find(sid, ttl);
+    return Promise.resolve(bound ?? host);
   }
 
   inspect(sid: string): Promise<StoredBinding | undefined> {

@@ -128,11 +128,14 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     return this.#write(sid, () => this.#store.bind(sid, host, ttl), this.#totals.bind);
   }
 
-  /** Binds a sid unless it is bound, in one step if the store can. Whether that succeeded. Never rejects. */
-  async restore(sid: string, host: string, ttl: number): Promise<boolean> {
-    if (this.#degraded) return false;
-    const restore = (): Promise<void> => this.#store.restore?.(sid, host, ttl) ?? this.#store.bind(sid, host, ttl);
-    return this.#write(sid, restore, this.#totals.bind);
+  /** Binds a sid unless it is bound. The host that it is bound to by then; `undefined` on a failure. Never rejects. */
+  async claim(sid: string, host: string, ttl: number): Promise<string | undefined> {
+    if (this.#degraded) return undefined;
+    let bound: string | undefined;
+    await this.#write(sid, async () => {
+      bound = await (this.#store.claim?.(sid, host, ttl) ?? this.#findOrBind(sid, host, ttl));
+    }, this.#totals.bind);
+    return bound;
   }
 
   /** Forgets a sid if the store can be asked. Never rejects. */
@@ -144,6 +147,12 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     this.#closing.abort();
     const closed = this.#within(async () => this.#store.close?.(), this.#timeout);
     await closed.catch((error: unknown) => debug('close: %s', toError(error).message));
+  }
+
+  async #findOrBind(sid: string, host: string, ttl: number): Promise<string> {
+    const found = await this.#store.find(sid, ttl);
+    if (found === undefined) await this.#store.bind(sid, host, ttl);
+    return found ?? host;
   }
 
   async #write(sid: string, write: () => Promise<void>, histogram: HistogramTotals): Promise<boolean> {

@@ -225,6 +225,7 @@ describe('endSession', () => {
   it.each([
     [400, '{"code":1,"message":"Session ID unknown"}', 'ended'],
     [400, '"Invalid session abc"', 'ended'],
+    [400, 'invalid sid value: abc\n', 'ended'],
     [200, 'ok', 'ended'],
     [400, '{"code":3,"message":"Bad request"}', 'elsewhere'],
     [400, '"Bad request"', 'elsewhere'],

@@ -33,6 +33,8 @@ async function holdingHost(pingInterval: number, pingTimeout: number): Promise<s
     if (!url.includes('transport=')) res.writeHead(400).end();
     else if (!url.includes('sid=')) res.end(packet);
     else if (req.method === 'POST') res.end('ok');
+    // A proxy asks whether the session is alive that had the sid before.
+    else if (req.method === 'PUT') res.writeHead(400).end('{"code":1,"message":"Session ID unknown"}');
   });
   new WebSocket.Server({ server }).on('connection', (socket) => socket.send(packet));
   return name;

@@ -34,8 +34,8 @@ class FailingStore implements SessionStore {
     return this.#answer('find', this.#inner.find(...args));
   }
 
-  restore(...args: Parameters<RedisStore['restore']>): Promise<void> {
-    return this.#bound(args[0], () => this.#inner.restore(...args));
+  claim(...args: Parameters<RedisStore['claim']>): Promise<string> {
+    return this.#bound(args[0], () => this.#inner.claim(...args));
   }
 
   unbind(sid: string): Promise<void> {
@@ -61,11 +61,11 @@ class FailingStore implements SessionStore {
     this.#ready();
   }
 
-  async #bound(sid: string, bind: () => Promise<unknown>): Promise<void> {
+  async #bound<T>(sid: string, bind: () => Promise<T>): Promise<T> {
     if (this.fails) throw new Error('the store fails');
     // With others a proxy asks whether the store works again.
     if (sid === SID) await this.beforeBind();
-    await this.#answer(`bind ${sid}`, bind());
+    return this.#answer(`bind ${sid}`, bind());
   }
 
   async #answer<T>(call: string, answer: Promise<T>): Promise<T> {
@@ -91,6 +91,9 @@ async function namesake(): Promise<Namesake> {
       res.writeHead(400).end();
     } else if (!url.includes('sid=')) {
       res.end(packet);
+    } else if (req.method === 'PUT') {
+      // A proxy asks whether the session is alive that had the sid before.
+      res.writeHead(400).end('{"code":1,"message":"Session ID unknown"}');
     } else {
       host.requests += 1;
       res.end('ok');
@@ -163,9 +166,9 @@ describe('a binding that a proxy stores again', () => {
     expect(await stored()).toBe(hosts[1].name);
   });
 
-  it('is stored where the store has lost it, also where that has no `restore`', async () => {
+  it('is stored where the store has lost it, also where that has no `claim`', async () => {
     const { url, store } = members[0];
-    for (const methods of [{}, { restore: undefined }]) {
+    for (const methods of [{}, { claim: undefined }]) {
       Object.assign(store, methods);
       await handshake(url);
       store.fail();

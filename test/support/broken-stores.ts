@@ -1,4 +1,4 @@
-import { BROKEN_RESTORES } from './broken-restores';
+import { BROKEN_CLAIMS } from './broken-claims';
 import { keyed, overriding, TableStore, type BrokenStore, type Row } from './table-store';
 
 /** Those that a store here leaves running. */
@@ -239,7 +239,7 @@ export const BROKEN: BrokenStore[] = [
     })),
     /^renews a binding that is found to the ttl.+, and no other/, /must renew the expiry of its own sid alone/,
   ],
-  ...BROKEN_RESTORES,
+  ...BROKEN_CLAIMS,
   [
     'renews what is looked at',
     overriding((store) => ({

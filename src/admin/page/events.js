@@ -5,7 +5,7 @@ const KEPT = 200;
 
 const KINDS = {
   up: 'good', recovered: 'good', added: 'good', undrained: 'good', rebalanced: 'good',
-  down: 'bad', degraded: 'bad',
+  down: 'bad', degraded: 'bad', duplicate: 'bad',
   draining: 'leaving', drained: 'leaving', removed: 'leaving', closing: 'leaving',
   undiscovered: 'waiting', rebalancing: 'waiting',
 };

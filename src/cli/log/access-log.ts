@@ -5,6 +5,7 @@ import { SonicBoom } from 'sonic-boom';
 import type { AccessEntry } from '../../serving/access';
 import { toError } from '../../base/checks';
 import { startDeadline } from '../../base/deadline';
+import { seldom } from '../../base/seldom';
 import { describe, type Log } from './log';
 import type { AccessLogOptions } from '../settings/settings';
 
@@ -20,9 +21,6 @@ const FLUSH_INTERVAL = 250;
 /** How long `close()` waits for buffered lines, in ms: the reader may have stalled. */
 const CLOSE_TIMEOUT = 1000;
 
-/** The shortest time between two warnings, in ms. */
-const DROP_INTERVAL = 60_000;
-
 /** How long to wait before another attempt to open the file, in ms. */
 const OPEN_INTERVAL = 1000;
 
@@ -30,18 +28,18 @@ const OPEN_INTERVAL = 1000;
 export class AccessLog {
   readonly write: (entry: AccessEntry) => void;
   readonly #target: string | number;
-  readonly #log: Pick<Log, 'warn'>;
+  /** Once a minute at most: a full disk fails each line. */
+  readonly #fail: (error: string) => void;
   /** `undefined` while there is no file to write to. */
   #output: SonicBoom | undefined;
   /** Resolves when earlier outputs are closed. */
   #finished: Promise<unknown> = Promise.resolve();
   #opening: NodeJS.Timeout | undefined;
   #dropped = 0;
-  #toldAt = -Infinity;
 
   constructor({ format, target }: AccessLogOptions, log: Pick<Log, 'warn'>) {
     this.#target = target;
-    this.#log = log;
+    this.#fail = seldom((error) => log.warn('access-log-failed', `the access log: ${error}`, { error }));
     const toLine = format === 'json' ? jsonLine : commonLine;
     this.write = (entry) => {
       if (this.#output) this.#output.write(toLine(entry));
@@ -103,12 +101,6 @@ export class AccessLog {
   #drop(): void {
     this.#dropped += 1;
     this.#fail(`${this.#dropped} lines were dropped, as they came faster than they could be written`);
-  }
-
-  #fail(error: string): void {
-    if (performance.now() - this.#toldAt < DROP_INTERVAL) return;
-    this.#toldAt = performance.now();
-    this.#log.warn('access-log-failed', `the access log: ${error}`, { error });
   }
 }
 

@@ -1,7 +1,9 @@
 import type { AddressInfo } from 'node:net';
 import type { EventEmitter } from 'node:events';
 import type { HostStatus } from '../../hosts/host';
-import type { ProxyEvents } from '../../operating/proxy-events';
+import { duplicateText, type ProxyEvents } from '../../operating/proxy-events';
+import { seldom } from '../../base/seldom';
+import { shownSid } from '../../base/shown';
 import type { Instance } from '../instance';
 import { describe, placeOf, type Log } from './log';
 import type { Settings } from '../settings/settings';
@@ -40,6 +42,9 @@ export function logHosts(proxy: EventEmitter<ProxyEvents>, log: Log): void {
   proxy.on('rebalanced', (moved) => {
     log.info('rebalanced', `the rebalance is over: ${moved} sessions were moved`, { moved });
   });
+  proxy.on('duplicate', seldom((sid, host, otherHost) => {
+    log.warn('duplicate', duplicateText(sid, host, otherHost), { sid: shownSid(sid), host, otherHost });
+  }));
   proxy.on('discoveryError', (error) => {
     log.warn('undiscovered', `hosts stay as they are: ${describe(error)}`, { error: describe(error) });
   });

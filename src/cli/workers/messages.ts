@@ -56,6 +56,7 @@ export type ToPrimary =
   | { readonly type: 'warn'; readonly event: string; readonly message: string; readonly fields: Fields | undefined }
   /** The worker's store fails with this error; `undefined`: it works again. */
   | { readonly type: 'store'; readonly error: string | undefined }
+  | { readonly type: 'duplicate'; readonly sid: string; readonly host: string; readonly otherHost: string }
   /** The worker could not connect to a host and has marked it down. */
   | { readonly type: 'unreached'; readonly host: string; readonly reason: DownReason }
   /** A session is bound to a host that the worker does not know. */

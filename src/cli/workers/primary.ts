@@ -141,7 +141,9 @@ class Primary {
     const { log } = this.#context;
     if (message.type === 'unreached') this.#table.unreached(message.host, message.reason);
     else if (message.type === 'store') this.#tellStore();
-    else if (message.type === 'seek') void this.#seek(message.host, member);
+    else if (message.type === 'duplicate') {
+      this.#table.events.emit('duplicate', message.sid, message.host, message.otherHost);
+    } else if (message.type === 'seek') void this.#seek(message.host, member);
     else if (message.type === 'totals') this.#all.counted(member, message.totals);
     else if (message.type === 'warn') log.warn(message.event, message.message, message.fields);
     else if (message.type === 'error') {

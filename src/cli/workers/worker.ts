@@ -1,5 +1,6 @@
 import cluster from 'node:cluster';
 import { subscribe } from 'node:diagnostics_channel';
+import { seldom } from '../../base/seldom';
 import type { OwnProcess } from '../../operating/own-process';
 import { listeningError } from '../log/events';
 import { Instance } from '../instance';
@@ -108,6 +109,7 @@ class Worker {
     });
     proxy.on('degraded', (error) => tell({ type: 'store', error: describe(error) }));
     proxy.on('recovered', () => tell({ type: 'store', error: undefined }));
+    proxy.on('duplicate', seldom((sid, host, otherHost) => tell({ type: 'duplicate', sid, host, otherHost })));
   }
 
   #follow(list: HostList): void {

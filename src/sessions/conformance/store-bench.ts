@@ -96,13 +96,15 @@ export class Subject {
     return told?.host;
   }
 
-  /** @returns whether the store has `restore`. */
-  async restore(sid: string, host: string, ttl = STAYS): Promise<boolean> {
-    const restore = this.#store.restore?.bind(this.#store);
-    if (!restore) return false;
+  /** The host that the sid is bound to by then; `undefined` if the store has no `claim`. */
+  async claim(sid: string, host: string, ttl = STAYS): Promise<string | undefined> {
+    const claim = this.#store.claim?.bind(this.#store);
+    if (!claim) return undefined;
     this.#bound.add(sid);
-    await settled(`restore(${inspect(sid)}, ${inspect(host)}, ${ttl})`, () => restore(sid, host, ttl));
-    return true;
+    const call = `claim(${inspect(sid)}, ${inspect(host)}, ${ttl})`;
+    const bound = await settled(call, () => claim(sid, host, ttl));
+    holds(typeof bound, 'string', `\`claim\` must resolve with the host that the sid is bound to by then: ${call}`);
+    return bound;
   }
 
   async unbind(sid: string): Promise<void> {

@@ -64,19 +64,22 @@ export const CLAUSES: Clauses = {
     }
   },
 
-  'binds by `restore`, if it has that, sids that are not bound, and nothing else': async (bench) => {
+  'binds by `claim`, if it has that, sids that are not bound, and tells the host of those that are': async (bench) => {
     const store = await bench.open();
     const [sid, unbound] = [newSid(), newSid()];
     await store.bind(sid, 'a:1');
-    await store.restore(sid, 'b:2');
-    holds(await store.find(sid), 'a:1', '`restore` must leave a bound sid as it is');
-    if (!await store.restore(unbound, 'b:2')) return;
-    holds(await store.find(unbound), 'b:2', '`restore` must bind a sid that is not bound');
+    const bound = await store.claim(sid, 'b:2');
+    if (bound === undefined) return;
+    holds(bound, 'a:1', '`claim` of a bound sid must resolve with the host that it is bound to');
+    holds(await store.find(sid), 'a:1', '`claim` must leave a bound sid as it is');
+    holds(await store.claim(sid, 'a:1'), 'a:1', '`claim` of a sid by its own host must resolve with that host');
+    holds(await store.claim(unbound, 'b:2'), 'b:2', '`claim` of a sid that is not bound must resolve with its host');
+    holds(await store.find(unbound), 'b:2', '`claim` must bind a sid that is not bound');
     const sids = Array.from({ length: 20 }, newSid);
-    await Promise.all(sids.flatMap((each) => [store.restore(each, 'a:1'), store.bind(each, 'b:2')]));
+    const claims = await Promise.all(sids.flatMap((each) => ['a:1', 'b:2'].map((host) => store.claim(each, host))));
     const found = await Promise.all(sids.map((each) => store.find(each)));
-    const clause = '`restore` must look and bind in one step, so that a `bind` at the same time is not overwritten';
-    holds(found, sids.map(() => 'b:2'), clause);
+    const clause = '`claim` must look and bind in one step: of two claims at the same time one must win';
+    holds(claims, found.flatMap((host) => [host, host]), `${clause}, and both must tell which`);
   },
 
   'keeps every host as it stands': async (bench) => {

@@ -54,15 +54,27 @@ export const LASTING: Clauses = {
     holds(await store.find(other), undefined, '`inspect` must leave the expiry as it is');
   },
 
-  'binds by `restore`, if it has that, sids that have expired, for its ttl': async (bench) => {
+  'binds by `claim`, if it has that, sids that have expired, for its ttl': async (bench) => {
     const store = await bench.open();
     const [expired, short] = [newSid(), newSid()];
     await store.bind(expired, 'a:1', 1);
-    if (!await store.restore(short, 'a:1', 1)) return;
+    if (await store.claim(short, 'a:1', 1) === undefined) return;
     await sleep(WAIT);
-    holds(await store.find(short), undefined, 'A binding by `restore` must expire when its `ttl` has passed');
-    await store.restore(expired, 'b:2');
-    holds(await store.find(expired), 'b:2', '`restore` must bind a sid whose binding has expired');
+    holds(await store.find(short), undefined, 'A binding by `claim` must expire when its `ttl` has passed');
+    await store.claim(expired, 'b:2');
+    holds(await store.find(expired), 'b:2', '`claim` must bind a sid whose binding has expired');
+  },
+
+  'renews by `claim`, if it has that, what is bound to the same host, and shortens nothing': async (bench) => {
+    const store = await bench.open();
+    const [short, long] = [newSid(), newSid()];
+    await store.bind(short, 'a:1', 1);
+    await store.bind(long, 'a:1', STAYS);
+    if (await store.claim(short, 'a:1') === undefined) return;
+    await store.claim(long, 'a:1', 1);
+    await sleep(WAIT);
+    holds(await store.find(short), 'a:1', '`claim` must renew the expiry of a sid that is bound to the same host');
+    holds(await store.find(long), 'a:1', '`claim` must never shorten an expiry');
   },
 
   'never shortens the expiry of a binding that is found': async (bench) => {

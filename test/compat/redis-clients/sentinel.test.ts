@@ -73,7 +73,8 @@ describe.each(SERVERS)('with Sentinel over %s', (program) => {
       expect(await store.inspect('a')).toMatchObject({ host: 'host:1', expiresIn: expect.any(Number) as number });
       expect(await store.inspect('unknown')).toBeUndefined();
       await until('it is renewed', async () => await admin.ttl(`${name} store#a`) > 90);
-      await store.restore('a', 'host:3', 100);
+      expect(await store.claim('a', 'host:3', 100)).toBe('host:1');
+      expect(await store.claim('b', 'host:3', 100)).toBe('host:3');
       expect(await store.find('a', 100)).toBe('host:1');
       await store.unbind('a');
       expect(await store.find('a', 100)).toBeUndefined();

@@ -67,7 +67,7 @@ describe.each(SERVERS)('on %s', (program) => {
       expect(await store.find('a', 5)).toBeUndefined();
     });
 
-    it.each(['as a user of all commands', 'as one that may not use SET'])('stores again only what is not bound, %s', async (user) => {
+    it.each(['as a user of all commands', 'as one that may not use SET'])('binds what is not bound, or tells its host, %s', async (user) => {
       const prefix = uniqueKeyPrefix();
       const { client, open } = make(redis.port);
       client.on('error', nothing);
@@ -76,13 +76,12 @@ describe.each(SERVERS)('on %s', (program) => {
       if (user.includes('not')) {
         await admin.sendCommand(['ACL', 'SETUSER', 'default', '-set']);
         onCleanup(() => admin.sendCommand(['ACL', 'SETUSER', 'default', '+set']));
-      } else {
-        await store.bind('a', 'host:1', 10);
       }
-      await store.restore('a', 'host:2', 100);
-      await store.restore('b', 'host:2', 100);
-      // Who cannot look and bind in one step has looked before.
-      expect(await admin.get(`${prefix}a`)).toBe(user.includes('not') ? 'host:2' : 'host:1');
+      await store.bind('a', 'host:1', 10);
+      expect(await store.claim('a', 'host:2', 100)).toBe('host:1');
+      expect(await store.claim('b', 'host:2', 100)).toBe('host:2');
+      expect(await store.claim('b', 'host:2', 10)).toBe('host:2');
+      expect(await admin.get(`${prefix}a`)).toBe('host:1');
       expect(await admin.get(`${prefix}b`)).toBe('host:2');
       expect(await admin.ttl(`${prefix}b`)).toBeGreaterThan(90);
     });

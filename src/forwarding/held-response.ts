@@ -1,0 +1,49 @@
+import { headerOf } from './headers';
+import { MAX_HANDSHAKE_SIZE, openPacketOf, openPacketOfStart, type OpenPacket } from '../routing/sniffer';
+
+/** A handshake's response, held back until its sid is bound. */
+export class HeldResponse {
+  readonly status: number;
+  readonly message: string;
+  readonly headers: string[];
+  /** Its session is being bound by its first packet, and what follows need not be read. */
+  isOpening = false;
+  readonly #isLarge: boolean;
+  readonly #encoding: string | undefined;
+  readonly #chunks: Buffer[] = [];
+  #size = 0;
+  /** The size from which the first packet is looked for again: a host may send byte by byte. */
+  #nextLook = 0;
+
+  constructor(status: number, message: string, headers: string[]) {
+    this.status = status;
+    this.message = message;
+    this.headers = headers;
+    this.#encoding = headerOf(headers, 'content-encoding');
+    this.#isLarge = Number(headerOf(headers, 'content-length')) > MAX_HANDSHAKE_SIZE;
+  }
+
+  /** The body so far. */
+  get body(): Buffer {
+    return this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks);
+  }
+
+  /** The packet of a response that has come whole. */
+  get packet(): OpenPacket | undefined {
+    return openPacketOf(this.body, this.#encoding);
+  }
+
+  /**
+   * Adds a part of the body. Looks for the first packet once it is known that the response is too large to be gathered.
+   *
+   * @returns `undefined` while more must be gathered; false if the response opens no session.
+   */
+  add(chunk: Buffer): OpenPacket | false | undefined {
+    this.#chunks.push(chunk);
+    this.#size += chunk.length;
+    const isFull = this.#size > MAX_HANDSHAKE_SIZE;
+    if (this.isOpening || !(isFull || (this.#isLarge && this.#size >= this.#nextLook))) return undefined;
+    this.#nextLook = 2 * this.#size;
+    return openPacketOfStart(this.body, this.#encoding) ?? (isFull ? false : undefined);
+  }
+}
