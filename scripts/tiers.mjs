@@ -13,6 +13,7 @@ const OF_NODE = {
     ...['', '-bodies', '-connections', '-hosts'].map((part) => `serving/bad-input${part}`),
     'forwarding/framing', 'forwarding/has-left', 'forwarding/handshake', 'forwarding/upgrade', 'forwarding/upgrade-life',
     'forwarding/response-parser-fuzz', 'admin/security', 'admin/connections', 'closing', 'serving/servers-shared',
+    'forwarding/early-answer', 'serving/other-upgrades',
   ],
   streams: [
     'forwarding/connection', 'forwarding/streaming', 'forwarding/streaming-backpressure', 'faults/connections', 'faults/proxies',

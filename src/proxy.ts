@@ -87,10 +87,10 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     const tellAccess = this.#announcing('access');
     const access = (): typeof tellAccess | undefined => (this.listenerCount('access') > 0 ? tellAccess : undefined);
     const { trustProxy } = options;
-    const pipelines = new Pipelines({ health, router, forwarder, trustProxy, underWay, access });
     this.#isOwn = options.server === undefined;
-    this.server = options.server ?? createServer(options);
-    this.#release = takeOver(this.server, {
+    const server = this.server = options.server ?? createServer(options);
+    const pipelines = new Pipelines({ health, router, forwarder, server, trustProxy, underWay, access });
+    this.#release = takeOver(server, {
       owns: (url) => router.owns(url),
       request: (req, res) => pipelines.request(req, res),
       upgrade: (req, socket, head) => pipelines.upgrade(req, socket, head),
@@ -100,7 +100,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     relayHosts(hosts, this);
     relayBindings(bindings, this);
     relayFormerNames(this);
-    if (this.server.listening) this.#start();
+    if (server.listening) this.#start();
   }
 
   /** The current state of all hosts, in the order in which they were given and added. */

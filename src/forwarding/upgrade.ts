@@ -9,6 +9,8 @@ import type { UnderWay, Work } from './under-way';
  */
 const MAX_EARLY = 65_536;
 
+const onError = (): void => {};
+
 /**
  * The client's side of an upgrade, until it is joined to a host. The socket is read from the start: otherwise the proxy
  * would not notice when the client goes away.
@@ -30,10 +32,9 @@ export class Upgrade implements Work {
     this.outflows = [new Outflow(socket)];
     this.#underWay = underWay;
     // Without a listener, a reset connection would crash the process.
-    socket.on('error', () => {});
+    socket.on('error', onError).once('close', this.#onClose);
     if (head.length > 0) this.#onData(head);
     socket.on('data', this.#onData).once('end', this.#onEnd);
-    socket.once('close', () => underWay.delete(this));
   }
 
   /** Calls `then` once the responses to all earlier requests on the connection were sent; never if that ends first. */
@@ -79,6 +80,13 @@ export class Upgrade implements Work {
     if (this.#size > 0) socket.unshift(Buffer.concat(this.#early));
   }
 
+  /** Gives the socket back as it came, with what was read of it. */
+  giveBack(): void {
+    this.release();
+    this.socket.off('error', onError).off('close', this.#onClose);
+    this.#underWay.delete(this);
+  }
+
   #stay(): void {
     if (this.socket.closed) return;
     this.#underWay.add(this);
@@ -90,6 +98,8 @@ export class Upgrade implements Work {
     this.#size += chunk.length;
     if (this.#size > MAX_EARLY) this.socket.destroy();
   };
+
+  readonly #onClose = (): void => this.#underWay.delete(this);
 
   /** A client that ends before the answer has gone. */
   readonly #onEnd = (): void => void this.socket.destroy();

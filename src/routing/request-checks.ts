@@ -74,6 +74,11 @@ export function maxFieldsOf(server: Pick<Server, 'maxHeadersCount'> | undefined)
   return max % BATCH === 0 ? max - 1 : max;
 }
 
+/** Whether the request asks for the only upgrade that is served. */
+export function isWebSocket({ headers: { upgrade } }: IncomingMessage): boolean {
+  return upgrade?.toLowerCase() === 'websocket';
+}
+
 function namesFraming(connection: string): boolean {
   switch (connection) {
     case 'keep-alive': case 'close': case 'Upgrade': case 'upgrade': return false;
@@ -94,6 +99,6 @@ function hasBadBody(req: IncomingMessage, { length, encoding }: Framing): boolea
     // HTTP/1.0 has no encodings: an earlier proxy may have seen no body (RFC 9112 §6.1).
     if (req.httpVersionMinor === 0) return true;
   }
-  // A chunked body may be empty, which shows when it comes. One of an upgrade would pass for frames.
-  return (encoding === undefined && !mayHaveBody(req.method ?? '')) || req.headers.upgrade !== undefined;
+  // A chunked body may be empty, which shows when it comes. One of a WebSocket would pass for frames.
+  return (encoding === undefined && !mayHaveBody(req.method ?? '')) || isWebSocket(req);
 }

@@ -52,13 +52,20 @@ export class Router {
     return url.startsWith(path.slice(0, bare)) && (url.length === bare || url[bare] === '?');
   }
 
-  /** The request's route or refusal. A promise only when the result must be waited for; it never rejects. */
-  route(req: IncomingMessage): Route | Refusal | Promise<Route | Refusal> {
+  /** Why the request is refused whatever the state of hosts and sessions, if it is. */
+  faultOf(req: IncomingMessage): Refusal | undefined {
     const fault = faultOf(req, maxFieldsOf(this.#server));
     if (fault) return fault;
     const url = originFormOf(req.url ?? '');
     if (!this.owns(url)) return refusals.badPath;
-    if (FORBIDDEN.test(url) || this.#mayLeavePath(url)) return refusals.badTarget;
+    return FORBIDDEN.test(url) || this.#mayLeavePath(url) ? refusals.badTarget : undefined;
+  }
+
+  /** The request's route or refusal. A promise only when the result must be waited for; it never rejects. */
+  route(req: IncomingMessage): Route | Refusal | Promise<Route | Refusal> {
+    const fault = this.faultOf(req);
+    if (fault) return fault;
+    const url = originFormOf(req.url ?? '');
     const sid = sidOf(url);
     if (sid === undefined) return this.#handshake(req, url);
     if (sid === '') return refusals.malformedSid;

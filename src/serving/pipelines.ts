@@ -1,16 +1,19 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { watch, type AccessEntry, type AccessOutcome } from './access';
 import { refusals, type Refusal } from '../base/refusals';
 import type { Exchange } from '../forwarding/exchange';
 import type { Forwarder } from '../forwarding/forwarder';
 import type { HealthSource } from '../hosts/health-checker';
+import { isWebSocket } from '../routing/request-checks';
 import type { Route } from '../routing/route';
 import type { Router } from '../routing/router';
 import type { Tunnel } from '../forwarding/tunnel';
 import type { UnderWay } from '../forwarding/under-way';
 import { Upgrade } from '../forwarding/upgrade';
+import { readAgain } from './other-upgrades';
 import { Line, Wait } from './waiting';
 
 /**
@@ -25,6 +28,7 @@ export interface PipelineParts {
   readonly router: Router;
   readonly forwarder: Forwarder;
   readonly underWay: UnderWay;
+  readonly server: Server | HttpsServer;
   readonly trustProxy: boolean;
   /** The listener for finished requests, if there is one. */
   access(): ((entry: AccessEntry) => void) | undefined;
@@ -67,7 +71,22 @@ export class Pipelines {
 
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     const upgrade = new Upgrade(req, socket, head, this.#parts.underWay);
-    upgrade.inTurn(() => this.#upgrade(upgrade));
+    upgrade.inTurn(() => {
+      if (isWebSocket(req)) this.#upgrade(upgrade);
+      else this.#ignore(upgrade);
+    });
+  }
+
+  /** Handles the request as one that asks for no upgrade, unless the bytes that follow it cannot be trusted. */
+  #ignore(upgrade: Upgrade): void {
+    const { router, server } = this.#parts;
+    const { req, socket } = upgrade;
+    if (socket instanceof Socket && !router.faultOf(req)) {
+      upgrade.giveBack();
+      readAgain(server, req, socket);
+    } else {
+      this.#upgrade(upgrade);
+    }
   }
 
   #upgrade(upgrade: Upgrade): void {
@@ -86,8 +105,8 @@ export class Pipelines {
         tunnel = forwarder.ws(upgrade, found);
       }
     };
-    if (req.method === 'GET' && req.headers.upgrade?.toLowerCase() === 'websocket') this.#routed(req, socket, then);
-    else then(refusals.badUpgrade);
+    if (req.method === 'GET' && isWebSocket(req)) this.#routed(req, socket, then);
+    else then(this.#parts.router.faultOf(req) ?? refusals.badUpgrade);
   }
 
   /** Queues a pipelined request until the earlier responses on its connection were sent. */

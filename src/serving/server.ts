@@ -2,6 +2,7 @@ import http, { type IncomingMessage, type Server, type ServerOptions, type Serve
 import https, { type Server as HttpsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { stallTimeoutOf } from '../forwarding/under-way';
+import { ignoreUpgradesWithBody } from './other-upgrades';
 
 /** Handles the events of a server. */
 export interface ServerHandlers {
@@ -88,6 +89,7 @@ class Dispatcher {
   readonly #proxies = new Set<ServerHandlers>();
   readonly #requests: Seat;
   readonly #upgrades: Seat;
+  #restoreUpgrades = (): void => {};
 
   constructor(server: Server | HttpsServer) {
     this.#server = server;
@@ -102,7 +104,10 @@ class Dispatcher {
   }
 
   add(proxy: ServerHandlers): void {
-    if (this.#proxies.size === 0) this.#server.on('listening', this.#onListening).on('error', this.#onError);
+    if (this.#proxies.size === 0) {
+      this.#server.on('listening', this.#onListening).on('error', this.#onError);
+      this.#restoreUpgrades = ignoreUpgradesWithBody(this.#server, (url) => this.#ownerOf(url) !== undefined);
+    }
     this.#proxies.add(proxy);
     for (const seat of [this.#requests, this.#upgrades]) seat.take();
   }
@@ -111,6 +116,7 @@ class Dispatcher {
   delete(proxy: ServerHandlers): void {
     if (!this.#proxies.delete(proxy) || this.#proxies.size > 0) return;
     this.#server.off('listening', this.#onListening).off('error', this.#onError);
+    this.#restoreUpgrades();
     const left = [this.#requests, this.#upgrades].map((seat) => seat.leave());
     if (!left.includes(false)) dispatchers.delete(this.#server);
   }
@@ -127,12 +133,15 @@ class Dispatcher {
   };
 
   #takerOf({ url = '' }: IncomingMessage, seat: Seat, args: unknown[]): ServerHandlers | undefined {
-    let first: ServerHandlers | undefined;
-    for (const proxy of this.#proxies) {
-      if (proxy.owns(url)) return proxy;
-      first ??= proxy;
-    }
+    const owner = this.#ownerOf(url);
+    if (owner) return owner;
+    const [first] = this.#proxies;
     return seat.call(args) ? undefined : first;
+  }
+
+  #ownerOf(url: string): ServerHandlers | undefined {
+    for (const proxy of this.#proxies) if (proxy.owns(url)) return proxy;
+    return undefined;
   }
 }
 

@@ -103,9 +103,9 @@ export class MemoryStore implements SessionStore {
 
   claim(sid: string, host: string, ttl: number): Promise<string> {
     const bound = this.#sessions.peek(sid);
-    if (bound === undefined) void this.bind(sid, host, ttl);
-    else if (bound === host) void this.find(sid, ttl);
-    return Promise.resolve(bound ?? host);
+    if (bound !== undefined && bound !== host) return Promise.resolve(bound);
+    const done = bound === undefined ? this.bind(sid, host, ttl) : this.find(sid, ttl);
+    return done.then(() => host);
   }
 
   inspect(sid: string): Promise<StoredBinding | undefined> {

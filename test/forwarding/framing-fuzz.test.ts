@@ -112,7 +112,7 @@ function differences(seen: ReadRequest, { request, seenBy }: Expected, reader: s
     (i % 2 === 1 || OWN.has(name.toLowerCase()) ? [] : [`${name}: ${seen.fields[i + 1] ?? ''}`])), endToEnd(request));
   const isPart = seen.isUpgrade || !seen.isWhole || !request.isWhole;
   const body = isPart ? request.body.subarray(0, seen.body.length) : request.body;
-  if (!seen.body.equals(body)) expect('body', seen.body.toString('latin1'), request.body.toString('latin1'));
+  if (!withoutOtherUpgrades(seen.body).equals(body)) expect('body', seen.body.toString('latin1'), request.body.toString('latin1'));
   if (seen.isWhole && !request.isWhole) found.push('its body has ended');
   if (seen.isUpgrade && !isAccepted(seen.target) && seen.body.length > 0) found.push('bytes follow an upgrade that was not accepted');
   return found;
@@ -143,6 +143,11 @@ async function exchange(
   await closed;
   clearTimeout(guard);
   return text;
+}
+
+/** An upgrade to anything but WebSocket is none. In its place stands a field that goes no further either. */
+function withoutOtherUpgrades(bytes: Buffer): Buffer {
+  return Buffer.from(bytes.toString('latin1').replaceAll('Upgrade: h2c', 'Trailer: h2c'), 'latin1');
 }
 
 /** The ids of answers, in order, are those of requests of this connection, in order. */
@@ -186,7 +191,7 @@ describe.each([['strict', false], ['lenient', true]] as const)('behind a %s pars
       let ids = place * 100;
       const sent = generate(random, () => `${batch}-${ids += 1}`, sid);
       failures.seed = batch;
-      const { requests, isBroken } = await readByNode(sent.bytes, isLenient);
+      const { requests, isBroken } = await readByNode(withoutOtherUpgrades(sent.bytes), isLenient);
       const own = requests.map(({ target }) => idOf(target) ?? '');
       for (const [i, request] of requests.entries()) expected.set(own[i] ?? '', { request, seenBy: new Set() });
       const whole = requests.filter(({ isWhole }) => isWhole);

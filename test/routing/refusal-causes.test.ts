@@ -3,7 +3,7 @@ import net from 'node:net';
 import { MemoryStore, type ProxyOptions } from '../../src';
 import { refusals } from '../../src/base/refusals';
 import { onCleanup } from '../support/cleanup';
-import { exchangeBytes, handshake, pollUrl, request } from '../support/http';
+import { exchangeBytes, handshake, pollUrl, request, startServer } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
 import { Relay } from '../support/relay';
 import { before, startSessionHost, type SessionHost } from '../support/session-host';
@@ -50,7 +50,7 @@ const CAUSES: [cause: string, provoke: Provoke, options?: Partial<ProxyOptions>]
   ['3 path', ({ url }) => request(`${url}/other/`)],
   ['3 target', ({ port }) => raw(port, `GET ${POLL}#a HTTP/1.1\nHost: a\nConnection: close\n\n`)],
   ['3 host_header', ({ port }) => raw(port, `GET ${POLL} HTTP/1.1\nHost: a\nHost: b\nConnection: close\n\n`)],
-  ['3 upgrade', ({ port }) => raw(port, `POST ${POLL} HTTP/1.1\nHost: a\nConnection: Upgrade\nUpgrade: h2c\n\n`)],
+  ['3 upgrade', ({ port }) => raw(port, `POST ${POLL} HTTP/1.1\nHost: a\nConnection: Upgrade\nUpgrade: websocket\n\n`)],
   ['3 body', ({ port }) => raw(port, `DELETE ${POLL} HTTP/1.1\nHost: a\nContent-Length: 1\n\nx`)],
   ['3 connection', ({ port }) => raw(port, `GET ${POLL} HTTP/1.1\nHost: a\nConnection: host\n\n`)],
   ['3 fields', ({ port }) => raw(port, `GET ${POLL} HTTP/1.1\nHost: a\n${'a: b\n'.repeat(1000)}\n`)],
@@ -66,6 +66,13 @@ const CAUSES: [cause: string, provoke: Provoke, options?: Partial<ProxyOptions>]
     await host.stop();
     await poll;
   }, { checkInterval: 60_000 }],
+  ['DUPLICATE_SID duplicate', async ({ proxy, url, host }) => {
+    const other = await startServer(({ method }, res) => res.writeHead(method === 'PUT' ? 500 : 400).end());
+    proxy.addHost(other.name, { weight: 0 });
+    await once(proxy, 'up');
+    await bound.bind(`${host.port}-127.0.0.1-0`, other.name, 60);
+    await request(url + POLL);
+  }, { store: bound }],
   ['NO_HOST no_host', ({ proxy, url, host }) => {
     proxy.drainHost(host.name);
     return request(url + POLL);

@@ -183,14 +183,6 @@ describe('path', () => {
   });
 });
 
-it('refuses an upgrade to anything but WebSocket', async () => {
-  const { port } = await working();
-  const head = [`GET ${POLL} HTTP/1.1`, 'Host: a.example', 'Connection: Upgrade', 'Upgrade: h2c', '', ''].join('\r\n');
-  const response = await exchangeBytes(port, head);
-  expect(response).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
-  expect(response.endsWith('\r\n\r\n{"code":3,"message":"Bad request"}')).toBe(true);
-});
-
 it('closes the socket of a refused upgrade, though the client keeps its side open', async () => {
   const { port, proxy } = await working();
   const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
