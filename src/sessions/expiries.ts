@@ -13,9 +13,15 @@ export class Expiries {
     this.#onExpired = onExpired;
   }
 
-  /** Schedules the check of a binding for its expiry. Replaces an earlier schedule. */
-  add(binding: Binding): void {
-    this.#set(binding, expiryOf(binding));
+  /** Schedules the check of a binding, by default for its expiry. Replaces an earlier schedule. */
+  add(binding: Binding, at = expiryOf(binding)): void {
+    const second = Math.ceil(at / 1000);
+    if (binding.due === second) return;
+    this.delete(binding);
+    binding.due = second;
+    const bindings = this.#bySecond.get(second);
+    if (bindings) bindings.add(binding);
+    else this.#bySecond.set(second, new Set([binding]));
   }
 
   delete(binding: Binding): void {
@@ -31,19 +37,9 @@ export class Expiries {
     for (const binding of due) {
       if (isExpired(binding, now)) this.#onExpired(binding);
       // The binding was used in the meantime. A held one counts as used now.
-      else this.#set(binding, binding.holds > 0 ? now + binding.ttl * 1000 : expiryOf(binding));
+      else this.add(binding, binding.holds > 0 ? now + binding.ttl * 1000 : expiryOf(binding));
     }
     if (due.length === MAX_PER_TURN) setImmediate(() => this.sweep());
-  }
-
-  #set(binding: Binding, at: number): void {
-    const second = Math.ceil(at / 1000);
-    if (binding.due === second) return;
-    this.delete(binding);
-    binding.due = second;
-    const bindings = this.#bySecond.get(second);
-    if (bindings) bindings.add(binding);
-    else this.#bySecond.set(second, new Set([binding]));
   }
 
   #take(now: number): Binding[] {
