@@ -150,6 +150,7 @@ export class Tunnel implements SessionWork, Work {
     let cancel = deadline(options.connectTimeout, refusals.hostFailed);
     request.once('socket', (socket) => {
       socket.once(this.route.host.url.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
+        if (socket.destroyed) return;
         // From here on the host may have the request, so it must not be sent again.
         connected = true;
         cancel();

@@ -4,6 +4,7 @@ import type { DownReason, Host } from './host';
 import { requestTo } from './host-request';
 import type { HostTls } from './host-tls';
 import { reasonOf, type Hosts } from './hosts';
+import { manyAddresses, movedName } from './suspicions';
 import { pause } from '../base/pause';
 
 const debug = createDebug('socket.io-proxy:health');
@@ -43,6 +44,10 @@ export class HealthChecker implements HealthSource {
   readonly #checks = new Map<Host, AbortController>();
   readonly #onAdded = (host: Host): void => void this.#startChecks(host);
   readonly #onRemoved = (host: Host): void => this.#stopChecks(host);
+  readonly #onDown = (host: Host): void => this.#lookUp(host);
+  /** The last of the look-ups that follow each other, and whose names wait for one. */
+  #lookUps: Promise<void> = Promise.resolve();
+  readonly #lookingUp = new Set<Host>();
   #firstRound: Promise<void> | undefined;
   #hadFirstRound = false;
   #stopped = false;
@@ -64,13 +69,13 @@ export class HealthChecker implements HealthSource {
 
   stop(): void {
     this.#stopped = true;
-    this.#hosts.off('added', this.#onAdded).off('removed', this.#onRemoved);
+    this.#hosts.off('added', this.#onAdded).off('removed', this.#onRemoved).off('down', this.#onDown);
     for (const host of this.#checks.keys()) this.#stopChecks(host);
   }
 
   async #start(): Promise<void> {
     if (!this.#stopped) {
-      this.#hosts.on('added', this.#onAdded).on('removed', this.#onRemoved);
+      this.#hosts.on('added', this.#onAdded).on('removed', this.#onRemoved).on('down', this.#onDown);
       await Promise.all(this.#hosts.all.map((host) => this.#startChecks(host)));
     }
     this.#hadFirstRound = true;
@@ -99,6 +104,29 @@ export class HealthChecker implements HealthSource {
     if (signal.aborted) return;
     if (found !== undefined) debug('%s: %s', host.name, found);
     if (found !== 'not asked') this.#hosts.report(host, found);
+    this.#lookUp(host);
+  }
+
+  /**
+   * Looks the host's name up again where that is due. One name at a time: few threads run look-ups, and the store's
+   * client needs them too.
+   */
+  #lookUp(host: Host): void {
+    if (this.#lookingUp.has(host)) return;
+    this.#lookingUp.add(host);
+    this.#lookUps = this.#lookUps.then(async () => {
+      if (!this.#stopped && !host.removed) await host.address.refresh(host.up);
+      this.#lookingUp.delete(host);
+      if (!this.#stopped && !host.removed) this.#examine(host);
+    });
+  }
+
+  /** Follows the host's name to another address, unless the old one still answers and has sessions. */
+  #examine(host: Host): void {
+    const { address } = host;
+    if (address.isOutdated && (host.empty || !host.up)) host.leaveAddress();
+    if (address.isOutdated) this.#hosts.suspect(host, 'moved name', movedName(host));
+    else if (host.up && address.isAmbiguous) this.#hosts.suspect(host, 'addresses', manyAddresses(host));
   }
 }
 

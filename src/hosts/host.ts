@@ -1,4 +1,5 @@
 import { createHostTotals, type HostTotals } from '../base/totals';
+import { HostAddress } from './address';
 
 /** Why a host is down. */
 export type DownReason =
@@ -59,6 +60,10 @@ export class Host {
   readonly url: URL;
   /** The TCP port, by default the scheme's. */
   readonly port: number;
+  /** The host name or IP address, IPv6 without brackets. */
+  readonly hostname: string;
+  /** Where connections go. */
+  readonly address: HostAddress;
   weight: number;
   draining = false;
   /** The proxy no longer has this host. */
@@ -89,12 +94,9 @@ export class Host {
     this.name = name;
     this.url = parse(name);
     this.port = Number(this.url.port) || (this.url.protocol === 'https:' ? 443 : 80);
+    this.hostname = this.url.hostname.replace(/^\[|\]$/g, '');
+    this.address = new HostAddress(this.hostname);
     this.weight = weight;
-  }
-
-  /** The host name or IP address to connect to, IPv6 without brackets. */
-  get address(): string {
-    return this.url.hostname.replace(/^\[|\]$/g, '');
   }
 
   get up(): boolean {
@@ -168,7 +170,19 @@ export class Host {
   set(down: DownReason | undefined, slowStart: number): void {
     this.#down = down && { reason: down, since: this.#sinceOf(down) };
     if (down === 'refused') this.#loseSessions();
+    // While its sessions may still live, the host keeps the address where they are.
+    if (down !== undefined && this.gone) this.leaveAddress();
     if (down === undefined) this.#slowStart = slowStart > 0 ? { since: performance.now(), ms: slowStart } : undefined;
+  }
+
+  /** Lets connections go to another address of the host's name, if there is one. The sessions are lost then. */
+  leaveAddress(): void {
+    if (this.address.leave()) this.#loseSessions();
+  }
+
+  /** Lets connections go to the address that another process has found. Sessions on another one are lost. */
+  adoptAddress(address: string): void {
+    if (this.address.adopt(address)) this.#loseSessions();
   }
 
   /** When the current reason began. A change between two doubtful reasons does not restart the time. */

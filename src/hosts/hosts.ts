@@ -10,9 +10,6 @@ const UNREACHED = new Map<string, DownReason>([
   ['ENETUNREACH', 'unreachable'],
   ['EHOSTDOWN', 'unreachable'],
   ['ETIMEDOUT', 'unreachable'],
-  ['ENOTFOUND', 'unreachable'],
-  // No DNS server answers.
-  ['EAI_AGAIN', 'unreachable'],
 ]);
 
 /** How many results of a host were the same in a row. */
@@ -42,6 +39,8 @@ export interface HostsEvents {
   undrained: [host: Host];
   /** A draining host has become empty. Emitted once per drain. */
   drained: [host: Host];
+  /** Something about a host is probably a mistake. `text` says what, and what to do. */
+  suspicious: [host: Host, text: string];
 }
 
 /** The set of hosts, their states, and the choice of a host for each new session. */
@@ -50,6 +49,8 @@ export class Hosts extends EventEmitter<HostsEvents> {
   readonly #counts = new WeakMap<Host, Counts>();
   readonly #options: HostsOptions;
   readonly #choose: Choose;
+  /** What has been said about a host. */
+  readonly #suspected = new WeakMap<Host, Set<string>>();
   /** Replaced rather than changed, so that a loop over it visits each host once. */
   #all: readonly Host[];
   /** Hosts that are draining and not empty yet. */
@@ -193,6 +194,9 @@ export class Hosts extends EventEmitter<HostsEvents> {
    */
   unreached(host: Host, error: Error, ms: number): void {
     const reason = reasonOf(error);
+    const { used } = host.address;
+    // Other connections have found another address meanwhile.
+    if ('address' in error && used !== undefined && error.address !== used) return;
     if (reason === undefined || (reason !== 'refused' && host.hasAnsweredWithin(ms))) return;
     const counts = this.#countsOf(host);
     const passed = performance.now() - counts.failedAt;
@@ -207,6 +211,15 @@ export class Hosts extends EventEmitter<HostsEvents> {
     if (host.removed || (found === undefined && host.up)) return;
     Object.assign(this.#countsOf(host), { failures: 0, successes: 0 });
     this.#mark(host, found);
+  }
+
+  /** Says once what is probably wrong with a host. */
+  suspect(host: Host, kind: string, text: string): void {
+    const known = this.#suspected.get(host) ?? new Set();
+    this.#suspected.set(host, known);
+    if (host.removed || known.has(kind)) return;
+    known.add(kind);
+    this.emit('suspicious', host, text);
   }
 
   #countsOf(host: Host): Counts {
@@ -233,6 +246,8 @@ export class Hosts extends EventEmitter<HostsEvents> {
 
 /** The reason behind a failed connection; `undefined` when the error says nothing about the host. */
 export function reasonOf(error: Error): DownReason | undefined {
+  // Whatever the resolver says, and its codes are many: there is no address to connect to.
+  if ('syscall' in error && error.syscall === 'getaddrinfo') return 'unreachable';
   const code: unknown = 'code' in error ? error.code : undefined;
   // When a name has several addresses, Node tries each and reports one error, with the first one's code.
   return typeof code === 'string' ? UNREACHED.get(code) : undefined;

@@ -167,6 +167,7 @@ export class Operations implements Operator {
     events.on('down', (host, reason) => tell('down', `${host} is down: ${reason}`, host));
     events.on('draining', (host) => tell('draining', `${host} gets no new session`, host));
     events.on('undrained', (host) => tell('undrained', `${host} gets new sessions again`, host));
+    events.on('suspicious', (host, text) => tell('suspicious', `${host}: ${text}`, host));
     events.on('discoveryError', ({ message }) => tell('undiscovered', `hosts stay as they are: ${message}`));
     events.on('degraded', ({ message }) => tell('degraded', `the store fails: ${message}`));
     events.on('recovered', () => tell('recovered', 'the store works again'));

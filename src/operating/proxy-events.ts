@@ -34,6 +34,11 @@ export interface ProxyEvents {
   undrained: [host: string];
   /** A draining host has no session, request or WebSocket left that this proxy knows of. */
   drained: [host: string];
+  /**
+   * Something about a host is probably a mistake, although the host is up. `text` says what, and what to do. Emitted
+   * once for each host and mistake.
+   */
+  suspicious: [host: string, text: string];
   /** A rebalance has begun to move sessions from the fullest hosts to the others. */
   rebalancing: [];
   /** A rebalance has ended. `moved` is the number of sessions that it moved. */
@@ -69,6 +74,10 @@ export function relayHosts(hosts: Hosts, proxy: EventEmitter<ProxyEvents>): void
   hosts.on('down', ({ name }, reason) => {
     debug('%s is down: %s', name, reason);
     announce(proxy, 'down', name, reason);
+  });
+  hosts.on('suspicious', ({ name }, text) => {
+    debug('%s: %s', name, text);
+    announce(proxy, 'suspicious', name, text);
   });
   for (const event of ['added', 'removed', 'draining', 'undrained', 'drained'] as const) {
     hosts.on(event, ({ name }) => {

@@ -33,6 +33,7 @@ export function logEvents(instance: Instance, settings: Settings, log: Log): voi
 export function logHosts(proxy: EventEmitter<ProxyEvents>, log: Log): void {
   proxy.on('up', (host) => log.info('up', `${host} is up`, { host }));
   proxy.on('down', (host, reason) => log.warn('down', `${host} is down: ${reason}`, { host, reason }));
+  proxy.on('suspicious', (host, text) => log.warn('suspicious', `${host}: ${text}`, { host, text }));
   proxy.on('added', (host) => log.info('added', `${host} is added`, { host }));
   proxy.on('drained', (host) => log.info('drained', `${host} is drained`, { host }));
   proxy.on('removed', (host) => log.info('removed', `${host} is removed`, { host }));
