@@ -57,8 +57,10 @@ export class HostTable {
   /** The current list of hosts. The version rises with each change. */
   get list(): HostList {
     const { undiscovered, levelling } = this.hosts;
-    const entries = this.hosts.all.map(({ status: { host, state, downReason, draining, weight } }): HostEntry =>
-      ({ host, state, downReason, draining, weight }));
+    const entries = this.hosts.all.map(({ status, address: { used: address } }): HostEntry => {
+      const { host, state, downReason, draining, weight } = status;
+      return { host, state, downReason, draining, weight, address };
+    });
     const text = JSON.stringify([undiscovered, levelling, entries]);
     if (text !== this.#lastList) this.#version += 1;
     this.#lastList = text;

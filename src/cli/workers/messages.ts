@@ -6,7 +6,10 @@ import type { Question } from './questions';
 import type { Settings, TlsPair } from '../settings/settings';
 
 /** The state of a host, for the workers. */
-export type HostEntry = Pick<HostStatus, 'host' | 'state' | 'downReason' | 'draining' | 'weight'>;
+export interface HostEntry extends Pick<HostStatus, 'host' | 'state' | 'downReason' | 'draining' | 'weight'> {
+  /** The address that all connections go to; `undefined` until one has taken a connection. */
+  readonly address: string | undefined;
+}
 
 /** All hosts, for the workers to apply. */
 export interface HostList {

@@ -102,12 +102,13 @@ export class ToldHosts implements HealthSource {
     return promise;
   }
 
-  #follow({ host: name, state, downReason, draining, weight }: HostEntry): void {
+  #follow({ host: name, state, downReason, draining, weight, address }: HostEntry): void {
     if (!this.#hosts.get(name)) this.#hosts.add(hostOf('host', name, weight));
     this.#hosts.setWeight(name, weight);
     if (draining) this.#hosts.drain(name);
     else this.#hosts.undrain(name);
     const host = this.#hosts.get(name);
+    if (address !== undefined) host?.adoptAddress(address);
     if (host && state !== 'checking') this.#hosts.adopt(host, downReason);
   }
 }
