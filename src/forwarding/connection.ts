@@ -181,7 +181,8 @@ export class Connection implements ResponseListener {
     const { host, tlsSession } = this.#owner;
     const target = { host: host.hostname, port: host.port, lookup: host.address.lookup, autoSelectFamily: true };
     if (host.url.protocol === 'https:') {
-      const name = net.isIP(target.host) === 0 && { servername: target.host };
+      const { servername = net.isIP(target.host) === 0 ? target.host : undefined } = this.#options.hostTls;
+      const name = servername !== undefined && { servername };
       const session = tlsSession && { session: tlsSession };
       const options = { ALPNProtocols: ['http/1.1'], ...this.#options.hostTls, ...target, ...name, ...session };
       const socket = tls.connect(options);

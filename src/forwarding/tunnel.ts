@@ -179,7 +179,7 @@ export class Tunnel implements SessionWork, Work {
   #answered(status: number): void {
     const { host } = this.route;
     this.#status = status;
-    host.answered();
+    host.answered(status < 500);
     countResponse(host.totals, status);
   }
 

@@ -11,6 +11,7 @@ import type {
 } from './operator';
 import type { ProxyEvents } from './proxy-events';
 import { announce } from '../base/announce';
+import { withText } from '../base/shown';
 import type { Totals } from '../base/totals';
 
 /** The processes that an operator controls: this one, or all workers. */
@@ -164,7 +165,7 @@ export class Operations implements Operator {
     for (const type of ['up', 'added', 'removed', 'drained'] as const) {
       events.on(type, (host) => tell(type, `${host} is ${type}`, host));
     }
-    events.on('down', (host, reason) => tell('down', `${host} is down: ${reason}`, host));
+    events.on('down', (host, reason, text) => tell('down', `${host} is down: ${withText(reason, text)}`, host));
     events.on('draining', (host) => tell('draining', `${host} gets no new session`, host));
     events.on('undrained', (host) => tell('undrained', `${host} gets new sessions again`, host));
     events.on('suspicious', (host, text) => tell('suspicious', `${host}: ${text}`, host));

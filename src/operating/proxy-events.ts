@@ -20,10 +20,11 @@ export interface ProxyEvents {
   up: [host: string];
   /**
    * A host has gone down and gets no new sessions. `refused`: it refuses connections. `unreachable`: connections to it
-   * fail otherwise. `silent`: it accepts connections but does not answer. `failing`: it answers health checks with a
-   * status from 500, or cuts them.
+   * fail otherwise. `silent`: it accepts connections but does not answer. `untrusted`: its certificate is not trusted,
+   * or is for another name. `failing`: it answers health checks with a status from 500, or one that `checkStatus` does
+   * not name, or cuts them. `text` says more where there is more to say, such as what is wrong with the certificate.
    */
-  down: [host: string, reason: DownReason];
+  down: [host: string, reason: DownReason, text?: string];
   /** `addHost()` or DNS has added a host. It is up once a health check succeeds. */
   added: [host: string];
   /** A host was removed: by `removeHost()`, or because DNS no longer names it. */
@@ -71,9 +72,10 @@ export function relayHosts(hosts: Hosts, proxy: EventEmitter<ProxyEvents>): void
     debug('%s is up', name);
     announce(proxy, 'up', name);
   });
-  hosts.on('down', ({ name }, reason) => {
-    debug('%s is down: %s', name, reason);
-    announce(proxy, 'down', name, reason);
+  hosts.on('down', ({ name, downText }, reason) => {
+    debug('%s is down: %s %s', name, reason, downText ?? '');
+    if (downText === undefined) announce(proxy, 'down', name, reason);
+    else announce(proxy, 'down', name, reason, downText);
   });
   hosts.on('suspicious', ({ name }, text) => {
     debug('%s: %s', name, text);

@@ -3,6 +3,7 @@ import { Server as HttpsServer } from 'node:https';
 import { adminOptionsOf, type ResolvedAdminOptions } from '../admin/options';
 import { integerOf, isObject, isPlainObject, MAX_DELAY, wrong } from '../base/checks';
 import type { ForwarderOptions } from '../forwarding/forwarder';
+import { checkPathOf, checkStatusOf } from '../hosts/check-options';
 import type { DiscoveryOptions } from '../hosts/discovery';
 import type { HealthOptions } from '../hosts/health-checker';
 import type { Host } from '../hosts/host';
@@ -35,8 +36,9 @@ export interface ResolvedOptions extends
 export const SERVER_OPTIONS = ['maxHeaderSize', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout'] as const;
 
 const NAMES = new Set<string>([
-  'redisClient', 'store', 'hosts', 'discover', 'path', 'checkInterval', 'checkTimeout', 'unhealthyAfter',
-  'healthyAfter', 'balance', 'slowStart', 'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout', 'onStoreFailure',
+  'redisClient', 'store', 'hosts', 'discover', 'path', 'checkInterval', 'checkTimeout', 'checkPath', 'checkStatus',
+  'unhealthyAfter', 'healthyAfter', 'balance', 'slowStart', 'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout',
+  'onStoreFailure',
   'connectTimeout', 'hostTimeout', 'hostKeepAlive', 'drainTimeout', 'xfwd', 'trustProxy', 'changeOrigin', 'hostTls',
   'server', 'maxHandshakesPerSecond', 'maxQueuedHandshakes', 'handshakeQueueTimeout', 'rebalance', 'admin',
   ...SERVER_OPTIONS,
@@ -59,6 +61,8 @@ export function resolveOptions(options: PartialProxyOptions): ResolvedOptions {
     path: pathOf(options.path),
     checkInterval: integer(options, 'checkInterval', 2000, 1, MAX_DELAY),
     checkTimeout: integer(options, 'checkTimeout', 1000, 1, MAX_DELAY),
+    checkPath: checkPathOf(options.checkPath),
+    checkStatus: checkStatusOf(options.checkStatus),
     unhealthyAfter: integer(options, 'unhealthyAfter', 1, 1, 1000),
     healthyAfter: integer(options, 'healthyAfter', 1, 1, 1000),
     balance: balanceOf(options.balance),

@@ -80,6 +80,17 @@ export interface PartialProxyOptions {
   /** A health check fails after this time. In ms, from 1. @default 1000 */
   checkTimeout?: number | undefined;
   /**
+   * Where a health check asks a host, with a query if need be. By default a check asks at `path`: each check makes the
+   * Socket.IO server report an error, so a host that has answered requests well during `checkInterval` is not asked. In
+   * visible ASCII, from a slash. @default undefined
+   */
+  checkPath?: string | undefined;
+  /**
+   * The statuses by which a health check finds a host up, as in `'200-299'` or `'200,204'`, from 100 to 599. By default
+   * these are all below 500; of those that no Socket.IO server gives, the proxy emits `suspicious`. @default undefined
+   */
+  checkStatus?: string | undefined;
+  /**
    * A host is down after this many failed health checks in a row. A failure to connect for a client's request counts as
    * one. A refused connection marks the host down at once. From 1 to 1000.
    * @default 1

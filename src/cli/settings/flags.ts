@@ -65,6 +65,10 @@ export const FLAGS: readonly Flag[] = [
       { ...ms(0, 0), option: 'slowStart' }],
     ['check-interval', 'The pause between two health checks of a host', { ...ms(1, 2000), option: 'checkInterval' }],
     ['check-timeout', 'A health check fails after this time', { ...ms(1, 1000), option: 'checkTimeout' }],
+    ['check-path', "Where a health check asks a host; the Socket.IO servers' path if not set",
+      { ...text('path'), option: 'checkPath' }],
+    ['check-status', 'The statuses of a host that is up, as in 200-299 or 200,204; all below 500 if not set',
+      { ...text('list'), option: 'checkStatus' }],
     ['unhealthy-after', 'A host is down after this many failed health checks in a row',
       { ...count(1, 1000, 1), option: 'unhealthyAfter' }],
     ['healthy-after', 'A host is up again after this many good health checks in a row',
@@ -78,6 +82,7 @@ export const FLAGS: readonly Flag[] = [
     ['host-ca', 'CA certificates (PEM) to verify https:// hosts with', file],
     ['host-cert', 'The client certificate (PEM) for https:// hosts', file],
     ['host-key', 'The key (PEM) of --host-cert', file],
+    ['host-servername', "The name in the certificates of https:// hosts; each host's own if not set", text('name')],
     ['host-insecure', 'Accepts https:// hosts with an untrusted certificate', no],
   ]),
   ...group('Listening', [

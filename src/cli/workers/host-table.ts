@@ -58,8 +58,8 @@ export class HostTable {
   get list(): HostList {
     const { undiscovered, levelling } = this.hosts;
     const entries = this.hosts.all.map(({ status, address: { used: address } }): HostEntry => {
-      const { host, state, downReason, draining, weight } = status;
-      return { host, state, downReason, draining, weight, address };
+      const { host, state, downReason, downText, draining, weight } = status;
+      return { host, state, downReason, downText, draining, weight, address };
     });
     const text = JSON.stringify([undiscovered, levelling, entries]);
     if (text !== this.#lastList) this.#version += 1;
@@ -68,9 +68,9 @@ export class HostTable {
   }
 
   /** Records that a worker has found a host down. The next checks decide whether it is. */
-  unreached(name: string, reason: DownReason): void {
+  unreached(name: string, reason: DownReason, text?: string): void {
     const host = this.hosts.get(name);
-    if (host?.up) this.hosts.adopt(host, reason);
+    if (host?.up) this.hosts.adopt(host, reason, text);
   }
 
   /**
@@ -95,6 +95,6 @@ export class HostTable {
 
   /** Records that hosts have answered a worker, so that they are at most busy. */
   answered(load: readonly HostLoad[]): void {
-    for (const { host, answered } of load) if (answered) this.hosts.get(host)?.answered();
+    for (const { host, answered, served } of load) if (answered) this.hosts.get(host)?.answered(served);
   }
 }

@@ -139,7 +139,7 @@ class Primary {
 
   #take(message: ToPrimary, member: Member): void {
     const { log } = this.#context;
-    if (message.type === 'unreached') this.#table.unreached(message.host, message.reason);
+    if (message.type === 'unreached') this.#table.unreached(message.host, message.reason, message.text);
     else if (message.type === 'store') this.#tellStore();
     else if (message.type === 'seek') void this.#seek(message.host, member);
     else if (message.type === 'totals') this.#all.counted(member, message.totals);
