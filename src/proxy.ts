@@ -21,6 +21,7 @@ import type {
 } from './operating/operator';
 import { resolveOptions, type ResolvedOptions } from './options/options';
 import { OwnProcess } from './operating/own-process';
+import { HealthPath } from './serving/health-path';
 import { Pipelines } from './serving/pipelines';
 import { relayBindings, relayHosts, type ProxyEvents } from './operating/proxy-events';
 import type { ProxyInternals } from './proxy-internals';
@@ -87,11 +88,12 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     const tellAccess = this.#announcing('access');
     const access = (): typeof tellAccess | undefined => (this.listenerCount('access') > 0 ? tellAccess : undefined);
     const { trustProxy } = options;
-    const pipelines = new Pipelines({ health, router, forwarder, trustProxy, underWay, access });
+    const healthPath = new HealthPath(options, () => operations.readiness.ready);
+    const pipelines = new Pipelines({ health, healthPath, router, forwarder, trustProxy, underWay, access });
     this.#isOwn = options.server === undefined;
     this.server = options.server ?? createServer(options);
     this.#release = takeOver(this.server, {
-      owns: (url) => router.owns(url),
+      owns: (url) => router.owns(url) || healthPath.owns(url),
       request: (req, res) => pipelines.request(req, res),
       upgrade: (req, socket, head) => pipelines.upgrade(req, socket, head),
       listening: () => this.#start(),

@@ -26,6 +26,16 @@ export class HostAddress {
   #left: string | undefined;
   #looking: Promise<void> | undefined;
   #askedAt = -Infinity;
+  readonly #answer: LookupFunction = (_name, { all = false }, callback) => {
+    const answer = (): void => {
+      const addresses = this.#used ? [this.#used] : this.#named;
+      const [first] = addresses;
+      if (all) callback(null, [...addresses]);
+      else callback(null, first?.address ?? '', first?.family);
+    };
+    if (this.#named.length > 0 || this.#used) process.nextTick(answer);
+    else this.#lookUp().then(answer, (error: unknown) => callback(toError(error), []));
+  };
 
   /** @param name a host name or an IP address, IPv6 without brackets. An IP address is never looked up. */
   constructor(name: string) {
@@ -55,16 +65,9 @@ export class HostAddress {
   }
 
   /** Gives Node's sockets the address to connect to. Only the very first of them waits for a look-up. */
-  readonly lookup: LookupFunction = (_name, { all = false }, callback) => {
-    const answer = (): void => {
-      const addresses = this.#used ? [this.#used] : this.#named;
-      const [first] = addresses;
-      if (all) callback(null, [...addresses]);
-      else callback(null, first?.address ?? '', first?.family);
-    };
-    if (this.#named.length > 0 || this.#used) process.nextTick(answer);
-    else this.#lookUp().then(answer, (error: unknown) => callback(toError(error), []));
-  };
+  get lookup(): LookupFunction {
+    return this.#answer;
+  }
 
   /** Learns from a socket that connects by `lookup` which address takes connections. */
   watch(socket: Socket): void {
@@ -142,10 +145,12 @@ export class HostAddress {
  */
 function sorted(addresses: readonly LookupAddress[]): LookupAddress[] {
   const first = addresses[0]?.family;
-  return [...addresses].sort((a, b) => {
+  const order = [...addresses].sort((a, b) => {
     if (a.family !== b.family) return a.family === first ? -1 : 1;
     return a.address < b.address ? -1 : 1;
   });
+  // A file of hosts may name one twice.
+  return order.filter(({ address }, at) => address !== order[at - 1]?.address);
 }
 
 /** Lets those that follow `last` come first, and `last` at the end. */

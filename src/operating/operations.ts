@@ -68,7 +68,17 @@ export class Operations implements Operator {
   get summary(): Summary {
     const { workers, storeFails } = this.#operated;
     const { status: rebalance } = this.#moves;
-    return { since: this.#since, workers, storeFails, readiness: this.#readiness, rebalance };
+    return { since: this.#since, workers, storeFails, readiness: this.readiness, rebalance };
+  }
+
+  /** Whether the proxy takes new sessions: the one answer for the admin server, metrics and `healthPath`. */
+  get readiness(): Readiness {
+    if (this.#isClosing) return { ready: false, reason: 'the proxy is closing' };
+    if (!this.#operated.readiness.ready) return this.#operated.readiness;
+    if (!this.#isChecked()) return { ready: false, reason: 'the first health checks have not finished' };
+    if (this.#hosts.open) return { ready: true };
+    const isUp = this.#hosts.all.some(({ up }) => up);
+    return { ready: false, reason: isUp ? 'all hosts that are up are draining or have weight 0' : 'no host is up' };
   }
 
   totals(): Promise<Totals> {
@@ -137,15 +147,6 @@ export class Operations implements Operator {
     this.#isClosing = true;
     this.#moves.stop();
     announce(this.#events, 'closing');
-  }
-
-  get #readiness(): Readiness {
-    if (this.#isClosing) return { ready: false, reason: 'the proxy is closing' };
-    if (!this.#operated.readiness.ready) return this.#operated.readiness;
-    if (!this.#isChecked()) return { ready: false, reason: 'the first health checks have not finished' };
-    if (this.#hosts.open) return { ready: true };
-    const isUp = this.#hosts.all.some(({ up }) => up);
-    return { ready: false, reason: isUp ? 'all hosts that are up are draining or have weight 0' : 'no host is up' };
   }
 
   #rebalanceWhenHostsCome(perMinute: number): void {

@@ -153,6 +153,12 @@ export interface PartialProxyOptions {
    * @default undefined
    */
   hostKeepAlive?: number | undefined;
+  /**
+   * Where the proxy itself tells a load balancer whether it is ready: GET and HEAD are answered with 200 while it takes
+   * new sessions, and else with 503. In visible ASCII without `?`, `#` and `%`, from a slash, and not under `path`.
+   * @default undefined
+   */
+  healthPath?: string | undefined;
   /** `close()` cuts requests and WebSockets that have not ended after this time. In ms, from 0. @default 10000 */
   drainTimeout?: number | undefined;
   /** Adds `X-Forwarded-For`, `-Proto`, `-Host` and `-Port` to requests to the hosts. @default true */
@@ -169,7 +175,7 @@ export interface PartialProxyOptions {
   changeOrigin?: boolean | undefined;
   /**
    * TLS options for `https://` hosts: `ca`, `cert`, `key`, `passphrase`, `ciphers`, `minVersion` and
-   * `rejectUnauthorized` only. @default {}
+   * `rejectUnauthorized` and `servername` only. @default {}
    */
   hostTls?: HostTls | undefined;
   /**
