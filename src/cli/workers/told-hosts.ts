@@ -11,7 +11,7 @@ const SEEK_TIMEOUT = 6000;
 /** A worker's reports to the primary about hosts. */
 export interface Telling {
   /** The worker has marked a host down. */
-  unreached(host: string, reason: DownReason, text: string | undefined): void;
+  unreached(host: string, reason: DownReason, text?: string): void;
   /** A session is bound to a host that the worker does not know. */
   seek(host: string): void;
 }
@@ -32,7 +32,7 @@ export class ToldHosts implements HealthSource {
     this.#hosts = hosts;
     this.#telling = telling;
     hosts.on('down', ({ name, downText }, reason) => {
-      if (!this.#applying) telling.unreached(name, reason, downText);
+      if (!this.#applying) telling.unreached(name, reason, ...(downText === undefined ? [] : [downText]));
     });
     hosts.seekWith((name) => this.#seek(name));
     this.apply(list);
