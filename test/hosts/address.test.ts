@@ -1,5 +1,9 @@
 import { once } from 'node:events';
+import net from 'node:net';
 import type { PartialProxyOptions } from '../../src';
+import { Host } from '../../src/hosts/host';
+import { Hosts } from '../../src/hosts/hosts';
+import { onCleanup } from '../support/cleanup';
 import { stopClock, type Clock } from '../support/clock';
 import { handshake, pollUrl, request, startServer } from '../support/http';
 import { standForNames, type Names } from '../support/names';
@@ -190,6 +194,43 @@ describe('a name with several addresses', () => {
     expect(proxy.hosts).toMatchObject([{ sessions: 0 }]);
     await handshake(url);
     expect(machines.map(({ sids }) => sids.length)).toEqual([1, 1]);
+  });
+});
+
+describe('connections that are made at the same time', () => {
+  /** A host of which nothing is known yet, and a way to connect to one of its addresses. */
+  async function unknownHost(): Promise<{ hosts: Hosts; host: Host; connect: (address: string) => Promise<net.Socket> }> {
+    const [{ port }] = await startMachines(2) as [SessionHost, SessionHost];
+    standForNames({ [NAME]: ['127.0.0.1', '127.0.0.2'] });
+    const host = new Host(`${NAME}:${port}`);
+    const hosts = new Hosts([host], { unhealthyAfter: 1, healthyAfter: 1, balance: 'random', slowStart: 0 });
+    await host.address.refresh(false);
+    const connect = async (address: string): Promise<net.Socket> => {
+      const socket = net.connect({ host: address, port }).on('error', () => {});
+      onCleanup(() => socket.destroy());
+      host.address.watch(socket);
+      await once(socket, 'connect');
+      return socket;
+    };
+    return { hosts, host, connect };
+  }
+
+  it('go to the address of the first that is made; another ends before it is used', async () => {
+    const { host, connect } = await unknownHost();
+    const [first, second] = await Promise.all([connect('127.0.0.2'), connect('127.0.0.1')]);
+    expect([first.destroyed, second.destroyed].sort()).toEqual([false, true]);
+    expect(host.address.used).toBe(first.destroyed ? '127.0.0.1' : '127.0.0.2');
+  });
+
+  it('say nothing of a host by failing at an address that it no longer has', async () => {
+    const { hosts, host, connect } = await unknownHost();
+    hosts.report(host, undefined);
+    await connect('127.0.0.2');
+    const refusal = (address: string): Error => Object.assign(new Error('refused'), { code: 'ECONNREFUSED', address });
+    hosts.unreached(host, refusal('127.0.0.1'), 1000);
+    expect(host.up).toBe(true);
+    hosts.unreached(host, refusal('127.0.0.2'), 1000);
+    expect(host.downReason).toBe('refused');
   });
 });
 
