@@ -21,6 +21,7 @@ import type {
 } from './operating/operator';
 import { resolveOptions, type ResolvedOptions } from './options/options';
 import { OwnProcess } from './operating/own-process';
+import { HealthPath } from './serving/health-path';
 import { Pipelines } from './serving/pipelines';
 import { relayBindings, relayFormerNames, relayHosts, type ProxyEvents } from './operating/proxy-events';
 import type { ProxyInternals } from './proxy-internals';
@@ -89,9 +90,10 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     const { trustProxy } = options;
     this.#isOwn = options.server === undefined;
     const server = this.server = options.server ?? createServer(options);
-    const pipelines = new Pipelines({ health, router, forwarder, server, trustProxy, underWay, access });
+    const healthPath = new HealthPath(options, () => operations.readiness.ready);
+    const pipelines = new Pipelines({ health, healthPath, router, forwarder, server, trustProxy, underWay, access });
     this.#release = takeOver(server, {
-      owns: (url) => router.owns(url),
+      owns: (url) => router.owns(url) || healthPath.owns(url),
       request: (req, res) => pipelines.request(req, res),
       upgrade: (req, socket, head) => pipelines.upgrade(req, socket, head),
       listening: () => this.#start(),

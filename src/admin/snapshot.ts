@@ -21,13 +21,15 @@ export function snapshotOf(operator: Operator, totals: Totals, previous?: Totals
 export function hostOf(
   report: HostReport, totals: HostTotals = createHostTotals(), previous?: HostTotals,
 ): Readonly<Record<string, unknown>> {
-  const { host, state, downReason = null, draining, weight, sessions, tunnels, requests, polls, drain } = report;
+  const { host, state, downReason = null, downText = null, draining, weight, drain } = report;
+  const { sessions, tunnels, requests, polls } = report;
   const { responses, handshakes, upgrades, moved, sentBytes, receivedBytes } = totals;
   return {
     host,
     state: draining ? 'draining' : 'active',
     health: state,
     downReason,
+    downText,
     weight,
     sessions,
     tunnels,

@@ -10,3 +10,8 @@ export function shownSid(sid: string): string {
 export function startOf(text: string, length: number): string {
   return text.slice(0, length).replace(/[\ud800-\udbff]$/, '');
 }
+
+/** A reason, with what a person has to know besides. */
+export function withText(reason: string, text: string | undefined): string {
+  return text === undefined ? reason : `${reason} (${text})`;
+}

@@ -154,6 +154,7 @@ export class Connection implements ResponseListener {
   #connect(): void {
     const { connectTimeout, hostTimeout } = this.#options;
     const socket = this.#socket = this.#open();
+    this.#owner.host.address.watch(socket);
     readAfterFailedWrite(socket);
     this.#traffic = new Traffic(socket, this.#owner.host.totals);
     const cancel = startDeadline(connectTimeout, () => {
@@ -161,6 +162,7 @@ export class Connection implements ResponseListener {
       socket.destroy(Object.assign(error, { code: 'ETIMEDOUT' }));
     });
     socket.once(socket instanceof tls.TLSSocket ? 'secureConnect' : 'connect', () => {
+      if (socket.destroyed) return;
       cancel();
       this.#isConnected = true;
       socket.setTimeout(hostTimeout);
@@ -177,9 +179,10 @@ export class Connection implements ResponseListener {
 
   #open(): Socket {
     const { host, tlsSession } = this.#owner;
-    const target = { host: host.address, port: host.port };
+    const target = { host: host.hostname, port: host.port, lookup: host.address.lookup, autoSelectFamily: true };
     if (host.url.protocol === 'https:') {
-      const name = net.isIP(target.host) === 0 && { servername: target.host };
+      const { servername = net.isIP(target.host) === 0 ? target.host : undefined } = this.#options.hostTls;
+      const name = servername !== undefined && { servername };
       const session = tlsSession && { session: tlsSession };
       const options = { ALPNProtocols: ['http/1.1'], ...this.#options.hostTls, ...target, ...name, ...session };
       const socket = tls.connect(options);

@@ -112,7 +112,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
 
   onHead(status: number, message: string, raw: string[]): void {
     const { host } = this.route;
-    host.answered();
+    host.answered(status < 500);
     countResponse(host.totals, status);
     if (this.#sentAt > 0) observe(host.totals.latency, (performance.now() - this.#sentAt) / 1000);
     this.#wasRejected = status === 400;

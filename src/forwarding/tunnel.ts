@@ -150,6 +150,7 @@ export class Tunnel implements SessionWork, Work {
     let cancel = deadline(options.connectTimeout, refusals.hostFailed);
     request.once('socket', (socket) => {
       socket.once(this.route.host.url.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
+        if (socket.destroyed) return;
         // From here on the host may have the request, so it must not be sent again.
         connected = true;
         cancel();
@@ -178,7 +179,7 @@ export class Tunnel implements SessionWork, Work {
   #answered(status: number): void {
     const { host } = this.route;
     this.#status = status;
-    host.answered();
+    host.answered(status < 500);
     countResponse(host.totals, status);
   }
 

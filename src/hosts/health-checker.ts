@@ -1,25 +1,17 @@
 import createDebug from 'debug';
-import { startDeadline } from '../base/deadline';
-import type { DownReason, Host } from './host';
-import { requestTo } from './host-request';
-import type { HostTls } from './host-tls';
-import { reasonOf, type Hosts } from './hosts';
 import { pause } from '../base/pause';
+import type { Host } from './host';
+import type { Hosts } from './hosts';
+import { probe, type Answer, type ProbeOptions } from './probe';
+import { manyAddresses, movedName, oddAnswer } from './suspicions';
 
 const debug = createDebug('socket.io-proxy:health');
 
-/** Errors that are this process's own fault, not the host's: it lacks descriptors, ports or memory. */
-const LOCAL_ERRORS = new Set<unknown>(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM']);
-
-/** The result of a check: `undefined` when the host is up, `'not asked'` after a local error. */
-type Finding = DownReason | 'not asked' | undefined;
-
 /** Times in ms. */
-export interface HealthOptions {
-  readonly path: string;
+export interface HealthOptions extends ProbeOptions {
   readonly checkInterval: number;
-  readonly checkTimeout: number;
-  readonly hostTls: HostTls;
+  /** Where to probe the hosts; `undefined`: at `path`. */
+  readonly checkPath: string | undefined;
 }
 
 /** Tells `hosts` which of them are up. */
@@ -33,8 +25,8 @@ export interface HealthSource {
 }
 
 /**
- * Probes every host and reports the results to `hosts`. A probe is a plain GET of `path`. An Engine.IO server answers
- * it with 400 and opens no session. Any status below 500 means that the host is up.
+ * Probes every host and reports the results to `hosts`. A probe is a plain GET of `checkPath`. An Engine.IO server
+ * answers that of its own path with 400, and opens no session. A host that answers requests meanwhile needs no probe.
  */
 export class HealthChecker implements HealthSource {
   readonly #hosts: Hosts;
@@ -43,6 +35,12 @@ export class HealthChecker implements HealthSource {
   readonly #checks = new Map<Host, AbortController>();
   readonly #onAdded = (host: Host): void => void this.#startChecks(host);
   readonly #onRemoved = (host: Host): void => this.#stopChecks(host);
+  readonly #onDown = (host: Host): void => this.#lookUp(host);
+  /** The last of the look-ups that follow each other, and whose names wait for one. */
+  #lookUps: Promise<void> = Promise.resolve();
+  readonly #lookingUp = new Set<Host>();
+  /** The statuses of each host's answers that have been looked at. */
+  readonly #judged = new WeakMap<Host, Set<number>>();
   #firstRound: Promise<void> | undefined;
   #hadFirstRound = false;
   #stopped = false;
@@ -64,13 +62,13 @@ export class HealthChecker implements HealthSource {
 
   stop(): void {
     this.#stopped = true;
-    this.#hosts.off('added', this.#onAdded).off('removed', this.#onRemoved);
+    this.#hosts.off('added', this.#onAdded).off('removed', this.#onRemoved).off('down', this.#onDown);
     for (const host of this.#checks.keys()) this.#stopChecks(host);
   }
 
   async #start(): Promise<void> {
     if (!this.#stopped) {
-      this.#hosts.on('added', this.#onAdded).on('removed', this.#onRemoved);
+      this.#hosts.on('added', this.#onAdded).on('removed', this.#onRemoved).on('down', this.#onDown);
       await Promise.all(this.#hosts.all.map((host) => this.#startChecks(host)));
     }
     this.#hadFirstRound = true;
@@ -81,6 +79,7 @@ export class HealthChecker implements HealthSource {
     const checks = new AbortController();
     this.#checks.set(host, checks);
     await this.#check(host, checks.signal);
+    this.#lookUp(host);
     void this.#repeat(host, checks.signal);
   }
 
@@ -91,52 +90,66 @@ export class HealthChecker implements HealthSource {
 
   // Sleeping between checks, rather than an interval, keeps slow ones from overlapping.
   async #repeat(host: Host, signal: AbortSignal): Promise<void> {
-    while (await pause(this.#options.checkInterval, signal)) await this.#check(host, signal);
+    while (await pause(this.#options.checkInterval, signal)) {
+      if (this.#isKnownWell(host)) this.#hosts.report(host, undefined);
+      else await this.#check(host, signal);
+      this.#lookUp(host);
+    }
+  }
+
+  /**
+   * Whether the answers to requests make a probe needless: each makes an Engine.IO server report an error. Where the
+   * caller says what to ask, or what to expect, only that counts.
+   */
+  #isKnownWell(host: Host): boolean {
+    const { checkInterval, checkPath, checkStatus } = this.#options;
+    return checkPath === undefined && checkStatus === undefined && host.up && host.hasServedWithin(checkInterval);
   }
 
   async #check(host: Host, signal: AbortSignal): Promise<void> {
-    const found = await probe(host, this.#options, signal);
-    if (signal.aborted) return;
-    if (found !== undefined) debug('%s: %s', host.name, found);
-    if (found !== 'not asked') this.#hosts.report(host, found);
+    const { path, checkPath = path, checkStatus } = this.#options;
+    const judged = this.#judgedOf(host);
+    const reads = (status: number): boolean => checkStatus === undefined && status === 400 && !judged.has(status);
+    const found = await probe(host, { ...this.#options, path: checkPath }, signal, reads);
+    if (signal.aborted || !found) return;
+    const { down, answer } = found;
+    if (down) debug('%s: %s %s', host.name, down.reason, down.text ?? '');
+    this.#hosts.report(host, down?.reason, down?.text);
+    if (answer && !down && checkStatus === undefined && !judged.has(answer.status)) this.#judge(host, answer);
   }
-}
 
-/**
- * Probes a host once. A host that misses the timeout but answers other requests is only busy, and counts as up.
- * Never rejects. The result means nothing after an abort.
- */
-function probe(
-  host: Host,
-  { path, checkTimeout, hostTls }: HealthOptions,
-  signal: AbortSignal,
-): Promise<Finding> {
-  return new Promise((resolve) => {
-    let connected = false;
-    // A new connection each time, to find out whether the host accepts any.
-    const req = requestTo(host, hostTls, { path });
-    const done = (found: Finding): void => {
-      cancel();
-      signal.removeEventListener('abort', abort);
-      req.destroy();
-      resolve(found);
-    };
-    const abort = (): void => done(undefined);
-    signal.addEventListener('abort', abort);
-    const cancel = startDeadline(checkTimeout, () => {
-      if (host.hasAnsweredWithin(checkTimeout)) done(undefined);
-      else done(connected ? 'silent' : 'unreachable');
+  /** Tells of the first answer of each status that no Socket.IO server would give, although the host counts as up. */
+  #judge(host: Host, answer: Answer): void {
+    this.#judgedOf(host).add(answer.status);
+    const text = oddAnswer(host, this.#options.path, this.#options.checkPath, answer);
+    if (text !== undefined) this.#hosts.suspect(host, `status ${answer.status}`, text);
+  }
+
+  #judgedOf(host: Host): Set<number> {
+    let judged = this.#judged.get(host);
+    if (!judged) this.#judged.set(host, judged = new Set());
+    return judged;
+  }
+
+  /**
+   * Looks the host's name up again where that is due. One name at a time: few threads run look-ups, and the store's
+   * client needs them too.
+   */
+  #lookUp(host: Host): void {
+    if (this.#lookingUp.has(host)) return;
+    this.#lookingUp.add(host);
+    this.#lookUps = this.#lookUps.then(async () => {
+      if (!this.#stopped && !host.removed) await host.address.refresh(host.up);
+      this.#lookingUp.delete(host);
+      if (!this.#stopped && !host.removed) this.#examine(host);
     });
-    req.on('socket', (socket) => socket.once('connect', () => {
-      connected = true;
-    }));
-    req.on('response', ({ statusCode = 0 }) => done(statusCode < 500 ? undefined : 'failing'));
-    // Without a reason, the host cut the connection before it answered: the host runs, but does not serve.
-    req.on('error', (error) => done(isLocal(error) ? 'not asked' : reasonOf(error) ?? 'failing'));
-    req.end();
-  });
-}
+  }
 
-function isLocal(error: Error): boolean {
-  return 'code' in error && LOCAL_ERRORS.has(error.code);
+  /** Follows the host's name to another address, unless the old one still answers and has sessions. */
+  #examine(host: Host): void {
+    const { address } = host;
+    if (address.isOutdated && (host.empty || !host.up)) host.leaveAddress();
+    if (address.isOutdated) this.#hosts.suspect(host, 'moved name', movedName(host));
+    else if (host.up && address.isAmbiguous) this.#hosts.suspect(host, 'addresses', manyAddresses(host));
+  }
 }

@@ -7,6 +7,8 @@ import type { HostTls } from './host-tls';
 export function requestTo(host: Host, hostTls: HostTls, options: RequestOptions): ClientRequest {
   // Responses are parsed strictly, even under `node --insecure-http-parser`.
   const strict = { agent: false, insecureHTTPParser: false };
-  const target = { ...options, ...strict, hostname: host.address, port: host.port };
-  return host.url.protocol === 'https:' ? https.request({ ...hostTls, ...target }) : http.request(target);
+  const { hostname, port, address: { lookup } } = host;
+  const target = { ...options, ...strict, hostname, port, lookup, autoSelectFamily: true };
+  const request = host.url.protocol === 'https:' ? https.request({ ...hostTls, ...target }) : http.request(target);
+  return request.once('socket', (socket) => host.address.watch(socket));
 }

@@ -1,17 +1,22 @@
 import { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { isObject, isPlainObject, toError, wrong } from '../base/checks';
 
-/** TLS options for `https://` hosts: some of Node's `tls.createSecureContext()`, and `rejectUnauthorized`. */
+/** TLS options for `https://` hosts: some of Node's `tls.createSecureContext()`, and two of `tls.connect()`. */
 export interface HostTls
   extends Pick<SecureContextOptions, 'ca' | 'cert' | 'key' | 'passphrase' | 'ciphers' | 'minVersion'> {
   /** Refuses hosts whose certificate is not trusted. @default true */
   rejectUnauthorized?: boolean | undefined;
+  /** The name that the hosts' certificates are for, and that the proxy asks for (SNI). @default the host's own name */
+  servername?: string | undefined;
 }
 
 const NAMES = [
-  'ca', 'cert', 'key', 'passphrase', 'ciphers', 'minVersion', 'rejectUnauthorized',
+  'ca', 'cert', 'key', 'passphrase', 'ciphers', 'minVersion', 'rejectUnauthorized', 'servername',
 ] satisfies (keyof HostTls)[];
+
+const SERVER_NAME = /^(?=.{1,253}$)[\w-]{1,63}(?:\.[\w-]{1,63})*$/;
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs;
 
@@ -61,7 +66,10 @@ function checkTypes(given: HostTls): void {
     const isEmpty = !value || Reflect.get(Object(value), 'length') === 0;
     if (value !== undefined && isEmpty) throw new TypeError(`'hostTls.${name}' must not be empty`);
   }
-  const { rejectUnauthorized } = given;
+  const { rejectUnauthorized, servername } = given;
+  // SNI has no place for an address (RFC 6066 §3).
+  const isName = typeof servername === 'string' && SERVER_NAME.test(servername) && isIP(servername) === 0;
+  if (servername !== undefined && !isName) throw wrong('hostTls.servername', 'be a host name', servername);
   if (rejectUnauthorized !== undefined && typeof rejectUnauthorized !== 'boolean') {
     throw wrong('hostTls.rejectUnauthorized', 'be a boolean', rejectUnauthorized);
   }

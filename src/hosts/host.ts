@@ -1,4 +1,5 @@
 import { createHostTotals, type HostTotals } from '../base/totals';
+import { HostAddress } from './address';
 
 /** Why a host is down. */
 export type DownReason =
@@ -8,7 +9,9 @@ export type DownReason =
   | 'unreachable'
   /** The host accepts connections but does not answer in time: it may be busy or frozen, and keep its sessions. */
   | 'silent'
-  /** The host answers health checks with a status of 500 or above. */
+  /** The host's certificate is not trusted, or is for another name. Nothing is sent to the host. */
+  | 'untrusted'
+  /** The host answers health checks with an unexpected status (from 500, unless `checkStatus` is set), or cuts them. */
   | 'failing';
 
 /** The current state of a host, as far as this proxy knows. */
@@ -19,6 +22,8 @@ export interface HostStatus {
   readonly state: 'checking' | 'up' | 'down';
   /** Why the host is down; `undefined` while it is not. */
   readonly downReason: DownReason | undefined;
+  /** More about `downReason` for people, such as what is wrong with the host's certificate; `undefined` if nothing. */
+  readonly downText: string | undefined;
   /** Whether the host is draining: it gets no new sessions, and keeps those that it has. */
   readonly draining: boolean;
   /** The host's share of new sessions, relative to the other weights. */
@@ -40,7 +45,7 @@ export interface HostStatus {
 export const SILENT_GRACE = 20_000;
 
 /** Reasons that do not prove that a host is gone. */
-const DOUBTS = new Set<DownReason | undefined>(['silent', 'unreachable']);
+const DOUBTS = new Set<DownReason | undefined>(['silent', 'unreachable', 'untrusted']);
 
 /** The fraction of a host's weight with which its slow start begins. */
 const SLOW_START = 0.1;
@@ -59,6 +64,10 @@ export class Host {
   readonly url: URL;
   /** The TCP port, by default the scheme's. */
   readonly port: number;
+  /** The host name or IP address, IPv6 without brackets. */
+  readonly hostname: string;
+  /** Where connections go. */
+  readonly address: HostAddress;
   weight: number;
   draining = false;
   /** The proxy no longer has this host. */
@@ -76,9 +85,11 @@ export class Host {
   opening = 0;
   /** How often the host has lost all its sessions. A session that was counted in an earlier era no longer counts. */
   era = 0;
-  #down: { reason: DownReason; since: number } | 'unknown' | undefined = 'unknown';
+  #down: { reason: DownReason; text: string | undefined; since: number } | 'unknown' | undefined = 'unknown';
   /** When the host last answered anything, by `performance.now()`. */
   #answeredAt = -Infinity;
+  /** When the host last answered with a status below 500. */
+  #servedAt = -Infinity;
   #slowStart: { since: number; ms: number } | undefined;
 
   /**
@@ -89,12 +100,9 @@ export class Host {
     this.name = name;
     this.url = parse(name);
     this.port = Number(this.url.port) || (this.url.protocol === 'https:' ? 443 : 80);
+    this.hostname = this.url.hostname.replace(/^\[|\]$/g, '');
+    this.address = new HostAddress(this.hostname);
     this.weight = weight;
-  }
-
-  /** The host name or IP address to connect to, IPv6 without brackets. */
-  get address(): string {
-    return this.url.hostname.replace(/^\[|\]$/g, '');
   }
 
   get up(): boolean {
@@ -104,6 +112,11 @@ export class Host {
   /** Why the host is down; `undefined` when it is up or not known yet. */
   get downReason(): DownReason | undefined {
     return typeof this.#down === 'object' ? this.#down.reason : undefined;
+  }
+
+  /** More about the reason, for people. */
+  get downText(): string | undefined {
+    return typeof this.#down === 'object' ? this.#down.text : undefined;
   }
 
   /** Whether no health check has told yet if the host is up. */
@@ -146,14 +159,15 @@ export class Host {
   }
 
   get status(): HostStatus {
-    const { name: host, downReason, draining, weight, sessions, tunnels, requests, polls } = this;
+    const { name: host, downReason, downText, draining, weight, sessions, tunnels, requests, polls } = this;
     const state = this.unknown ? 'checking' : this.up ? 'up' : 'down';
-    return { host, state, downReason, draining, weight, sessions, tunnels, requests, polls };
+    return { host, state, downReason, downText, draining, weight, sessions, tunnels, requests, polls };
   }
 
-  /** Records that the host has answered a request. */
-  answered(): void {
+  /** Records that the host has answered a request. `served`: not with an error of its own. */
+  answered(served = true): void {
     this.#answeredAt = performance.now();
+    if (served) this.#servedAt = this.#answeredAt;
   }
 
   /** Whether the host has answered anything in the last `ms`. Then it is at most busy, whatever else seems wrong. */
@@ -161,14 +175,31 @@ export class Host {
     return performance.now() - this.#answeredAt < ms;
   }
 
+  /** Whether the host has answered a request well in the last `ms`. */
+  hasServedWithin(ms: number): boolean {
+    return performance.now() - this.#servedAt < ms;
+  }
+
   /**
    * @internal Only `Hosts` calls this, because it also emits the events.
    * @param slowStart for how long the share grows from now on, in ms, if the host is up.
    */
-  set(down: DownReason | undefined, slowStart: number): void {
-    this.#down = down && { reason: down, since: this.#sinceOf(down) };
+  set(down: DownReason | undefined, slowStart: number, text?: string): void {
+    this.#down = down && { reason: down, text, since: this.#sinceOf(down) };
     if (down === 'refused') this.#loseSessions();
+    // While its sessions may still live, the host keeps the address where they are.
+    if (down !== undefined && this.gone) this.leaveAddress();
     if (down === undefined) this.#slowStart = slowStart > 0 ? { since: performance.now(), ms: slowStart } : undefined;
+  }
+
+  /** Lets connections go to another address of the host's name, if there is one. The sessions are lost then. */
+  leaveAddress(): void {
+    if (this.address.leave()) this.#loseSessions();
+  }
+
+  /** Lets connections go to the address that another process has found. Sessions on another one are lost. */
+  adoptAddress(address: string): void {
+    if (this.address.adopt(address)) this.#loseSessions();
   }
 
   /** When the current reason began. A change between two doubtful reasons does not restart the time. */

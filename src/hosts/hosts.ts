@@ -2,18 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { createBalance, type Balance, type Choose } from './balance';
 import type { DownReason, Host } from './host';
-
-/** Node's error codes for a host that cannot be reached, and the reasons that they mean. */
-const UNREACHED = new Map<string, DownReason>([
-  ['ECONNREFUSED', 'refused'],
-  ['EHOSTUNREACH', 'unreachable'],
-  ['ENETUNREACH', 'unreachable'],
-  ['EHOSTDOWN', 'unreachable'],
-  ['ETIMEDOUT', 'unreachable'],
-  ['ENOTFOUND', 'unreachable'],
-  // No DNS server answers.
-  ['EAI_AGAIN', 'unreachable'],
-]);
+import { reasonOf } from './reasons';
 
 /** How many results of a host were the same in a row. */
 interface Counts {
@@ -42,6 +31,8 @@ export interface HostsEvents {
   undrained: [host: Host];
   /** A draining host has become empty. Emitted once per drain. */
   drained: [host: Host];
+  /** Something about a host is probably a mistake. `text` says what, and what to do. */
+  suspicious: [host: Host, text: string];
 }
 
 /** The set of hosts, their states, and the choice of a host for each new session. */
@@ -50,6 +41,8 @@ export class Hosts extends EventEmitter<HostsEvents> {
   readonly #counts = new WeakMap<Host, Counts>();
   readonly #options: HostsOptions;
   readonly #choose: Choose;
+  /** What has been said about a host. */
+  readonly #suspected = new WeakMap<Host, Set<string>>();
   /** Replaced rather than changed, so that a loop over it visits each host once. */
   #all: readonly Host[];
   /** Hosts that are draining and not empty yet. */
@@ -169,8 +162,8 @@ export class Hosts extends EventEmitter<HostsEvents> {
     return choose(open, request);
   }
 
-  /** Records a health check's result: `undefined` when the host is well. */
-  report(host: Host, found: DownReason | undefined): void {
+  /** Records a health check's result: `undefined` when the host is well. `text`: more about it, for people. */
+  report(host: Host, found: DownReason | undefined, text?: string): void {
     if (host.removed) return;
     const counts = this.#countsOf(host);
     if (found === undefined) {
@@ -183,7 +176,7 @@ export class Hosts extends EventEmitter<HostsEvents> {
       counts.failedAt = performance.now();
       // A refusal needs no second opinion: nothing listens there.
       const atOnce = host.unknown || !host.up || found === 'refused';
-      if (atOnce || counts.failures >= this.#options.unhealthyAfter) this.#mark(host, found);
+      if (atOnce || counts.failures >= this.#options.unhealthyAfter) this.#mark(host, found, text);
     }
   }
 
@@ -192,21 +185,33 @@ export class Hosts extends EventEmitter<HostsEvents> {
    * process lacks ports, or the host answers other requests and only its queue of connections is full.
    */
   unreached(host: Host, error: Error, ms: number): void {
-    const reason = reasonOf(error);
-    if (reason === undefined || (reason !== 'refused' && host.hasAnsweredWithin(ms))) return;
+    const found = reasonOf(error);
+    const { used } = host.address;
+    // Other connections have found another address meanwhile.
+    if ('address' in error && used !== undefined && error.address !== used) return;
+    if (!found || (found.reason !== 'refused' && host.hasAnsweredWithin(ms))) return;
     const counts = this.#countsOf(host);
     const passed = performance.now() - counts.failedAt;
     // Attempts that fail at about the same time fail for the same reason, and count once.
-    if (reason !== 'refused' && passed < ms) return;
+    if (found.reason !== 'refused' && passed < ms) return;
     if (host.hasAnsweredWithin(passed)) counts.failures = 0;
-    this.report(host, reason);
+    this.report(host, found.reason, found.text);
   }
 
   /** Adopts the finding of another process with the same thresholds: `undefined` when the host is up. */
-  adopt(host: Host, found: DownReason | undefined): void {
+  adopt(host: Host, found: DownReason | undefined, text?: string): void {
     if (host.removed || (found === undefined && host.up)) return;
     Object.assign(this.#countsOf(host), { failures: 0, successes: 0 });
-    this.#mark(host, found);
+    this.#mark(host, found, text);
+  }
+
+  /** Says once what is probably wrong with a host. */
+  suspect(host: Host, kind: string, text: string): void {
+    const known = this.#suspected.get(host) ?? new Set();
+    this.#suspected.set(host, known);
+    if (host.removed || known.has(kind)) return;
+    known.add(kind);
+    this.emit('suspicious', host, text);
   }
 
   #countsOf(host: Host): Counts {
@@ -215,12 +220,12 @@ export class Hosts extends EventEmitter<HostsEvents> {
     return counts;
   }
 
-  #mark(host: Host, down: DownReason | undefined): void {
+  #mark(host: Host, down: DownReason | undefined, text?: string): void {
     const was = host.unknown ? 'unknown' : host.up;
     // No slow start in the first round, in which every host is new.
     const slowly = was === false || this.#newcomers.has(host);
     this.#anyKnown = true;
-    host.set(down, slowly ? this.#options.slowStart : 0);
+    host.set(down, slowly ? this.#options.slowStart : 0, text);
     // A host that refuses connections has just lost its last sessions.
     this.settle(host);
     if (down === undefined) {
@@ -229,11 +234,4 @@ export class Hosts extends EventEmitter<HostsEvents> {
       this.emit('down', host, down);
     }
   }
-}
-
-/** The reason behind a failed connection; `undefined` when the error says nothing about the host. */
-export function reasonOf(error: Error): DownReason | undefined {
-  const code: unknown = 'code' in error ? error.code : undefined;
-  // When a name has several addresses, Node tries each and reports one error, with the first one's code.
-  return typeof code === 'string' ? UNREACHED.get(code) : undefined;
 }

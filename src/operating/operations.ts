@@ -12,6 +12,7 @@ import type {
 import { duplicateText, type ProxyEvents } from './proxy-events';
 import { announce } from '../base/announce';
 import { seldom } from '../base/seldom';
+import { withText } from '../base/shown';
 import type { Totals } from '../base/totals';
 
 /** The processes that an operator controls: this one, or all workers. */
@@ -68,7 +69,17 @@ export class Operations implements Operator {
   get summary(): Summary {
     const { workers, storeFails } = this.#operated;
     const { status: rebalance } = this.#moves;
-    return { since: this.#since, workers, storeFails, readiness: this.#readiness, rebalance };
+    return { since: this.#since, workers, storeFails, readiness: this.readiness, rebalance };
+  }
+
+  /** Whether the proxy takes new sessions: the one answer for the admin server, metrics and `healthPath`. */
+  get readiness(): Readiness {
+    if (this.#isClosing) return { ready: false, reason: 'the proxy is closing' };
+    if (!this.#operated.readiness.ready) return this.#operated.readiness;
+    if (!this.#isChecked()) return { ready: false, reason: 'the first health checks have not finished' };
+    if (this.#hosts.open) return { ready: true };
+    const isUp = this.#hosts.all.some(({ up }) => up);
+    return { ready: false, reason: isUp ? 'all hosts that are up are draining or have weight 0' : 'no host is up' };
   }
 
   totals(): Promise<Totals> {
@@ -139,15 +150,6 @@ export class Operations implements Operator {
     announce(this.#events, 'closing');
   }
 
-  get #readiness(): Readiness {
-    if (this.#isClosing) return { ready: false, reason: 'the proxy is closing' };
-    if (!this.#operated.readiness.ready) return this.#operated.readiness;
-    if (!this.#isChecked()) return { ready: false, reason: 'the first health checks have not finished' };
-    if (this.#hosts.open) return { ready: true };
-    const isUp = this.#hosts.all.some(({ up }) => up);
-    return { ready: false, reason: isUp ? 'all hosts that are up are draining or have weight 0' : 'no host is up' };
-  }
-
   #rebalanceWhenHostsCome(perMinute: number): void {
     const start = (): void => {
       const { isRunning, isUneven } = this.#moves;
@@ -165,9 +167,10 @@ export class Operations implements Operator {
     for (const type of ['up', 'added', 'removed', 'drained'] as const) {
       events.on(type, (host) => tell(type, `${host} is ${type}`, host));
     }
-    events.on('down', (host, reason) => tell('down', `${host} is down: ${reason}`, host));
+    events.on('down', (host, reason, text) => tell('down', `${host} is down: ${withText(reason, text)}`, host));
     events.on('draining', (host) => tell('draining', `${host} gets no new session`, host));
     events.on('undrained', (host) => tell('undrained', `${host} gets new sessions again`, host));
+    events.on('suspicious', (host, text) => tell('suspicious', `${host}: ${text}`, host));
     events.on('discoveryError', ({ message }) => tell('undiscovered', `hosts stay as they are: ${message}`));
     events.on('degraded', ({ message }) => tell('degraded', `the store fails: ${message}`));
     events.on('recovered', () => tell('recovered', 'the store works again'));

@@ -93,8 +93,8 @@ export interface Summary {
 /** An event, for the operator. */
 export interface Change {
   readonly time: Date;
-  readonly type: 'up' | 'down' | 'added' | 'removed' | 'drained' | 'draining' | 'undrained' | 'undiscovered' |
-    'degraded' | 'recovered' | 'duplicate' | 'rebalancing' | 'rebalanced' | 'closing';
+  readonly type: 'up' | 'down' | 'added' | 'removed' | 'drained' | 'draining' | 'undrained' | 'suspicious' |
+    'undiscovered' | 'degraded' | 'recovered' | 'duplicate' | 'rebalancing' | 'rebalanced' | 'closing';
   readonly host: string | undefined;
   /** One line, for people. */
   readonly message: string;

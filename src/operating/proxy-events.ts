@@ -21,10 +21,11 @@ export interface ProxyEvents {
   up: [host: string];
   /**
    * A host has gone down and gets no new sessions. `refused`: it refuses connections. `unreachable`: connections to it
-   * fail otherwise. `silent`: it accepts connections but does not answer. `failing`: it answers health checks with a
-   * status from 500, or cuts them.
+   * fail otherwise. `silent`: it accepts connections but does not answer. `untrusted`: its certificate is not trusted,
+   * or is for another name. `failing`: it answers health checks with a status from 500, or one that `checkStatus` does
+   * not name, or cuts them. `text` says more where there is more to say, such as what is wrong with the certificate.
    */
-  down: [host: string, reason: DownReason];
+  down: [host: string, reason: DownReason, text?: string];
   /** `addHost()` or DNS has added a host. It is up once a health check succeeds. */
   added: [host: string];
   /** A host was removed: by `removeHost()`, or because DNS no longer names it. */
@@ -35,6 +36,11 @@ export interface ProxyEvents {
   undrained: [host: string];
   /** A draining host has no session, request or WebSocket left that this proxy knows of. */
   drained: [host: string];
+  /**
+   * Something about a host is probably a mistake, although the host is up. `text` says what, and what to do. Emitted
+   * once for each host and mistake.
+   */
+  suspicious: [host: string, text: string];
   /** A rebalance has begun to move sessions from the fullest hosts to the others. */
   rebalancing: [];
   /** A rebalance has ended. `moved` is the number of sessions that it moved. */
@@ -78,9 +84,14 @@ export function relayHosts(hosts: Hosts, proxy: EventEmitter<ProxyEvents>): void
     debug('%s is up', name);
     announce(proxy, 'up', name);
   });
-  hosts.on('down', ({ name }, reason) => {
-    debug('%s is down: %s', name, reason);
-    announce(proxy, 'down', name, reason);
+  hosts.on('down', ({ name, downText }, reason) => {
+    debug('%s is down: %s %s', name, reason, downText ?? '');
+    if (downText === undefined) announce(proxy, 'down', name, reason);
+    else announce(proxy, 'down', name, reason, downText);
+  });
+  hosts.on('suspicious', ({ name }, text) => {
+    debug('%s: %s', name, text);
+    announce(proxy, 'suspicious', name, text);
   });
   for (const event of ['added', 'removed', 'draining', 'undrained', 'drained'] as const) {
     hosts.on(event, ({ name }) => {

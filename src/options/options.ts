@@ -3,6 +3,7 @@ import { Server as HttpsServer } from 'node:https';
 import { adminOptionsOf, type ResolvedAdminOptions } from '../admin/options';
 import { integerOf, isObject, isPlainObject, MAX_DELAY, wrong } from '../base/checks';
 import type { ForwarderOptions } from '../forwarding/forwarder';
+import { checkPathOf, checkStatusOf } from '../hosts/check-options';
 import type { DiscoveryOptions } from '../hosts/discovery';
 import type { HealthOptions } from '../hosts/health-checker';
 import type { Host } from '../hosts/host';
@@ -13,6 +14,7 @@ import type { OperationsOptions } from '../operating/operations';
 import { movesPerMinuteOf } from '../operating/pace';
 import type { AdmissionOptions } from '../routing/admission';
 import type { RouterOptions } from '../routing/router';
+import type { HealthPathOptions } from '../serving/health-path';
 import type { ServerLimits } from '../serving/server';
 import type { BindingsOptions } from '../sessions/bindings';
 import { RedisStore } from '../sessions/redis-store';
@@ -22,7 +24,7 @@ import type { PartialProxyOptions } from './proxy-options';
 /** All options with their defaults applied: those of the parts, and those of the proxy as a whole. */
 export interface ResolvedOptions extends
   HealthOptions, HostsOptions, DiscoveryOptions, BindingsOptions, RouterOptions, AdmissionOptions, ForwarderOptions,
-  ServerLimits, OperationsOptions {
+  ServerLimits, HealthPathOptions, OperationsOptions {
   readonly store: SessionStore;
   readonly hosts: readonly Host[];
   /** In ms. */
@@ -35,8 +37,9 @@ export interface ResolvedOptions extends
 export const SERVER_OPTIONS = ['maxHeaderSize', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout'] as const;
 
 const NAMES = new Set<string>([
-  'redisClient', 'store', 'hosts', 'discover', 'path', 'checkInterval', 'checkTimeout', 'unhealthyAfter',
-  'healthyAfter', 'balance', 'slowStart', 'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout', 'onStoreFailure',
+  'redisClient', 'store', 'hosts', 'discover', 'path', 'checkInterval', 'checkTimeout', 'checkPath', 'checkStatus',
+  'unhealthyAfter', 'healthyAfter', 'balance', 'slowStart', 'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout',
+  'onStoreFailure', 'healthPath',
   'connectTimeout', 'hostTimeout', 'hostKeepAlive', 'drainTimeout', 'xfwd', 'trustProxy', 'changeOrigin', 'hostTls',
   'server', 'maxHandshakesPerSecond', 'maxQueuedHandshakes', 'handshakeQueueTimeout', 'rebalance', 'admin',
   ...SERVER_OPTIONS,
@@ -51,14 +54,18 @@ export function resolveOptions(options: PartialProxyOptions): ResolvedOptions {
   const store = storeOf(options);
   const discover = discoverOf(options.discover, options.hosts);
   const hosts = discover ? [] : hostsOf(options.hosts);
+  const path = pathOf(options.path);
   const headersTimeout = integer(options, 'headersTimeout', 20_000, 1, MAX_DELAY);
   return {
     store,
     hosts,
     discover,
-    path: pathOf(options.path),
+    path,
+    healthPath: healthPathOf(options.healthPath, path),
     checkInterval: integer(options, 'checkInterval', 2000, 1, MAX_DELAY),
     checkTimeout: integer(options, 'checkTimeout', 1000, 1, MAX_DELAY),
+    checkPath: checkPathOf(options.checkPath),
+    checkStatus: checkStatusOf(options.checkStatus),
     unhealthyAfter: integer(options, 'unhealthyAfter', 1, 1, 1000),
     healthyAfter: integer(options, 'healthyAfter', 1, 1, 1000),
     balance: balanceOf(options.balance),
@@ -127,6 +134,15 @@ function pathOf(path: unknown = '/socket.io/'): string {
   }
   const expected = "be a string that begins with '/', in visible ASCII without '?', '#' and '%'";
   throw wrong('path', `${expected}, and without '.' and '..' as segments`, path);
+}
+
+function healthPathOf(healthPath: unknown, path: string): string | undefined {
+  if (healthPath === undefined) return undefined;
+  const expected = "be a string that begins with '/', in visible ASCII without '?', '#' and '%'";
+  const isPath = typeof healthPath === 'string' && /^\/[^%?#]*$/.test(healthPath) && isUrlPath(healthPath);
+  if (!isPath) throw wrong('healthPath', expected, healthPath);
+  if (`${healthPath}/`.startsWith(path)) throw wrong('healthPath', `not lie under 'path', ${path}`, healthPath);
+  return healthPath;
 }
 
 function isUrlPath(path: string): boolean {

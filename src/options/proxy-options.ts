@@ -80,6 +80,17 @@ export interface PartialProxyOptions {
   /** A health check fails after this time. In ms, from 1. @default 1000 */
   checkTimeout?: number | undefined;
   /**
+   * Where a health check asks a host, with a query if need be. By default a check asks at `path`: each check makes the
+   * Socket.IO server report an error, so a host that has answered requests well during `checkInterval` is not asked. In
+   * visible ASCII, from a slash. @default undefined
+   */
+  checkPath?: string | undefined;
+  /**
+   * The statuses by which a health check finds a host up, as in `'200-299'` or `'200,204'`, from 100 to 599. By default
+   * these are all below 500; of those that no Socket.IO server gives, the proxy emits `suspicious`. @default undefined
+   */
+  checkStatus?: string | undefined;
+  /**
    * A host is down after this many failed health checks in a row. A failure to connect for a client's request counts as
    * one. A refused connection marks the host down at once. From 1 to 1000.
    * @default 1
@@ -142,6 +153,12 @@ export interface PartialProxyOptions {
    * @default undefined
    */
   hostKeepAlive?: number | undefined;
+  /**
+   * Where the proxy itself tells a load balancer whether it is ready: GET and HEAD are answered with 200 while it takes
+   * new sessions, and else with 503. In visible ASCII without `?`, `#` and `%`, from a slash, and not under `path`.
+   * @default undefined
+   */
+  healthPath?: string | undefined;
   /** `close()` cuts requests and WebSockets that have not ended after this time. In ms, from 0. @default 10000 */
   drainTimeout?: number | undefined;
   /** Adds `X-Forwarded-For`, `-Proto`, `-Host` and `-Port` to requests to the hosts. @default true */
@@ -158,7 +175,7 @@ export interface PartialProxyOptions {
   changeOrigin?: boolean | undefined;
   /**
    * TLS options for `https://` hosts: `ca`, `cert`, `key`, `passphrase`, `ciphers`, `minVersion` and
-   * `rejectUnauthorized` only. @default {}
+   * `rejectUnauthorized` and `servername` only. @default {}
    */
   hostTls?: HostTls | undefined;
   /**

@@ -13,6 +13,7 @@ import type { Router } from '../routing/router';
 import type { Tunnel } from '../forwarding/tunnel';
 import type { UnderWay } from '../forwarding/under-way';
 import { Upgrade } from '../forwarding/upgrade';
+import type { HealthPath } from './health-path';
 import { readAgain } from './other-upgrades';
 import { Line, Wait } from './waiting';
 
@@ -25,6 +26,7 @@ const MAX_PIPELINED = 100;
 /** The parts that handle requests and upgrades. */
 export interface PipelineParts {
   readonly health: HealthSource;
+  readonly healthPath: HealthPath;
   readonly router: Router;
   readonly forwarder: Forwarder;
   readonly underWay: UnderWay;
@@ -45,11 +47,16 @@ export class Pipelines {
   }
 
   request(req: IncomingMessage, res: ServerResponse): void {
-    const { forwarder, trustProxy } = this.#parts;
+    const { forwarder, healthPath, trustProxy, underWay } = this.#parts;
     if (!res.socket) {
       // A pipelined request waits until the earlier response was sent. If it began now, it would not notice the end of
       // its connection, and requests after a refused body would be trusted.
       this.#wait(req, res);
+      return;
+    }
+    // Before anything that counts, waits or may refuse.
+    if (healthPath.owns(req.url ?? '')) {
+      healthPath.answer(req, res, underWay.closing);
       return;
     }
     let refusal: Refusal | undefined;

@@ -315,7 +315,8 @@ describe('snippets', () => {
 
   it('are all of a kind that is run, compiled or checked', () => {
     // Those of balancers are run by the tests in test/compat/in-front/, those of the command by test/compat/cli/documented.test.ts.
-    const kinds = /^(?:[jt]s|nginx|haproxy|json|yaml)$/;
+    // Those of servers that are no proxies, by test/compat/servers/quiet-checks.test.ts.
+    const kinds = /^(?:[jt]s|javascript|python|nginx|haproxy|json|yaml)$/;
     const isCommand = /^(?:npm |npx |node test\/|[A-Z_]+=)/;
     expect(snippets.filter(({ language, text }) => language === 'sh' ? !isCommand.test(text) : !kinds.test(language)))
       .toEqual([]);

@@ -1,5 +1,5 @@
-import dns from 'node:dns';
 import { once } from 'node:events';
+import net from 'node:net';
 import { MemoryStore, type PartialProxyOptions, type SessionStore } from '../../src';
 import { settle, stopClock, type Clock } from '../support/clock';
 import { FullQueue } from '../support/full-queue';
@@ -13,13 +13,12 @@ import { until } from '../support/until';
 const UNKNOWN = [400, '{"code":1,"message":"Session ID unknown"}'];
 const UNREACHED = [502, '{"code":"HOST_FAILED","message":"The host failed before it answered"}'];
 
-/** Where this process finds the host that others find at 127.0.0.1: with a full queue, and with nothing that listens. */
+/** Where connections of this process go, while those of others go to 127.0.0.1: to a queue that is full. */
 const FULL = '127.0.0.2';
-const CLOSED = '127.0.0.3';
 
 const keyPrefix = uniqueKeyPrefix();
 
-/** Where this process finds the host, or the code of the error that it finds instead. */
+/** Where connections of this process to the host go, or the code of the error that they fail with. */
 let address = '127.0.0.1';
 let host: SessionHost;
 /** Of a proxy that has the same Redis, in a process that can reach the host. */
@@ -35,15 +34,18 @@ beforeAll(async () => {
 });
 beforeEach(() => {
   address = '127.0.0.1';
-  const { lookup } = dns;
+  const connect = Reflect.get(net.Socket.prototype, 'connect') as (...args: unknown[]) => net.Socket;
   // As if a route or a firewall were between this process and the host.
-  const elsewhere = (name: string, options: never, callback: (error?: Error) => void): void => {
-    if (name === 'localhost' && address.startsWith('E')) setImmediate(callback, Object.assign(new Error(address), { code: address }));
-    else lookup(name === 'localhost' ? address : name, options, callback as never);
-  };
-  jest.spyOn(dns, 'lookup').mockImplementation(elsewhere as typeof lookup);
+  jest.spyOn(net.Socket.prototype, 'connect').mockImplementation(function (this: net.Socket, ...args: unknown[]) {
+    const options = Object((Array.isArray(args[0]) ? args[0] : args)[0]) as net.TcpNetConnectOpts;
+    if (options.host === 'localhost' && !address.startsWith('E')) options.host = address;
+    else if (options.host === 'localhost') options.lookup = (_, __, callback) => setImmediate(callback, failure(address), []);
+    return connect.apply(this, args);
+  });
 });
 afterEach(() => jest.restoreAllMocks());
+
+const failure = (code: string): Error => Object.assign(new Error(code), { code });
 
 async function post(url: string, sid: string): Promise<[number, string]> {
   const { status, body } = await request(pollUrl(url, sid), { method: 'POST', body: '2' });
@@ -54,7 +56,7 @@ async function post(url: string, sid: string): Promise<[number, string]> {
 interface Cut extends Started {
   clock: Clock;
   name: string;
-  /** Lets this process find the host elsewhere, and has it use no connection from before. */
+  /** Lets connections of this process go elsewhere, and has it use none from before. */
   cut: (to: string) => Promise<void>;
   /** Lets time pass until the host is up here. */
   recover: () => Promise<void>;
@@ -126,7 +128,7 @@ describe('a host that one of two proxies cannot reach', () => {
     const { proxy, url, name, boundTo, cut, recover } = await start();
     const sid = await handshake(url);
     const down = once(proxy, 'down');
-    await cut(CLOSED);
+    await cut('ECONNREFUSED');
     expect(await post(url, sid)).toEqual(UNKNOWN);
     expect(await down).toEqual([name, 'refused']);
     expect(await post(url, sid)).toEqual(UNKNOWN);
@@ -143,7 +145,7 @@ describe('a host that one of two proxies cannot reach', () => {
   });
 
   it.each([
-    ['no resolver answers', 'EAI_AGAIN', 'unreachable', UNKNOWN], ['ports are lacking here', 'EADDRNOTAVAIL', undefined, UNREACHED],
+    ['no way leads there', 'EHOSTUNREACH', 'unreachable', UNKNOWN], ['ports are lacking here', 'EADDRNOTAVAIL', undefined, UNREACHED],
   ])('has its sessions go on where that passes in time: %s', async (_, code, downReason, late) => {
     const { proxy, url, cut, postLate } = await start({ unhealthyAfter: 1, checkInterval: 3_600_000 });
     const sid = await handshake(url);

@@ -1,6 +1,6 @@
 import { EventEmitter, once } from 'node:events';
 import net from 'node:net';
-import { HealthChecker } from '../../src/hosts/health-checker';
+import { HealthChecker, type HealthOptions } from '../../src/hosts/health-checker';
 import { Host } from '../../src/hosts/host';
 import { Hosts } from '../../src/hosts/hosts';
 import { onCleanup } from '../support/cleanup';
@@ -13,6 +13,8 @@ import { until } from '../support/until';
 
 /** In ms. */
 const [INTERVAL, TIMEOUT] = [2000, 1000];
+
+type CheckOptions = { unhealthyAfter?: number; healthyAfter?: number } & Partial<Pick<HealthOptions, 'checkPath' | 'checkStatus'>>;
 
 interface Checked {
   hosts: Hosts;
@@ -28,10 +30,10 @@ beforeEach(() => {
   clock = stopClock();
 });
 
-function checking(names: string[], options: { unhealthyAfter?: number; healthyAfter?: number } = {}): Checked {
+function checking(names: string[], options: CheckOptions = {}): Checked {
   const resolved = {
     path: '/socket.io/', checkInterval: INTERVAL, checkTimeout: TIMEOUT, hostTls: {}, balance: 'random' as const, slowStart: 0,
-    unhealthyAfter: 1, healthyAfter: 1, ...options,
+    unhealthyAfter: 1, healthyAfter: 1, checkPath: undefined, checkStatus: undefined, ...options,
   };
   const hosts = new Hosts(names.map((name) => new Host(name)), resolved);
   const found = new EventEmitter();

@@ -33,7 +33,10 @@ const KEY_EXPECTED = "'hostTls.key' must hold a private key in PEM, which 'passp
 
 it.each<[value: object, message: string]>([
   [{ caFile: 'ca.pem' }, "'hostTls.caFile' is not an option; expected ca, cert, key, passphrase, ciphers, minVersion, rejectUnauthorized"],
-  [{ servername: 'a' }, "'hostTls.servername' is not an option; expected ca, "],
+  [{ serverName: 'a' }, "'hostTls.serverName' is not an option; expected ca, "],
+  ...['', ' ', 'a b', 'a..b', '127.0.0.1', '::1', 5, true, null].map((servername): [object, string] => (
+    [{ servername }, `'hostTls.servername' must be a host name, received ${inspect(servername)}`]
+  )),
   [[CERT], "'hostTls' must be a plain object, as in { ca: '…' }"],
   [[], "'hostTls' must be a plain object"],
   [new Map([['ca', CERT]]), "'hostTls' must be a plain object"],
@@ -83,7 +86,7 @@ it.each<[value: object]>([
   [{ ca: CERT }], [{ ca: [CERT, Buffer.from(CERT)] }], [{ ca: `# ours\n${CERT}\n${CERT}` }], [{ ca: new Uint8Array(Buffer.from(CERT)) }],
   [{ cert: CERT, key: KEY }], [{ cert: [CERT], key: [{ pem: KEY }] }], [{ key: Buffer.from(KEY), cert: Buffer.from(CERT), passphrase: '' }],
   [{ ciphers: 'ECDHE-RSA-AES128-GCM-SHA256:!aNULL', minVersion: 'TLSv1.2' }],
-  [{ rejectUnauthorized: false }],
+  [{ rejectUnauthorized: false }], [{ servername: 'chat.example' }],
 ])('takes %j', (hostTls) => {
   expect(resolveOptions({ ...common, hostTls }).hostTls).toEqual(hostTls);
 });

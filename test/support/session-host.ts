@@ -20,7 +20,7 @@ export class SessionHost extends EventEmitter {
   /** The sids of the sessions that it has opened. */
   readonly sids: string[] = [];
   /** What it answers health checks with. */
-  health = 400;
+  health: number | 'silence' = 400;
   /** It waits with the answers to handshakes by polling until `answer`. */
   holdsHandshakes = false;
   /** How long its sessions live, in ms. */
@@ -71,7 +71,7 @@ export class SessionHost extends EventEmitter {
   #onRequest(req: IncomingMessage, res: ServerResponse): void {
     const url = req.url ?? '';
     if (!url.includes('transport=')) {
-      res.writeHead(this.health).end();
+      if (this.health !== 'silence') res.writeHead(this.health).end();
       this.emit('check');
     } else if (!url.includes('sid=')) {
       if (this.holdsHandshakes) this.#held.push(() => res.end(this.#open()));

@@ -16,14 +16,15 @@ export const KEY = read('key.pem');
 export async function startTlsServer(
   handler: RequestListener,
   options: https.ServerOptions = {},
+  address = '127.0.0.1',
 ): Promise<{ server: https.Server; name: string; port: number }> {
   const server = https.createServer({ cert: CERT, key: KEY, ...options }, handler);
-  server.listen(0, '127.0.0.1');
+  server.listen(0, address);
   await once(server, 'listening');
   onCleanup(() => {
     server.close();
     server.closeAllConnections();
   });
   const { port } = server.address() as AddressInfo;
-  return { server, port, name: `https://127.0.0.1:${port}` };
+  return { server, port, name: `https://${address}:${port}` };
 }

@@ -13,6 +13,7 @@ const REASONS = {
   refused: 'refused',
   unreachable: 'unreachable',
   silent: 'no answer',
+  untrusted: 'certificate not trusted',
   failing: 'errors',
 };
 

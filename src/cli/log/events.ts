@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import type { EventEmitter } from 'node:events';
+import { withText } from '../../base/shown';
 import type { HostStatus } from '../../hosts/host';
 import { duplicateText, type ProxyEvents } from '../../operating/proxy-events';
 import { seldom } from '../../base/seldom';
@@ -34,7 +35,10 @@ export function logEvents(instance: Instance, settings: Settings, log: Log): voi
 
 export function logHosts(proxy: EventEmitter<ProxyEvents>, log: Log): void {
   proxy.on('up', (host) => log.info('up', `${host} is up`, { host }));
-  proxy.on('down', (host, reason) => log.warn('down', `${host} is down: ${reason}`, { host, reason }));
+  proxy.on('down', (host, reason, text) => {
+    log.warn('down', `${host} is down: ${withText(reason, text)}`, { host, reason, text });
+  });
+  proxy.on('suspicious', (host, text) => log.warn('suspicious', `${host}: ${text}`, { host, text }));
   proxy.on('added', (host) => log.info('added', `${host} is added`, { host }));
   proxy.on('drained', (host) => log.info('drained', `${host} is drained`, { host }));
   proxy.on('removed', (host) => log.info('removed', `${host} is removed`, { host }));

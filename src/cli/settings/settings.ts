@@ -26,7 +26,7 @@ export interface AccessLogOptions {
 }
 
 /** The flags for members of `hostTls`. */
-const HOST_TLS = { ca: 'host-ca', cert: 'host-cert', key: 'host-key' };
+const HOST_TLS = { ca: 'host-ca', cert: 'host-cert', key: 'host-key', servername: 'host-servername' };
 
 /** The validated settings of the command. */
 export interface Settings {

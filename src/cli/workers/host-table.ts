@@ -57,8 +57,10 @@ export class HostTable {
   /** The current list of hosts. The version rises with each change. */
   get list(): HostList {
     const { undiscovered, levelling } = this.hosts;
-    const entries = this.hosts.all.map(({ status: { host, state, downReason, draining, weight } }): HostEntry =>
-      ({ host, state, downReason, draining, weight }));
+    const entries = this.hosts.all.map(({ status, address: { used: address } }): HostEntry => {
+      const { host, state, downReason, downText, draining, weight } = status;
+      return { host, state, downReason, downText, draining, weight, address };
+    });
     const text = JSON.stringify([undiscovered, levelling, entries]);
     if (text !== this.#lastList) this.#version += 1;
     this.#lastList = text;
@@ -66,9 +68,9 @@ export class HostTable {
   }
 
   /** Records that a worker has found a host down. The next checks decide whether it is. */
-  unreached(name: string, reason: DownReason): void {
+  unreached(name: string, reason: DownReason, text?: string): void {
     const host = this.hosts.get(name);
-    if (host?.up) this.hosts.adopt(host, reason);
+    if (host?.up) this.hosts.adopt(host, reason, text);
   }
 
   /**
@@ -93,6 +95,6 @@ export class HostTable {
 
   /** Records that hosts have answered a worker, so that they are at most busy. */
   answered(load: readonly HostLoad[]): void {
-    for (const { host, answered } of load) if (answered) this.hosts.get(host)?.answered();
+    for (const { host, answered, served } of load) if (answered) this.hosts.get(host)?.answered(served);
   }
 }

@@ -6,7 +6,11 @@ import type { Question } from './questions';
 import type { Settings, TlsPair } from '../settings/settings';
 
 /** The state of a host, for the workers. */
-export type HostEntry = Pick<HostStatus, 'host' | 'state' | 'downReason' | 'draining' | 'weight'>;
+export interface HostEntry
+  extends Pick<HostStatus, 'host' | 'state' | 'downReason' | 'downText' | 'draining' | 'weight'> {
+  /** The address that all connections go to; `undefined` until one has taken a connection. */
+  readonly address: string | undefined;
+}
 
 /** All hosts, for the workers to apply. */
 export interface HostList {
@@ -23,6 +27,8 @@ export interface HostList {
 export interface HostLoad extends Pick<HostStatus, 'host' | 'sessions' | 'tunnels' | 'requests' | 'polls'> {
   /** The host has answered a request since the last report. */
   readonly answered: boolean;
+  /** And one of its answers was not an error of its own. */
+  readonly served: boolean;
 }
 
 /** Settings that can be sent to another process. */
@@ -58,7 +64,7 @@ export type ToPrimary =
   | { readonly type: 'store'; readonly error: string | undefined }
   | { readonly type: 'duplicate'; readonly sid: string; readonly host: string; readonly otherHost: string }
   /** The worker could not connect to a host and has marked it down. */
-  | { readonly type: 'unreached'; readonly host: string; readonly reason: DownReason }
+  | { readonly type: 'unreached'; readonly host: string; readonly reason: DownReason; readonly text?: string }
   /** A session is bound to a host that the worker does not know. */
   | { readonly type: 'seek'; readonly host: string }
   /** `version`: the applied host list. `requests`: the number since the last report. */

@@ -139,7 +139,7 @@ class Primary {
 
   #take(message: ToPrimary, member: Member): void {
     const { log } = this.#context;
-    if (message.type === 'unreached') this.#table.unreached(message.host, message.reason);
+    if (message.type === 'unreached') this.#table.unreached(message.host, message.reason, message.text);
     else if (message.type === 'store') this.#tellStore();
     else if (message.type === 'duplicate') {
       this.#table.events.emit('duplicate', message.sid, message.host, message.otherHost);

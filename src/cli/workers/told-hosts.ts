@@ -11,7 +11,7 @@ const SEEK_TIMEOUT = 6000;
 /** A worker's reports to the primary about hosts. */
 export interface Telling {
   /** The worker has marked a host down. */
-  unreached(host: string, reason: DownReason): void;
+  unreached(host: string, reason: DownReason, text?: string): void;
   /** A session is bound to a host that the worker does not know. */
   seek(host: string): void;
 }
@@ -31,8 +31,8 @@ export class ToldHosts implements HealthSource {
   constructor(hosts: Hosts, list: HostList, telling: Telling) {
     this.#hosts = hosts;
     this.#telling = telling;
-    hosts.on('down', ({ name }, reason) => {
-      if (!this.#applying) telling.unreached(name, reason);
+    hosts.on('down', ({ name, downText }, reason) => {
+      if (!this.#applying) telling.unreached(name, reason, ...(downText === undefined ? [] : [downText]));
     });
     hosts.seekWith((name) => this.#seek(name));
     this.apply(list);
@@ -69,7 +69,8 @@ export class ToldHosts implements HealthSource {
   get load(): HostLoad[] {
     return this.#hosts.all.map((host) => {
       const { name, sessions, tunnels, requests, polls } = host;
-      return { host: name, sessions, tunnels, requests, polls, answered: host.hasAnsweredWithin(LOAD_INTERVAL) };
+      const [answered, served] = [host.hasAnsweredWithin(LOAD_INTERVAL), host.hasServedWithin(LOAD_INTERVAL)];
+      return { host: name, sessions, tunnels, requests, polls, answered, served };
     });
   }
 
@@ -102,12 +103,13 @@ export class ToldHosts implements HealthSource {
     return promise;
   }
 
-  #follow({ host: name, state, downReason, draining, weight }: HostEntry): void {
+  #follow({ host: name, state, downReason, downText, draining, weight, address }: HostEntry): void {
     if (!this.#hosts.get(name)) this.#hosts.add(hostOf('host', name, weight));
     this.#hosts.setWeight(name, weight);
     if (draining) this.#hosts.drain(name);
     else this.#hosts.undrain(name);
     const host = this.#hosts.get(name);
-    if (host && state !== 'checking') this.#hosts.adopt(host, downReason);
+    if (address !== undefined) host?.adoptAddress(address);
+    if (host && state !== 'checking') this.#hosts.adopt(host, downReason, downText);
   }
 }

@@ -75,7 +75,9 @@ class Worker {
     const instance = this.#instance = await Instance.create(settings, log, {
       parts: ({ own }) => this.#own = own,
       healthSource: (hosts) => this.#hosts = new ToldHosts(hosts, list, {
-        unreached: (host, reason) => tell({ type: 'unreached', host, reason }),
+        unreached: (host, reason, text) => {
+          tell({ type: 'unreached', host, reason, ...(text === undefined ? {} : { text }) });
+        },
         seek: (host) => tell({ type: 'seek', host }),
       }),
     });

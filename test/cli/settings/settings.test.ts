@@ -32,6 +32,7 @@ function otherValueOf({ name, type, fallback, max = 0, choices = [] }: Flag): [t
   if (name === 'admin-token') return ['0123456789abcdef', '0123456789abcdef'];
   if (type === 'list') return ['a.example, b', ['a.example', 'b']];
   if (type === 'number') return ['1.5', 1.5];
+  if (name === 'check-status') return ['200-299,401', '200-299,401'];
   if (name === 'discover') return ['dns:app.example:80', 'dns:app.example:80'];
   if (type === 'boolean') return [String(fallback !== 'true'), fallback !== 'true'];
   if (type === 'integer') return [String(max - 1), max - 1];
@@ -71,7 +72,7 @@ describe('a flag that is an option of the library', () => {
     const defaults = resolveOptions({ hosts: ['a:1'], store: new MemoryStore(), ...admin });
     const none = [
       'hosts', 'discover', 'host-keep-alive', 'admin-port', 'admin-token', 'admin-hosts', 'rebalance-per-minute',
-      'max-handshakes-per-second',
+      'max-handshakes-per-second', 'check-path', 'check-status', 'health-path',
     ];
     if (flag.fallback === undefined) expect(none).toContain(name);
     else if (option !== 'keyPrefix') expect(flag.fallback).toBe(String(valueAt(defaults, option)));

@@ -14,7 +14,9 @@ function listOf(...entries: HostEntry[]): HostList {
   return { entries, version, undiscovered: false, levelling: false };
 }
 
-const leaving: HostEntry = { host: HOST, state: 'up', downReason: undefined, draining: true, weight: 1 };
+const leaving: HostEntry = {
+  host: HOST, state: 'up', downReason: undefined, downText: undefined, draining: true, weight: 1, address: '127.0.0.1',
+};
 
 /** A worker's hosts, of which one is leaving, and what the primary is told of them. */
 function follow(): { hosts: Hosts; told: ToldHosts; sought: string[] } {
