@@ -14,6 +14,8 @@ export interface ProxyParts {
 export interface ProxyInternals {
   /** Creates the proxy's health source, which replaces its own health checks and DNS lookups. */
   healthSource?: (hosts: Hosts, options: ResolvedOptions) => HealthSource;
+  /** The option `server` is not a user's: the proxy closes it as one that it has created. */
+  ownsServer?: boolean;
   /** Receives the proxy's parts, before the proxy does anything. */
   parts?: (parts: ProxyParts) => void;
 }

@@ -88,7 +88,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     const access = (): typeof tellAccess | undefined => (this.listenerCount('access') > 0 ? tellAccess : undefined);
     const { trustProxy } = options;
     const pipelines = new Pipelines({ health, router, forwarder, trustProxy, underWay, access });
-    this.#isOwn = options.server === undefined;
+    this.#isOwn = options.server === undefined || internals.ownsServer === true;
     this.server = options.server ?? createServer(options);
     this.#release = takeOver(this.server, {
       owns: (url) => router.owns(url),
@@ -219,9 +219,10 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   }
 
   /**
-   * Closes the proxy. Refuses new sessions at once, waits up to `drainTimeout` for requests and WebSockets to end, then
-   * cuts the rest and refuses further requests. Closes everything that the proxy has opened; a server or an open Redis
-   * client of the caller's stays open. Resolves within `drainTimeout` plus one second. A second call joins the first.
+   * Closes the proxy. Goes on for `shutdownDelay`, then refuses new sessions, waits up to `drainTimeout` for requests
+   * and WebSockets to end, cuts the rest and refuses further requests. Closes everything that the proxy has opened; a
+   * server or an open Redis client of the caller's stays open. Resolves within `shutdownDelay` plus `drainTimeout` plus
+   * one second. A second call joins the first.
    *
    * @param callback is called when everything is closed.
    */
@@ -277,10 +278,12 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   /** Never rejects. */
   async #close(): Promise<void> {
     debug('closing');
+    const { shutdownDelay, drainTimeout } = this.#options;
     this.#operations.close();
+    if (shutdownDelay > 0 && this.server.listening) await this.#underWay.linger(shutdownDelay);
     this.#admission.stop();
     const closed = this.#isOwn ? closeServer(this.server) : undefined;
-    await this.#underWay.drain(this.#options.drainTimeout);
+    await this.#underWay.drain(drainTimeout);
     this.#forwarder.close();
     // The last responses are written by then, but not all are flushed.
     await nextTurn();

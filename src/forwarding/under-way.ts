@@ -30,6 +30,7 @@ export class UnderWay {
   readonly #interval: number;
   #looking: NodeJS.Timeout | undefined;
   #closing = false;
+  #draining = false;
   #over = false;
   #onIdle = (): void => {};
 
@@ -38,9 +39,14 @@ export class UnderWay {
     this.#interval = Math.ceil(stallTimeout / LOOKS);
   }
 
-  /** The proxy is closing: no new session may open. */
+  /** The proxy is closing: each answer closes its connection. */
   get closing(): boolean {
     return this.#closing;
+  }
+
+  /** The drain has begun: no new session may open. */
+  get draining(): boolean {
+    return this.#draining;
   }
 
   /** The drain is over: every further request is refused. */
@@ -70,9 +76,16 @@ export class UnderWay {
     this.#looking ??= setInterval(() => this.#look(), this.#interval).unref();
   }
 
+  /** Goes on with everything for `delay` ms. From now on each answer closes its connection. */
+  async linger(delay: number): Promise<void> {
+    this.#closing = true;
+    await new Promise((resolve) => setTimeout(resolve, delay));
+  }
+
   /** Waits for all works to end. Cuts those that are left after `timeout` ms, and resolves a moment later. */
   async drain(timeout: number): Promise<void> {
     this.#closing = true;
+    this.#draining = true;
     let isIdle = await this.#idle(timeout);
     this.#over = true;
     // Cuts twice: the first time may only refuse a request, and its client may not read the refusal.

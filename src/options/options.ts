@@ -26,6 +26,8 @@ export interface ResolvedOptions extends
   readonly store: SessionStore;
   readonly hosts: readonly Host[];
   /** In ms. */
+  readonly shutdownDelay: number;
+  /** In ms. */
   readonly drainTimeout: number;
   readonly server: HttpServer | HttpsServer | undefined;
   readonly admin: ResolvedAdminOptions | undefined;
@@ -37,9 +39,9 @@ export const SERVER_OPTIONS = ['maxHeaderSize', 'headersTimeout', 'requestTimeou
 const NAMES = new Set<string>([
   'redisClient', 'store', 'hosts', 'discover', 'path', 'checkInterval', 'checkTimeout', 'unhealthyAfter',
   'healthyAfter', 'balance', 'slowStart', 'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout', 'onStoreFailure',
-  'connectTimeout', 'hostTimeout', 'hostKeepAlive', 'drainTimeout', 'xfwd', 'trustProxy', 'changeOrigin', 'hostTls',
-  'server', 'maxHandshakesPerSecond', 'maxQueuedHandshakes', 'handshakeQueueTimeout', 'rebalance', 'admin',
-  ...SERVER_OPTIONS,
+  'connectTimeout', 'hostTimeout', 'hostKeepAlive', 'shutdownDelay', 'drainTimeout', 'xfwd', 'trustProxy',
+  'changeOrigin', 'hostTls', 'server', 'maxHandshakesPerSecond', 'maxQueuedHandshakes', 'handshakeQueueTimeout',
+  'rebalance', 'admin', ...SERVER_OPTIONS,
 ] satisfies (keyof PartialProxyOptions)[]);
 
 /** @throws TypeError that names the option, what was expected and what was received. */
@@ -70,6 +72,7 @@ export function resolveOptions(options: PartialProxyOptions): ResolvedOptions {
     connectTimeout: integer(options, 'connectTimeout', 2000, 1, MAX_DELAY),
     hostTimeout: integer(options, 'hostTimeout', 120_000, 1, MAX_DELAY),
     hostKeepAlive: hostKeepAliveOf(options),
+    shutdownDelay: integer(options, 'shutdownDelay', 0, 0, MAX_DELAY),
     drainTimeout: integer(options, 'drainTimeout', 10_000, 0, MAX_DELAY),
     xfwd: boolean(options, 'xfwd', true),
     trustProxy: boolean(options, 'trustProxy', false),

@@ -14,6 +14,9 @@ import { openWebSocket, SessionHost, startSessionHost } from '../support/session
 import { until } from '../support/until';
 import { WorkersCommand } from '../support/workers';
 
+const FILES = join(__dirname, '../fixtures/tls');
+const TLS = ['--tls-cert', join(FILES, 'cert.pem'), '--tls-key', join(FILES, 'key.pem')];
+
 let clients: Clients;
 let hosts: [HostProcess, HostProcess];
 let names: string[];
@@ -211,6 +214,28 @@ describe('a signal', () => {
     const command = new WorkersCommand([...args, ...more], { env: early(...signals.split(' ')) });
     expect(await command.ended()).toBe(exitCode);
     expect(command.errors).toBe('');
+  });
+
+  it.each([
+    ['http', []], ['https', TLS],
+  ])('lets it take new sessions for --shutdown-delay, over %s', async (_, tls) => {
+    const delay = ['--shutdown-delay', '60000'];
+    const { command, url } = await startCommand(['--hosts', own.name, ...delay, ...tls]);
+    command.signal('SIGTERM');
+    await command.line(/^SIGTERM: taking new sessions for 60000 ms, then draining for up to 10000 ms$/);
+    const { status, headers } = await request(`${url}/socket.io/?EIO=4&transport=polling`, { rejectUnauthorized: false });
+    expect([status, headers.connection]).toEqual([200, 'close']);
+    command.signal('SIGINT');
+    expect(await command.ended()).toBe(130);
+  });
+
+  it.each([
+    ['http', []], ['https', TLS],
+  ])('drains it when --shutdown-delay is over, over %s', async (_, tls) => {
+    const { command } = await startCommand(['--hosts', own.name, '--shutdown-delay', '50', ...tls]);
+    command.signal('SIGTERM');
+    expect(await command.ended()).toBe(0);
+    expect(command.lines.at(-1)).toBe('closed');
   });
 
   it('that is the second one ends it at once', async () => {

@@ -90,6 +90,18 @@ export function logAdmin(proxy: EventEmitter<ProxyEvents>, log: Log): void {
   });
 }
 
+/** Logs that a signal ends the command, and how long that may take. */
+export function logClosing(
+  signal: NodeJS.Signals, { shutdownDelay, drainTimeout }: Settings['resolved'], log: Log,
+): void {
+  if (shutdownDelay === 0) {
+    log.info('closing', `${signal}: draining for up to ${drainTimeout} ms`, { signal, drainTimeout });
+  } else {
+    const times = `taking new sessions for ${shutdownDelay} ms, then draining for up to ${drainTimeout} ms`;
+    log.info('closing', `${signal}: ${times}`, { signal, shutdownDelay, drainTimeout });
+  }
+}
+
 /** The message when the admin server cannot listen. */
 export function adminError(error: Error, { resolved: { admin } }: Settings): string {
   return `the admin server cannot listen on port ${admin?.port} of ${admin?.bind}: ${describe(error)}`;
