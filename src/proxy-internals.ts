@@ -1,5 +1,6 @@
 import type { HealthSource } from './hosts/health-checker';
 import type { Hosts } from './hosts/hosts';
+import type { UnderWay } from './forwarding/under-way';
 import type { ResolvedOptions } from './options/options';
 import type { OwnProcess } from './operating/own-process';
 
@@ -8,6 +9,8 @@ export interface ProxyParts {
   readonly hosts: Hosts;
   /** The operator's access to this process. */
   readonly own: OwnProcess;
+  /** The requests and WebSockets in progress. */
+  readonly underWay: UnderWay;
 }
 
 /** Hooks into a proxy's construction, for the command, which runs several proxies as one. */

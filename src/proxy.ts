@@ -81,7 +81,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     const forwarder = this.#forwarder =
       new Forwarder(options, hosts, bindings, totals, underWay, this.#announcing('session'));
     const own = new OwnProcess(options, hosts, bindings, forwarder, admission, totals);
-    internals.parts?.({ hosts, own });
+    internals.parts?.({ hosts, own, underWay });
     const operations = this.#operations = new Operations(hosts, own, options, this, () => health.ready);
     this.#admin = options.admin && createAdminServer(operations, options.admin, this.#announcing('adminListening'));
     const tellAccess = this.#announcing('access');
@@ -119,7 +119,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   }
 
   /**
-   * Removes a host at once: cuts its requests and WebSockets, and answers later requests of its sessions as unknown. To
+   * Removes a host at once: ends its requests and WebSockets, and answers later requests of its sessions as unknown. To
    * remove a host without cutting sessions, drain it first.
    *
    * @throws Error if the host is unknown.
@@ -219,10 +219,10 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   }
 
   /**
-   * Closes the proxy. Goes on for `shutdownDelay`, then refuses new sessions, waits up to `drainTimeout` for requests
-   * and WebSockets to end, cuts the rest and refuses further requests. Closes everything that the proxy has opened; a
-   * server or an open Redis client of the caller's stays open. Resolves within `shutdownDelay` plus `drainTimeout` plus
-   * one second. A second call joins the first.
+   * Closes the proxy. Goes on for `shutdownDelay`, then refuses new sessions, waits up to `drainTimeout` for requests to
+   * end, and meanwhile ends WebSockets one after the other. Then cuts the rest and refuses further requests. Closes
+   * everything that the proxy has opened; a server or an open Redis client of the caller's stays open. Resolves within
+   * `shutdownDelay` plus `drainTimeout` plus one second. A second call joins the first.
    *
    * @param callback is called when everything is closed.
    */

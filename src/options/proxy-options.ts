@@ -148,7 +148,10 @@ export interface PartialProxyOptions {
    * send no more. Does not apply while the server is not listening. In ms, from 0. @default 0
    */
   shutdownDelay?: number | undefined;
-  /** `close()` cuts requests and WebSockets that have not ended after this time. In ms, from 0. @default 10000 */
+  /**
+   * `close()` ends WebSockets one after the other over this time, and cuts requests that have not ended after it. In ms,
+   * from 0. @default 10000
+   */
   drainTimeout?: number | undefined;
   /** Adds `X-Forwarded-For`, `-Proto`, `-Host` and `-Port` to requests to the hosts. @default true */
   xfwd?: boolean | undefined;

@@ -1,5 +1,6 @@
 import cluster from 'node:cluster';
 import { subscribe } from 'node:diagnostics_channel';
+import type { UnderWay } from '../../forwarding/under-way';
 import type { OwnProcess } from '../../operating/own-process';
 import { listeningError } from '../log/events';
 import { Instance } from '../instance';
@@ -17,6 +18,7 @@ class Worker {
   #instance: Instance | undefined;
   #hosts: ToldHosts | undefined;
   #own: OwnProcess | undefined;
+  #underWay: UnderWay | undefined;
   #retirement: Retirement | undefined;
   #onRetired = (): void => {};
   #drainTimeout = 0;
@@ -72,7 +74,10 @@ class Worker {
   async #start(plain: PlainSettings, list: HostList): Promise<void> {
     const settings = shareOf(plain);
     const instance = this.#instance = await Instance.create(settings, log, {
-      parts: ({ own }) => this.#own = own,
+      parts: ({ own, underWay }) => {
+        this.#own = own;
+        this.#underWay = underWay;
+      },
       healthSource: (hosts) => this.#hosts = new ToldHosts(hosts, list, {
         unreached: (host, reason) => tell({ type: 'unreached', host, reason }),
         seek: (host) => tell({ type: 'seek', host }),
@@ -133,7 +138,10 @@ class Worker {
       this.#onRetired = resolve;
     });
     tell({ type: 'retiring' });
+    const stopping = new AbortController();
+    void this.#underWay?.disperse(this.#drainTimeout, stopping.signal);
     await Promise.all([retired, this.#retirement?.end(this.#drainTimeout)]);
+    stopping.abort();
   }
 }
 
