@@ -26,9 +26,9 @@ export class Joint {
     const linger = (): void => this.#linger();
     socket.once('end', linger).once('close', () => clearTimeout(this.#lingering));
     hostSocket.on('error', () => socket.destroy());
-    // Before the pipe's own listener, which ends the client's connection.
     hostSocket.once('end', () => {
       if (this.#isLeaving) this.#close();
+      socket.end();
       linger();
     });
     hostSocket.once('close', () => {
@@ -45,9 +45,15 @@ export class Joint {
 
   /** Joins the sockets. The client gets `head` first. */
   join(head: string): void {
-    this.#hostSocket.on('data', (chunk: Buffer) => this.#frames.follow(chunk));
-    this.#socket.write(head, 'latin1');
-    this.#hostSocket.pipe(this.#socket).pipe(this.#hostSocket);
+    const [socket, hostSocket, frames] = [this.#socket, this.#hostSocket, this.#frames];
+    socket.write(head, 'latin1');
+    // Not a pipe and a listener beside it: calling two for each chunk was measured to cost 5 % of a small message.
+    hostSocket.on('data', (chunk: Buffer) => {
+      frames.follow(chunk);
+      if (!socket.write(chunk)) hostSocket.pause();
+    });
+    socket.on('drain', () => void hostSocket.resume());
+    socket.pipe(hostSocket);
   }
 
   /**
@@ -68,7 +74,6 @@ export class Joint {
       return;
     }
     this.#part();
-    this.#hostSocket.unpipe(this.#socket);
     // Its `close` ends the client's connection.
     this.#hostSocket.destroy();
   }
