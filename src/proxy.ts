@@ -26,7 +26,7 @@ import { relayBindings, relayHosts, type ProxyEvents } from './operating/proxy-e
 import type { ProxyInternals } from './proxy-internals';
 import type { PartialProxyOptions, ProxyOptions } from './options/proxy-options';
 import { Router } from './routing/router';
-import { closeServer, createServer, takeOver } from './serving/server';
+import { checkKeepAlive, closeServer, createServer, takeOver } from './serving/server';
 import { announce, callOut } from './base/announce';
 import { createTotals } from './base/totals';
 import { stallTimeoutOf, UnderWay } from './forwarding/under-way';
@@ -90,7 +90,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     const pipelines = new Pipelines({ health, router, forwarder, trustProxy, underWay, access });
     this.#isOwn = options.server === undefined || internals.ownsServer === true;
     this.server = options.server ?? createServer(options);
-    this.#release = takeOver(this.server, {
+    this.#release = takeOver(this.server, this.#isOwn, {
       owns: (url) => router.owns(url),
       request: (req, res) => pipelines.request(req, res),
       upgrade: (req, socket, head) => pipelines.upgrade(req, socket, head),
@@ -219,10 +219,10 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   }
 
   /**
-   * Closes the proxy. Goes on for `shutdownDelay`, then refuses new sessions, waits up to `drainTimeout` for requests to
-   * end, and meanwhile ends WebSockets one after the other. Then cuts the rest and refuses further requests. Closes
-   * everything that the proxy has opened; a server or an open Redis client of the caller's stays open. Resolves within
-   * `shutdownDelay` plus `drainTimeout` plus one second. A second call joins the first.
+   * Closes the proxy. Goes on for `shutdownDelay`. Then refuses new sessions, waits up to `drainTimeout` for requests
+   * to end, and meanwhile ends WebSockets one by one. Then cuts the rest. Closes all that the proxy has opened; a
+   * server or an open Redis client of the caller's stays open. Resolves within `shutdownDelay` + `drainTimeout` + 1 s.
+   * A second call joins the first.
    *
    * @param callback is called when everything is closed.
    */
@@ -267,6 +267,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     void this.#health.start();
     void this.listenAdmin().catch((error: unknown) => announce(this, 'error', toError(error)));
     announce(this, 'listening');
+    if (!this.#isOwn) checkKeepAlive(this.server, (text) => announce(this, 'suspicious', undefined, text));
   }
 
   #onServerError(error: Error): boolean {

@@ -87,7 +87,7 @@ export class UnderWay {
     await new Promise((resolve) => setTimeout(resolve, delay));
   }
 
-  /** Ends all WebSockets one after the other within `timeout` ms, so that their clients do not come back at once. */
+  /** Ends all WebSockets one by one within `timeout` ms, so that their clients do not all come back at once. */
   disperse(timeout: number, signal: AbortSignal): Promise<void> {
     return disperse(() => this.items.filter(isLasting), timeout, signal);
   }

@@ -50,6 +50,11 @@ export interface ProxyEvents {
   degraded: [error: Error];
   /** The session store works again. */
   recovered: [];
+  /**
+   * Something will probably fail, and `text` says what to do. It is told once. `host` is `undefined` if it is about the
+   * proxy's own server.
+   */
+  suspicious: [host: string | undefined, text: string];
   /** The admin server is listening. */
   adminListening: [address: AddressInfo];
   /** The former name of `adminListening`. @deprecated */
