@@ -10,6 +10,7 @@ import {
   mayOpenByPolling, MAX_HANDSHAKE_SIZE, openPacketOf, openPacketOfStart, readableEncodings, type OpenPacket,
 } from '../routing/sniffer';
 import { originFormOf } from '../base/target';
+import { withoutWebTransport } from '../routing/web-transport';
 import { observe } from '../base/histogram';
 import { countResponse } from '../base/totals';
 import type { Work } from './under-way';
@@ -224,8 +225,9 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
       this.#refuse(refusal);
       return;
     }
+    const shown = packet ? withoutWebTransport(body, headers) : body;
     this.#writeHead(status, message, headers);
-    this.#res.end(body);
+    this.#res.end(shown);
   }
 
   /** Binds the session by the first packet, and streams the rest. */
