@@ -149,8 +149,8 @@ export interface PartialProxyOptions {
    */
   shutdownDelay?: number | undefined;
   /**
-   * `close()` ends WebSockets one after the other over this time, and cuts requests that have not ended after it. In ms,
-   * from 0. @default 10000
+   * `close()` ends WebSockets one after the other over this time, and cuts requests that have not ended after it. In
+   * ms, from 0. @default 10000
    */
   drainTimeout?: number | undefined;
   /** Adds `X-Forwarded-For`, `-Proto`, `-Host` and `-Port` to requests to the hosts. @default true */

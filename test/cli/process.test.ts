@@ -232,8 +232,16 @@ describe('a signal', () => {
   it.each([
     ['http', []], ['https', TLS],
   ])('drains it when --shutdown-delay is over, over %s', async (_, tls) => {
-    const { command } = await startCommand(['--hosts', own.name, '--shutdown-delay', '50', ...tls]);
+    const { command, url } = await startCommand(['--hosts', own.name, '--shutdown-delay', '50', '--drain-timeout', '60000', ...tls]);
+    const options = { rejectUnauthorized: false };
+    const opened = await request(`${url}/socket.io/?EIO=4&transport=polling`, options);
+    const { sid } = JSON.parse(opened.body.slice(1)) as { sid: string };
+    const [poll] = [request(pollUrl(url, sid), options), await once(own, 'poll')];
     command.signal('SIGTERM');
+    await until('it takes no connection', () =>
+      request(url, options).then(() => false, (error: unknown) => String(error).includes('ECONNREFUSED')));
+    own.answer();
+    expect((await poll).headers.connection).toBe('close');
     expect(await command.ended()).toBe(0);
     expect(command.lines.at(-1)).toBe('closed');
   });
