@@ -27,6 +27,7 @@ const processes = new Set();
 const running = new Map();
 const stopping = new AbortController();
 const server = createServer(onRequest);
+server.keepAliveTimeout = 75_000;
 let proxy;
 
 process.on('SIGINT', () => void stop(0));

@@ -1,5 +1,6 @@
 import type { HealthSource } from './hosts/health-checker';
 import type { Hosts } from './hosts/hosts';
+import type { UnderWay } from './forwarding/under-way';
 import type { ResolvedOptions } from './options/options';
 import type { OwnProcess } from './operating/own-process';
 
@@ -8,12 +9,16 @@ export interface ProxyParts {
   readonly hosts: Hosts;
   /** The operator's access to this process. */
   readonly own: OwnProcess;
+  /** The requests and WebSockets in progress. */
+  readonly underWay: UnderWay;
 }
 
 /** Hooks into a proxy's construction, for the command, which runs several proxies as one. */
 export interface ProxyInternals {
   /** Creates the proxy's health source, which replaces its own health checks and DNS lookups. */
   healthSource?: (hosts: Hosts, options: ResolvedOptions) => HealthSource;
+  /** The option `server` is not a user's: the proxy closes it as one that it has created. */
+  ownsServer?: boolean;
   /** Receives the proxy's parts, before the proxy does anything. */
   parts?: (parts: ProxyParts) => void;
 }

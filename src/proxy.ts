@@ -23,11 +23,11 @@ import { resolveOptions, type ResolvedOptions } from './options/options';
 import { OwnProcess } from './operating/own-process';
 import { HealthPath } from './serving/health-path';
 import { Pipelines } from './serving/pipelines';
-import { relayBindings, relayFormerNames, relayHosts, type ProxyEvents } from './operating/proxy-events';
+import { relayEvents, type ProxyEvents } from './operating/proxy-events';
 import type { ProxyInternals } from './proxy-internals';
 import type { PartialProxyOptions, ProxyOptions } from './options/proxy-options';
 import { Router } from './routing/router';
-import { closeServer, createServer, takeOver } from './serving/server';
+import { checkKeepAlive, closeServer, createServer, takeOver } from './serving/server';
 import { announce, callOut } from './base/announce';
 import { createTotals } from './base/totals';
 import { stallTimeoutOf, UnderWay } from './forwarding/under-way';
@@ -79,29 +79,27 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     const admission = this.#admission = new Admission(options);
     const router = new Router(options, hosts, bindings, admission);
     const underWay = this.#underWay = new UnderWay(stallTimeoutOf(options));
-    const forwarder = this.#forwarder =
-      new Forwarder(options, hosts, bindings, totals, underWay, this.#announcing('session'));
+    const opened = this.#announcing('session');
+    const forwarder = this.#forwarder = new Forwarder(options, hosts, bindings, totals, underWay, opened);
     const own = new OwnProcess(options, hosts, bindings, forwarder, admission, totals);
-    internals.parts?.({ hosts, own });
+    internals.parts?.({ hosts, own, underWay });
     const operations = this.#operations = new Operations(hosts, own, options, this, () => health.ready);
     this.#admin = options.admin && createAdminServer(operations, options.admin, this.#announcing('adminListening'));
-    const tellAccess = this.#announcing('access');
-    const access = (): typeof tellAccess | undefined => (this.listenerCount('access') > 0 ? tellAccess : undefined);
-    const { trustProxy } = options;
-    this.#isOwn = options.server === undefined;
+    const tell = this.#announcing('access');
+    const access = (): typeof tell | undefined => (this.listenerCount('access') > 0 ? tell : undefined);
+    this.#isOwn = options.server === undefined || internals.ownsServer === true;
     const server = this.server = options.server ?? createServer(options);
     const healthPath = new HealthPath(options, () => operations.readiness.ready);
-    const pipelines = new Pipelines({ health, healthPath, router, forwarder, server, trustProxy, underWay, access });
-    this.#release = takeOver(server, {
+    const parts = { health, healthPath, router, forwarder, server, underWay, access };
+    const pipelines = new Pipelines({ ...parts, trustProxy: options.trustProxy });
+    this.#release = takeOver(server, this.#isOwn, {
       owns: (url) => router.owns(url) || healthPath.owns(url),
       request: (req, res) => pipelines.request(req, res),
       upgrade: (req, socket, head) => pipelines.upgrade(req, socket, head),
       listening: () => this.#start(),
       error: (error) => this.#onServerError(error),
     });
-    relayHosts(hosts, this);
-    relayBindings(bindings, this);
-    relayFormerNames(this);
+    relayEvents(hosts, bindings, this);
     if (server.listening) this.#start();
   }
 
@@ -122,7 +120,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   }
 
   /**
-   * Removes a host at once: cuts its requests and WebSockets, and answers later requests of its sessions as unknown. To
+   * Removes a host at once: ends its requests and WebSockets, and answers later requests of its sessions as unknown. To
    * remove a host without cutting sessions, drain it first.
    *
    * @throws Error if the host is unknown.
@@ -222,9 +220,10 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   }
 
   /**
-   * Closes the proxy. Refuses new sessions at once, waits up to `drainTimeout` for requests and WebSockets to end, then
-   * cuts the rest and refuses further requests. Closes everything that the proxy has opened; a server or an open Redis
-   * client of the caller's stays open. Resolves within `drainTimeout` plus one second. A second call joins the first.
+   * Closes the proxy. Goes on for `shutdownDelay`. Then refuses new sessions, waits up to `drainTimeout` for requests
+   * to end, and meanwhile ends WebSockets one by one. Then cuts the rest. Closes all that the proxy has opened; a
+   * server or an open Redis client of the caller's stays open. Resolves within `shutdownDelay` + `drainTimeout` + 1 s.
+   * A second call joins the first.
    *
    * @param callback is called when everything is closed.
    */
@@ -250,7 +249,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     await this.#admin?.listen();
   }
 
-  /** The operator's view of the proxy, for the command. @internal */
+  /** For the command. @internal */
   get operations(): Operations {
     return this.#operations;
   }
@@ -269,6 +268,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     void this.#health.start();
     void this.listenAdmin().catch((error: unknown) => announce(this, 'error', toError(error)));
     announce(this, 'listening');
+    if (!this.#isOwn) checkKeepAlive(this.server, (text) => announce(this, 'suspicious', undefined, text));
   }
 
   #onServerError(error: Error): boolean {
@@ -279,11 +279,12 @@ export class Proxy extends EventEmitter<ProxyEvents> {
 
   /** Never rejects. */
   async #close(): Promise<void> {
-    debug('closing');
+    const { shutdownDelay, drainTimeout } = this.#options;
     this.#operations.close();
+    if (shutdownDelay > 0 && this.server.listening) await this.#underWay.linger(shutdownDelay);
     this.#admission.stop();
     const closed = this.#isOwn ? closeServer(this.server) : undefined;
-    await this.#underWay.drain(this.#options.drainTimeout);
+    await this.#underWay.drain(drainTimeout);
     this.#forwarder.close();
     // The last responses are written by then, but not all are flushed.
     await nextTurn();

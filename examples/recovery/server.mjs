@@ -14,6 +14,8 @@ redisClient.on('error', (error) => console.error(`Redis: ${error.message || erro
 await redisClient.connect();
 
 const server = createServer();
+// Longer than a load balancer keeps idle connections: Node.js's own default is 5 s. The proxy reuses them for longer too.
+server.keepAliveTimeout = 75_000;
 const io = new Server(server, {
   // Keeps the last 10,000 packets, of which a client that comes back gets those that it has missed.
   adapter: createAdapter(redisClient, { maxLen: 10_000 }),

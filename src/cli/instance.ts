@@ -1,6 +1,5 @@
 import type { Server } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Hosts } from '../hosts/hosts';
 import { SERVER_OPTIONS } from '../options/options';
 import { Proxy } from '../proxy';
@@ -42,6 +41,7 @@ export class Instance {
     let hosts: Hosts | undefined;
     const proxy = new Proxy({ ...own, ...store }, {
       ...internals,
+      ownsServer: true,
       parts: (parts) => {
         hosts = parts.hosts;
         internals.parts?.(parts);
@@ -65,15 +65,9 @@ export class Instance {
     this.#accessLog?.reopen();
   }
 
-  /** Refuses new sessions at once. Resolves when all is closed, a moment after `drainTimeout` at the latest. */
+  /** Resolves when all is closed, a moment after `shutdownDelay` and `drainTimeout` at the latest. */
   async close(): Promise<void> {
-    // The library does not close a server that it was given.
-    this.#tlsServer?.close();
-    this.#tlsServer?.closeIdleConnections();
     await this.proxy.close();
-    // The last responses are written by then, but not all are flushed.
-    await nextTurn();
-    this.#tlsServer?.closeAllConnections();
     await this.#accessLog?.close();
   }
 }

@@ -1,6 +1,6 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { toError } from '../base/checks';
-import { adminError, listeningError, logAdmin, logEvents } from './log/events';
+import { adminError, listeningError, logAdmin, logClosing, logEvents } from './log/events';
 import { Instance } from './instance';
 import { describe, type Log } from './log/log';
 import { Reload } from './reload';
@@ -55,8 +55,7 @@ export async function run(settings: Settings, { log, status, fail, reread }: Con
         log.warn('restart-failed', `no worker is restarted: ${error}`, { error });
       },
       drain: (signal) => {
-        const { drainTimeout } = settings.resolved;
-        log.info('closing', `${signal}: draining for up to ${drainTimeout} ms`, { signal, drainTimeout });
+        logClosing(signal, settings.resolved, log);
         reload.stop();
         void instance.close().then(() => {
           status?.stop();

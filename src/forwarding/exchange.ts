@@ -9,6 +9,7 @@ import type { StreamedBody } from './request-body';
 import type { Route } from '../routing/route';
 import { mayOpenByPolling, readableEncodings, type OpenPacket } from '../routing/sniffer';
 import { originFormOf } from '../base/target';
+import { withoutWebTransport } from '../routing/web-transport';
 import { observe } from '../base/histogram';
 import { countResponse } from '../base/totals';
 import type { Work } from './under-way';
@@ -209,8 +210,9 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   async #finishHandshake(held: HeldResponse): Promise<void> {
     const { packet } = held;
     if (packet && !await this.#open(packet)) return;
+    const body = packet ? withoutWebTransport(held.body, held.headers) : held.body;
     this.#res.writeHead(held.status, held.message, held.headers);
-    this.#res.end(held.body);
+    this.#res.end(body);
   }
 
   /** Binds the session by the first packet, and streams the rest. */

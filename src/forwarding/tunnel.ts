@@ -8,6 +8,7 @@ import { hasLeft, requestHeaders, responseHeaders, type HeaderRules } from './he
 import type { Host } from '../hosts/host';
 import { requestTo } from '../hosts/host-request';
 import type { HostTls } from '../hosts/host-tls';
+import { Joint } from './joint';
 import { Outflow } from './outflow';
 import type { Route } from '../routing/route';
 import { MAX_HANDSHAKE_SIZE, openPacketOfFrame, type OpenPacket } from '../routing/sniffer';
@@ -16,9 +17,6 @@ import { countResponse } from '../base/totals';
 import { Traffic } from './traffic';
 import type { Work } from './under-way';
 import type { Upgrade } from './upgrade';
-
-/** How long one side may stay open after the other has ended, in ms. Data on its way has arrived by then. */
-const HALF_OPEN_TIMEOUT = 10_000;
 
 /** Times in ms. */
 export interface TunnelOptions extends HeaderRules {
@@ -53,8 +51,8 @@ export class Tunnel implements SessionWork, Work {
   readonly #context: TunnelContext;
   #request: ClientRequest | undefined;
   #hostSocket: Socket | undefined;
+  #joint: Joint | undefined;
   #traffic: Traffic | undefined;
-  #lingering: NodeJS.Timeout | undefined;
   #hasOpened = false;
   #status: number | undefined;
   #refusal: Refusal | undefined;
@@ -89,12 +87,15 @@ export class Tunnel implements SessionWork, Work {
 
   /** The host has accepted the WebSocket. */
   get isJoined(): boolean {
-    return this.#hostSocket !== undefined;
+    return this.#joint !== undefined;
+  }
+
+  get isLasting(): boolean {
+    return this.#joint?.isLeaving === false;
   }
 
   start(): void {
     this.#socket.once('close', () => {
-      clearTimeout(this.#lingering);
       this.#request?.destroy();
       this.count();
       this.#hostSocket?.destroy();
@@ -104,29 +105,19 @@ export class Tunnel implements SessionWork, Work {
       // The HTTP server's timeout does not apply to a WebSocket. Nagle's algorithm would delay small frames.
       this.#socket.setTimeout(0).setNoDelay(true).setKeepAlive(true, 30_000);
     }
-    this.#socket.once('end', () => this.#linger());
     this.#connect();
   }
 
-  /** Ends the tunnel now. */
+  /** Ends the tunnel now, see {@link Joint.destroy}. */
   destroy(): void {
-    this.#socket.destroy();
+    if (this.#joint) this.#joint.destroy();
+    else this.#socket.destroy();
   }
 
-  /**
-   * Ends the tunnel as if the client had gone. The host receives nothing more. The client still receives what the host
-   * has sent so far, then its connection ends too.
-   */
+  /** Ends the tunnel as if the client had gone, see {@link Joint.leave}. */
   leave(): void {
-    const hostSocket = this.#hostSocket;
-    if (!hostSocket) {
-      this.destroy();
-      return;
-    }
-    this.#socket.unpipe(hostSocket);
-    this.#socket.resume();
-    hostSocket.end();
-    this.#linger();
+    if (this.#joint) this.#joint.leave();
+    else this.destroy();
   }
 
   /** Adds the bytes carried since the last call to the host's totals. */
@@ -211,13 +202,7 @@ export class Tunnel implements SessionWork, Work {
     this.#traffic = new Traffic(hostSocket, totals);
     if (binding) totals.upgrades += 1;
     hostSocket.setTimeout(0).setNoDelay(true).setKeepAlive(true, 30_000);
-    hostSocket.on('error', () => socket.destroy());
-    hostSocket.once('end', () => this.#linger());
-    hostSocket.once('close', () => {
-      // The last bytes from the host may still be queued for the client.
-      this.#linger();
-      socket.end(() => socket.destroy());
-    });
+    const joint = this.#joint = new Joint(socket, hostSocket);
     if (socket.destroyed) {
       hostSocket.destroy();
       return;
@@ -226,15 +211,9 @@ export class Tunnel implements SessionWork, Work {
     if (hostHead.length > 0) hostSocket.unshift(hostHead);
     if (!binding) this.#sniff(hostSocket);
     this.#upgrade.release();
-    socket.write(head('101 Switching Protocols', [
+    joint.join(head('101 Switching Protocols', [
       ...responseHeaders(response.rawHeaders, 101), 'Connection', 'Upgrade', 'Upgrade', 'websocket',
-    ]), 'latin1');
-    hostSocket.pipe(socket).pipe(hostSocket);
-  }
-
-  /** Called when one side has ended. Gives the other a while to end too. */
-  #linger(): void {
-    if (!this.#socket.destroyed) this.#lingering ??= setTimeout(() => this.destroy(), HALF_OPEN_TIMEOUT);
+    ]));
   }
 
   /** Reads the first frame as it passes. It holds the sid of a session that the WebSocket opens. */

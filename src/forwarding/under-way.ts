@@ -1,6 +1,7 @@
 import createDebug from 'debug';
 import { Bag, type Bagged } from '../base/bag';
 import { MAX_DELAY } from '../base/checks';
+import { disperse, type Lasting } from './disperse';
 import type { Outflow } from './outflow';
 
 const debug = createDebug('socket.io-proxy:forwarder');
@@ -15,6 +16,10 @@ const LOOKS = 8;
 export interface Work extends Bagged {
   /** The outflows to watch for stalls; `undefined` if the HTTP server's timeout does. */
   readonly outflows?: readonly Outflow[];
+  /** The work has no end of its own, unlike a request, and has not been told to end. */
+  readonly isLasting?: boolean;
+  /** Ends work in good order that has no end of its own. */
+  leave?(): void;
   /** Ends the work now: refuses it if it waits, else cuts it. */
   destroy(): void;
 }
@@ -30,6 +35,7 @@ export class UnderWay {
   readonly #interval: number;
   #looking: NodeJS.Timeout | undefined;
   #closing = false;
+  #draining = false;
   #over = false;
   #onIdle = (): void => {};
 
@@ -38,9 +44,14 @@ export class UnderWay {
     this.#interval = Math.ceil(stallTimeout / LOOKS);
   }
 
-  /** The proxy is closing: no new session may open. */
+  /** The proxy is closing: each answer closes its connection. */
   get closing(): boolean {
     return this.#closing;
+  }
+
+  /** The drain has begun: no new session may open. */
+  get draining(): boolean {
+    return this.#draining;
   }
 
   /** The drain is over: every further request is refused. */
@@ -70,23 +81,50 @@ export class UnderWay {
     this.#looking ??= setInterval(() => this.#look(), this.#interval).unref();
   }
 
-  /** Waits for all works to end. Cuts those that are left after `timeout` ms, and resolves a moment later. */
+  /** Goes on with everything for `delay` ms. From now on each answer closes its connection. */
+  async linger(delay: number): Promise<void> {
+    this.#closing = true;
+    await new Promise((resolve) => setTimeout(resolve, delay));
+  }
+
+  /** Ends all WebSockets one by one within `timeout` ms, so that their clients do not all come back at once. */
+  disperse(timeout: number, signal: AbortSignal): Promise<void> {
+    return disperse(() => this.items.filter(isLasting), timeout, signal);
+  }
+
+  /**
+   * Waits for all works to end, and ends WebSockets one after the other. Cuts what is left after `timeout` ms, and
+   * resolves a moment later.
+   */
   async drain(timeout: number): Promise<void> {
     this.#closing = true;
+    this.#draining = true;
+    const stopping = new AbortController();
+    void this.disperse(timeout, stopping.signal);
     let isIdle = await this.#idle(timeout);
+    stopping.abort();
     this.#over = true;
-    // Cuts twice: the first time may only refuse a request, and its client may not read the refusal.
-    for (let tries = 2; tries > 0 && !isIdle; tries -= 1) {
-      this.cut();
+    // Ends twice: the first time may only refuse a request, and its client may not read the refusal.
+    for (const end of [() => this.#end(), () => this.cut()]) {
+      if (isIdle) return;
+      end();
       isIdle = await this.#idle(CUT_TIMEOUT);
     }
   }
 
   /** Ends all works now. */
   cut(): void {
+    for (const work of this.items) work.destroy();
+  }
+
+  /** Ends all works now, and WebSockets with what their hosts have just sent. */
+  #end(): void {
     const { items } = this;
-    if (items.length > 0) debug('%d requests and WebSockets end with the drain timeout', items.length);
-    for (const work of items) work.destroy();
+    debug('%d requests and WebSockets end with the drain timeout', items.length);
+    for (const work of items) {
+      if (work.leave) work.leave();
+      else work.destroy();
+    }
   }
 
   /** @returns whether all has ended within `ms`. */
@@ -114,4 +152,8 @@ export class UnderWay {
     clearInterval(this.#looking);
     this.#looking = undefined;
   }
+}
+
+function isLasting(work: Work): work is Work & Lasting {
+  return work.isLasting === true && work.leave !== undefined;
 }

@@ -170,7 +170,7 @@ export class Operations implements Operator {
     events.on('down', (host, reason, text) => tell('down', `${host} is down: ${withText(reason, text)}`, host));
     events.on('draining', (host) => tell('draining', `${host} gets no new session`, host));
     events.on('undrained', (host) => tell('undrained', `${host} gets new sessions again`, host));
-    events.on('suspicious', (host, text) => tell('suspicious', `${host}: ${text}`, host));
+    events.on('suspicious', (host, text) => tell('suspicious', host === undefined ? text : `${host}: ${text}`, host));
     events.on('discoveryError', ({ message }) => tell('undiscovered', `hosts stay as they are: ${message}`));
     events.on('degraded', ({ message }) => tell('degraded', `the store fails: ${message}`));
     events.on('recovered', () => tell('recovered', 'the store works again'));

@@ -37,10 +37,10 @@ export interface ProxyEvents {
   /** A draining host has no session, request or WebSocket left that this proxy knows of. */
   drained: [host: string];
   /**
-   * Something about a host is probably a mistake, although the host is up. `text` says what, and what to do. Emitted
-   * once for each host and mistake.
+   * Something is probably a mistake, although the host is up. `text` says what, and what to do. Emitted once for each
+   * host and mistake. `host` is `undefined` if it is about the server that the proxy was given.
    */
-  suspicious: [host: string, text: string];
+  suspicious: [host: string | undefined, text: string];
   /** A rebalance has begun to move sessions from the fullest hosts to the others. */
   rebalancing: [];
   /** A rebalance has ended. `moved` is the number of sessions that it moved. */
@@ -78,6 +78,13 @@ export function duplicateText(sid: string, host: string, otherHost: string): str
   return `${host} has assigned ${what}: sids must be unique over all hosts`;
 }
 
+/** Emits the events of the parts as events of the proxy. */
+export function relayEvents(hosts: Hosts, bindings: Bindings, proxy: EventEmitter<ProxyEvents>): void {
+  relayHosts(hosts, proxy);
+  relayBindings(bindings, proxy);
+  relayFormerNames(proxy);
+}
+
 /** Emits the events of the hosts as events of the proxy. */
 export function relayHosts(hosts: Hosts, proxy: EventEmitter<ProxyEvents>): void {
   hosts.on('up', ({ name }) => {
@@ -102,13 +109,12 @@ export function relayHosts(hosts: Hosts, proxy: EventEmitter<ProxyEvents>): void
 }
 
 /** Emits the events that have new names under their former ones too. */
-export function relayFormerNames(proxy: EventEmitter<ProxyEvents>): void {
+function relayFormerNames(proxy: EventEmitter<ProxyEvents>): void {
   proxy.on('discoveryError', (error) => announce(proxy, 'undiscovered', error));
   proxy.on('adminListening', (address) => announce(proxy, 'operated', address));
 }
 
-/** Emits the events of the bindings as events of the proxy. */
-export function relayBindings(bindings: Bindings, proxy: EventEmitter<ProxyEvents>): void {
+function relayBindings(bindings: Bindings, proxy: EventEmitter<ProxyEvents>): void {
   bindings.on('degraded', (error) => announce(proxy, 'degraded', error));
   bindings.on('recovered', () => announce(proxy, 'recovered'));
   bindings.on('duplicate', (sid, host, other) => announce(proxy, 'duplicate', sid, host.name, other.name));

@@ -28,6 +28,8 @@ export interface ResolvedOptions extends
   readonly store: SessionStore;
   readonly hosts: readonly Host[];
   /** In ms. */
+  readonly shutdownDelay: number;
+  /** In ms. */
   readonly drainTimeout: number;
   readonly server: HttpServer | HttpsServer | undefined;
   readonly admin: ResolvedAdminOptions | undefined;
@@ -39,10 +41,9 @@ export const SERVER_OPTIONS = ['maxHeaderSize', 'headersTimeout', 'requestTimeou
 const NAMES = new Set<string>([
   'redisClient', 'store', 'hosts', 'discover', 'path', 'checkInterval', 'checkTimeout', 'checkPath', 'checkStatus',
   'unhealthyAfter', 'healthyAfter', 'balance', 'slowStart', 'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout',
-  'onStoreFailure', 'healthPath',
-  'connectTimeout', 'hostTimeout', 'hostKeepAlive', 'drainTimeout', 'xfwd', 'trustProxy', 'changeOrigin', 'hostTls',
-  'server', 'maxHandshakesPerSecond', 'maxQueuedHandshakes', 'handshakeQueueTimeout', 'rebalance', 'admin',
-  ...SERVER_OPTIONS,
+  'onStoreFailure', 'connectTimeout', 'hostTimeout', 'hostKeepAlive', 'healthPath', 'shutdownDelay', 'drainTimeout',
+  'xfwd', 'trustProxy', 'changeOrigin', 'hostTls', 'server', 'maxHandshakesPerSecond', 'maxQueuedHandshakes',
+  'handshakeQueueTimeout', 'rebalance', 'admin', ...SERVER_OPTIONS,
 ] satisfies (keyof PartialProxyOptions)[]);
 
 /** @throws TypeError that names the option, what was expected and what was received. */
@@ -77,6 +78,7 @@ export function resolveOptions(options: PartialProxyOptions): ResolvedOptions {
     connectTimeout: integer(options, 'connectTimeout', 2000, 1, MAX_DELAY),
     hostTimeout: integer(options, 'hostTimeout', 120_000, 1, MAX_DELAY),
     hostKeepAlive: hostKeepAliveOf(options),
+    shutdownDelay: integer(options, 'shutdownDelay', 0, 0, MAX_DELAY),
     drainTimeout: integer(options, 'drainTimeout', 10_000, 0, MAX_DELAY),
     xfwd: boolean(options, 'xfwd', true),
     trustProxy: boolean(options, 'trustProxy', false),

@@ -159,7 +159,16 @@ export interface PartialProxyOptions {
    * @default undefined
    */
   healthPath?: string | undefined;
-  /** `close()` cuts requests and WebSockets that have not ended after this time. In ms, from 0. @default 10000 */
+  /**
+   * `close()` goes on for this time before the drain begins: the proxy is not ready, and each answer closes its
+   * connection, but it still takes connections and new sessions. Must be longer than a load balancer in front takes to
+   * send no more. Does not apply while the server is not listening. In ms, from 0. @default 0
+   */
+  shutdownDelay?: number | undefined;
+  /**
+   * `close()` ends WebSockets one after the other over this time, and cuts requests that have not ended after it. In
+   * ms, from 0. @default 10000
+   */
   drainTimeout?: number | undefined;
   /** Adds `X-Forwarded-For`, `-Proto`, `-Host` and `-Port` to requests to the hosts. @default true */
   xfwd?: boolean | undefined;

@@ -14,14 +14,16 @@ const OF_UPGRADE = new Set(['upgrade', 'http2-settings']);
  * 24.9 on can do so, and ends the connection after the answer. Earlier versions leave the body unread, as
  * {@link readAgain} needs it.
  *
- * @param owns whether a request with this URL is a proxy's.
+ * @param owns whether the request is a proxy's.
  * @returns a function that undoes it.
  */
-export function ignoreUpgradesWithBody(server: Server | HttpsServer, owns: (url: string) => boolean): () => void {
+export function ignoreUpgradesWithBody(
+  server: Server | HttpsServer, owns: (req: IncomingMessage) => boolean,
+): () => void {
   const before: unknown = Reflect.get(server, MAY_UPGRADE);
   if (typeof before !== 'function') return () => {};
   const mayUpgrade = (req: IncomingMessage): unknown =>
-    (!mayHaveBody(req) || isWebSocket(req) || !owns(req.url ?? '')) && Reflect.apply(before, server, [req]);
+    (!mayHaveBody(req) || isWebSocket(req) || !owns(req)) && Reflect.apply(before, server, [req]);
   Reflect.set(server, MAY_UPGRADE, mayUpgrade);
   return () => {
     if (Reflect.get(server, MAY_UPGRADE) === mayUpgrade) Reflect.set(server, MAY_UPGRADE, before);

@@ -152,7 +152,7 @@ export class Pipelines {
 
   #admitted(outcome: Route | Refusal): Route | Refusal {
     const isHandshake = !('status' in outcome) && outcome.binding === undefined;
-    return isHandshake && this.#parts.underWay.closing ? refusals.closing : outcome;
+    return isHandshake && this.#parts.underWay.draining ? refusals.closing : outcome;
   }
 }
 

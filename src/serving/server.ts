@@ -3,6 +3,7 @@ import https, { type Server as HttpsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { stallTimeoutOf } from '../forwarding/under-way';
 import { ignoreUpgradesWithBody } from './other-upgrades';
+import { UpgradeGuard } from './upgrade-guard';
 
 /** Handles the events of a server. */
 export interface ServerHandlers {
@@ -46,6 +47,11 @@ class Seat {
     this.#listener = listener;
   }
 
+  /** Nobody has removed our listener. */
+  get isThere(): boolean {
+    return this.#server.listeners(this.#event).includes(this.#listener);
+  }
+
   take(): void {
     if (this.#isTaken) return;
     this.#isTaken = true;
@@ -61,11 +67,17 @@ class Seat {
    * @returns whether the listeners were restored.
    */
   leave(): boolean {
-    if (!this.#server.listeners(this.#event).includes(this.#listener)) return false;
+    if (!this.isThere) return false;
     this.#isTaken = false;
     this.#server.off(this.#event, this.#listener);
     for (const listener of this.#before) this.#server.on(this.#event, listener);
     return true;
+  }
+
+  /** Calls the listeners that were put before ours. */
+  callFirst(args: unknown[]): void {
+    const first = this.#server.rawListeners(this.#event);
+    for (const listener of first.slice(0, first.indexOf(this.#listener))) Reflect.apply(listener, this.#server, args);
   }
 
   /** Calls the replaced listeners. @returns whether there is any other listener, or may be one. */
@@ -74,9 +86,8 @@ class Seat {
     this.#before = before.filter((listener) => !('listener' in listener));
     for (const listener of before) Reflect.apply(listener, this.#server, args);
     if (before.length > 0) return true;
-    const listeners = this.#server.listeners(this.#event);
     // A party that removed ours to call it itself may have removed others too.
-    return listeners.length > 1 || !listeners.includes(this.#listener);
+    return this.#server.listenerCount(this.#event) > 1 || !this.isThere;
   }
 }
 
@@ -89,10 +100,13 @@ class Dispatcher {
   readonly #proxies = new Set<ServerHandlers>();
   readonly #requests: Seat;
   readonly #upgrades: Seat;
+  readonly #guard: UpgradeGuard;
+  readonly #isOwn: boolean;
   #restoreUpgrades = (): void => {};
 
-  constructor(server: Server | HttpsServer) {
+  constructor(server: Server | HttpsServer, isOwn: boolean) {
     this.#server = server;
+    this.#isOwn = isOwn;
     this.#requests = new Seat(server, 'request', (...args) => {
       const [req, res] = args as [IncomingMessage, ServerResponse];
       this.#takerOf(req, this.#requests, args)?.request(req, res);
@@ -101,15 +115,17 @@ class Dispatcher {
       const [req, socket, head] = args as [IncomingMessage, Duplex, Buffer];
       this.#takerOf(req, this.#upgrades, args)?.upgrade(req, socket, head);
     });
+    this.#guard = new UpgradeGuard(server, (args) => this.#takesUpgrade(args));
   }
 
   add(proxy: ServerHandlers): void {
     if (this.#proxies.size === 0) {
       this.#server.on('listening', this.#onListening).on('error', this.#onError);
-      this.#restoreUpgrades = ignoreUpgradesWithBody(this.#server, (url) => this.#ownerOf(url) !== undefined);
+      this.#restoreUpgrades = ignoreUpgradesWithBody(this.#server, (req) => this.#ownerOf(req) !== undefined);
     }
     this.#proxies.add(proxy);
     for (const seat of [this.#requests, this.#upgrades]) seat.take();
+    this.#guard.start();
   }
 
   /** Restores the earlier listeners once the last proxy has gone. */
@@ -117,7 +133,7 @@ class Dispatcher {
     if (!this.#proxies.delete(proxy) || this.#proxies.size > 0) return;
     this.#server.off('listening', this.#onListening).off('error', this.#onError);
     this.#restoreUpgrades();
-    const left = [this.#requests, this.#upgrades].map((seat) => seat.leave());
+    const left = [this.#guard.stop(), ...[this.#requests, this.#upgrades].map((seat) => seat.leave())];
     if (!left.includes(false)) dispatchers.delete(this.#server);
   }
 
@@ -132,17 +148,29 @@ class Dispatcher {
     if (!isTold) throw error;
   };
 
-  #takerOf({ url = '' }: IncomingMessage, seat: Seat, args: unknown[]): ServerHandlers | undefined {
-    const owner = this.#ownerOf(url);
+  /** Takes an upgrade that is a proxy's, unless somebody has removed our listener to call it himself. */
+  #takesUpgrade(args: unknown[]): boolean {
+    const [req, socket, head] = args as [IncomingMessage, Duplex, Buffer];
+    const owner = this.#upgrades.isThere ? this.#ownerOf(req) : undefined;
+    if (!owner) return false;
+    // Who puts a listener first on the proxy's own server wants to watch.
+    if (this.#isOwn) this.#upgrades.callFirst(args);
+    owner.upgrade(req, socket, head);
+    return true;
+  }
+
+  #ownerOf({ url = '' }: IncomingMessage): ServerHandlers | undefined {
+    for (const proxy of this.#proxies) if (proxy.owns(url)) return proxy;
+    return undefined;
+  }
+
+  #takerOf(req: IncomingMessage, seat: Seat, args: unknown[]): ServerHandlers | undefined {
+    const owner = this.#ownerOf(req);
     if (owner) return owner;
     const [first] = this.#proxies;
     return seat.call(args) ? undefined : first;
   }
 
-  #ownerOf(url: string): ServerHandlers | undefined {
-    for (const proxy of this.#proxies) if (proxy.owns(url)) return proxy;
-    return undefined;
-  }
 }
 
 const dispatchers = new WeakMap<Server | HttpsServer, Dispatcher>();
@@ -150,10 +178,11 @@ const dispatchers = new WeakMap<Server | HttpsServer, Dispatcher>();
 /**
  * Registers a proxy for its requests and upgrades on a server, see {@link Dispatcher}.
  *
+ * @param isOwn the proxy has made the server.
  * @returns a function that removes the proxy.
  */
-export function takeOver(server: Server | HttpsServer, handlers: ServerHandlers): () => void {
-  const dispatcher = dispatchers.get(server) ?? new Dispatcher(server);
+export function takeOver(server: Server | HttpsServer, isOwn: boolean, handlers: ServerHandlers): () => void {
+  const dispatcher = dispatchers.get(server) ?? new Dispatcher(server, isOwn);
   dispatchers.set(server, dispatcher);
   dispatcher.add(handlers);
   return () => dispatcher.delete(handlers);
@@ -175,6 +204,19 @@ function serverOptionsOf(limits: ServerLimits): ServerOptions {
   // By default Node checks its timeouts only every 30 s.
   const connectionsCheckingInterval = Math.min(headersTimeout, 5000);
   return { maxHeaderSize, headersTimeout, requestTimeout, keepAliveTimeout, connectionsCheckingInterval };
+}
+
+/** How long load balancers often keep an idle connection, in ms. */
+const COMMON_KEEP_ALIVE = 60_000;
+
+/** Tells, a moment later, if a server keeps idle connections for a shorter time, and what to do. */
+export function checkKeepAlive({ keepAliveTimeout }: Server | HttpsServer, tell: (text: string) => void): void {
+  // With 0 it keeps them for ever.
+  if (keepAliveTimeout === 0 || keepAliveTimeout >= COMMON_KEEP_ALIVE) return;
+  const text = `the server's keepAliveTimeout is ${keepAliveTimeout} ms: a load balancer that keeps idle connections ` +
+    'for longer answers 502 now and then. Set server.keepAliveTimeout to 75000, or longer than the load balancer does';
+  // The server may listen already when the proxy is created, and has its listeners.
+  process.nextTick(() => tell(text));
 }
 
 /** Stops accepting connections. Resolves when all open ones have ended. */

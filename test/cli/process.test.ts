@@ -14,6 +14,9 @@ import { openWebSocket, SessionHost, startSessionHost } from '../support/session
 import { until } from '../support/until';
 import { WorkersCommand } from '../support/workers';
 
+const FILES = join(__dirname, '../fixtures/tls');
+const TLS = ['--tls-cert', join(FILES, 'cert.pem'), '--tls-key', join(FILES, 'key.pem')];
+
 let clients: Clients;
 let hosts: [HostProcess, HostProcess];
 let names: string[];
@@ -211,6 +214,36 @@ describe('a signal', () => {
     const command = new WorkersCommand([...args, ...more], { env: early(...signals.split(' ')) });
     expect(await command.ended()).toBe(exitCode);
     expect(command.errors).toBe('');
+  });
+
+  it.each([
+    ['http', []], ['https', TLS],
+  ])('lets it take new sessions for --shutdown-delay, over %s', async (_, tls) => {
+    const delay = ['--shutdown-delay', '60000'];
+    const { command, url } = await startCommand(['--hosts', own.name, ...delay, ...tls]);
+    command.signal('SIGTERM');
+    await command.line(/^SIGTERM: taking new sessions for 60000 ms, then draining for up to 10000 ms$/);
+    const { status, headers } = await request(`${url}/socket.io/?EIO=4&transport=polling`, { rejectUnauthorized: false });
+    expect([status, headers.connection]).toEqual([200, 'close']);
+    command.signal('SIGINT');
+    expect(await command.ended()).toBe(130);
+  });
+
+  it.each([
+    ['http', []], ['https', TLS],
+  ])('drains it when --shutdown-delay is over, over %s', async (_, tls) => {
+    const { command, url } = await startCommand(['--hosts', own.name, '--shutdown-delay', '50', '--drain-timeout', '60000', ...tls]);
+    const options = { rejectUnauthorized: false };
+    const opened = await request(`${url}/socket.io/?EIO=4&transport=polling`, options);
+    const { sid } = JSON.parse(opened.body.slice(1)) as { sid: string };
+    const [poll] = [request(pollUrl(url, sid), options), await once(own, 'poll')];
+    command.signal('SIGTERM');
+    await until('it takes no connection', () =>
+      request(url, options).then(() => false, (error: unknown) => String(error).includes('ECONNREFUSED')));
+    own.answer();
+    expect((await poll).headers.connection).toBe('close');
+    expect(await command.ended()).toBe(0);
+    expect(command.lines.at(-1)).toBe('closed');
   });
 
   it('that is the second one ends it at once', async () => {

@@ -109,6 +109,7 @@ const INTEGERS: [name: string, min: number, max: number][] = [
   ['connectTimeout', 1, 2_147_483_647],
   ['hostTimeout', 1, 2_147_483_647],
   ['hostKeepAlive', 0, 2_147_483_647],
+  ['shutdownDelay', 0, 2_147_483_647],
   ['drainTimeout', 0, 2_147_483_647],
   ['maxHeaderSize', 1024, 2_147_483_647],
   ['headersTimeout', 1, 2_147_483_647],

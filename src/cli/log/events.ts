@@ -38,7 +38,8 @@ export function logHosts(proxy: EventEmitter<ProxyEvents>, log: Log): void {
   proxy.on('down', (host, reason, text) => {
     log.warn('down', `${host} is down: ${withText(reason, text)}`, { host, reason, text });
   });
-  proxy.on('suspicious', (host, text) => log.warn('suspicious', `${host}: ${text}`, { host, text }));
+  // The command's own server is fit for what is in front of it.
+  proxy.on('suspicious', (host = '', text) => log.warn('suspicious', `${host}: ${text}`, { host, text }));
   proxy.on('added', (host) => log.info('added', `${host} is added`, { host }));
   proxy.on('drained', (host) => log.info('drained', `${host} is drained`, { host }));
   proxy.on('removed', (host) => log.info('removed', `${host} is removed`, { host }));
@@ -97,6 +98,18 @@ export function logAdmin(proxy: EventEmitter<ProxyEvents>, log: Log): void {
     const url = urlOf(address, false);
     log.info('admin', `the admin server is ${url}`, { url });
   });
+}
+
+/** Logs that a signal ends the command, and how long that may take. */
+export function logClosing(
+  signal: NodeJS.Signals, { shutdownDelay, drainTimeout }: Settings['resolved'], log: Log,
+): void {
+  if (shutdownDelay === 0) {
+    log.info('closing', `${signal}: draining for up to ${drainTimeout} ms`, { signal, drainTimeout });
+  } else {
+    const times = `taking new sessions for ${shutdownDelay} ms, then draining for up to ${drainTimeout} ms`;
+    log.info('closing', `${signal}: ${times}`, { signal, shutdownDelay, drainTimeout });
+  }
 }
 
 /** The message when the admin server cannot listen. */

@@ -117,17 +117,18 @@ export class Member implements Asked {
   }
 
   /**
-   * Drains the worker. Resolves when it has ended, a moment after `drainTimeout` at the latest.
+   * Drains the worker. Resolves when it has ended, a moment after `timeout` ms at the latest.
    *
+   * @param timeout how long the worker may take to drain, with the delay before that.
    * @returns whether the worker had to be killed.
    */
-  async close(replaced: boolean, drainTimeout: number): Promise<boolean> {
+  async close(replaced: boolean, timeout: number): Promise<boolean> {
     this.closing = true;
     this.#ending = !replaced;
     this.address = undefined;
     this.tell({ type: 'close', replaced });
     let isLate = false;
-    const cancel = startDeadline(drainTimeout + END_TIMEOUT, () => {
+    const cancel = startDeadline(timeout + END_TIMEOUT, () => {
       isLate = true;
       this.kill();
     });

@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { ownProcessMetrics } from '../../operating/process-metrics';
 import { toError } from '../../base/checks';
 import { AllWorkers } from './all-workers';
-import { adminError, logAdmin, logDegraded, logHosts, logReady, logRecovered } from '../log/events';
+import { adminError, logAdmin, logClosing, logDegraded, logHosts, logReady, logRecovered } from '../log/events';
 import { HostTable } from './host-table';
 import type { Member, Start } from './member';
 import { LOAD_INTERVAL, type PlainSettings, type ToPrimary } from './messages';
@@ -46,6 +46,7 @@ class Primary {
     this.#table.hosts.on('removed', ({ name }) => this.#all.removed(name));
     this.#workers = new Workers({
       count: settings.workers,
+      shutdownDelay: settings.resolved.shutdownDelay,
       drainTimeout: settings.resolved.drainTimeout,
       log: context.log,
       port: settings.port,
@@ -110,8 +111,7 @@ class Primary {
         },
         restart: () => void this.#workers.roll(),
         drain: (signal) => {
-          const { drainTimeout } = this.#settings.resolved;
-          log.info('closing', `${signal}: draining for up to ${drainTimeout} ms`, { signal, drainTimeout });
+          logClosing(signal, this.#settings.resolved, log);
           void this.#close().then(() => {
             status?.stop();
             log.info('closed', 'closed');

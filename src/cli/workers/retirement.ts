@@ -4,6 +4,9 @@ import type { Server } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import { Server as NetServer, type Socket } from 'node:net';
 
+/** How long WebSockets may take that were told to end last, in ms. */
+const LAST_TIME = 200;
+
 /**
  * Ends a server while others go on, without failing a request. The server accepts no more connections and serves one
  * more request on each open one. The response closes the connection, and the client goes to another server.
@@ -32,11 +35,11 @@ export class Retirement {
     NetServer.prototype.close.call(this.#server);
   }
 
-  /** Resolves when the last connection has ended. Cuts those that are left after `drainTimeout`. */
+  /** Resolves when the last connection has ended. Cuts those that are left a moment after `drainTimeout`. */
   async end(drainTimeout: number): Promise<void> {
     const timer = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy();
-    }, drainTimeout);
+    }, drainTimeout + LAST_TIME);
     await this.#closed;
     clearTimeout(timer);
   }

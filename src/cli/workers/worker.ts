@@ -1,6 +1,7 @@
 import cluster from 'node:cluster';
 import { subscribe } from 'node:diagnostics_channel';
 import { seldom } from '../../base/seldom';
+import type { UnderWay } from '../../forwarding/under-way';
 import type { OwnProcess } from '../../operating/own-process';
 import { listeningError } from '../log/events';
 import { Instance } from '../instance';
@@ -18,6 +19,7 @@ class Worker {
   #instance: Instance | undefined;
   #hosts: ToldHosts | undefined;
   #own: OwnProcess | undefined;
+  #underWay: UnderWay | undefined;
   #retirement: Retirement | undefined;
   #onRetired = (): void => {};
   #drainTimeout = 0;
@@ -73,7 +75,10 @@ class Worker {
   async #start(plain: PlainSettings, list: HostList): Promise<void> {
     const settings = shareOf(plain);
     const instance = this.#instance = await Instance.create(settings, log, {
-      parts: ({ own }) => this.#own = own,
+      parts: ({ own, underWay }) => {
+        this.#own = own;
+        this.#underWay = underWay;
+      },
       healthSource: (hosts) => this.#hosts = new ToldHosts(hosts, list, {
         unreached: (host, reason, text) => {
           tell({ type: 'unreached', host, reason, ...(text === undefined ? {} : { text }) });
@@ -137,7 +142,10 @@ class Worker {
       this.#onRetired = resolve;
     });
     tell({ type: 'retiring' });
+    const stopping = new AbortController();
+    void this.#underWay?.disperse(this.#drainTimeout, stopping.signal);
     await Promise.all([retired, this.#retirement?.end(this.#drainTimeout)]);
+    stopping.abort();
   }
 }
 

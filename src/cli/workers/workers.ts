@@ -21,6 +21,9 @@ export interface WorkersOptions {
   readonly count: number;
   /** 0 chooses a free one. */
   readonly port: number;
+  /** In ms; not for a worker that is replaced, as others go on. */
+  readonly shutdownDelay: number;
+  /** In ms. */
   readonly drainTimeout: number;
   readonly log: Log;
   /** Returns the first message to a new worker, which listens on this port. */
@@ -105,9 +108,9 @@ export class Workers {
   }
 
   async #close(member: Member, replaced: boolean): Promise<void> {
-    const { drainTimeout, log } = this.#options;
+    const { shutdownDelay, drainTimeout, log } = this.#options;
     const { pid } = member;
-    if (!await member.close(replaced, drainTimeout)) return;
+    if (!await member.close(replaced, drainTimeout + (replaced ? 0 : shutdownDelay))) return;
     log.warn('worker-killed', `worker ${pid} did not end after its drain and was killed`, { pid });
   }
 

@@ -216,7 +216,7 @@ describe('SIGUSR2', () => {
     const closed = sockets.map((socket) => once(socket, 'close'));
     command.signal('SIGUSR2');
     await command.seen('restarted');
-    await Promise.all(closed);
+    expect((await Promise.all(closed)).map(([code]) => code as unknown)).toEqual([1001, 1001]);
     // A worker that was killed would leave them.
     expect(await Promise.all(sids.map(bound))).toEqual([null, null]);
     for (const connection of kept) expect((await connection.ask()).status).toBe(200);

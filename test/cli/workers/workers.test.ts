@@ -13,6 +13,8 @@ import { openWebSocket, SessionHost, startSessionHost, startSessionHosts } from 
 import { until } from '../../support/until';
 import { startWorkers, WorkersCommand } from '../../support/workers';
 
+const HANDSHAKE = '/socket.io/?EIO=4&transport=polling';
+
 describe('two workers', () => {
   it('serve sessions together, follow SIGHUP, and tell that a host is drained when it is', async () => {
     const [old, added] = await startHosts(2);
@@ -169,6 +171,34 @@ describe('a signal', () => {
     socket.terminate();
     expect(await command.ended()).toBe(0);
     expect(command.errors).toBe('');
+  });
+});
+
+describe('a signal, with --shutdown-delay', () => {
+  it('lets the workers take new connections and sessions for so long, and a second one ends them at once', async () => {
+    const host = await startSessionHost();
+    const { command, url } = await startWorkers([host.name], ['--shutdown-delay', '60000', '--drain-timeout', '0', '--admin-port', '0']);
+    const [admin] = await command.seen('admin') as [{ url: string }];
+    const { workers } = command;
+    command.signal('SIGTERM');
+    expect(await command.seen('closing')).toMatchObject([{ signal: 'SIGTERM', shutdownDelay: 60_000, drainTimeout: 0 }]);
+    expect((await request(`${admin.url}/readyz`)).status).toBe(503);
+    await until('every worker closes its connections', async () => {
+      const replies = [await request(url + HANDSHAKE), await request(url + HANDSHAKE)];
+      expect(replies.map(({ status }) => status)).toEqual([200, 200]);
+      return replies.every(({ headers }) => headers.connection === 'close');
+    });
+    expect(workers.every(isAlive)).toBe(true);
+    command.signal('SIGINT');
+    expect(await command.ended()).toBe(130);
+    await until('they are gone', () => !workers.some(isAlive));
+  });
+
+  it('kills no worker that keeps to it', async () => {
+    const { command } = await startWorkers(['127.0.0.1:1'], ['--shutdown-delay', '2500', '--drain-timeout', '0']);
+    command.signal('SIGTERM');
+    expect(await command.ended()).toBe(0);
+    expect(command.eventsOf('worker-killed')).toEqual([]);
   });
 });
 

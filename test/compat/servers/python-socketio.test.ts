@@ -74,3 +74,19 @@ it("takes the proxy's origin for its own, and refuses others", async () => {
   expect(await statusFor('http://other.example')).toBe(400);
   await reportVersion();
 });
+
+describe('a browser whose page came by TLS that ends in front of the proxy', () => {
+  const ORIGIN = 'https://chat.example';
+  const headers = { Host: 'chat.example', Origin: ORIGIN, 'X-Forwarded-Proto': 'https' };
+
+  it.each([
+    ['is refused without trustProxy', {}, 400], ['is accepted with trustProxy', { trustProxy: true }, 200],
+    ['is refused without xfwd, as the Host is the host\'s', { trustProxy: true, xfwd: false }, 400],
+    ['is accepted without xfwd where Host and X-Forwarded-Proto pass', { trustProxy: true, xfwd: false, changeOrigin: false }, 200],
+  ])('%s', async (_, options, status) => {
+    const { url } = await startProxy({ hosts, ...options });
+    const reply = await request(url + POLLING, { headers });
+    expect(reply.status).toBe(status);
+    if (status === 400) expect(reply.body).toContain(`${ORIGIN} is not an accepted origin`);
+  });
+});

@@ -1,0 +1,41 @@
+import { pause } from '../base/pause';
+
+/** The shortest and the longest pause, in ms. After the shortest one several works may end together. */
+const PAUSE = { min: 50, max: 1000 };
+
+/** The time that is left at the end for the last works to end in good order, in ms: see `disperse`. */
+const MARGIN = { most: 2000, share: 0.2, from: 1000 };
+
+/** Work that has no end of its own, such as a WebSocket. */
+export interface Lasting {
+  /** Ends the work in good order. */
+  leave(): void;
+}
+
+/**
+ * Ends works one after the other, evenly over `ms`, so that their clients do not come back all at once. The last ends
+ * up to 2 s earlier: before a fifth of what `ms` is longer than a second.
+ *
+ * @param lasting returns the works that have not been told to end, about the oldest first. There may be new ones.
+ * @param signal stops that. Resolves then, or when all are told to end.
+ */
+export async function disperse(lasting: () => readonly Lasting[], ms: number, signal: AbortSignal): Promise<void> {
+  let now = performance.now();
+  const end = now + ms - Math.min(MARGIN.most, MARGIN.share * Math.max(0, ms - MARGIN.from));
+  let last = now;
+  let due = 0;
+  for (let works = lasting(); now < end;) {
+    const wait = (1 - due) * (end - last) / (works.length || 1);
+    if (!await pause(Math.min(end - now, PAUSE.max, Math.max(PAUSE.min, wait)), signal)) return;
+    works = lasting();
+    const before = now;
+    now = performance.now();
+    due += works.length * (now - before) / (end - last);
+    if (due < 1) continue;
+    const count = Math.floor(due);
+    for (const work of works.slice(0, count)) work.leave();
+    due -= count;
+    last = now;
+  }
+  for (const work of lasting()) work.leave();
+}
