@@ -1,4 +1,4 @@
-import { EventEmitter, once } from 'node:events';
+import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { PartialProxyOptions } from '../../src';
 import { settle, stopClock, type Clock } from '../support/clock';
@@ -20,26 +20,25 @@ interface Checked extends Started {
   host: string;
   /** What the proxy has told of the host. */
   told: unknown[][];
-  /** Lets the next check happen, and what follows from it. */
-  check: () => Promise<void>;
+  /** Lets the next check happen, which is due in `ms`, and what follows from it. */
+  check: (ms?: number) => Promise<void>;
   /** The URLs of the checks so far. */
   urls: (string | undefined)[];
 }
 
 /** A proxy before a server that the test answers for. */
 async function checking(answer: (res: ServerResponse, req: IncomingMessage) => void, options: PartialProxyOptions = {}): Promise<Checked> {
-  const asked = new EventEmitter();
   const urls: Checked['urls'] = [];
   const { name: host } = await startServer((req, res) => {
     urls.push(req.url);
     answer(res, req);
-    res.on('close', () => asked.emit('asked'));
   });
   const started = await startProxy({ hosts: [host], checkInterval: INTERVAL, ...options });
   const told: unknown[][] = [];
   for (const event of ['up', 'down', 'suspicious'] as const) started.proxy.on(event, (...args: unknown[]) => told.push([event, ...args]));
-  const check = async (): Promise<void> => {
-    await Promise.all([once(asked, 'asked'), clock.advance(INTERVAL)]);
+  const check = async (ms = INTERVAL): Promise<void> => {
+    const before = urls.length;
+    await Promise.all([until('it is asked', () => urls.length > before), clock.advance(ms)]);
     await settle();
   };
   await until('the first check is over', () => told.length > 0);
@@ -149,8 +148,9 @@ describe('a host that answers requests', () => {
     let isWell = true;
     const { url, told, check, host } = await checking((res) => res.writeHead(isWell ? 400 : 503).end());
     isWell = false;
+    await clock.advance(INTERVAL / 2);
     await request(`${url}/socket.io/?EIO=4&transport=polling`);
-    await check();
+    await check(INTERVAL / 2);
     expect(told.at(-1)).toEqual(['down', host, 'failing']);
   });
 
@@ -159,8 +159,9 @@ describe('a host that answers requests', () => {
   it.each(own)('is asked all the same where the caller says what: %j', async (options) => {
     const { url, check, urls } = await checking((res) => res.end('ok'), options);
     for (let i = 0; i < 3; i += 1) {
+      await clock.advance(INTERVAL / 2);
       await request(`${url}/socket.io/?EIO=4&transport=polling`);
-      await check();
+      await check(INTERVAL / 2);
     }
     expect(urls.filter((each) => !each?.includes('transport'))).toHaveLength(4);
   });

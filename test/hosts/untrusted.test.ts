@@ -7,6 +7,7 @@ import { startOperated, pathOf } from '../support/admin';
 import { stopClock } from '../support/clock';
 import { startCommand } from '../support/command';
 import { handshake, pollUrl, request } from '../support/http';
+import { standForNames } from '../support/names';
 import { startProxy } from '../support/proxy';
 import { openWebSocket } from '../support/session-host';
 import { CERT, startTlsServer } from '../support/tls';
@@ -33,14 +34,15 @@ describe('a host whose certificate', () => {
     expect((await request(`${url}/socket.io/?EIO=4&transport=polling`)).json()).toMatchObject({ code: 'NO_HOST' });
   });
 
-  it('is for another name, is down for that, and up where that name is expected', async () => {
+  it.each(['127.0.0.2', 'chat.example'])('is not for %s, is down for that, and up where its name is expected', async (called) => {
+    standForNames({ 'chat.example': ['127.0.0.2'] });
     const names: unknown[] = [];
     const heads: unknown[] = [];
     const note = ({ socket, headers }: IncomingMessage): void => {
       names.push(Reflect.get(socket, 'servername'));
       heads.push(headers.host);
     };
-    const { server, name } = await startTlsServer((req, res) => {
+    const { server, port } = await startTlsServer((req, res) => {
       note(req);
       answer(req, res);
     }, {}, '127.0.0.2');
@@ -48,8 +50,9 @@ describe('a host whose certificate', () => {
       note(req);
       socket.send('0{"sid":"w","pingInterval":1,"pingTimeout":1}');
     });
+    const name = `https://${called}:${port}`;
     const wrong = await startProxy({ hosts: [name], hostTls: { ca: CERT } });
-    expect(await once(wrong.proxy, 'down')).toEqual([name, 'untrusted', expect.stringContaining("is not in the cert's list")]);
+    expect(await once(wrong.proxy, 'down')).toEqual([name, 'untrusted', expect.stringContaining("is not in the cert's ")]);
     const { proxy, url } = await startProxy({ hosts: [name], hostTls: { ca: CERT, servername: 'localhost' } });
     await once(proxy, 'up');
     const sid = await handshake(url);

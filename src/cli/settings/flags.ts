@@ -88,7 +88,7 @@ export const FLAGS: readonly Flag[] = [
   ...group('Listening', [
     ['bind', 'The address to listen on; all interfaces if not set', text('address')],
     ['port', 'The port to listen on; the variable PORT sets it too', count(0, 65_535, 4000)],
-    ['health-path', 'Where load balancers ask on this port whether the proxy is ready, as in /healthz; off if not set',
+    ['health-path', 'Where a load balancer asks on this port if the proxy is ready, as in /healthz; off if not set',
       { ...text('path'), option: 'healthPath' }],
     ['tls-cert', 'The certificate (PEM) for TLS; reloaded on SIGHUP and when the file changes', file],
     ['tls-key', 'The key (PEM) of --tls-cert; reloaded with it', file],
