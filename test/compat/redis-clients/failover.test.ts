@@ -1,0 +1,73 @@
+import { startHosts } from '../../support/hosts';
+import { handshake, pollUrl, request } from '../../support/http';
+import { startProxy, type Started } from '../../support/proxy';
+import { openClient } from '../../support/redis';
+import { FAMILIES, installedAs, opened, SENTINEL_FAMILIES, type Family, type Made } from '../../support/redis-clients';
+import { startFailover } from '../../support/redis-failover';
+import { RedisSentinel, SENTINEL_NAME } from '../../support/redis-sentinel';
+import { SERVERS } from '../../support/redis-server';
+import { tested } from '../../support/tested';
+import { until } from '../../support/until';
+
+interface One {
+  name: string;
+  installed: string;
+  keyPrefix: string;
+  made: Made;
+  started: Started;
+  events: string[];
+  sid: string;
+}
+
+let hosts: string[];
+
+beforeAll(async () => {
+  hosts = (await startHosts(2)).map(({ name }) => name);
+});
+
+async function startWith({ name, installed }: Family, made: Made): Promise<One> {
+  const keyPrefix = `${name}#`;
+  const started = await startProxy({ redisClient: made.client, hosts, keyPrefix });
+  const events: string[] = [];
+  started.proxy.on('degraded', ({ message }) => events.push(message)).on('recovered', () => events.push('recovered'));
+  return { name, installed, keyPrefix, made, started, events, sid: await handshake(started.url) };
+}
+
+async function post({ url }: Started, sid: string): Promise<number> {
+  return (await request(pollUrl(url, sid), { method: 'POST', body: '40' })).status;
+}
+
+describe.each(SERVERS)('on %s', (program) => {
+  // All at once, since each has to wait for the same.
+  it('every client of one server connects anew after a failover that keeps the connection, and stays open', async () => {
+    const { relay, toNew, switchOver } = await startFailover([], program);
+    const all = await Promise.all(FAMILIES.map(async (family) => startWith(family, await opened(family.make(relay.port)))));
+    await switchOver();
+    await toNew.flushAll();
+    const during = await Promise.all(all.map(({ started }) => handshake(started.url)));
+    await until('all have recovered', () => all.every(({ events }) => events.at(-1) === 'recovered'));
+    const keys = all.flatMap(({ keyPrefix, sid }, i) => [keyPrefix + sid, keyPrefix + (during[i] ?? '')]);
+    await until('all is stored', async () => await toNew.exists(keys) === keys.length);
+    const refusal = expect.stringMatching(/^this Redis takes no writes any more.+connects to it anew.+READONLY/) as string;
+    expect(all.map(({ name, events }) => [name, events])).toEqual(all.map(({ name }) => [name, [refusal, 'recovered']]));
+    for (const { started, sid, made, installed } of all) {
+      expect(await post(started, sid)).toBe(200);
+      expect(made.isOpen()).toBe(true);
+      expect(await made.ping()).toBe('PONG');
+      tested('Redis client', ...installedAs(installed));
+    }
+  });
+
+  it('every client of Sentinel follows a failover that both servers survive', async () => {
+    const sentinel = await RedisSentinel.start(program);
+    const [toSentinel, toReplica] = [await openClient(`redis://127.0.0.1:${sentinel.port}`), await openClient(sentinel.replica.url)];
+    const all = await Promise.all(SENTINEL_FAMILIES.map(async (family) => startWith(family, family.make(sentinel.port))));
+    await toSentinel.sendCommand(['SENTINEL', 'FAILOVER', SENTINEL_NAME]);
+    await until('the replica has taken over', async () => (await toReplica.info('replication')).includes('role:master'));
+    const during = await Promise.all(all.map(({ started }) => handshake(started.url)));
+    const keys = all.flatMap(({ keyPrefix, sid }, i) => [keyPrefix + sid, keyPrefix + (during[i] ?? '')]);
+    await until('all is stored', async () => await toReplica.exists(keys) === keys.length);
+    await until('none is degraded', () => all.every(({ events }) => events.length === 0 || events.at(-1) === 'recovered'));
+    for (const { started, sid } of all) expect(await post(started, sid)).toBe(200);
+  });
+});
