@@ -91,11 +91,26 @@ export class RedisStore implements SessionStore {
   async open(): Promise<void> {
     if (this.#client.isOpen()) return;
     this.#opened = true;
-    this.#opening = this.#client.open();
+    this.#opening = this.#openClient();
     try {
       await this.#opening;
     } finally {
       this.#opening = undefined;
+    }
+  }
+
+  async #openClient(): Promise<void> {
+    let reason: unknown;
+    const onError = (error: unknown): unknown => reason = error;
+    this.#client.events.on('error', onError);
+    try {
+      await this.#client.open();
+    } catch (error) {
+      // A cluster's client only says that it could use no node, and has told why before.
+      if (this.#client.isCluster && reason !== undefined) throw toError(reason);
+      throw error;
+    } finally {
+      this.#client.events.off('error', onError);
     }
   }
 
