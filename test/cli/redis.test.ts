@@ -74,6 +74,8 @@ it.each([
   ["Hostname/IP does not match certificate's altnames: IP: 127.0.0.2 is not in the cert's list", /; --redis has to use a name that/],
   ['error:0A00045C:SSL routines::tlsv13 alert certificate required:', /^this Redis asks for a client certificate: --redis-cert/],
   ['certificate has expired', /not trusted: .+; the Redis needs a new one/],
+  ['this Redis is one node of a cluster, and needs a cluster client (createCluster() of redis): MOVED 1 127.0.0.1:1',
+    /^this Redis is one node of a cluster: --redis-cluster lets the command use all of them \(MOVED 1 127\.0\.0\.1:1\)$/],
   ['Socket closed unexpectedly', /^Socket closed unexpectedly$/],
 ])('a failure is told with what helps: %s', (message, expected) => {
   expect(storeFailure(new Error(message))).toMatch(expected);

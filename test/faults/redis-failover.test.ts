@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { LookupFunction } from 'node:net';
 import { createClient } from 'redis';
 import { RedisStore } from '../../src';
 import { meansElsewhere } from '../../src/sessions/redis-failover';
@@ -56,13 +57,14 @@ describe('after a failover that keeps the connection', () => {
     let ready = 0;
     store.watch((error) => failures.push(error), () => ready += 1);
     await store.open();
-    await store.bind('a', 'host:1', 10);
+    await store.bind('a', 'host:1', 1000);
+    await until('the replica has it', () => failover.toNew.exists(`${PREFIX}a`));
     await failover.switchOver();
-    expect(await store.find('a', 100)).toBe('host:1');
+    expect(await store.find('a', 2000)).toBe('host:1');
     await until('it is connected anew', () => ready === 2);
     expect(failures.map(({ name }) => name)).toEqual(['WritesRefusedError']);
-    expect(await store.find('a', 100)).toBe('host:1');
-    await until('it is renewed', async () => await failover.toNew.ttl(`${PREFIX}a`) > 90);
+    expect(await store.find('a', 2000)).toBe('host:1');
+    await until('it is renewed', async () => await failover.toNew.ttl(`${PREFIX}a`) > 1900);
   });
 
   it('the proxy tries again until the name leads to the new primary, and answers look-ups meanwhile', async () => {
@@ -98,6 +100,41 @@ describe('after a failover that keeps the connection', () => {
     await Promise.all(sids.map((sid) => store.bind(sid, 'host:1', 100)));
     expect(await failover.toNew.exists(sids.map((sid) => PREFIX + sid))).toBe(100);
     expect(failures).toHaveLength(1);
+  });
+
+  it('the client asks for the address of the name again', async () => {
+    const failover = await startFailover();
+    const { relay } = failover;
+    const asked: string[] = [];
+    const lookup: LookupFunction = (name, { all }, done) => {
+      asked.push(name);
+      if (all) done(null, [{ address: '127.0.0.1', family: 4 }]);
+      else done(null, '127.0.0.1', 4);
+    };
+    const store = new RedisStore(createClient({ socket: { host: 'localhost', port: relay.port, lookup } }));
+    onCleanup(() => store.close());
+    store.watch(() => {}, () => {});
+    await store.open();
+    expect(asked).toEqual(['localhost']);
+    await failover.switchOver();
+    await expect(store.bind('a', 'host:1', 100)).rejects.toThrow('READONLY');
+    await store.bind('a', 'host:1', 100);
+    expect(asked).toEqual(['localhost', 'localhost']);
+  });
+
+  it('a store that is closed meanwhile opens nothing again', async () => {
+    const failover = await startFailover();
+    const { relay } = failover;
+    const client = createClient({ url: `redis://127.0.0.1:${relay.port}`, socket: { reconnectStrategy: false } });
+    const store = new RedisStore(client);
+    store.watch(() => {}, () => {});
+    await store.open();
+    await failover.switchOver();
+    await expect(store.bind('a', 'host:1', 100)).rejects.toThrow('READONLY');
+    await store.close();
+    await until('the connection has ended', () => relay.open === 0);
+    expect(client.isOpen).toBe(false);
+    expect(relay.connections).toBe(1);
   });
 
   it('a client of the caller\'s that must not reconnect by itself is opened again', async () => {

@@ -36,6 +36,11 @@ export class Relay {
     });
   }
 
+  /** How many of them are open. */
+  get open(): number {
+    return this.#pairs.size;
+  }
+
   static async start(port: number): Promise<Relay> {
     const relay = new Relay(port);
     relay.#server.listen(0, '127.0.0.1');

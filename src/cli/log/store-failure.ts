@@ -13,6 +13,10 @@ export function storeFailure(error: Error): string {
   const text = describe(error).replace(/^obseve client error: (?:\w*Error: )?/, '');
   const remedy = UNTRUSTED.find(([pattern]) => pattern.test(text))?.[1];
   if (remedy !== undefined) return `the certificate of this Redis is not trusted: ${text}; ${remedy}`;
+  if (text.includes('one node of a cluster')) {
+    const [, moved = ''] = /(MOVED.*)$/.exec(text) ?? [];
+    return `this Redis is one node of a cluster: --redis-cluster lets the command use all of them (${moved})`;
+  }
   if (/alert certificate required/i.test(text)) {
     return `this Redis asks for a client certificate: --redis-cert and --redis-key name one (${text})`;
   }

@@ -1,13 +1,30 @@
+import * as redis6 from 'redis';
+import * as redis5 from 'redis-5';
+import { RedisStore } from '../../../src';
 import { startHosts } from '../../support/hosts';
 import { handshake, pollUrl, request } from '../../support/http';
 import { startProxy, type Started } from '../../support/proxy';
 import { openClient } from '../../support/redis';
-import { FAMILIES, installedAs, opened, SENTINEL_FAMILIES, type Family, type Made } from '../../support/redis-clients';
+import { FAMILIES, installedAs, ofNodeRedis, opened, SENTINEL_FAMILIES, type Family, type Made } from '../../support/redis-clients';
 import { startFailover } from '../../support/redis-failover';
 import { RedisSentinel, SENTINEL_NAME } from '../../support/redis-sentinel';
 import { SERVERS } from '../../support/redis-server';
 import { tested } from '../../support/tested';
 import { until } from '../../support/until';
+
+interface SentinelOptions {
+  name: string;
+  sentinelRootNodes: { host: string; port: number }[];
+}
+
+// The clients' own types, compared with one another, take the compiler longer than all that is ours.
+function sentinelOf5(options: SentinelOptions): Made {
+  return ofNodeRedis(redis5.createSentinel(options), () => Promise.resolve('PONG'));
+}
+
+function sentinelOf6(options: SentinelOptions): Made {
+  return ofNodeRedis(redis6.createSentinel(options), () => Promise.resolve('PONG'));
+}
 
 interface One {
   name: string;
@@ -57,6 +74,19 @@ describe.each(SERVERS)('on %s', (program) => {
       tested('Redis client', ...installedAs(installed));
     }
   });
+
+  it.each<[string, (options: SentinelOptions) => Made]>([['redis 5', sentinelOf5], ['redis 6', sentinelOf6]])(
+    'a client of Sentinel of %s that finds no server to write to says what to do', async (_, make) => {
+      const sentinel = await RedisSentinel.start(program);
+      const { client } = await opened(make({ name: SENTINEL_NAME, sentinelRootNodes: [{ host: '127.0.0.1', port: sentinel.port }] }));
+      const store = new RedisStore(client);
+      await store.bind('a', 'host:1', 10);
+      const admin = await openClient(sentinel.primary.url);
+      await admin.sendCommand(['REPLICAOF', '127.0.0.1', '1']);
+      await expect(store.bind('a', 'host:1', 10)).rejects
+        .toThrow(/^this Redis takes no writes any more\. If its client does not find the primary, make the client connect anew: READONLY/);
+    },
+  );
 
   it('every client of Sentinel follows a failover that both servers survive', async () => {
     const sentinel = await RedisSentinel.start(program);
