@@ -19,7 +19,9 @@ beforeAll(async () => {
   hosts = (await startSessionHosts(1)).map(({ name }) => name);
 });
 
+/** Makes the user, and the only one that may use bindings. */
 async function makeUser(admin: TestClient): Promise<void> {
+  await admin.sendCommand(['ACL', 'SETUSER', 'default', '-get', '-set', '-setex']);
   await admin.sendCommand(['ACL', 'SETUSER', 'proxy', 'reset', 'on', `>${PASSWORD}`, '~*', '+@all']);
 }
 

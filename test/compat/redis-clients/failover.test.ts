@@ -1,11 +1,16 @@
+import * as ioredis5 from 'ioredis-5';
+import * as ioredis6 from 'ioredis-6';
 import * as redis6 from 'redis';
+import * as redis4 from 'redis-4';
 import * as redis5 from 'redis-5';
 import { RedisStore } from '../../../src';
 import { startHosts } from '../../support/hosts';
 import { handshake, pollUrl, request } from '../../support/http';
 import { startProxy, type Started } from '../../support/proxy';
 import { openClient } from '../../support/redis';
-import { FAMILIES, installedAs, ofNodeRedis, opened, SENTINEL_FAMILIES, type Family, type Made } from '../../support/redis-clients';
+import {
+  FAMILIES, installedAs, ofIoRedis, ofNodeRedis, opened, SENTINEL_FAMILIES, type Family, type Made,
+} from '../../support/redis-clients';
 import { startFailover } from '../../support/redis-failover';
 import { RedisSentinel, SENTINEL_NAME } from '../../support/redis-sentinel';
 import { SERVERS } from '../../support/redis-server';
@@ -75,6 +80,27 @@ describe.each(SERVERS)('on %s', (program) => {
     }
   });
 
+  it('a client that must not reconnect by itself is opened again', async () => {
+    const { relay, toNew, switchOver } = await startFailover([], program);
+    const url = `redis://127.0.0.1:${relay.port}`;
+    const socket = { reconnectStrategy: false } as const;
+    const io = { port: relay.port, host: '127.0.0.1', retryStrategy: null };
+    const pong = (): Promise<unknown> => Promise.resolve('PONG');
+    const all = await Promise.all(([
+      ['redis 4', ofNodeRedis(redis4.createClient({ url, socket }), pong)],
+      ['redis 5', ofNodeRedis(redis5.createClient({ url, socket: { ...socket } }), pong)],
+      ['redis 6', ofNodeRedis(redis6.createClient({ url, socket: { ...socket } }), pong)],
+      ['ioredis 5', ofIoRedis(new ioredis5.Redis(io as unknown as ioredis5.RedisOptions))],
+      ['ioredis 6', ofIoRedis(new ioredis6.Redis(io as unknown as ioredis6.RedisOptions))],
+    ] as [string, Made][]).map(async ([name, made]) => ({ name, store: new RedisStore((await opened(made)).client, `${name}#`) })));
+    await switchOver();
+    for (const { store } of all) {
+      await expect(store.bind('a', 'host:1', 100)).rejects.toThrow('READONLY');
+      await store.bind('a', 'host:1', 100);
+    }
+    expect(await toNew.exists(all.map(({ name }) => `${name}#a`))).toBe(all.length);
+  });
+
   it.each<[string, (options: SentinelOptions) => Made]>([['redis 5', sentinelOf5], ['redis 6', sentinelOf6]])(
     'a client of Sentinel of %s that finds no server to write to says what to do', async (_, make) => {
       const sentinel = await RedisSentinel.start(program);
@@ -93,10 +119,12 @@ describe.each(SERVERS)('on %s', (program) => {
     const [toSentinel, toReplica] = [await openClient(`redis://127.0.0.1:${sentinel.port}`), await openClient(sentinel.replica.url)];
     const all = await Promise.all(SENTINEL_FAMILIES.map(async (family) => startWith(family, family.make(sentinel.port))));
     await toSentinel.sendCommand(['SENTINEL', 'FAILOVER', SENTINEL_NAME]);
-    await until('the replica has taken over', async () => (await toReplica.info('replication')).includes('role:master'));
+    // Sentinel ends the connections of a server that it changes.
+    const isPrimary = (): Promise<boolean> => toReplica.info('replication').then((info) => info.includes('role:master'), () => false);
+    await until('the replica has taken over', isPrimary);
     const during = await Promise.all(all.map(({ started }) => handshake(started.url)));
     const keys = all.flatMap(({ keyPrefix, sid }, i) => [keyPrefix + sid, keyPrefix + (during[i] ?? '')]);
-    await until('all is stored', async () => await toReplica.exists(keys) === keys.length);
+    await until('all is stored', () => toReplica.exists(keys).then((count) => count === keys.length, () => false));
     await until('none is degraded', () => all.every(({ events }) => events.length === 0 || events.at(-1) === 'recovered'));
     for (const { started, sid } of all) expect(await post(started, sid)).toBe(200);
   });
