@@ -11,6 +11,7 @@ import { startReloadable, type Reloadable } from '../support/reloadable';
 import { Relay } from '../support/relay';
 import { startSessionHosts } from '../support/session-host';
 import { until } from '../support/until';
+import { startWorkers } from '../support/workers';
 
 const CERT = join(__dirname, '../fixtures/tls/cert.pem');
 const KEY = join(__dirname, '../fixtures/tls/key.pem');
@@ -149,6 +150,20 @@ it('a failover that keeps the connection is told in one line, and followed by na
       "primary: READONLY You can't write against a read only replica.",
     'the store works again',
   ]);
+});
+
+it('workers follow it too', async () => {
+  const failover = await startFailover();
+  const { command, url } = await startWorkers(hosts, ['--workers', '2'], `redis://localhost:${failover.relay.port}`);
+  await failover.switchOver();
+  const sids = await Promise.all(Array.from({ length: 10 }, () => handshake(url)));
+  await until('all is stored', async () => {
+    const keys = await failover.toNew.keys('*');
+    return sids.every((sid) => keys.some((key) => key.endsWith(sid)));
+  });
+  const [line] = await command.seen('degraded');
+  expect(line).toMatchObject({ level: 'warn', error: expect.stringMatching(/^this Redis takes no writes any more\./) as string });
+  await command.seen('recovered');
 });
 
 it('the client of a Unix socket is closed with the command', async () => {

@@ -46,9 +46,15 @@ interface Kind {
   make: (port: number, database: number) => Made;
 }
 
+interface IoOptions {
+  username: string;
+  password: string;
+  db: number;
+}
+
 const notPinged = (): Promise<string> => Promise.resolve('PONG');
 const urlOf = (port: number, database: number): string => `redis://proxy:${PASSWORD}@${host}:${port}/${database}`;
-const ioOptions = (port: number, db: number): ioredis5.RedisOptions & ioredis6.RedisOptions =>
+const ioOptions = (port: number, db: number): IoOptions & { port: number; host: string } =>
   ({ port, host, username: 'proxy', password: PASSWORD, db });
 
 const KINDS: Kind[] = [
@@ -82,7 +88,7 @@ const CLUSTERS: [name: string, make: (port: number) => Made][] = [
 
 const sentinelOf = (port: number): { name: string; sentinelRootNodes: { host: string; port: number }[] } =>
   ({ name: SENTINEL_NAME, sentinelRootNodes: [{ host, port }] });
-const ioSentinelOf = (port: number, db: number): ioredis5.RedisOptions & ioredis6.RedisOptions =>
+const ioSentinelOf = (port: number, db: number): IoOptions & { name: string; sentinels: { host: string; port: number }[] } =>
   ({ name: SENTINEL_NAME, sentinels: [{ host, port }], db, ...users });
 
 const SENTINELS: [name: string, make: (port: number, database: number) => Made][] = [

@@ -84,14 +84,14 @@ describe.each(SERVERS)('on %s', (program) => {
     const { relay, toNew, switchOver } = await startFailover([], program);
     const url = `redis://127.0.0.1:${relay.port}`;
     const socket = { reconnectStrategy: false } as const;
-    const io = { port: relay.port, host: '127.0.0.1', retryStrategy: null };
+    const io = { port: relay.port, host: '127.0.0.1', retryStrategy: () => null };
     const pong = (): Promise<unknown> => Promise.resolve('PONG');
     const all = await Promise.all(([
       ['redis 4', ofNodeRedis(redis4.createClient({ url, socket }), pong)],
       ['redis 5', ofNodeRedis(redis5.createClient({ url, socket: { ...socket } }), pong)],
       ['redis 6', ofNodeRedis(redis6.createClient({ url, socket: { ...socket } }), pong)],
-      ['ioredis 5', ofIoRedis(new ioredis5.Redis(io as unknown as ioredis5.RedisOptions))],
-      ['ioredis 6', ofIoRedis(new ioredis6.Redis(io as unknown as ioredis6.RedisOptions))],
+      ['ioredis 5', ofIoRedis(new ioredis5.Redis(io))],
+      ['ioredis 6', ofIoRedis(new ioredis6.Redis(io))],
     ] as [string, Made][]).map(async ([name, made]) => ({ name, store: new RedisStore((await opened(made)).client, `${name}#`) })));
     await switchOver();
     for (const { store } of all) {
