@@ -8,6 +8,7 @@ import { createServer } from '../serving/server';
 import { MemoryStore } from '../sessions/session-store';
 import { AccessLog } from './log/access-log';
 import type { Log } from './log/log';
+import { createRedisClient } from './redis-client';
 import type { Options, Settings, TlsPair } from './settings/settings';
 
 /** One proxy of the command, with its store, its TLS server and its access log. */
@@ -31,10 +32,8 @@ export class Instance {
   static async create(
     settings: Settings, log: Pick<Log, 'warn'>, internals: ProxyInternals = {},
   ): Promise<Instance> {
-    const { options, tls, redis: url, accessLog } = settings;
-    // Loaded only if needed, since `redis` takes longer to load than everything else.
-    const redisClient = url === undefined ? undefined : (await import('redis')).createClient({ url });
-    const store = redisClient ? { redisClient } : { store: new MemoryStore() };
+    const { options, tls, redis, accessLog } = settings;
+    const store = redis ? { redisClient: await createRedisClient(redis) } : { store: new MemoryStore() };
     // The library does not apply its limits to a server that it is given.
     const tlsServer = tls && createServer(settings.resolved, tls);
     const own = tlsServer ? { ...withoutLimits(options), server: tlsServer } : options;

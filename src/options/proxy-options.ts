@@ -55,7 +55,8 @@ export interface PartialProxyOptions {
    * A client of the Redis that stores the bindings: from the package `redis` (version 2 or later; single, Cluster or
    * Sentinel) or `ioredis` (version 5 or later; `Redis` or `Cluster`). If the client is not open yet, the proxy opens
    * it when it starts to listen, and `close()` closes it. A client that is open, or opens itself, stays the caller's to
-   * close. The proxy handles its `error` events and emits them as `degraded`. Mandatory, unless `store` is given.
+   * close. The proxy handles its `error` events and emits them as `degraded`. If the server takes no writes any more,
+   * as another one became the primary, the proxy makes the client connect anew. Mandatory, unless `store` is given.
    */
   redisClient?: RedisClient | undefined;
   /** A session store other than Redis, such as `new MemoryStore()`. Excludes `redisClient`. */

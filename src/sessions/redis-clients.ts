@@ -18,8 +18,8 @@ export interface RedisClient {
 type Listener = (...args: unknown[]) => void;
 
 interface Emitter {
-  on(event: string, listener: Listener): unknown;
-  off(event: string, listener: Listener): unknown;
+  on(event: string, listener: Listener): this;
+  off(event: string, listener: Listener): this;
 }
 
 /** A client of any kind, as the store uses it. */
@@ -33,6 +33,11 @@ export interface RedisConnection {
   open(): Promise<unknown>;
   /** Does not wait for a server that may be gone. */
   close(): unknown;
+  /**
+   * Ends the connection as if it were lost, so that the client connects anew by its own rules. What waits in the client
+   * stays there, and answers that are under way still come. Absent if the client finds the primary by itself.
+   */
+  readonly reconnect?: () => void;
   /** The value and its remaining life in seconds, requested in one write without a transaction. */
   read(key: string): Promise<readonly unknown[]>;
   /** With `GT`, never shortens the key's expiry. Redis before 7 does not know `GT`. */
@@ -88,6 +93,7 @@ function ofNodeRedis(client: NodeRedis): RedisConnection {
     open: () => opening = client.connect(),
     // A cluster's client that is closed while it opens goes on opening connections.
     close: () => isCluster ? opening.then(close, () => {}) : close(),
+    ...(isCluster || isSentinel(commands) ? {} : { reconnect: () => quit(client, commands) }),
     // Commands of one turn of the event loop share a write.
     read: (key) => Promise.all([commands.get(key), commands.ttl(key)]),
     expire: (key, seconds, ...mode) => commands.expire(key, seconds, ...mode),
@@ -110,6 +116,13 @@ function nodeRedisCommandsOf(client: NodeRedis): NodeRedisCommands {
   if (!has(client, ['withCommandOptions'])) return client;
   const bare = call(client, 'withCommandOptions', { timeout: undefined });
   return isNodeRedisCommands(bare) ? bare : client;
+}
+
+/** The server ends the connection, and for the client that is a loss: its own `quit` would end the client. */
+function quit(client: NodeRedis, commands: NodeRedisCommands): void {
+  // If the client is not connected, it would send this to the next server.
+  if (Reflect.get(client, 'isReady') !== true) return;
+  void Promise.resolve(call(commands, 'sendCommand', ['QUIT'])).catch(() => {});
 }
 
 function isNodeRedisCommands(value: unknown): value is NodeRedisCommands {
@@ -151,7 +164,7 @@ function sharingOneLease(connection: RedisConnection, client: Sentinel): RedisCo
 interface IoRedis extends Emitter {
   readonly status: string;
   connect(): Promise<unknown>;
-  disconnect(): void;
+  disconnect(reconnect?: boolean): void;
   pipeline(): { get(key: string): { ttl(key: string): { exec(): Promise<[unknown, unknown][] | null> } } };
   expire(key: string, seconds: number, ...mode: ExpireMode): Promise<unknown>;
   setex(key: string, seconds: number, value: string): Promise<unknown>;
@@ -165,12 +178,14 @@ function isIoRedis(value: unknown): value is IoRedis {
 }
 
 function ofIoRedis(client: IoRedis): RedisConnection {
+  const isCluster: boolean = has(client, ['nodes']);
   return {
     events: client,
-    isCluster: has(client, ['nodes']),
+    isCluster,
     isOpen: () => client.status !== 'wait' && client.status !== 'end',
     open: () => client.connect(),
     close: () => client.disconnect(),
+    ...(isCluster ? {} : { reconnect: () => client.disconnect(true) }),
     read: async (key) => {
       // Without a pipeline, each command would be a write of its own.
       const results = await client.pipeline().get(key).ttl(key).exec() ?? [];
@@ -209,6 +224,10 @@ function ofCallbackRedis(client: CallbackRedis): RedisConnection {
     isOpen: () => true,
     open: () => Promise.resolve(),
     close: () => {},
+    reconnect: () => {
+      const stream: unknown = Reflect.get(client, 'stream');
+      if (has(stream, ['end'])) call(stream, 'end');
+    },
     read: async (key) => {
       // A batch is one write. It never fails as a whole: errors are among the replies.
       const replies = await answerOf<unknown[]>((callback) => client.batch().get(key).ttl(key).exec(callback));

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { toError } from '../base/checks';
 import { connectionOf, type RedisClient, type RedisConnection } from './redis-clients';
+import { RedisFailover } from './redis-failover';
 import { slotOf } from './redis-slots';
 import type { SessionStore, StoredBinding } from './session-store';
 
@@ -10,6 +11,7 @@ export type { RedisClient };
 export class RedisStore implements SessionStore {
   /** The sid's slot in a cluster, of which each node has some; `undefined` without a cluster. */
   readonly partOf: ((sid: string) => number) | undefined;
+  readonly #failover: RedisFailover;
   readonly #client: RedisConnection;
   readonly #keyPrefix: string;
   /** Whether this store opened the client, and so must close it. */
@@ -31,7 +33,8 @@ export class RedisStore implements SessionStore {
       const expected = "a client of the package 'redis' (version 2 or later) or 'ioredis' (version 5 or later)";
       throw new TypeError(`'redisClient' must be ${expected}, received ${inspect(client, { depth: 0 })}`);
     }
-    this.#client = connection;
+    this.#failover = new RedisFailover(connection);
+    this.#client = this.#failover.connection;
     this.#keyPrefix = keyPrefix;
     this.partOf = connection.isCluster ? (sid) => slotOf(keyPrefix + sid) : undefined;
   }
@@ -72,14 +75,21 @@ export class RedisStore implements SessionStore {
   }
 
   watch(failed: (error: Error) => void, ready: () => void): void {
-    this.#listen('error', (error) => failed(toError(error)));
+    this.#failover.refused = failed;
+    this.#listen('error', (error) => {
+      if (!this.#failover.expects()) failed(toError(error));
+    });
     this.#listen('ready', () => ready());
+    // In `redis` 5 the client of Sentinel has no other event for a new primary.
+    this.#listen('topology-change', (change) => {
+      if (Reflect.get(Object(change), 'type') === 'MASTER_CHANGE') ready();
+    });
   }
 
   async open(): Promise<void> {
     if (this.#client.isOpen()) return;
     this.#opened = true;
-    this.#opening = this.#client.open();
+    this.#opening = this.#openClient();
     try {
       await this.#opening;
     } finally {
@@ -87,7 +97,23 @@ export class RedisStore implements SessionStore {
     }
   }
 
+  async #openClient(): Promise<void> {
+    let reason: unknown;
+    const onError = (error: unknown): unknown => reason = error;
+    this.#client.events.on('error', onError);
+    try {
+      await this.#client.open();
+    } catch (error) {
+      // A cluster's client only says that it could use no node, and has told why before.
+      if (this.#client.isCluster && reason !== undefined) throw toError(reason);
+      throw error;
+    } finally {
+      this.#client.events.off('error', onError);
+    }
+  }
+
   async close(): Promise<void> {
+    this.#failover.close();
     if (this.#opened && this.#client.isOpen()) await this.#client.close();
     for (const [event, listener] of this.#listeners.splice(0)) this.#client.events.off(event, listener);
   }

@@ -4,6 +4,7 @@ import { toError } from '../base/checks';
 import { startDeadline } from '../base/deadline';
 import { observe, type HistogramTotals } from '../base/histogram';
 import { LateCalls } from './late-calls';
+import { WritesRefusedError } from './redis-failover';
 import { pause } from '../base/pause';
 import type { SessionStore, StoredBinding } from './session-store';
 import { StoreProbe, type ProbeResult } from './store-probe';
@@ -210,7 +211,9 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   /** Called when the store itself, or its connection, reports a failure. */
   #fail(error: Error): void {
     this.#totals.failures += 1;
-    this.#degrade(error, true);
+    // A store that only refuses writes is still asked for what it has.
+    const isSilent = !(error instanceof WritesRefusedError);
+    if (isSilent || !this.#degraded) this.#degrade(error, isSilent);
     void this.#probeUntilWhole();
   }
 

@@ -20,7 +20,12 @@ export interface LaunchOptions {
   program?: string | undefined;
   /** A folder that is kept when the server ends; without it, it has one of its own. */
   dir?: string | undefined;
+  /** Speaks TLS, with the certificate that signs itself, and nothing else. */
+  tls?: boolean | undefined;
 }
+
+const [CERT_FILE, KEY_FILE] = ['cert.pem', 'key.pem'].map((file) => join(__dirname, '../fixtures/tls', file));
+const TLS = [`--tls-cert-file ${CERT_FILE}`, `--tls-key-file ${KEY_FILE}`, `--tls-ca-cert-file ${CERT_FILE}`];
 
 /** Starts a redis-server that keeps nothing on disk, and resolves when it takes connections. */
 export async function spawnRedis(
@@ -40,10 +45,12 @@ export async function spawnRedis(
 }
 
 /** Starts a redis-server that keeps nothing on disk by itself; it may take a while until it takes connections. */
-export function launchRedis(port: number, args: string[], { program = 'redis-server', dir }: LaunchOptions = {}): ChildProcess {
+export function launchRedis(port: number, args: string[], options: LaunchOptions = {}): ChildProcess {
+  const { program = 'redis-server', dir, tls = false } = options;
   // A folder of its own: a replica writes a file when it synchronises, which the next server there would load.
   const folder = dir ?? mkdtempSync(join(tmpdir(), 'redis-'));
-  const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder];
+  const ports = tls ? ['--port', '0', '--tls-port', String(port), ...TLS.flatMap((each) => each.split(' '))] : ['--port', String(port)];
+  const fixed = [...ports, '--bind', '127.0.0.1', '--dir', folder];
   const keeping = args.includes('--sentinel') ? [] : ['--save', '', '--appendonly', 'no'];
   // The arguments first: a file of settings may stand there, and nowhere else.
   const child = spawn(program, [...args, ...fixed, ...keeping], { stdio: ['ignore', 'pipe', 'inherit'] });

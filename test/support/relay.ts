@@ -10,12 +10,15 @@ export class Relay {
   readonly log: { to: 'server' | 'client'; bytes: Buffer }[] = [];
   /** The port that new connections go to. */
   target: number;
+  /** How many connections it has taken. */
+  connections = 0;
   readonly #server: net.Server;
   readonly #pairs = new Set<[net.Socket, net.Socket]>();
 
   private constructor(port: number) {
     this.target = port;
     this.#server = net.createServer((client) => {
+      this.connections += 1;
       const server = net.connect(this.target, '127.0.0.1');
       const pair: [net.Socket, net.Socket] = [client, server];
       this.#pairs.add(pair);
@@ -31,6 +34,11 @@ export class Relay {
         });
       }
     });
+  }
+
+  /** How many of them are open. */
+  get open(): number {
+    return this.#pairs.size;
   }
 
   static async start(port: number): Promise<Relay> {

@@ -6,7 +6,8 @@ import { duplicateText, type ProxyEvents } from '../../operating/proxy-events';
 import { seldom } from '../../base/seldom';
 import { shownSid } from '../../base/shown';
 import type { Instance } from '../instance';
-import { describe, placeOf, type Log } from './log';
+import { describe, type Log } from './log';
+import { storeFailure } from './store-failure';
 import type { Settings } from '../settings/settings';
 
 /** Logs when the proxy is ready, and each change of a host or the store. */
@@ -25,7 +26,7 @@ export function logEvents(instance: Instance, settings: Settings, log: Log): voi
   logHosts(proxy, log);
   proxy.on('degraded', (error) => {
     degraded = true;
-    logDegraded(describe(error), log);
+    logDegraded(storeFailure(error), log);
   });
   proxy.on('recovered', () => {
     degraded = false;
@@ -82,7 +83,7 @@ export function logReady(
   const url = urlOf(address, tls !== undefined);
   const up = all.filter(({ state }) => state === 'up').length;
   const hosts = all.length;
-  const store = redis === undefined ? 'memory' : placeOf(redis);
+  const store = redis?.place ?? 'memory';
   const bindings = redis === undefined ? 'in memory' : `in ${store}${degraded ? ', which fails' : ''}`;
   const message = `listening on ${url}: ${up} of ${hosts} hosts up, bindings ${bindings}`;
   log.info('listening', message, { url, up, hosts, store });

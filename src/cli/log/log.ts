@@ -41,12 +41,6 @@ export function redact(text: string): string {
   return text.replace(/:\/\/[^\s'"]*@/g, '://***@');
 }
 
-/** A URL without anything secret. */
-export function placeOf(url: string): string {
-  const { protocol, host, pathname } = new URL(url);
-  return `${protocol}//${host}${pathname === '/' ? '' : pathname}`;
-}
-
 /** An error's message, on one line. Node's AggregateError, for a name whose addresses all fail, has none itself. */
 export function describe(error: Error): string {
   if (error.message !== '') return oneLine(error.message);

@@ -26,6 +26,8 @@ export interface Flag {
   readonly option?: keyof PartialProxyOptions | `${'admin' | 'rebalance'}.${string}`;
   /** The value may contain a password and is never shown. */
   readonly secret?: true;
+  /** The file is read again whenever it is needed: its path is the value. */
+  readonly reread?: true;
   /** The places where the flag is allowed. By default all. */
   readonly only?: 'flag' | 'flag and environment';
   /** The one-letter form. */
@@ -106,7 +108,16 @@ export const FLAGS: readonly Flag[] = [
       { ...ms(0, 10_000), option: 'drainTimeout' }],
   ]),
   ...group('Store', [
-    ['redis', 'The Redis that stores the bindings: redis://… or rediss://…', { ...text('URL'), secret: true }],
+    ['redis', 'The Redis that stores the bindings: redis://…, rediss://… or unix://…',
+      { ...text('URL'), secret: true }],
+    ['redis-cluster', '--redis lists nodes of a Redis Cluster, comma-separated', no],
+    ['redis-sentinel', '--redis lists Sentinels, comma-separated, that call the Redis by this name', text('name')],
+    ['redis-password-file', 'The file of the password of Redis; read again for each new connection',
+      { ...file, reread: true }],
+    ['redis-ca', 'CA certificates (PEM) to verify a Redis with TLS', file],
+    ['redis-cert', 'The client certificate (PEM) for a Redis with TLS', file],
+    ['redis-key', 'The key (PEM) of --redis-cert', file],
+    ['redis-insecure', 'Accepts a Redis with an untrusted certificate', no],
     ['store', 'Where to store bindings; --redis decides if not set', choice(['memory', 'redis'])],
     ['key-prefix', 'The prefix of the keys in Redis; the sid follows it',
       { ...text('text', 'socket.io#'), option: 'keyPrefix' }],

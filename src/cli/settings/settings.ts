@@ -7,6 +7,7 @@ import type { PartialProxyOptions } from '../../options/proxy-options';
 import type { Certificate } from '../../serving/server';
 import { MemoryStore } from '../../sessions/session-store';
 import { byName, FLAGS } from './flags';
+import { redisOf, type RedisSettings } from './redis';
 import { fromCommandLine, fromEnvironment, fromFile, SettingsError } from './sources';
 import { parse, parsed, wrong, type Value } from './values';
 
@@ -37,12 +38,12 @@ export interface Settings {
   readonly port: number;
   /** The number of processes that serve. */
   readonly workers: number;
-  readonly redis: string | undefined;
+  readonly redis: RedisSettings | undefined;
   readonly tls: TlsPair | undefined;
   readonly log: 'text' | 'json';
   readonly accessLog: AccessLogOptions | undefined;
   readonly quiet: boolean;
-  /** The value of every flag; for files, the content. */
+  /** The value of every flag; for files, the content, unless they are read again by themselves. */
   readonly values: ReadonlyMap<string, unknown>;
 }
 
@@ -66,6 +67,7 @@ export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): S
 
 function settingsOf(values: ReadonlyMap<string, Value>): Settings {
   const valueOf = (name: string): unknown => values.get(name)?.value ?? fallbackOf(name);
+  checkCertificates(values, 'redis');
   const redis = redisOf(values);
   const options = optionsOf(values);
   const resolved = resolve(options, values);
@@ -127,7 +129,7 @@ function checkAppendable(path: string, label: string): void {
   }
 }
 
-function workersOf(values: ReadonlyMap<string, Value>, redis: string | undefined): number {
+function workersOf(values: ReadonlyMap<string, Value>, redis: RedisSettings | undefined): number {
   const given = values.get('workers');
   const workers = Number(given?.value ?? 1);
   if (workers === 1 || redis !== undefined) return workers;
@@ -138,30 +140,6 @@ function workersOf(values: ReadonlyMap<string, Value>, redis: string | undefined
 function fallbackOf(name: string): unknown {
   const flag = byName.get(name);
   return flag?.fallback === undefined ? undefined : parse(flag, { value: flag.fallback, label: '' }).value;
-}
-
-function redisOf(values: ReadonlyMap<string, Value>): string | undefined {
-  const [redis, store] = [values.get('redis'), values.get('store')];
-  if (!redis) {
-    if (store?.value === 'redis') throw new SettingsError(`${store.label}: redis needs --redis too`);
-    return undefined;
-  }
-  if (store?.value === 'memory') throw new SettingsError(`${store.label}: memory excludes ${redis.label}`);
-  const url = String(redis.value);
-  if (isRedisUrl(url)) return url;
-  // Does not show the URL, which may contain a password.
-  throw new SettingsError(`${redis.label} must be the URL of one Redis, as in redis://localhost:6379`);
-}
-
-/** Whether the package `redis` accepts a URL. Checked here, since it is loaded only if needed. */
-function isRedisUrl(text: string): boolean {
-  try {
-    const { hostname, pathname, username, password } = new URL(text);
-    decodeURIComponent(username + password);
-    return /^rediss?:\/\//i.test(text) && hostname !== '' && /^(?:\/\d*)?$/.test(pathname);
-  } catch {
-    return false;
-  }
 }
 
 function optionsOf(values: ReadonlyMap<string, Value>): Options {
@@ -185,10 +163,8 @@ function resolve(options: Options, values: ReadonlyMap<string, Value>): Resolved
   if (!values.has('hosts') && !values.has('discover')) {
     throw new SettingsError('--hosts is mandatory, as in --hosts localhost:3000,localhost:3001');
   }
-  pairOf(values, 'host-cert', 'host-key');
+  checkCertificates(values, 'host');
   checkAdmin(values);
-  const ca = values.get('host-ca');
-  if (ca) checkCertificate(String(ca.value), ca.label);
   try {
     return resolveOptions({ ...options, store: new MemoryStore() });
   } catch (error) {
@@ -234,6 +210,13 @@ function pairOf(values: ReadonlyMap<string, Value>, certName: string, keyName: s
   if (cert?.path === undefined || key?.path === undefined) return undefined;
   const pair = { certFile: cert.path, keyFile: key.path, cert: String(cert.value), key: String(key.value) };
   return checkedPair(pair, cert.label, key.label);
+}
+
+/** Checks the certificates for connections of the proxy's own. */
+function checkCertificates(values: ReadonlyMap<string, Value>, of: 'host' | 'redis'): void {
+  pairOf(values, `${of}-cert`, `${of}-key`);
+  const ca = values.get(`${of}-ca`);
+  if (ca) checkCertificate(String(ca.value), ca.label);
 }
 
 /** @throws SettingsError if the pair is not a certificate and its key. */

@@ -26,7 +26,8 @@ export function parse(flag: Flag, { value, label }: Given): Value {
     case 'choice': return { value: choiceOf(flag, value, label), label };
     case 'file': {
       const path = textOf(flag, value, label);
-      return { value: readText(path, label), label, path };
+      const text = readText(path, label);
+      return { value: flag.reread ? path : text, label, path };
     }
     default: return { value: textOf(flag, value, label), label };
   }

@@ -6,6 +6,7 @@ import type { OwnProcess } from '../../operating/own-process';
 import { listeningError } from '../log/events';
 import { Instance } from '../instance';
 import { describe, type Log } from '../log/log';
+import { storeFailure } from '../log/store-failure';
 import { LOAD_INTERVAL, type HostList, type PlainSettings, type ToPrimary, type ToWorker } from './messages';
 import type { Question } from './questions';
 import { Retirement } from './retirement';
@@ -114,7 +115,7 @@ class Worker {
         this.close(false);
       }
     });
-    proxy.on('degraded', (error) => tell({ type: 'store', error: describe(error) }));
+    proxy.on('degraded', (error) => tell({ type: 'store', error: storeFailure(error) }));
     proxy.on('recovered', () => tell({ type: 'store', error: undefined }));
     proxy.on('duplicate', seldom((sid, host, otherHost) => tell({ type: 'duplicate', sid, host, otherHost })));
   }

@@ -171,7 +171,8 @@ it('takes as many workers as there are processors for max', () => {
 it.each([
   ['a flag', ['--redis', REDIS], {}], ['the environment', [], { SOCKETIO_PROXY_REDIS: REDIS }], ['the file', undefined, {}],
 ])('takes the URL of a Redis from %s', (_, args, env) => {
-  expect(settingsOf([...HOSTS, ...args ?? ['--config', fileWith({ redis: REDIS })]], env).redis).toBe(REDIS);
+  const { redis } = settingsOf([...HOSTS, ...args ?? ['--config', fileWith({ redis: REDIS })]], env);
+  expect(redis).toMatchObject({ password: 'hunter 2@home', addresses: [{ host: 'localhost', port: 1 }] });
 });
 
 it('reads the port from PORT, which its own variable beats', () => {

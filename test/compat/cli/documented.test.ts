@@ -17,7 +17,7 @@ const [, reference = ''] = documents;
 function rowOf({ name, type, unit, text, fallback, short, choices }: Flag): string {
   const names = `\`--${name}\`${short === undefined ? '' : `, \`-${short}\``}`;
   const value = choices ? choices.map((choice) => `\`${choice}\``).join(', ') : type === 'boolean' ? 'switch' : unit;
-  const said = text.replace(/--[a-z-]+|checkInterval|host=n|rediss?:\/\/…|https:\/\/|dns(?:\+srv)?:[A-Z:]+/g, '`$&`');
+  const said = text.replace(/--[a-z-]+|checkInterval|host=n|(?:rediss?|unix):\/\/…|https:\/\/|dns(?:\+srv)?:[A-Z:]+/g, '`$&`');
   return `| ${names} | ${value} | ${fallback === undefined ? 'none' : `\`${fallback}\``} | ${said}. |`;
 }
 
