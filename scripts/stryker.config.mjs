@@ -16,7 +16,8 @@ const { projects: [core], testTimeout } = createRequire(import.meta.url)('../jes
 
 export default {
   testRunner: 'jest',
-  plugins: ['@stryker-mutator/jest-runner'],
+  plugins: ['@stryker-mutator/jest-runner', './scripts/stryker-debug.mjs'],
+  ignorers: ['debug'],
   // Each mutant is run against the tests alone that come by it.
   coverageAnalysis: 'perTest',
   ignoreStatic: true,
