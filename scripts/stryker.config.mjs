@@ -1,5 +1,6 @@
 // How Stryker makes mutants of the parts that decide, and looks whether a core test fails for each.
 import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 
 const PARTS = [
   'hosts/hosts', 'hosts/balance', 'sessions/bindings', 'sessions/store-guard', 'routing/sniffer', 'routing/router',
@@ -24,12 +25,16 @@ export default {
   mutate: sources.length > 0 ? sources : PARTS.map((name) => `src/${name}.ts`),
   jest: {
     projectType: 'custom',
+    // To find those among all tests takes longer than to run a few.
+    enableFindRelatedTests: tests.length === 0,
     config: {
-      ...core, projects: [], reporters: [], testTimeout, testMatch: tests.length > 0 ? tests.map((path) => `**/${path}`) : core.testMatch,
-      // Stryker looks for it without jest's `<rootDir>`. What ours adds is for jest's own workers.
-      testEnvironment: 'node',
+      ...core, projects: [], reporters: [], testTimeout,
+      testMatch: tests.length > 0 ? tests.map((path) => `**/${path}`) : core.testMatch,
+      testEnvironment: fileURLToPath(new URL('stryker-environment.cjs', import.meta.url)),
     },
   },
+  // For what hangs so that no test has the chance to fail.
+  timeoutMS: 30_000,
   concurrency: 2,
   tempDirName: '.mutants',
   cleanTempDir: 'always',
