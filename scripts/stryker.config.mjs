@@ -41,5 +41,5 @@ export default {
   reporters: ['clear-text', 'html'],
   clearTextReporter: { logTests: false, reportTests: false },
   htmlReporter: { fileName: 'coverage/mutants.html' },
-  ignorePatterns: ['bench', 'coverage', 'demo', 'examples'],
+  ignorePatterns: ['.mutants', 'bench', 'coverage', 'demo', 'examples'],
 };

@@ -31,13 +31,32 @@ const OK = 'HTTP/1.1 200 OK';
 const CHUNKED = [OK, 'Transfer-Encoding: chunked'];
 /** Its head is as large as one may be. */
 const fullHead = response([OK, 'Content-Length: 1', `A: ${'x'.repeat(MAX_HEAD_SIZE - 43)}`], 'a');
-const INTERIM = response(['HTTP/1.1 100 Continue']) + response(['HTTP/1.1 103 Early Hints', 'Link: x']);
+const INTERIM = response(['HTTP/1.1 100 Continue']) + response(['HTTP/1.1 199 Early Hints', 'Link: x']);
+
+/** In one piece, in two, and byte by byte. */
+const splits = (bytes: string): string[][] =>
+  [[bytes], [bytes.slice(0, bytes.length / 2), bytes.slice(bytes.length / 2)], bytes.split('')];
 
 it('reads status, message and headers as they were sent', () => {
   const head = ['HTTP/1.1 299 Tr\xe8s (bien)', 'A:1', 'a:\t 2 3 \t', 'B:', 'C: \xe9:', 'Content-Length: 0'];
   const { status, message, headers } = parse([response(head)]);
   expect([status, message]).toEqual([299, 'Tr\xe8s (bien)']);
   expect(headers).toEqual(['A', '1', 'a', '2 3', 'B', '', 'C', '\xe9:', 'Content-Length', '0']);
+});
+
+it('reads a status line without a message, and takes no other headers for those that frame the body', () => {
+  const others = ['X-Fourteen-123: 1', 'X-Seventeen-45678: 1', 'X-Tencount: timeout=1, close'];
+  const { message, body, isWhole, parser } = parse([response(['HTTP/1.1 200', ...others, 'Content-Length: 1'], 'a')]);
+  expect([message, body, isWhole, parser.keepAlive, parser.idleTimeout]).toEqual(['', 'a', true, true, undefined]);
+});
+
+it('tells while the head is not whole, and keeps no connection before that', () => {
+  const { parser } = parse([]);
+  expect([parser.isInHead, parser.keepAlive]).toEqual([true, false]);
+  parser.write(Buffer.from(`${OK}\r\nContent-Length: 1\r\n\r`));
+  expect(parser.isInHead).toBe(true);
+  parser.write(Buffer.from('\n'));
+  expect([parser.isInHead, parser.keepAlive]).toEqual([false, true]);
 });
 
 describe('a body', () => {
@@ -56,9 +75,8 @@ describe('a body', () => {
     ['in chunks whose size is spelled with spaces', response(CHUNKED, '1 \t\r\na\r\n0\t;x\r\n\r\n'), 'a'],
     ['of the longest spelling of its length', response([OK, `Content-Length: ${'1'.padStart(15, '0')}`], 'a'), 'a'],
     ['behind interim responses', INTERIM.repeat(50) + response([OK, 'Content-Length: 1'], 'a'), 'a'],
-  ])('%s is whole, in one piece and byte by byte', (_, bytes, body, method = 'GET') => {
-    expect(parse([bytes], { method })).toMatchObject({ body, isWhole: true });
-    expect(parse(bytes.split(''), { method })).toMatchObject({ body, isWhole: true });
+  ])('%s is whole, in one piece, in two, and byte by byte', (_, bytes, body, method = 'GET') => {
+    for (const pieces of splits(bytes)) expect(parse(pieces, { method })).toMatchObject({ body, isWhole: true });
   });
 
   it.each([
@@ -151,6 +169,7 @@ const MALFORMED: [message: string, responses: [what: string, bytes: string][]][]
     ['a chunk whose data ends with LF alone', response(CHUNKED, '1\r\na\n')],
   ]],
   ['a chunk or the body has a malformed end', [
+    ['a chunk that is longer than its size by what could be a trailer', response(CHUNKED, '1\r\na:b\r\n0\r\n\r\n')],
     ['a chunk that is longer than its size', response(CHUNKED, '1\r\nab\r\n')],
     ['a trailer that is none', response(CHUNKED, '0\r\nnothing\r\n\r\n')],
     ['trailers that are too long', response(CHUNKED, `0\r\n${'A: 12345\r\n'.repeat(MAX_HEAD_SIZE / 8 + 1)}\r\n`)],
@@ -160,8 +179,7 @@ const MALFORMED: [message: string, responses: [what: string, bytes: string][]][]
 
 describe.each(MALFORMED)('throws "%s" for', (message, responses) => {
   it.each(responses)('%s', (_, bytes) => {
-    expect(() => parse([bytes])).toThrow(message);
-    expect(() => parse(bytes.split(''))).toThrow(message);
+    for (const pieces of splits(bytes)) expect(() => parse(pieces)).toThrow(message);
   });
 });
 
@@ -177,18 +195,30 @@ it.each([
 });
 
 describe('the connection', () => {
-  const keepsAlive = (...head: string[]): boolean => parse([response(head, '1')]).parser.keepAlive;
-
   it.each<[boolean, string[]]>([
     [true, [OK, 'Content-Length: 1']],
     [true, [OK, 'Content-Length: 1', 'Connection: Keep-Alive, X']],
     [false, [OK, 'Content-Length: 1', 'Connection: Close']],
     [false, [OK, 'Content-Length: 1', 'Connection: x', 'Connection: close ']],
+    [false, [OK, 'Content-Length: 1', 'Connection: x, close, y']],
     [false, ['HTTP/1.0 200 OK', 'Content-Length: 1']],
     [true, ['HTTP/1.0 200 OK', 'Content-Length: 1', 'Connection: keep-alive']],
     [false, ['HTTP/1.0 200 OK', 'Transfer-Encoding: chunked', 'Connection: keep-alive']],
   ])('may carry another request: %s, after %j', (expected, head) => {
-    expect(keepsAlive(...head)).toBe(expected);
+    expect(parse([response(head, '1')]).parser.keepAlive).toBe(expected);
+  });
+
+  it.each<[boolean, method: string, string[]]>([
+    [true, 'HEAD', [OK, 'Content-Length: 0']], [false, 'HEAD', [OK, 'Content-Length: 5']], [false, 'HEAD', CHUNKED],
+    [false, 'GET', ['HTTP/1.1 204 No Content']], [true, 'GET', ['HTTP/1.1 304 Not Modified', 'Content-Length: 0']],
+    [false, 'GET', ['HTTP/1.1 304 Not Modified', 'Content-Length: 5']],
+  ])('may carry another request (%s) after a response that has no body, where a faulty host could send one: %s %j', (...row) => {
+    const [expected, method, head] = row;
+    expect(parse([response(head)], { method }).parser.keepAlive).toBe(expected);
+  });
+
+  it('may end between responses', () => {
+    expect(parse([response([OK, 'Content-Length: 1'], 'a')], { hangsUp: true }).isWhole).toBe(true);
   });
 
   it('may not, when more has come than one response', () => {
