@@ -51,6 +51,8 @@ describe('the set of hosts', () => {
     const hosts = make();
     for (const name of ['c:1', 'http://a:1']) expect(() => hosts.named(name)).toThrow(`unknown host '${name}'`);
     expect(hosts.named('a:1')).toBe(hosts.all[0]);
+    // DNS is not asked for others, unless somebody says so.
+    expect(hosts.undiscovered).toBe(false);
     expect(() => hosts.add(new Host('http://A:1'))).toThrow(
       new TypeError("'host' must name another server than 'a:1', received 'http://A:1'"),
     );
@@ -234,6 +236,10 @@ describe('a host that cannot be reached', () => {
     hosts.unreached(host, errorOf('ETIMEDOUT'), 1000);
     hosts.unreached(host, errorOf('ECONNREFUSED'), 1000);
     expect(events).toEqual(['down a:1 refused']);
+    const other = hosts.named('b:1');
+    hosts.unreached(other, errorOf('ETIMEDOUT'), 1000);
+    hosts.unreached(other, errorOf('ECONNREFUSED'), 1000);
+    expect(events.slice(1)).toEqual(['down b:1 refused']);
   });
 
   it('is up while it answers other requests: what had failed before does not count', async () => {
