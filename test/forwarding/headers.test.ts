@@ -47,6 +47,7 @@ describe('the headers for a host', () => {
       'Proxy-Connection: close', 'Proxy-Authorization: Basic AA', 'Content-Length: 1', 'Transfer-Encoding: chunked',
     ];
     expect(forHost(['Host: a', ...kept, ...dropped], {})).toEqual(['Host: a', ...kept]);
+    expect(forHost(['Host: a', 'Connection: Close, X', 'X: 1', 'A: 1'], {})).toEqual(['Host: a', 'A: 1']);
     expect(forHost(['Host: a', 'Connection: X', 'X: 1', 'close: 1', 'keep-alive: 1'], {})).toEqual(['Host: a', 'close: 1']);
   });
 
@@ -82,7 +83,7 @@ describe('the headers for a host', () => {
     ['an IPv6 address as it is', '::ffff:a00:1|http|a|80', false, [], { address: '::ffff:a00:1' }],
     ['another IPv6 address with dots as it is', '64:ff9b::10.0.0.1|http|a|80', false, [], { address: '64:ff9b::10.0.0.1' }],
     ['the port of a claimed protocol', '|https, http|a|443', true, ['X-Forwarded-Proto: https, http'], {}],
-    ['the port of wss', '|wss|a|443', true, ['X-Forwarded-Proto: wss'], {}],
+    ['the port of wss', '|wss, http|a|443', true, ['X-Forwarded-Proto: wss, http'], {}],
     ['the port of ws', '|ws|a|80', true, ['X-Forwarded-Proto: ws'], {}],
     ['the port of the first host that is claimed', '|http|f:81 , g:82|81', true, ['X-Forwarded-Host: f:81 , g:82'], {}],
     ['no port of another host that is claimed', '|http|f, g:82|80', true, ['X-Forwarded-Host: f, g:82'], {}],
@@ -134,7 +135,7 @@ it('finds a header in any spelling, the first of several', () => {
 it.each<[what: string, address: string | undefined, claimed: string | undefined, trustProxy: boolean, client: string]>([
   ['the peer', '127.0.0.1', undefined, false, '127.0.0.1'],
   ['the peer, whatever is claimed', '::ffff:127.0.0.1', '1.1.1.1', false, '127.0.0.1'],
-  ['the one that the load balancer has seen', '127.0.0.1', '1.1.1.1, 2.2.2.2', true, '2.2.2.2'],
+  ['the one that the load balancer has seen', '127.0.0.1', '1.1.1.1, 3.3.3.3, 2.2.2.2', true, '2.2.2.2'],
   ['the peer, where the load balancer tells of none', '127.0.0.1', undefined, true, '127.0.0.1'],
   ['the peer, where the load balancer tells of nothing', '127.0.0.1', '1.1.1.1, ', true, '127.0.0.1'],
   ['a unix socket', undefined, undefined, false, 'unix:'],
