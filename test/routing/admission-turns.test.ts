@@ -76,6 +76,20 @@ it('lets one through at once again when its turn has passed, and makes up for no
   expect(turns.outcomes).toEqual([0, 510, 10_509, 11_019]);
 });
 
+it('lets one through in the very moment of its turn, but lets nobody overtake those who wait', async () => {
+  const turns = come(1, {});
+  await clock.advance(510);
+  more(2, turns);
+  expect([turns.outcomes, turns.admission.queued]).toEqual([[0, 510], 1]);
+  await clock.advance(509);
+  // Their turn has come, which the timer does not know yet.
+  clock.stall(10);
+  more(1, turns);
+  expect(turns.admission.queued).toBe(2);
+  await clock.advance(1000);
+  expect(turns.outcomes).toEqual([0, 510, 1020, 1520]);
+});
+
 it('makes up for 100 ms in which the process stood still, and no more', async () => {
   const turns = come(5, { maxHandshakesPerSecond: 10 });
   await clock.advance(101);
@@ -107,6 +121,15 @@ describe('a handshake is refused', () => {
   it.each([[1020, 2], [1019, 1]])('where it would wait for more than handshakeQueueTimeout: %d ms', (handshakeQueueTimeout, waiting) => {
     const turns = come(4, { handshakeQueueTimeout });
     expect([turns.admission.queued, turns.outcomes.length]).toEqual([waiting, 4 - waiting]);
+  });
+
+  it('only where its turn is more than 100 ms too late', async () => {
+    const turns = come(4, { maxHandshakesPerSecond: 10, handshakeQueueTimeout: 306 });
+    await clock.advance(101);
+    clock.stall(250);
+    await clock.advance(500);
+    // At 352, 354 and 456: the last 150 ms too late.
+    expect(turns.outcomes).toEqual([0, 102, 104, expect.objectContaining({ code })]);
   });
 
   it('where it has waited in vain for much more than that, for the process stood still', async () => {

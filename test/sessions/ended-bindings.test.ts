@@ -48,10 +48,18 @@ describe('a session that is over', () => {
     expect(sessionsOf(all)).toEqual([0, 1]);
   });
 
+  it('leaves the session in the store that its host has given the same sid meanwhile', async () => {
+    const all = known();
+    all.bindings.unbind(await all.bindings.bind('x', all.a, 45), all.a, 'ended');
+    const second = await all.bindings.bind('x', all.a, 45);
+    await settle();
+    expect([all.bindings.find('x'), await all.inner.inspect('x')]).toMatchObject([second, { host: 'a:1' }]);
+  });
+
   it('is told by forget whether it was forgotten, and stays in the store', async () => {
     const all = known();
     const first = await all.bindings.bind('x', all.a, 45);
-    expect([all.bindings.forget(first, 'ended'), all.bindings.forget('x', 'ended')]).toEqual([true, true]);
+    for (const session of [first, first, 'x']) expect(all.bindings.forget(session, 'ended')).toBe(true);
     await all.bindings.bind('x', all.b, 45);
     expect([all.bindings.forget(first, 'ended'), sessionsOf(all)]).toEqual([false, [0, 1]]);
     expect(await all.inner.inspect('x')).toMatchObject({ host: 'b:1' });

@@ -73,7 +73,10 @@ describe('a sid', () => {
 
   it('that nobody knows has never been seen', async () => {
     const all = known();
+    const sought: string[] = [];
+    all.hosts.seekWith((name) => void sought.push(name));
     expect([await all.bindings.find('x'), all.bindings.absence('x'), [...all.bindings.all()]]).toEqual([undefined, 'never_seen', []]);
+    expect(sought).toEqual([]);
   });
 
   it('that the store binds to no host has lost it, unless somebody finds that host', async () => {
@@ -159,7 +162,9 @@ describe('a session that is held', () => {
     // Every 15 s at most, looked at each 5 s.
     expect(all.asked.filter((call) => call === 'find x 60').length).toBeGreaterThanOrEqual(600 / 20);
     all.bindings.release(binding);
+    all.asked.length = 0;
     await clock.advance(600_000);
+    expect(all.asked.length).toBeGreaterThanOrEqual(600 / 20);
     all.bindings.release(binding);
     await clock.advance(59_000);
     expect(sessionsOf(all)).toEqual([1, 0]);
@@ -184,6 +189,7 @@ describe('a session that is held', () => {
     all.asked.length = 0;
     expect([sessionsOf(all), all.bindings.has(binding), await all.bindings.inspect('x')]).toEqual([[1, 1], true, binding]);
     expect([[...all.bindings.all()].map(({ sid }) => sid), all.asked]).toEqual([['x', 'y'], []]);
+    expect(await all.bindings.inspect('z')).toBeUndefined();
     all.bindings.release(binding);
     expect([sessionsOf(all), all.bindings.has(binding)]).toEqual([[0, 1], false]);
   });
