@@ -113,7 +113,7 @@ function plainAddress(address = ''): string {
 /** The port in `Host`, or the protocol's default. Of a list, the first entry, which the first proxy added. */
 function portOf(hosts = '', protocols: string): string {
   const comma = hosts.indexOf(',');
-  const host = comma === -1 ? hosts : hosts.slice(0, comma).trimEnd();
+  const host = comma === -1 ? hosts : hosts.slice(0, comma);
   const colon = host.lastIndexOf(':');
   // After the last colon of `[::1]` comes `1]`, which is not a number.
   const port = colon === -1 ? NaN : Number(host.slice(colon + 1));

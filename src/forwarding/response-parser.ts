@@ -194,9 +194,9 @@ export class ResponseParser {
   #readLine(bytes: Buffer, at: number): number {
     const found = bytes.indexOf(LF, at);
     const end = found === -1 ? bytes.length : found + 1;
-    const line = this.#partial + bytes.toString('latin1', at, Math.min(end, at + MAX_CHUNK_LINE));
+    const line = this.#partial + bytes.toString('latin1', at, Math.min(end, at + MAX_CHUNK_LINE + 1));
+    if (line.length > MAX_CHUNK_LINE) throw new Error(`a line between chunks is over ${MAX_CHUNK_LINE} bytes`);
     if (found === -1) {
-      if (line.length >= MAX_CHUNK_LINE) throw new Error(`a line between chunks is over ${MAX_CHUNK_LINE} bytes`);
       this.#partial = line;
       return end;
     }

@@ -17,6 +17,9 @@ const MAX_START = 2048;
 /** The content codings that are read. */
 const READABLE = /^\s*(?:(?:x-)?gzip|deflate|br|identity)\s*(?:;|$)/i;
 
+/** The beginning of a JavaScript string's content, up to its last whole escape or what follows it. */
+const WHOLE_ESCAPES = /^(?:[^\\]|\\(?:u[\da-f]{4}|[^u]))*/is;
+
 /** Options of decompressors. */
 interface Decompression {
   readonly zlib: ZlibOptions;
@@ -177,8 +180,8 @@ function unwrapJsonp(text: string): string {
 function unwrapJsonpStart(text: string): string {
   const [, quote, literal] = /^(?:\/\*\*\/)?___eio\[\d*\]\((["'])(.{0,8192})/s.exec(text) ?? [];
   if (literal === undefined) return text;
-  // The first packet ends well before an escape that was cut.
-  return unescape(literal.slice(0, literal.lastIndexOf('\\')), quote);
+  // Without an escape that was cut. The first packet ends well before.
+  return unescape(WHOLE_ESCAPES.exec(literal)?.[0] ?? '', quote);
 }
 
 function unescape(literal: string, quote: string | undefined): string {

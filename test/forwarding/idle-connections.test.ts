@@ -189,6 +189,46 @@ it('ends connections that are not to be kept after a second, where the host does
   await until('it is closed', () => bench.sockets[0]?.closed === true);
 });
 
+it('ends a connection that is too old to be reused, though no other request comes, and trusts the host still', async () => {
+  const bench = await stand({ hostKeepAlive: 10_000 });
+  await bench.used(1);
+  await bench.pass(4800);
+  expect(bench.sockets[0]?.readableEnded).toBe(false);
+  await bench.pass(400);
+  await until('it is closed', () => bench.sockets[0]?.closed === true);
+  expect(await bench.used(5)).toBe(1);
+});
+
+it('trusts a host still that closes a connection when it was not to be reused any more', async () => {
+  const bench = await stand({ hostKeepAlive: 10_000 });
+  await bench.used(1);
+  bench.clock.stall(6000);
+  bench.sockets[0]?.end();
+  await until('it is closed', () => bench.sockets[0]?.closed === true);
+  expect(await bench.used(5)).toBe(1);
+});
+
+it('keeps the idle ones, and trusts the host still, when a client leaves before it is answered', async () => {
+  const bench = await stand({ hostKeepAlive: 60_000 });
+  await bench.used(1);
+  const leaving = new AbortController();
+  const held: ServerResponse[] = [];
+  bench.handler = (_, res) => void held.push(res);
+  const left = expect(bench.send({ signal: leaving.signal })).rejects.toThrow('aborted');
+  await until('it is held', () => held.length === 1);
+  const other = bench.send();
+  await until('both are held', () => held.length === 2);
+  const [, first, second] = bench.sockets as [Socket, Socket, Socket];
+  held[1]?.end();
+  await other;
+  leaving.abort();
+  await left;
+  await until('it is closed', () => first.closed);
+  bench.handler = undefined;
+  expect(await bench.used(5)).toBe(1);
+  expect(bench.sockets.at(-1)).toBe(second);
+});
+
 describe('a connection that is reused, and ends before a byte of the answer', () => {
   const end = ({ socket }: IncomingMessage): void => void socket.end();
 

@@ -6,7 +6,7 @@ import type { HealthSource } from '../../src/hosts/health-checker';
 import { Host } from '../../src/hosts/host';
 import { Hosts, type HostsOptions } from '../../src/hosts/hosts';
 import { onCleanup } from '../support/cleanup';
-import { stopClock, type Clock } from '../support/clock';
+import { settle, stopClock, type Clock } from '../support/clock';
 import { requestsOf } from '../support/handshakes';
 import { handshake, pollUrl, request } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
@@ -226,6 +226,23 @@ describe('a function', () => {
     expect(await handshake(url)).toBe(second.sids[0]);
     expect(calls).toEqual([[first.name, second.name], [second.name]]);
   });
+
+  it('may return a promise that is rejected, which ends no process', async () => {
+    const unhandled: unknown[] = [];
+    const onRejection = (error: unknown): unknown => unhandled.push(error);
+    process.on('unhandledRejection', onRejection);
+    onCleanup(() => process.off('unhandledRejection', onRejection));
+    picks(1, hostsOf([1], { balance: (() => Promise.reject(new Error('late'))) as never }));
+    // Node tells of a rejection that nobody handles once the microtasks are through.
+    await settle();
+    expect(unhandled).toEqual([]);
+  });
+});
+
+it.each([
+  ['random', 'random'], ['round-robin', 'round-robin'], ['least-connections', 'least-connections'], ['a function', () => 'host-0:3000'],
+] as const)('picks no host where there is none: %s', (_, balance) => {
+  expect(picks(1, hostsOf([], { balance }))).toEqual([-1]);
 });
 
 describe('slowStart', () => {

@@ -37,7 +37,7 @@ const v3Binary: Encode = (...packets) =>
 const v4 = (server: string): Encode => (...packets) =>
   captured((callback) => (encoderOf(server) as EncodeV4)(packets, callback));
 /** What the servers' JSONP transport writes around a payload. */
-const jsonp = (encode: Encode): Encode => (...packets) => Buffer.from(`___eio[7](${
+const jsonp = (encode: Encode): Encode => (...packets) => Buffer.from(`___eio[12](${
   JSON.stringify(encode(...packets).toString()).replace(/\u2028/g, '\\u2028').replace(/\u2029/g, '\\u2029')});`);
 
 const FRAMINGS: [name: string, encode: Encode][] = [
@@ -102,6 +102,10 @@ describe('openPacketOf', () => {
     expect(openPacketOf(Buffer.from(body), undefined)).toEqual({ sid: 'a/b', lifetime: 0 });
   });
 
+  it('reads JSONP with a sid that holds an apostrophe, as netty-socketio escapes it', () => {
+    expect(openPacketOf(Buffer.from("___eio[0]('0{\"sid\":\"it\\'s\"}');"), undefined)?.sid).toBe("it's");
+  });
+
   it.each([
     ['nothing', ''],
     ['a type alone', '0'],
@@ -124,6 +128,8 @@ describe('openPacketOf', () => {
     ['a binary length with too many digits', Buffer.from('\x00\0\0\0\0\0\x01\x02\xff0{"sid":"a"}', 'latin1')],
     ['a binary length that is too short', Buffer.from('\x00\x01\x01\xff0{"sid":"a"}', 'latin1')],
     ['JSONP of another name', 'other[0]("0{\\"sid\\":\\"a\\"}");'],
+    ['JSONP behind anything else', ';___eio[0]("0{\\"sid\\":\\"a\\"}");'],
+    ['JSONP before anything else', '___eio[0]("0{\\"sid\\":\\"a\\"}");;'],
     ['JSONP without end', '___eio[0]("0{\\"sid\\":\\"a\\"}"'],
     ['JSONP with a broken string', '___eio[0]("0{"sid":"a"}");'],
     ['JSONP with two kinds of quotes', "___eio[0]('0{\"sid\":\"a\"}\");"],
@@ -247,6 +253,10 @@ describe('openPacketOfStart', () => {
   const states: [name: string, data: string][] = [
     ['a state of few letters', 'x'.repeat(300_000)],
     ['a state of many', Array.from({ length: 30_000 }, (_, i) => (i * 7919) % 999_983).join()],
+    // In JSONP each of them becomes several characters, so that the beginning ends within one.
+    ['a state of lines', `${'x'.repeat(20)}\\n`.repeat(10_000)],
+    ['a state of escapes', '\\"\\\\\u2028'.repeat(20_000)],
+    ['a state of escapes that lie otherwise', `x${'\\"\\\\\u2028'.repeat(20_000)}`],
   ];
   const large = FRAMINGS.flatMap(([framing, encode]) => states.map(([name, data]): [string, Buffer] =>
     [`${framing}, with ${name}`, encode(open, { type: 'message', data: `2["state","${data}"]` })]));
@@ -261,6 +271,15 @@ describe('openPacketOfStart', () => {
       const start = compress(body).subarray(0, MAX_HANDSHAKE_SIZE + 1000);
       expect([encoding, openPacketOfStart(start, encoding)?.sid]).toEqual([encoding, 'abc']);
     }
+  });
+
+  it.each([undefined, '', ' ', 'identity', ' Identity '])('reads a first packet of 60 kB of the encoding %j', (encoding) => {
+    const start = v4('socket.io')(openPacket('abc', { data: 'x'.repeat(60_000) }), { type: 'message', data: 'x'.repeat(10_000) });
+    expect(openPacketOfStart(start, encoding)?.sid).toBe('abc');
+  });
+
+  it('finds none in JSONP behind anything else', () => {
+    expect(openPacketOfStart(Buffer.concat([Buffer.from(';'), jsonp(v4('socket.io'))(open)]), undefined)).toBeUndefined();
   });
 
   it('finds none in what begins with another packet, or is in an encoding that is not read', () => {

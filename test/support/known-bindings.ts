@@ -1,0 +1,49 @@
+import { MemoryStore, type SessionStore } from '../../src';
+import { createTotals, type Totals } from '../../src/base/totals';
+import { Host } from '../../src/hosts/host';
+import { Hosts } from '../../src/hosts/hosts';
+import { Bindings, type BindingsOptions } from '../../src/sessions/bindings';
+import { onCleanup } from './cleanup';
+
+export interface Known {
+  bindings: Bindings;
+  hosts: Hosts;
+  a: Host;
+  b: Host;
+  totals: Totals;
+  inner: MemoryStore;
+  /** What the store was asked for sids of the test's. */
+  asked: string[];
+  /** The store's connection is lost, as the store says. */
+  fail: () => void;
+}
+
+/** Bindings over a store in memory, with two hosts that are up. @param answers what the store does instead. */
+export function known(options: Partial<BindingsOptions> = {}, answers: Partial<SessionStore> = {}): Known {
+  const [a, b] = [new Host('a:1'), new Host('b:1')];
+  const hosts = new Hosts([a, b], { balance: 'random', slowStart: 0, unhealthyAfter: 1, healthyAfter: 1 });
+  for (const host of hosts.all) hosts.report(host, undefined);
+  const inner = new MemoryStore();
+  const asked: string[] = [];
+  const ask = <Args extends [sid: string, ...rest: unknown[]], T>(call: string, answer: (...args: Args) => T) => (...args: Args): T => {
+    // Others are the guard's own.
+    if (!args[0].startsWith('probe-')) asked.push([call, ...args].join(' '));
+    return answer(...args);
+  };
+  let failed: (error: Error) => void = () => {};
+  const store: SessionStore = {
+    bind: ask('bind', answers.bind ?? inner.bind.bind(inner)),
+    find: ask('find', answers.find ?? inner.find.bind(inner)),
+    unbind: ask('unbind', answers.unbind ?? inner.unbind.bind(inner)),
+    inspect: ask('inspect', answers.inspect ?? inner.inspect.bind(inner)),
+    watch: (tell) => void (failed = tell),
+    close: () => Promise.resolve(void asked.push('close')),
+  };
+  const totals = createTotals();
+  const bindings = new Bindings(store, hosts, { keyExpiry: 60, cacheSize: 10, storeTimeout: 1000, ...options }, totals);
+  onCleanup(() => bindings.close());
+  return { bindings, hosts, a, b, totals, inner, asked, fail: () => failed(new Error('lost')) };
+}
+
+/** How many sessions each host has. */
+export const sessionsOf = ({ a, b }: Known): number[] => [a.sessions, b.sessions];
