@@ -83,7 +83,6 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     return this.#degraded;
   }
 
-  /** Opens the store. */
   start(): void {
     this.#started = true;
     void this.#open().catch((error: unknown) => this.#fail(toError(error)));

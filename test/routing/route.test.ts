@@ -7,6 +7,7 @@ import { reroute, routeTo, type Route } from '../../src/routing/route';
 import { Bindings } from '../../src/sessions/bindings';
 import { onCleanup } from '../support/cleanup';
 import { stopClock, type Clock } from '../support/clock';
+import { AT_HOST } from '../support/known-bindings';
 import { requestsOf } from '../support/handshakes';
 
 const [REQUEST] = requestsOf(1) as [IncomingMessage];
@@ -22,7 +23,7 @@ beforeEach(() => {
   const all = [new Host('a:1'), new Host('b:1'), new Host('c:1')];
   hosts = new Hosts(all, { balance: 'least-connections', slowStart: 0, unhealthyAfter: 3, healthyAfter: 1 });
   for (const host of all) hosts.report(host, undefined);
-  bindings = new Bindings(new MemoryStore(), hosts, { keyExpiry: 60, cacheSize: 10, storeTimeout: 1000 });
+  bindings = new Bindings(new MemoryStore(), hosts, { ...AT_HOST, keyExpiry: 60, cacheSize: 10, storeTimeout: 1000 });
   onCleanup(() => bindings.close());
 });
 

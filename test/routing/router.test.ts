@@ -10,6 +10,7 @@ import { Router, type RouterOptions } from '../../src/routing/router';
 import { Bindings } from '../../src/sessions/bindings';
 import { onCleanup } from '../support/cleanup';
 import { stopClock } from '../support/clock';
+import { AT_HOST } from '../support/known-bindings';
 
 const POLLING = '/socket.io/?EIO=4&transport=polling';
 const WEBSOCKET = '/socket.io/?EIO=4&transport=websocket';
@@ -39,7 +40,7 @@ function routing(options: Partial<RouterOptions> = {}, queued?: number, answers:
   hosts.report(host, undefined);
   let failed: (error: Error) => void = () => {};
   const store: SessionStore = Object.assign(new MemoryStore(), { watch: (tell: typeof failed) => failed = tell, ...answers });
-  const bindings = new Bindings(store, hosts, { keyExpiry: 60, cacheSize: 10, storeTimeout: 1000 });
+  const bindings = new Bindings(store, hosts, { ...AT_HOST, keyExpiry: 60, cacheSize: 10, storeTimeout: 1000 });
   onCleanup(() => bindings.close());
   const admission = new Admission({
     maxHandshakesPerSecond: queued === undefined ? undefined : 1, maxQueuedHandshakes: queued ?? 0, handshakeQueueTimeout: 60_000,

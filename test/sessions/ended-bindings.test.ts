@@ -1,6 +1,6 @@
 import { NEVER, type Binding } from '../../src/sessions/binding';
 import { settle, stopClock, type Clock } from '../support/clock';
-import { known, sessionsOf, type Known } from '../support/known-bindings';
+import { bound, known, sessionsOf, type Known } from '../support/known-bindings';
 
 let clock: Clock;
 
@@ -9,19 +9,19 @@ beforeEach(() => {
 });
 
 describe('a session that is over', () => {
-  it.each<[what: string, session: (binding: Binding) => Binding | string]>([
-    ['by its binding', (binding) => binding], ['by its sid', ({ sid }) => sid],
+  it.each<[what: string, session: (binding: Binding) => Binding | undefined]>([
+    ['by its binding', (binding) => binding], ['by its sid', () => undefined],
   ])(
     'is forgotten here at once, and in the store soon: %s', async (_, session) => {
       const all = known();
-      const binding = await all.bindings.bind('x', all.a, 45);
+      const binding = await bound(all, 'x', all.a, 45);
       all.bindings.hold(binding);
-      all.bindings.unbind(session(binding), all.a, 'ended');
+      all.bindings.unbind('x', all.a, 'ended', session(binding));
       expect([all.bindings.absence('x'), sessionsOf(all), all.bindings.has(binding)]).toEqual(['ended', [0, 0], false]);
       // Not found there in the meantime.
       expect(await all.bindings.find('x')).toBeUndefined();
       expect(all.asked.slice(1)).toEqual(['inspect x', 'unbind x', 'find x 60']);
-      all.bindings.release(binding);
+      all.bindings.release(binding, false);
       expect(sessionsOf(all)).toEqual([0, 0]);
     },
   );
@@ -36,32 +36,34 @@ describe('a session that is over', () => {
 
   it('leaves the session of another host that has been given the same sid', async () => {
     const all = known();
-    const first = await all.bindings.bind('x', all.a, 45);
+    const first = await bound(all, 'x', all.a, 45);
     all.bindings.hold(first);
-    const second = await all.bindings.bind('x', all.b, 45);
+    all.hosts.report(all.a, 'silent');
+    const second = await bound(all, 'x', all.b, 45);
     expect(sessionsOf(all)).toEqual([1, 1]);
-    all.bindings.unbind(first, all.a, 'ended');
+    all.bindings.unbind('x', all.a, 'ended', first);
     await settle();
     expect([all.bindings.find('x'), sessionsOf(all), all.bindings.absence('x')]).toEqual([second, [0, 1], 'never_seen']);
     expect(await all.inner.inspect('x')).toMatchObject({ host: 'b:1' });
-    all.bindings.release(first);
+    all.bindings.release(first, false);
     expect(sessionsOf(all)).toEqual([0, 1]);
   });
 
   it('leaves the session in the store that its host has given the same sid meanwhile', async () => {
     const all = known();
-    all.bindings.unbind(await all.bindings.bind('x', all.a, 45), all.a, 'ended');
-    const second = await all.bindings.bind('x', all.a, 45);
+    all.bindings.unbind('x', all.a, 'ended', await bound(all, 'x', all.a, 45));
+    const second = await bound(all, 'x', all.a, 45);
     await settle();
     expect([all.bindings.find('x'), await all.inner.inspect('x')]).toMatchObject([second, { host: 'a:1' }]);
   });
 
   it('is told by forget whether it was forgotten, and stays in the store', async () => {
     const all = known();
-    const first = await all.bindings.bind('x', all.a, 45);
-    for (const session of [first, first, 'x']) expect(all.bindings.forget(session, 'ended')).toBe(true);
-    await all.bindings.bind('x', all.b, 45);
-    expect([all.bindings.forget(first, 'ended'), sessionsOf(all)]).toEqual([false, [0, 1]]);
+    const first = await bound(all, 'x', all.a, 45);
+    for (const session of [first, first, undefined]) expect(all.bindings.forget('x', 'ended', session)).toBe(true);
+    all.hosts.report(all.a, 'silent');
+    await bound(all, 'x', all.b, 45);
+    expect([all.bindings.forget('x', 'ended', first), sessionsOf(all)]).toEqual([false, [0, 1]]);
     expect(await all.inner.inspect('x')).toMatchObject({ host: 'b:1' });
   });
 
@@ -69,7 +71,7 @@ describe('a session that is over', () => {
     const all = known();
     const drained: string[] = [];
     all.hosts.on('drained', ({ name }) => drained.push(name));
-    const binding = await all.bindings.bind('x', all.a, 45);
+    const binding = await bound(all, 'x', all.a, 45);
     all.hosts.drain('a:1');
     for (let i = 0; i < 2; i += 1) all.bindings.discount(binding);
     await settle();
@@ -83,7 +85,7 @@ describe('a session that is over', () => {
 describe('a session whose WebSocket has ended', () => {
   async function faded(all: Known, prepare: (binding: Binding) => void = () => {}): Promise<Binding> {
     all.bindings.start();
-    const binding = await all.bindings.bind('x', all.a, 45);
+    const binding = await bound(all, 'x', all.a, 45);
     await clock.advance(10_000);
     prepare(binding);
     all.bindings.fade(binding);
@@ -128,8 +130,8 @@ describe('a session whose WebSocket has ended', () => {
 
   it('is not looked for again once it has left the cache', async () => {
     const all = known({ cacheSize: 1 });
-    const binding = await all.bindings.bind('x', all.a, 45);
-    await all.bindings.bind('y', all.b, 45);
+    const binding = await bound(all, 'x', all.a, 45);
+    await bound(all, 'y', all.b, 45);
     all.bindings.fade(binding);
     expect([binding.due, binding.cached]).toEqual([-1, false]);
   });
@@ -138,8 +140,8 @@ describe('a session whose WebSocket has ended', () => {
 it('closes the store once the removals in progress are done, and renews nothing after that', async () => {
   const all = known();
   all.bindings.start();
-  const binding = await all.bindings.bind('x', all.a, 45);
-  await all.bindings.bind('y', all.a, 45);
+  const binding = await bound(all, 'x', all.a, 45);
+  await bound(all, 'y', all.a, 45);
   all.bindings.hold(binding);
   all.bindings.unbind('y', all.a, 'ended');
   await all.bindings.close();

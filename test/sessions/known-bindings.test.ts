@@ -1,7 +1,7 @@
 import { Host } from '../../src/hosts/host';
-import { NEVER, type Binding } from '../../src/sessions/binding';
+import { NEVER } from '../../src/sessions/binding';
 import { stopClock, type Clock } from '../support/clock';
-import { known, sessionsOf } from '../support/known-bindings';
+import { bound, known, sessionsOf } from '../support/known-bindings';
 
 let clock: Clock;
 
@@ -14,22 +14,20 @@ describe('a binding that is made', () => {
     'is stored for 4/3 of %d s of life, and at least for keyExpiry: %d s',
     async (lifetime, ttl) => {
       const all = known();
-      const binding = await all.bindings.bind('x', all.a, lifetime);
-      expect(all.asked).toEqual([`bind x a:1 ${ttl}`]);
+      const binding = await bound(all, 'x', all.a, lifetime);
+      expect(all.asked).toEqual([`claim x a:1 ${ttl}`]);
       expect(binding).toMatchObject({ sid: 'x', host: all.a, ttl, stored: true });
       expect([all.bindings.find('x'), sessionsOf(all)]).toEqual([binding, [1, 0]]);
     },
   );
 
-  it('counts at once, and is one of a session whose client may know of it only when it is stored', async () => {
+  it('counts, and is found, once it is stored', async () => {
     let stored = (): void => {};
-    const all = known({}, { bind: () => new Promise((resolve) => stored = resolve) });
-    const binding = all.bindings.bind('x', all.a, 45);
-    const opening = all.bindings.find('x') as Binding;
-    expect([all.bindings.has(opening), sessionsOf(all)]).toEqual([false, [1, 0]]);
+    const all = known({}, { claim: () => new Promise((resolve) => stored = () => resolve('a:1')) });
+    const binding = bound(all, 'x', all.a, 45);
+    expect([await all.bindings.find('x'), sessionsOf(all)]).toEqual([undefined, [0, 0]]);
     stored();
-    expect(await binding).toBe(opening);
-    expect(all.bindings.has(opening)).toBe(true);
+    expect([await binding, sessionsOf(all)]).toEqual([all.bindings.find('x'), [1, 0]]);
   });
 
   it('is known here alone while the store fails, and stored when that is back', async () => {
@@ -38,7 +36,7 @@ describe('a binding that is made', () => {
     for (const event of ['degraded', 'recovered'] as const) all.bindings.on(event, () => told.push(event));
     all.bindings.start();
     all.fail();
-    expect(await all.bindings.bind('x', all.a, 45)).toMatchObject({ stored: false, storedAt: NEVER });
+    expect(await bound(all, 'x', all.a, 45)).toMatchObject({ stored: false, storedAt: NEVER });
     expect([all.bindings.degraded, all.asked, all.bindings.find('x')]).toMatchObject([true, [], { host: all.a }]);
     await clock.advance(1000);
     expect([all.bindings.degraded, told]).toEqual([false, ['degraded', 'recovered']]);
@@ -47,16 +45,18 @@ describe('a binding that is made', () => {
 
   it('takes the place of what is known of the sid', async () => {
     const all = known();
-    const first = await all.bindings.bind('x', all.a, 45);
-    const second = await all.bindings.bind('x', all.b, 45);
+    const first = await bound(all, 'x', all.a, 45);
+    // Its session cannot go on.
+    all.hosts.report(all.a, 'silent');
+    const second = await bound(all, 'x', all.b, 45);
     expect([all.bindings.find('x'), sessionsOf(all)]).toEqual([second, [0, 1]]);
     expect([all.bindings.has(first), all.bindings.has(second)]).toEqual([false, true]);
   });
 
   it('leaves the cache when that is full, by which it counts no longer', async () => {
     const all = known({ cacheSize: 1 });
-    const first = await all.bindings.bind('x', all.a, 45);
-    await all.bindings.bind('y', all.b, 45);
+    const first = await bound(all, 'x', all.a, 45);
+    await bound(all, 'y', all.b, 45);
     expect([sessionsOf(all), all.bindings.has(first), [...all.bindings.all()].map(({ sid }) => sid)]).toEqual([[0, 1], false, ['y']]);
   });
 });
@@ -94,14 +94,14 @@ describe('a sid', () => {
     let answer = (): void => {};
     const all = known({}, { find: () => new Promise((resolve) => answer = () => resolve('a:1')) });
     const looking = all.bindings.find('x');
-    const binding = await all.bindings.bind('x', all.b, 45);
+    const binding = await bound(all, 'x', all.b, 45);
     answer();
     expect([await looking, sessionsOf(all)]).toEqual([binding, [0, 1]]);
   });
 
   it('is looked up once its binding has expired, and forgotten where the store has forgotten it', async () => {
     const all = known();
-    const binding = await all.bindings.bind('x', all.a, 45);
+    const binding = await bound(all, 'x', all.a, 45);
     await clock.advance(60_000);
     // Which is a use, and asks the store to renew its copy.
     expect(all.bindings.find('x')).toBe(binding);
@@ -115,19 +115,19 @@ describe('a sid', () => {
 
 it('renews the store\'s copy of a session that is used once a quarter of its time has passed', async () => {
   const all = known();
-  await all.bindings.bind('x', all.a, 45);
+  await bound(all, 'x', all.a, 45);
   await clock.advance(15_000);
   void all.bindings.find('x');
-  expect(all.asked).toEqual(['bind x a:1 60']);
+  expect(all.asked).toEqual(['claim x a:1 60']);
   await clock.advance(1);
   for (let i = 0; i < 2; i += 1) void all.bindings.find('x');
-  expect(all.asked).toEqual(['bind x a:1 60', 'find x 60']);
+  expect(all.asked).toEqual(['claim x a:1 60', 'find x 60']);
 });
 
 describe('a session whose host is gone', () => {
   it('is not used by a request that will be refused, and counts again once its host is back and it is used', async () => {
     const all = known();
-    const binding = await all.bindings.bind('x', all.a, 45);
+    const binding = await bound(all, 'x', all.a, 45);
     const { usedAt } = binding;
     await clock.advance(20_000);
     all.hosts.report(all.a, 'refused');
@@ -141,7 +141,7 @@ describe('a session whose host is gone', () => {
     'expires in its time; its client is told so by its cause where the host %s', async (_, gone, absence) => {
       const all = known();
       all.bindings.start();
-      await all.bindings.bind('x', all.a, 45);
+      await bound(all, 'x', all.a, 45);
       if (gone) all.hosts.report(all.a, 'refused');
       await clock.advance(59_000);
       expect(all.bindings.absence('x')).toBe('never_seen');
@@ -155,17 +155,17 @@ describe('a session that is held', () => {
   it('does not expire, has its copy renewed, and lives on for its time after that', async () => {
     const all = known();
     all.bindings.start();
-    const binding = await all.bindings.bind('x', all.a, 45);
+    const binding = await bound(all, 'x', all.a, 45);
     for (let i = 0; i < 2; i += 1) all.bindings.hold(binding);
     await clock.advance(600_000);
     expect([all.bindings.find('x'), sessionsOf(all)]).toEqual([binding, [1, 0]]);
     // Every 15 s at most, looked at each 5 s.
     expect(all.asked.filter((call) => call === 'find x 60').length).toBeGreaterThanOrEqual(600 / 20);
-    all.bindings.release(binding);
+    all.bindings.release(binding, false);
     all.asked.length = 0;
     await clock.advance(600_000);
     expect(all.asked.length).toBeGreaterThanOrEqual(600 / 20);
-    all.bindings.release(binding);
+    all.bindings.release(binding, false);
     await clock.advance(59_000);
     expect(sessionsOf(all)).toEqual([1, 0]);
     await clock.advance(7000);
@@ -174,23 +174,23 @@ describe('a session that is held', () => {
 
   it('has its copy renewed when it is released, since the next request may reach another proxy', async () => {
     const all = known();
-    const binding = await all.bindings.bind('x', all.a, 45);
+    const binding = await bound(all, 'x', all.a, 45);
     all.bindings.hold(binding);
     await clock.advance(15_001);
-    all.bindings.release(binding);
-    expect(all.asked).toEqual(['bind x a:1 60', 'find x 60']);
+    all.bindings.release(binding, false);
+    expect(all.asked).toEqual(['claim x a:1 60', 'find x 60']);
   });
 
   it('counts until it is released though it has left the cache, and can be looked at', async () => {
     const all = known({ cacheSize: 1 });
-    const binding = await all.bindings.bind('x', all.a, 45);
+    const binding = await bound(all, 'x', all.a, 45);
     all.bindings.hold(binding);
-    await all.bindings.bind('y', all.b, 45);
+    await bound(all, 'y', all.b, 45);
     all.asked.length = 0;
     expect([sessionsOf(all), all.bindings.has(binding), await all.bindings.inspect('x')]).toEqual([[1, 1], true, binding]);
     expect([[...all.bindings.all()].map(({ sid }) => sid), all.asked]).toEqual([['x', 'y'], []]);
     expect(await all.bindings.inspect('z')).toBeUndefined();
-    all.bindings.release(binding);
+    all.bindings.release(binding, false);
     expect([sessionsOf(all), all.bindings.has(binding)]).toEqual([[0, 1], false]);
   });
 });
@@ -198,7 +198,7 @@ describe('a session that is held', () => {
 describe('inspect', () => {
   it('is no use of what is known here, and asks the store for the rest', async () => {
     const all = known();
-    const binding = await all.bindings.bind('x', all.a, 45);
+    const binding = await bound(all, 'x', all.a, 45);
     await all.inner.bind('y', 'b:1', 30);
     const { usedAt } = binding;
     await clock.advance(30_000);
@@ -207,6 +207,6 @@ describe('inspect', () => {
     await all.inner.bind('y', 'b:1', 30);
     expect(await all.bindings.inspect('y')).toMatchObject({ host: 'b:1' });
     expect(await all.bindings.inspect('z')).toBeUndefined();
-    expect([all.asked, sessionsOf(all)]).toEqual([['bind x a:1 60', 'inspect y', 'inspect z'], [1, 0]]);
+    expect([all.asked, sessionsOf(all)]).toEqual([['claim x a:1 60', 'inspect y', 'inspect z'], [1, 0]]);
   });
 });

@@ -35,7 +35,7 @@ function guarded(answers: Partial<SessionStore>, timeout = 1000): Guarded {
     else found.asked.push([call, ...args].join(' '));
   };
   const store: SessionStore = { ...inner, watch: (failed, ready) => void Object.assign(watching, { failed, ready }) };
-  for (const call of ['bind', 'find', 'unbind', 'restore', 'inspect', 'open', 'close'] as const) {
+  for (const call of ['bind', 'find', 'unbind', 'claim', 'inspect', 'open', 'close'] as const) {
     if (!inner[call]) continue;
     Object.assign(store, {
       [call]: (...args: unknown[]) => {
@@ -72,16 +72,18 @@ describe('inspect', () => {
   });
 });
 
-describe('restore', () => {
-  it.each<[what: string, answers: Partial<SessionStore>, call: string]>([
-    ['in one step where the store can', { restore: () => Promise.resolve() }, 'restore x a:1 60'], ['by bind else', {}, 'bind x a:1 60'],
-  ])('binds %s', async (_, answers, call) => {
+describe('claim', () => {
+  it.each<[what: string, answers: Partial<SessionStore>, calls: string[], host: string]>([
+    ['in one step where the store can', { claim: () => Promise.resolve('b:1') }, ['claim x a:1 60'], 'b:1'],
+    ['by find and bind else', {}, ['find x 60', 'bind x a:1 60'], 'a:1'],
+    ['by find alone where it is bound', { find: () => Promise.resolve('b:1') }, ['find x 60'], 'b:1'],
+  ])('tells the host %s', async (_, answers, calls, host) => {
     const { guard, asked } = guarded(answers);
-    expect([await guard.restore('x', 'a:1', 60), asked]).toEqual([true, [call]]);
+    expect([await guard.claim('x', 'a:1', 60), asked]).toEqual([host, calls]);
   });
 
   it('tells that it has failed', async () => {
-    expect(await guarded({ restore: failing }).guard.restore('x', 'a:1', 60)).toBe(false);
+    expect(await guarded({ claim: failing }).guard.claim('x', 'a:1', 60)).toBeUndefined();
   });
 });
 
@@ -89,7 +91,7 @@ it('binds nothing while the store fails, and tells so', async () => {
   const { guard, asked, fail } = guarded({});
   fail();
   await guard.unbind('x');
-  expect([await guard.bind('x', 'a:1', 60), await guard.restore('x', 'a:1', 60)]).toEqual([false, false]);
+  expect([await guard.bind('x', 'a:1', 60), await guard.claim('x', 'a:1', 60)]).toEqual([false, undefined]);
   expect(asked).toEqual([]);
 });
 
@@ -106,14 +108,16 @@ it('rejects by an error of its own, and leaves no timer', async () => {
 it('counts calls, how long they take, and failures', async () => {
   let answer = (): void => {};
   const find = (): Promise<undefined> => new Promise((resolve) => answer = () => resolve(undefined));
-  const { guard, totals, fail } = guarded({ find, unbind: failing, inspect: () => Promise.resolve(undefined) });
+  const { guard, totals, fail } = guarded({
+    find, unbind: failing, inspect: () => Promise.resolve(undefined), claim: () => Promise.resolve('a:1'),
+  });
   const found = guard.find('x', 60);
   await clock.advance(300);
   answer();
   await found;
   await guard.inspect('x');
   await guard.bind('x', 'a:1', 60);
-  await guard.restore('x', 'a:1', 60);
+  await guard.claim('x', 'a:1', 60);
   await guard.unbind('x');
   expect([totals.find, totals.bind, totals.unbind].map(countOf)).toEqual([1, 2, 1]);
   expect([totals.find.sum, totals.bind.sum, totals.failures]).toEqual([0.3, 0, 1]);

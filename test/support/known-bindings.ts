@@ -2,8 +2,12 @@ import { MemoryStore, type SessionStore } from '../../src';
 import { createTotals, type Totals } from '../../src/base/totals';
 import { Host } from '../../src/hosts/host';
 import { Hosts } from '../../src/hosts/hosts';
+import type { Binding } from '../../src/sessions/binding';
 import { Bindings, type BindingsOptions } from '../../src/sessions/bindings';
 import { onCleanup } from './cleanup';
+
+/** How hosts would be asked for sessions. */
+export const AT_HOST = { path: '/socket.io/', hostTls: {} };
 
 export interface Known {
   bindings: Bindings;
@@ -35,14 +39,22 @@ export function known(options: Partial<BindingsOptions> = {}, answers: Partial<S
     bind: ask('bind', answers.bind ?? inner.bind.bind(inner)),
     find: ask('find', answers.find ?? inner.find.bind(inner)),
     unbind: ask('unbind', answers.unbind ?? inner.unbind.bind(inner)),
+    claim: ask('claim', answers.claim ?? inner.claim.bind(inner)),
     inspect: ask('inspect', answers.inspect ?? inner.inspect.bind(inner)),
     watch: (tell) => void (failed = tell),
     close: () => Promise.resolve(void asked.push('close')),
   };
   const totals = createTotals();
-  const bindings = new Bindings(store, hosts, { keyExpiry: 60, cacheSize: 10, storeTimeout: 1000, ...options }, totals);
+  const bindings = new Bindings(store, hosts, { ...AT_HOST, keyExpiry: 60, cacheSize: 10, storeTimeout: 1000, ...options }, totals);
   onCleanup(() => bindings.close());
   return { bindings, hosts, a, b, totals, inner, asked, fail: () => failed(new Error('lost')) };
+}
+
+/** Binds a sid that no other session has. */
+export async function bound({ bindings }: Known, sid: string, host: Host, lifetime: number): Promise<Binding> {
+  const binding = await bindings.bind(sid, host, lifetime);
+  if (!binding) throw new Error(`${sid} is another session's`);
+  return binding;
 }
 
 /** How many sessions each host has. */

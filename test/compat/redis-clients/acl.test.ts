@@ -122,11 +122,11 @@ async function useAll(store: RedisStore): Promise<void> {
   await store.bind('a', 'host:1', 10);
   expect(await store.find('a', 100)).toBe('host:1');
   await until('it is renewed', async () => Number((await store.inspect('a'))?.expiresIn) > 90);
-  await store.restore('a', 'host:2', 10);
+  await store.claim('a', 'host:2', 10);
   expect(await store.find('a', 10)).toBe('host:1');
   await store.unbind('a');
   expect(await store.find('a', 10)).toBeUndefined();
-  await store.restore('a', 'host:2', 10);
+  await store.claim('a', 'host:2', 10);
   expect(await store.find('a', 10)).toBe('host:2');
 }
 

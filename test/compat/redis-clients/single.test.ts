@@ -67,7 +67,7 @@ describe.each(SERVERS)('on %s', (program) => {
       expect(await store.find('a', 5)).toBeUndefined();
     });
 
-    it.each(['as a user of all commands', 'as one that may not use SET'])('binds what is not bound, or tells its host, %s', async (user) => {
+    it.each(['as one of all commands', 'as one that may not use SET'])('binds what is not bound, or tells the host, %s', async (user) => {
       const prefix = uniqueKeyPrefix();
       const { client, open } = make(redis.port);
       client.on('error', nothing);
