@@ -169,7 +169,7 @@ const MALFORMED: [message: string, responses: [what: string, bytes: string][]][]
     ['a chunk whose data ends with LF alone', response(CHUNKED, '1\r\na\n')],
   ]],
   ['a chunk or the body has a malformed end', [
-    ['a chunk that is longer than its size by what could be a trailer', response(CHUNKED, '1\r\na:b\r\n0\r\n\r\n')],
+    ['a chunk that is longer than its size by what could be a trailer', response(CHUNKED, '1\r\nax:b\r\n\r\n0\r\n\r\n')],
     ['a chunk that is longer than its size', response(CHUNKED, '1\r\nab\r\n')],
     ['a trailer that is none', response(CHUNKED, '0\r\nnothing\r\n\r\n')],
     ['trailers that are too long', response(CHUNKED, `0\r\n${'A: 12345\r\n'.repeat(MAX_HEAD_SIZE / 8 + 1)}\r\n`)],

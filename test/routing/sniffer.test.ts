@@ -279,7 +279,9 @@ describe('openPacketOfStart', () => {
   });
 
   it('finds none in JSONP behind anything else', () => {
-    expect(openPacketOfStart(Buffer.concat([Buffer.from(';'), jsonp(v4('socket.io'))(open)]), undefined)).toBeUndefined();
+    const body = jsonp(v4('socket.io'))(open, { type: 'message', data: 'x'.repeat(70_000) });
+    expect(openPacketOfStart(body, undefined)?.sid).toBe('abc');
+    expect(openPacketOfStart(Buffer.concat([Buffer.from(';'), body]), undefined)).toBeUndefined();
   });
 
   it('finds none in what begins with another packet, or is in an encoding that is not read', () => {
