@@ -1,6 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { originFormOf } from '../base/target';
 
+/** How load balancers ask. HAProxy uses `OPTIONS` unless it is told otherwise. */
+const METHODS = ['GET', 'HEAD', 'OPTIONS'];
+
 /** When a load balancer may ask again after a 503, in seconds. */
 const RETRY_AFTER = '1';
 
@@ -29,15 +32,15 @@ export class HealthPath {
   }
 
   /** @param closes the connection is to end with the answer, as the proxy is closing. */
-  answer({ method }: IncomingMessage, res: ServerResponse, closes: boolean): void {
-    const isKnown = method === 'GET' || method === 'HEAD';
+  answer({ method = '' }: IncomingMessage, res: ServerResponse, closes: boolean): void {
+    const isKnown = METHODS.includes(method);
     const ready = this.#isReady();
     const status = !isKnown ? 405 : ready ? 200 : 503;
-    const body = JSON.stringify(isKnown ? { ready } : { message: 'Only GET and HEAD are answered here' });
+    const body = JSON.stringify(isKnown ? { ready } : { message: `Only ${METHODS.join(', ')} are answered here` });
     const headers = ['Content-Type', 'application/json', 'Content-Length', String(body.length)];
     headers.push('Cache-Control', 'no-store');
     if (status === 503) headers.push('Retry-After', RETRY_AFTER);
-    if (!isKnown) headers.push('Allow', 'GET, HEAD');
+    if (!isKnown) headers.push('Allow', METHODS.join(', '));
     // What follows a method with a body may be anything.
     if (closes || !isKnown) headers.push('Connection', 'close');
     res.writeHead(status, headers).end(body);
