@@ -7,7 +7,7 @@ const AS_IT_COMES: HeaderRules = { changeOrigin: false, xfwd: false, trustProxy:
 
 interface Client {
   url?: string;
-  address?: string;
+  address?: string | undefined;
   encrypted?: boolean;
 }
 
