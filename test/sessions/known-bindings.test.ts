@@ -76,7 +76,7 @@ describe('a sid', () => {
     const sought: string[] = [];
     all.hosts.seekWith((name) => void sought.push(name));
     expect([await all.bindings.find('x'), all.bindings.absence('x'), [...all.bindings.all()]]).toEqual([undefined, 'never_seen', []]);
-    expect(sought).toEqual([]);
+    expect(sought).toHaveLength(0);
   });
 
   it('that the store binds to no host has lost it, unless somebody finds that host', async () => {
