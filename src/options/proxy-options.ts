@@ -156,7 +156,8 @@ export interface PartialProxyOptions {
   hostKeepAlive?: number | undefined;
   /**
    * Where the proxy itself tells a load balancer whether it is ready: GET, HEAD and OPTIONS are answered with 200 while
-   * it takes new sessions, and else with 503. In visible ASCII without `?`, `#` and `%`, from a slash, and not under `path`.
+   * it takes new sessions, and else with 503. In visible ASCII without `?`, `#` and `%`, from a slash, and not under
+   * `path`.
    * @default undefined
    */
   healthPath?: string | undefined;
