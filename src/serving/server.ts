@@ -74,12 +74,6 @@ class Seat {
     return true;
   }
 
-  /** Calls the listeners that were put before ours. */
-  callFirst(args: unknown[]): void {
-    const first = this.#server.rawListeners(this.#event);
-    for (const listener of first.slice(0, first.indexOf(this.#listener))) Reflect.apply(listener, this.#server, args);
-  }
-
   /** Calls the replaced listeners. @returns whether there is any other listener, or may be one. */
   call(args: unknown[]): boolean {
     const before = this.#before;
@@ -100,13 +94,12 @@ class Dispatcher {
   readonly #proxies = new Set<ServerHandlers>();
   readonly #requests: Seat;
   readonly #upgrades: Seat;
-  readonly #guard: UpgradeGuard;
-  readonly #isOwn: boolean;
+  /** `undefined` on the proxy's own server: who listens there wants to watch. */
+  readonly #guard: UpgradeGuard | undefined;
   #restoreUpgrades = (): void => {};
 
   constructor(server: Server | HttpsServer, isOwn: boolean) {
     this.#server = server;
-    this.#isOwn = isOwn;
     this.#requests = new Seat(server, 'request', (...args) => {
       const [req, res] = args as [IncomingMessage, ServerResponse];
       this.#takerOf(req, this.#requests, args)?.request(req, res);
@@ -115,7 +108,7 @@ class Dispatcher {
       const [req, socket, head] = args as [IncomingMessage, Duplex, Buffer];
       this.#takerOf(req, this.#upgrades, args)?.upgrade(req, socket, head);
     });
-    this.#guard = new UpgradeGuard(server, (args) => this.#takesUpgrade(args));
+    this.#guard = isOwn ? undefined : new UpgradeGuard(server, (args) => this.#takesUpgrade(args));
   }
 
   add(proxy: ServerHandlers): void {
@@ -125,7 +118,7 @@ class Dispatcher {
     }
     this.#proxies.add(proxy);
     for (const seat of [this.#requests, this.#upgrades]) seat.take();
-    this.#guard.start();
+    this.#guard?.start();
   }
 
   /** Restores the earlier listeners once the last proxy has gone. */
@@ -133,7 +126,7 @@ class Dispatcher {
     if (!this.#proxies.delete(proxy) || this.#proxies.size > 0) return;
     this.#server.off('listening', this.#onListening).off('error', this.#onError);
     this.#restoreUpgrades();
-    const left = [this.#guard.stop(), ...[this.#requests, this.#upgrades].map((seat) => seat.leave())];
+    const left = [this.#guard?.stop() ?? true, ...[this.#requests, this.#upgrades].map((seat) => seat.leave())];
     if (!left.includes(false)) dispatchers.delete(this.#server);
   }
 
@@ -153,8 +146,6 @@ class Dispatcher {
     const [req, socket, head] = args as [IncomingMessage, Duplex, Buffer];
     const owner = this.#upgrades.isThere ? this.#ownerOf(req) : undefined;
     if (!owner) return false;
-    // Who puts a listener first on the proxy's own server wants to watch.
-    if (this.#isOwn) this.#upgrades.callFirst(args);
     owner.upgrade(req, socket, head);
     return true;
   }
@@ -170,7 +161,6 @@ class Dispatcher {
     const [first] = this.#proxies;
     return seat.call(args) ? undefined : first;
   }
-
 }
 
 const dispatchers = new WeakMap<Server | HttpsServer, Dispatcher>();

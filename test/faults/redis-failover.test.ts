@@ -73,6 +73,7 @@ describe('after a failover that keeps the connection', () => {
     const redisClient = createClient({ url: `redis://127.0.0.1:${relay.port}` });
     const { proxy, url } = await startProxy({ redisClient, hosts: names });
     await failover.toOld.set(`${PREFIX}other`, names[0] ?? '');
+    await until('the replica has it', () => failover.toNew.exists(`${PREFIX}other`));
     await failover.switchOver(false);
     const connections = relay.connections;
     const during = await handshake(url);

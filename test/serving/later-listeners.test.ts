@@ -84,12 +84,12 @@ it('gives later listeners what is not the path of any proxy, and all of it once 
   expect(server.listenerCount('upgrade')).toBe(0);
 });
 
-it.each([['on', 0], ['prependListener', 1]] as const)('shows upgrades on its own server to who watches by %s: %d', async (add, times) => {
+it.each(['on', 'prependListener'] as const)('shows upgrades on its own server to who watches by %s', async (add) => {
   const { proxy, url } = await before([host]);
   let seen = 0;
   proxy.server[add]('upgrade', () => (seen += 1));
   await lives(url);
-  expect(seen).toBe(times);
+  expect(seen).toBe(1);
 });
 
 it('leaves it to somebody who takes its listener away to call it', async () => {
