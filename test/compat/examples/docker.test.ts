@@ -151,7 +151,7 @@ describe('examples/docker/compose.yaml', () => {
     const { command = [], environment = {}, ports } = services.proxy ?? {};
     const settings = readSettings(command, environment);
     if (typeof settings === 'string') throw new Error(settings);
-    expect(settings).toMatchObject({ options: { discover: 'dns:server:3000' }, redis: 'redis://redis:6379' });
+    expect(settings).toMatchObject({ options: { discover: 'dns:server:3000' }, redis: { place: 'redis://redis:6379' } });
     expect(ports).toEqual([`${settings.port}:${settings.port}`]);
     expect(lastOf('docker', 'EXPOSE')).toBe(String(settings.port));
     expect(lastOf('recovery', 'EXPOSE')).toBe('3000');

@@ -144,7 +144,7 @@ describe('the proxy', () => {
     expect(settings().port).toBe(portOf(proxy, 'http'));
     expect(settings().options.admin).toMatchObject({ port: portOf(proxy, 'admin'), bind: '0.0.0.0' });
     const { spec } = find('Service redis');
-    expect(settings().redis).toBe(`redis://redis:${spec.ports[0]?.port}`);
+    expect(settings().redis?.place).toBe(`redis://redis:${spec.ports[0]?.port}`);
   });
 
   it('finds the servers by the full name of their headless service', () => {

@@ -68,7 +68,7 @@ describe.each(SERVERS)('with a cluster of %s', (program) => {
       expect(await store.inspect('b')).toMatchObject({ host: 'host:2', expiresIn: expect.any(Number) as number });
       expect(await store.inspect('unknown')).toBeUndefined();
       expect(await store.claim('a', 'host:3', 100)).toBe('host:1');
-      expect(await store.claim('b', 'host:3', 100)).toBe('host:3');
+      expect(await store.claim('c', 'host:3', 100)).toBe('host:3');
       expect(await store.find('a', 100)).toBe('host:1');
       await store.unbind('a');
       expect(await store.find('a', 100)).toBeUndefined();
