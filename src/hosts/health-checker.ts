@@ -111,7 +111,11 @@ export class HealthChecker implements HealthSource {
     const judged = this.#judgedOf(host);
     const reads = (status: number): boolean => checkStatus === undefined && status === 400 && !judged.has(status);
     const found = await probe(host, { ...this.#options, path: checkPath }, signal, reads);
-    if (signal.aborted || !found) return;
+    if (signal.aborted) return;
+    if (!found) {
+      debug('%s: not asked', host.name);
+      return;
+    }
     const { down, answer } = found;
     if (down) debug('%s: %s %s', host.name, down.reason, down.text ?? '');
     this.#hosts.report(host, down?.reason, down?.text);
