@@ -240,16 +240,12 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     return this.#closing;
   }
 
-  /**
-   * Makes the admin server listen, if there is one. `listen()` does so by itself.
-   *
-   * @internal
-   */
+  /** Makes the admin server listen, if there is one. `listen()` does so by itself. @internal */
   async listenAdmin(): Promise<void> {
     await this.#admin?.listen();
   }
 
-  /** For the command. @internal */
+  /** The operator's view of the proxy, for the command. @internal */
   get operations(): Operations {
     return this.#operations;
   }
@@ -279,6 +275,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
 
   /** Never rejects. */
   async #close(): Promise<void> {
+    debug('closing');
     const { shutdownDelay, drainTimeout } = this.#options;
     this.#operations.close();
     if (shutdownDelay > 0 && this.server.listening) await this.#underWay.linger(shutdownDelay);
