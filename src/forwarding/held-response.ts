@@ -10,7 +10,7 @@ export class HeldResponse {
   isOpening = false;
   readonly #isLarge: boolean;
   readonly #encoding: string | undefined;
-  readonly #chunks: Buffer[] = [];
+  #chunks: Buffer[] = [];
   #size = 0;
   /** The size from which the first packet is looked for again: a host may send byte by byte. */
   #nextLook = 0;
@@ -25,7 +25,12 @@ export class HeldResponse {
 
   /** The body so far. */
   get body(): Buffer {
-    return this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks);
+    const [only] = this.#chunks;
+    if (this.#chunks.length === 1 && only) return only;
+    const body = Buffer.concat(this.#chunks);
+    // Asked for more than once, and joined once.
+    this.#chunks = [body];
+    return body;
   }
 
   /** The packet of a response that has come whole. */
