@@ -23,7 +23,7 @@ export function ignoreUpgradesWithBody(
   const before: unknown = Reflect.get(server, MAY_UPGRADE);
   if (typeof before !== 'function') return () => {};
   const mayUpgrade = (req: IncomingMessage): unknown =>
-    (!mayHaveBody(req) || isWebSocket(req) || !owns(req)) && Reflect.apply(before, server, [req]);
+    (!announcesBody(req) || isWebSocket(req) || !owns(req)) && Reflect.apply(before, server, [req]);
   Reflect.set(server, MAY_UPGRADE, mayUpgrade);
   return () => {
     if (Reflect.get(server, MAY_UPGRADE) === mayUpgrade) Reflect.set(server, MAY_UPGRADE, before);
@@ -47,7 +47,7 @@ export function readAgain(server: Server | HttpsServer, req: IncomingMessage, so
   socket.resume();
 }
 
-function mayHaveBody({ headers }: IncomingMessage): boolean {
+function announcesBody({ headers }: IncomingMessage): boolean {
   return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
 }
 
