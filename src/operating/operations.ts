@@ -9,7 +9,7 @@ import type {
   Change, DrainOptions, EndOutcome, HostReport, Operator, ProcessMetrics, Readiness, RebalanceOptions,
   SessionReport, SessionSource, Summary,
 } from './operator';
-import { duplicateText, type ProxyEvents } from './proxy-events';
+import { duplicateText, suspicionText, type ProxyEvents } from './proxy-events';
 import { announce } from '../base/announce';
 import { seldom } from '../base/seldom';
 import { withText } from '../base/shown';
@@ -170,7 +170,7 @@ export class Operations implements Operator {
     events.on('down', (host, reason, text) => tell('down', `${host} is down: ${withText(reason, text)}`, host));
     events.on('draining', (host) => tell('draining', `${host} gets no new session`, host));
     events.on('undrained', (host) => tell('undrained', `${host} gets new sessions again`, host));
-    events.on('suspicious', (host, text) => tell('suspicious', host === undefined ? text : `${host}: ${text}`, host));
+    events.on('suspicious', (host, text) => tell('suspicious', suspicionText(host, text), host));
     events.on('discoveryError', ({ message }) => tell('undiscovered', `hosts stay as they are: ${message}`));
     events.on('degraded', ({ message }) => tell('degraded', `the store fails: ${message}`));
     events.on('recovered', () => tell('recovered', 'the store works again'));

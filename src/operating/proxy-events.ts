@@ -78,6 +78,11 @@ export function duplicateText(sid: string, host: string, otherHost: string): str
   return `${host} has assigned ${what}: sids must be unique over all hosts`;
 }
 
+/** What `suspicious` means, in one line for people. */
+export function suspicionText(host: string | undefined, text: string): string {
+  return host === undefined ? text : `${host}: ${text}`;
+}
+
 /** Emits the events of the parts as events of the proxy. */
 export function relayEvents(hosts: Hosts, bindings: Bindings, proxy: EventEmitter<ProxyEvents>): void {
   relayHosts(hosts, proxy);

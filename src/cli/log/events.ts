@@ -1,10 +1,9 @@
 import type { AddressInfo } from 'node:net';
 import type { EventEmitter } from 'node:events';
-import { withText } from '../../base/shown';
 import type { HostStatus } from '../../hosts/host';
-import { duplicateText, type ProxyEvents } from '../../operating/proxy-events';
+import { duplicateText, suspicionText, type ProxyEvents } from '../../operating/proxy-events';
 import { seldom } from '../../base/seldom';
-import { shownSid } from '../../base/shown';
+import { shownSid, withText } from '../../base/shown';
 import type { Instance } from '../instance';
 import { describe, type Log } from './log';
 import { storeFailure } from './store-failure';
@@ -39,8 +38,7 @@ export function logHosts(proxy: EventEmitter<ProxyEvents>, log: Log): void {
   proxy.on('down', (host, reason, text) => {
     log.warn('down', `${host} is down: ${withText(reason, text)}`, { host, reason, text });
   });
-  // The command's own server is fit for what is in front of it.
-  proxy.on('suspicious', (host = '', text) => log.warn('suspicious', `${host}: ${text}`, { host, text }));
+  proxy.on('suspicious', (host, text) => log.warn('suspicious', suspicionText(host, text), { host, text }));
   proxy.on('added', (host) => log.info('added', `${host} is added`, { host }));
   proxy.on('drained', (host) => log.info('drained', `${host} is drained`, { host }));
   proxy.on('removed', (host) => log.info('removed', `${host} is removed`, { host }));
