@@ -6,7 +6,7 @@ import { meansElsewhere } from '../../src/sessions/redis-failover';
 import { onCleanup } from '../support/cleanup';
 import { handshake, pollUrl, request } from '../support/http';
 import { startProxy } from '../support/proxy';
-import { startFailover } from '../support/redis-failover';
+import { startFailover, type Failover } from '../support/redis-failover';
 import { openClient, RedisProcess, uniqueKeyPrefix, type TestClient } from '../support/redis';
 import { Relay } from '../support/relay';
 import { startSessionHosts } from '../support/session-host';
@@ -22,6 +22,16 @@ beforeAll(async () => {
 
 async function post(url: string, sid: string): Promise<number> {
   return (await request(pollUrl(url, sid), { method: 'POST', body: '40' })).status;
+}
+
+/** An open store by way of the relay, and what it has told. */
+async function openStore({ relay }: Failover): Promise<{ store: RedisStore; told: { failures: Error[]; ready: number } }> {
+  const store = new RedisStore(createClient({ url: `redis://127.0.0.1:${relay.port}` }));
+  onCleanup(() => store.close());
+  const told = { failures: [] as Error[], ready: 0 };
+  store.watch((error) => told.failures.push(error), () => told.ready += 1);
+  await store.open();
+  return { store, told };
 }
 
 describe('after a failover that keeps the connection', () => {
@@ -52,19 +62,13 @@ describe('after a failover that keeps the connection', () => {
 
   it('sessions that are only renewed lead to it too', async () => {
     const failover = await startFailover();
-    const client = createClient({ url: `redis://127.0.0.1:${failover.relay.port}` });
-    const store = new RedisStore(client);
-    onCleanup(() => store.close());
-    const failures: Error[] = [];
-    let ready = 0;
-    store.watch((error) => failures.push(error), () => ready += 1);
-    await store.open();
+    const { store, told } = await openStore(failover);
     await store.bind('a', 'host:1', 1000);
     await until('the replica has it', () => failover.toNew.exists(`${PREFIX}a`));
     await failover.switchOver();
     expect(await store.find('a', 2000)).toBe('host:1');
-    await until('it is connected anew', () => ready === 2);
-    expect(failures.map(({ name }) => name)).toEqual(['WritesRefusedError']);
+    await until('it is connected anew', () => told.ready === 2);
+    expect(told.failures.map(({ name }) => name)).toEqual(['WritesRefusedError']);
     expect(await store.find('a', 2000)).toBe('host:1');
     await until('it is renewed', async () => await failover.toNew.ttl(`${PREFIX}a`) > 1900);
   });
@@ -91,18 +95,13 @@ describe('after a failover that keeps the connection', () => {
 
   it('calls wait for the new connection, and none is lost', async () => {
     const failover = await startFailover();
-    const client = createClient({ url: `redis://127.0.0.1:${failover.relay.port}` });
-    const store = new RedisStore(client);
-    onCleanup(() => store.close());
-    const failures: Error[] = [];
-    store.watch((error) => failures.push(error), () => {});
-    await store.open();
+    const { store, told } = await openStore(failover);
     await failover.switchOver();
     await expect(store.bind('a', 'host:1', 100)).rejects.toThrow(/^this Redis takes no writes any more.+READONLY/);
     const sids = Array.from({ length: 100 }, (_, i) => `sid-${i}`);
     await Promise.all(sids.map((sid) => store.bind(sid, 'host:1', 100)));
     expect(await failover.toNew.exists(sids.map((sid) => PREFIX + sid))).toBe(100);
-    expect(failures).toHaveLength(1);
+    expect(told.failures).toHaveLength(1);
   });
 
   it('the client asks for the address of the name again', async () => {
