@@ -1,6 +1,7 @@
 import { startDeadline } from '../base/deadline';
 import { toError } from '../base/checks';
 import type { RedisConnection } from './redis-clients';
+import { WritesRefusedError } from './session-store';
 
 /** The pause between two new connections, in ms: doubled after each one that led to the same answer. */
 const FIRST_PAUSE = 1000;
@@ -18,11 +19,6 @@ const CONNECT_TIMEOUT = 5000;
  * `NOAUTH`, `NOPERM`. A new connection would meet them again.
  */
 const ELSEWHERE = /^-?(?:READONLY|MASTERDOWN|NOREPLICAS|UNBLOCKED|REDIRECT)\b/;
-
-/** The store answers, but takes no writes any more. */
-export class WritesRefusedError extends Error {
-  override name = 'WritesRefusedError';
-}
 
 /** Whether an answer means that this server is not the place to write any more. */
 export function meansElsewhere(error: unknown): boolean {

@@ -8,6 +8,11 @@ export interface StoredBinding {
   readonly expiresIn: number | undefined;
 }
 
+/** A store answers, but takes no writes any more. Look-ups may go on. */
+export class WritesRefusedError extends Error {
+  override name = 'WritesRefusedError';
+}
+
 /** Where bindings live. Every proxy that shares a store routes every session. */
 export interface SessionStore {
   /**

@@ -4,9 +4,8 @@ import { toError } from '../base/checks';
 import { startDeadline } from '../base/deadline';
 import { observe, type HistogramTotals } from '../base/histogram';
 import { LateCalls } from './late-calls';
-import { WritesRefusedError } from './redis-failover';
 import { pause } from '../base/pause';
-import type { SessionStore, StoredBinding } from './session-store';
+import { WritesRefusedError, type SessionStore, type StoredBinding } from './session-store';
 import { StoreProbe, type ProbeResult } from './store-probe';
 import { createTotals, type Totals } from '../base/totals';
 
