@@ -66,7 +66,7 @@ export class Sessions implements SessionSource {
   /** The host that the session's requests would go to. */
   async #hostOf({ host }: Binding | StoredBinding): Promise<Host | undefined> {
     if (typeof host !== 'string') return host;
-    return this.#hosts.get(host) ?? this.#hosts.seek(host);
+    return this.#hosts.seek(host);
   }
 
   async #end(sid: string, host: Host, binding: Binding | undefined): Promise<EndOutcome> {

@@ -36,6 +36,12 @@ export interface Binding extends Bagged {
 /** The `storedAt` of a binding that is not in the store. */
 export const NEVER = -Infinity;
 
+/**
+ * The fraction of its ttl after which a binding in use is renewed. So the store's copy always outlives its last use by
+ * the rest of it.
+ */
+export const RENEWED_AFTER = 0.25;
+
 /** The `era` of a session that does not count. */
 export const UNCOUNTED = -1;
 

@@ -241,7 +241,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     const removal = this.#copies.removal(sid);
     if (removal) await removal;
     const name = await this.#lookUps.find(sid);
-    const host = name === undefined ? undefined : this.#hosts.get(name) ?? await this.#hosts.seek(name);
+    const host = name === undefined ? undefined : await this.#hosts.seek(name);
     // A binding made here in the meantime is newer than the store's answer.
     const known = this.#known(sid);
     if (known) return known;

@@ -1,14 +1,8 @@
-import type { Binding } from './binding';
+import { RENEWED_AFTER, type Binding } from './binding';
 import { hasSession, type SessionAtHostOptions } from './session-at-host';
 import type { StoreGuard } from './store-guard';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
-
-/**
- * A binding in use is renewed after a quarter of its ttl. So it counts as in use if it was used or renewed within that
- * time.
- */
-const RENEWED_AFTER = 0.25;
 
 /**
  * Decides to which host a sid belongs that two hosts have assigned. A session that is alive keeps its sid, since
@@ -36,7 +30,7 @@ export class Claims {
     const name = await this.#guard.claim(sid, host.name, ttl);
     if (name === undefined || name === host.name) return name !== undefined;
     if (name !== older?.host.name) {
-      const other = this.#hosts.get(name) ?? await this.#hosts.seek(name);
+      const other = await this.#hosts.seek(name);
       if (other && await this.#isAlive(sid, other, () => this.#isStoredInUse(sid, ttl))) return other;
     }
     return this.#guard.bind(sid, host.name, ttl);
@@ -48,6 +42,7 @@ export class Claims {
     return await hasSession(host, sid, this.#options) ?? isUsed();
   }
 
+  /** A binding that was not renewed within that time is not in use anywhere. */
   async #isStoredInUse(sid: string, ttl: number): Promise<boolean> {
     const stored = await this.#guard.inspect(sid).catch(() => undefined);
     const { expiresIn = ttl } = stored ?? {};

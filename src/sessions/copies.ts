@@ -1,4 +1,4 @@
-import { NEVER, type Binding } from './binding';
+import { NEVER, RENEWED_AFTER, type Binding } from './binding';
 import type { Host } from '../hosts/host';
 import { Rewrites } from './rewrites';
 import type { StoreGuard } from './store-guard';
@@ -43,9 +43,10 @@ export class Copies {
     if (!binding.stored) binding.storedAt = NEVER;
   }
 
-  /** Renews the store's copy after a quarter of its ttl, so that it always outlives its last use by ¾ of it. */
+  /** Renews the store's copy once a part of its ttl has passed. */
   freshen(binding: Binding, now: number): void {
-    if (now - binding.storedAt <= binding.ttl * 250 || this.#guard.degraded || binding.host.removed) return;
+    const isFresh = now - binding.storedAt <= binding.ttl * 1000 * RENEWED_AFTER;
+    if (isFresh || this.#guard.degraded || binding.host.removed) return;
     void this.#renew(binding);
   }
 
