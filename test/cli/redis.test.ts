@@ -40,7 +40,7 @@ describe('a Redis with TLS', () => {
   it('is used with the CA that signed its certificate', async () => {
     const { admin, rediss } = await startTls('--tls-auth-clients', 'no');
     const started = await startReloadable({ hosts, redis: rediss, redisCa: CERT });
-    expect(started.lines.at(-1)).toContain(`bindings in ${rediss}`);
+    expect(started.listening).toContain(`bindings in ${rediss}`);
     await bindThrough(started, admin);
   });
 
@@ -86,7 +86,7 @@ it.each(['', 'unix://'])('a Unix socket is used, as %s/path', async (scheme) => 
   const socket = join(temporaryFolder('redis-'), 'redis.sock');
   const redis = await RedisProcess.start(['--unixsocket', socket]);
   const started = await startReloadable({ hosts, redis: `${scheme}${socket}` });
-  expect(started.lines.at(-1)).toContain(`bindings in unix://${socket}`);
+  expect(started.listening).toContain(`bindings in unix://${socket}`);
   await bindThrough(started, await openClient(redis.url));
 });
 

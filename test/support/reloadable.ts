@@ -16,6 +16,8 @@ import { until } from './until';
 export interface Reloadable {
   /** What it has written. */
   lines: string[];
+  /** The line by which it is ready. */
+  listening: string;
   url: string;
   proxy: Proxy;
   /** Where the settings are. */
@@ -58,9 +60,10 @@ export async function startReloadable(content: object, meanwhile = (): void => {
     await instance.close();
   });
   proxy.listen({ port: 0, host: '127.0.0.1' });
-  const url = /http\S+:\d+/.exec(await line(/^listening on/))?.[0] ?? '';
+  const listening = await line(/^listening on/);
+  const url = /http\S+:\d+/.exec(listening)?.[0] ?? '';
   return {
-    lines, url, proxy, path, write, line,
+    lines, listening, url, proxy, path, write, line,
     reload: () => {
       const from = lines.length;
       reload.apply(read);

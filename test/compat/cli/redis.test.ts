@@ -46,7 +46,7 @@ describe.each(SERVERS)('the command on %s', (program) => {
     writeFileSync(redisPasswordFile, PASSWORD);
     const first = await startReloadable({ hosts, redis, redisCluster: true });
     const second = await startReloadable({ hosts, redis: `redis://proxy@127.0.0.1:${port}`, redisCluster: true, redisPasswordFile });
-    expect(first.lines.at(-1)).toMatch(new RegExp(`bindings in the cluster of redis://127.0.0.1:${port}$`));
+    expect(first.listening).toMatch(new RegExp(`bindings in the cluster of redis://127.0.0.1:${port}$`));
     await expectShared(first, second);
     const counts = cluster.nodes.map(async ({ admin }) => (await admin.keys('socket.io#*')).length);
     expect(await Promise.all(counts)).not.toContain(0);
@@ -73,7 +73,7 @@ describe.each(SERVERS)('the command on %s', (program) => {
     const toReplica = await openClient(sentinel.replica.url);
     const settings = { hosts, redis: `redis://127.0.0.1:1,127.0.0.1:${sentinel.port}`, redisSentinel: SENTINEL_NAME };
     const [first, second] = [await startReloadable(settings), await startReloadable(settings)];
-    expect(first.lines.at(-1)).toMatch(/bindings in 'main' of the Sentinels redis:\/\/127.0.0.1:1,127.0.0.1:\d+/);
+    expect(first.listening).toMatch(/bindings in 'main' of the Sentinels redis:\/\/127.0.0.1:1,127.0.0.1:\d+/);
     await until('neither fails', async () => {
       const sid = await handshake(first.url);
       return await post(second.url, sid) === 200;
