@@ -2,10 +2,12 @@ import type { HealthSource } from './hosts/health-checker';
 import type { Hosts } from './hosts/hosts';
 import type { UnderWay } from './forwarding/under-way';
 import type { ResolvedOptions } from './options/options';
+import type { Operations } from './operating/operations';
 import type { OwnProcess } from './operating/own-process';
 
 /** The parts of a proxy that the command needs. */
 export interface ProxyParts {
+  readonly operations: Operations;
   readonly hosts: Hosts;
   /** The operator's access to this process. */
   readonly own: OwnProcess;
@@ -19,6 +21,4 @@ export interface ProxyInternals {
   healthSource?: (hosts: Hosts, options: ResolvedOptions) => HealthSource;
   /** The option `server` is not a user's: the proxy closes it as one that it has created. */
   ownsServer?: boolean;
-  /** Receives the proxy's parts, before the proxy does anything. */
-  parts?: (parts: ProxyParts) => void;
 }

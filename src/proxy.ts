@@ -24,7 +24,7 @@ import { OwnProcess } from './operating/own-process';
 import { HealthPath } from './serving/health-path';
 import { Pipelines } from './serving/pipelines';
 import { relayEvents, type ProxyEvents } from './operating/proxy-events';
-import type { ProxyInternals } from './proxy-internals';
+import type { ProxyInternals, ProxyParts } from './proxy-internals';
 import type { PartialProxyOptions, ProxyOptions } from './options/proxy-options';
 import { Router } from './routing/router';
 import { checkKeepAlive, closeServer, createServer, takeOver } from './serving/server';
@@ -54,6 +54,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   readonly #underWay: UnderWay;
   readonly #forwarder: Forwarder;
   readonly #operations: Operations;
+  readonly #parts: ProxyParts;
   readonly #admin: AdminServer | undefined;
   readonly #release: () => void;
   readonly #isOwn: boolean;
@@ -80,18 +81,18 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     const router = new Router(options, hosts, bindings, admission);
     const underWay = this.#underWay = new UnderWay(stallTimeoutOf(options));
     const opened = this.#announcing('session');
-    const forwarder = this.#forwarder = new Forwarder(options, hosts, bindings, totals, underWay, opened);
-    const own = new OwnProcess(options, hosts, bindings, forwarder, admission, totals);
-    internals.parts?.({ hosts, own, underWay });
+    const forwarder = this.#forwarder = new Forwarder(options, { hosts, bindings, totals, underWay }, opened);
+    const own = new OwnProcess(options, { hosts, bindings, forwarder, admission, totals });
     const operations = this.#operations = new Operations(hosts, own, options, this, () => health.ready);
+    this.#parts = { hosts, operations, own, underWay };
     this.#admin = options.admin && createAdminServer(operations, options.admin, this.#announcing('adminListening'));
     const tell = this.#announcing('access');
     const access = (): typeof tell | undefined => (this.listenerCount('access') > 0 ? tell : undefined);
     this.#isOwn = options.server === undefined || internals.ownsServer === true;
     const server = this.server = options.server ?? createServer(options);
     const healthPath = new HealthPath(options, () => operations.readiness.ready);
-    const parts = { health, healthPath, router, forwarder, server, underWay, access };
-    const pipelines = new Pipelines({ ...parts, trustProxy: options.trustProxy });
+    const { trustProxy } = options;
+    const pipelines = new Pipelines({ health, healthPath, router, forwarder, server, underWay, trustProxy, access });
     this.#release = takeOver(server, this.#isOwn, {
       owns: (url) => router.owns(url) || healthPath.owns(url),
       request: (req, res) => pipelines.request(req, res),
@@ -245,9 +246,9 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     await this.#admin?.listen();
   }
 
-  /** The operator's view of the proxy, for the command. @internal */
-  get operations(): Operations {
-    return this.#operations;
+  /** For the command. @internal */
+  get parts(): ProxyParts {
+    return this.#parts;
   }
 
   #announcing<E extends keyof ProxyEvents>(event: E): (...args: ProxyEvents[E]) => void {

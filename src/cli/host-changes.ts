@@ -2,7 +2,8 @@ import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import { Leaving } from '../hosts/leaving';
 import type { Operator } from '../operating/operator';
-import { describe, type Log } from './log/log';
+import { describe } from '../base/describe';
+import type { Log } from './log/log';
 
 /** The changes made, by host name. */
 export interface Changed {

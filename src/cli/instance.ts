@@ -1,6 +1,5 @@
 import type { Server } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
-import type { Hosts } from '../hosts/hosts';
 import { SERVER_OPTIONS } from '../options/options';
 import { Proxy } from '../proxy';
 import type { ProxyInternals } from '../proxy-internals';
@@ -14,15 +13,11 @@ import type { Options, Settings, TlsPair } from './settings/settings';
 /** One proxy of the command, with its store, its TLS server and its access log. */
 export class Instance {
   readonly proxy: Proxy;
-  readonly hosts: Hosts;
   readonly #tlsServer: HttpsServer | undefined;
   readonly #accessLog: AccessLog | undefined;
 
-  private constructor(
-    proxy: Proxy, hosts: Hosts, tlsServer: HttpsServer | undefined, accessLog: AccessLog | undefined,
-  ) {
+  private constructor(proxy: Proxy, tlsServer: HttpsServer | undefined, accessLog: AccessLog | undefined) {
     this.proxy = proxy;
-    this.hosts = hosts;
     this.#tlsServer = tlsServer;
     this.#accessLog = accessLog;
     if (accessLog) proxy.on('access', accessLog.write);
@@ -37,17 +32,8 @@ export class Instance {
     // The library does not apply its limits to a server that it is given.
     const tlsServer = tls && createServer(settings.resolved, tls);
     const own = tlsServer ? { ...withoutLimits(options), server: tlsServer } : options;
-    let hosts: Hosts | undefined;
-    const proxy = new Proxy({ ...own, ...store }, {
-      ...internals,
-      ownsServer: true,
-      parts: (parts) => {
-        hosts = parts.hosts;
-        internals.parts?.(parts);
-      },
-    });
-    if (!hosts) throw new Error('the proxy did not report its parts');
-    return new Instance(proxy, hosts, tlsServer, accessLog && new AccessLog(accessLog, log));
+    const proxy = new Proxy({ ...own, ...store }, { ...internals, ownsServer: true });
+    return new Instance(proxy, tlsServer, accessLog && new AccessLog(accessLog, log));
   }
 
   get server(): Server | HttpsServer {

@@ -2,7 +2,8 @@ import { subscribe } from 'node:diagnostics_channel';
 import { toError } from '../base/checks';
 import { adminError, listeningError, logAdmin, logClosing, logEvents } from './log/events';
 import { Instance } from './instance';
-import { describe, type Log } from './log/log';
+import { describe } from '../base/describe';
+import type { Log } from './log/log';
 import { Reload } from './reload';
 import type { Settings } from './settings/settings';
 import { onSignals } from './signals';
@@ -23,17 +24,16 @@ export interface Context {
 /** Runs one proxy until a signal ends it, and resolves with the exit code. */
 export async function run(settings: Settings, { log, status, fail, reread }: Context): Promise<number> {
   const instance = await Instance.create(settings, log);
-  const { proxy, hosts } = instance;
+  const { proxy } = instance;
+  const { hosts, operations: operator } = proxy.parts;
   logAdmin(proxy, log);
   try {
     await proxy.listenAdmin();
   } catch (error) {
-    fail(adminError(toError(error), settings));
+    fail(adminError(toError(error), settings.resolved.admin));
     return 1;
   }
-  const reload = new Reload(
-    { operator: proxy.operations, hosts, setTls: (pair) => instance.setTls(pair) }, settings, log,
-  );
+  const reload = new Reload({ operator, hosts, setTls: (pair) => instance.setTls(pair) }, settings, log);
   return new Promise((resolve) => {
     let listening = false;
     proxy.on('error', (error) => {

@@ -39,6 +39,14 @@ export interface ForwarderOptions extends TunnelOptions, ConnectionsOptions, Ses
   readonly onStoreFailure: 'local' | 'refuse';
 }
 
+/** The parts that a forwarder works with. */
+export interface ForwarderParts {
+  readonly hosts: Hosts;
+  readonly bindings: Bindings;
+  readonly totals: Totals;
+  readonly underWay: UnderWay;
+}
+
 /** A pass of http-proxy. Returning true ends the chain. http-proxy's own passes ignore the last argument. */
 type Pass = (req: unknown, out: unknown, options: unknown, head: unknown, frame: unknown, run: () => void) => boolean;
 
@@ -72,15 +80,13 @@ export class Forwarder implements ExchangeContext, TunnelContext {
   readonly #frame: Frame;
   readonly #underWay: UnderWay;
 
-  constructor(
-    options: ForwarderOptions, hosts: Hosts, bindings: Bindings, totals: Totals, underWay: UnderWay,
-    onSession: (session: Session) => void,
-  ) {
-    this.#underWay = underWay;
+  constructor(options: ForwarderOptions, parts: ForwarderParts, onSession: (session: Session) => void) {
+    const { hosts } = parts;
     this.options = options;
-    this.#totals = totals;
     this.#hosts = hosts;
-    this.#bindings = bindings;
+    this.#bindings = parts.bindings;
+    this.#totals = parts.totals;
+    this.#underWay = parts.underWay;
     this.#onSession = onSession;
     this.#connections = new Connections(options);
     this.#frame = createFrame();

@@ -9,10 +9,9 @@ import type {
   Change, DrainOptions, EndOutcome, HostReport, Operator, ProcessMetrics, Readiness, RebalanceOptions,
   SessionReport, SessionSource, Summary,
 } from './operator';
-import { duplicateText, suspicionText, type ProxyEvents } from './proxy-events';
+import { watchChanges } from './changes';
+import type { ProxyEvents } from './proxy-events';
 import { announce } from '../base/announce';
-import { seldom } from '../base/seldom';
-import { withText } from '../base/shown';
 import type { Totals } from '../base/totals';
 
 /** The processes that an operator controls: this one, or all workers. */
@@ -59,7 +58,7 @@ export class Operations implements Operator {
     this.#moves.on('rebalancing', () => announce(events, 'rebalancing'));
     this.#moves.on('rebalanced', (moved) => announce(events, 'rebalanced', moved));
     if (rebalance) this.#rebalanceWhenHostsCome(rebalance.perMinute);
-    this.#listen();
+    watchChanges(events, (type, message, { host }) => this.#tell({ time: new Date(), type, host, message }));
   }
 
   get hosts(): readonly HostReport[] {
@@ -158,26 +157,8 @@ export class Operations implements Operator {
     this.#events.on('up', start).on('undrained', start);
   }
 
-  #listen(): void {
-    const events = this.#events;
-    const tell = (type: Change['type'], message: string, host?: string): void => {
-      const change = { time: new Date(), type, host, message };
-      for (const listener of this.#listeners) listener(change);
-    };
-    for (const type of ['up', 'added', 'removed', 'drained'] as const) {
-      events.on(type, (host) => tell(type, `${host} is ${type}`, host));
-    }
-    events.on('down', (host, reason, text) => tell('down', `${host} is down: ${withText(reason, text)}`, host));
-    events.on('draining', (host) => tell('draining', `${host} gets no new session`, host));
-    events.on('undrained', (host) => tell('undrained', `${host} gets new sessions again`, host));
-    events.on('suspicious', (host, text) => tell('suspicious', suspicionText(host, text), host));
-    events.on('discoveryError', ({ message }) => tell('undiscovered', `hosts stay as they are: ${message}`));
-    events.on('degraded', ({ message }) => tell('degraded', `the store fails: ${message}`));
-    events.on('recovered', () => tell('recovered', 'the store works again'));
-    events.on('duplicate', seldom((sid, host, other) => tell('duplicate', duplicateText(sid, host, other), host)));
-    events.on('rebalancing', () => tell('rebalancing', 'sessions are moving from the fullest hosts to others'));
-    events.on('rebalanced', (moved) => tell('rebalanced', `the rebalance is over: ${moved} sessions were moved`));
-    events.on('closing', () => tell('closing', 'the proxy is closing'));
+  #tell(change: Change): void {
+    for (const listener of this.#listeners) listener(change);
   }
 }
 

@@ -9,38 +9,37 @@ import { Sessions } from './sessions';
 import type { SessionAtHostOptions } from '../sessions/session-at-host';
 import { sumOf, type Totals } from '../base/totals';
 
+/** The parts of a proxy that its operator sees into. */
+export interface OwnParts {
+  readonly hosts: Hosts;
+  readonly bindings: Bindings;
+  readonly forwarder: Forwarder;
+  readonly admission: Admission;
+  readonly totals: Totals;
+}
+
 /** Operates a single process: this one. */
 export class OwnProcess implements Operated {
   readonly sessions: Sessions;
   readonly workers = 1;
   readonly readiness = { ready: true } as const;
-  readonly #hosts: Hosts;
-  readonly #bindings: Bindings;
-  readonly #forwarder: Forwarder;
-  readonly #totals: Totals;
-  readonly #admission: Admission;
+  readonly #parts: OwnParts;
 
-  constructor(
-    options: SessionAtHostOptions, hosts: Hosts, bindings: Bindings, forwarder: Forwarder, admission: Admission,
-    totals: Totals,
-  ) {
-    this.#admission = admission;
-    this.#hosts = hosts;
-    this.#bindings = bindings;
-    this.#forwarder = forwarder;
-    this.#totals = totals;
-    this.sessions = new Sessions(options, hosts, bindings, forwarder);
+  constructor(options: SessionAtHostOptions, parts: OwnParts) {
+    this.#parts = parts;
+    this.sessions = new Sessions(options, parts.hosts, parts.bindings, parts.forwarder);
   }
 
   get storeFails(): boolean {
-    return this.#bindings.degraded;
+    return this.#parts.bindings.degraded;
   }
 
   totals(): Promise<Totals> {
-    this.#forwarder.count();
-    const hosts = Object.fromEntries(this.#hosts.all.map(({ name, totals }) => [name, totals]));
+    const { admission, forwarder, hosts: { all }, totals } = this.#parts;
+    forwarder.count();
+    const hosts = Object.fromEntries(all.map((host) => [host.name, host.totals]));
     // A copy, since the originals go on counting.
-    return Promise.resolve(sumOf([{ ...this.#totals, queued: this.#admission.queued, hosts }]));
+    return Promise.resolve(sumOf([{ ...totals, queued: admission.queued, hosts }]));
   }
 
   async processMetrics(): Promise<readonly ProcessMetrics[]> {

@@ -7,7 +7,6 @@ import type { Bindings } from '../sessions/bindings';
 import type { Session } from '../forwarding/forwarder';
 import type { DownReason } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
-import { shownSid } from '../base/shown';
 
 const debug = createDebug('socket.io-proxy:proxy');
 
@@ -70,17 +69,6 @@ export interface ProxyEvents {
   closing: [];
   /** `close()` has ended. */
   close: [];
-}
-
-/** What `duplicate` means, in one line for people. */
-export function duplicateText(sid: string, host: string, otherHost: string): string {
-  const what = `the sid ${shownSid(sid)}… of a session that is alive on ${otherHost}`;
-  return `${host} has assigned ${what}: sids must be unique over all hosts`;
-}
-
-/** What `suspicious` means, in one line for people. */
-export function suspicionText(host: string | undefined, text: string): string {
-  return host === undefined ? text : `${host}: ${text}`;
 }
 
 /** Emits the events of the parts as events of the proxy. */

@@ -12,7 +12,7 @@ import { until } from '../support/until';
 
 const POLL = '/socket.io/?EIO=4&transport=polling';
 
-const totalsOf = (proxy: ProxyInstance): Promise<Totals> => proxy.operations.totals();
+const totalsOf = (proxy: ProxyInstance): Promise<Totals> => proxy.parts.operations.totals();
 
 /** A host that answers with the status that a request asks for, holds polls, and sees how many bytes go over its sockets. */
 class CountingHost {

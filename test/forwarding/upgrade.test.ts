@@ -252,7 +252,7 @@ describe('the end of a tunnel', () => {
     await closed;
     // Who has gone is refused nothing: closed, the proxy has heard of the end of its own connection to the host.
     await proxy.close();
-    expect((await proxy.operations.totals()).refusals).toEqual({});
+    expect((await proxy.parts.operations.totals()).refusals).toEqual({});
   });
 
   it.each(ENDS)("comes for the client when the host's socket is %s", async (_, end) => {

@@ -113,7 +113,7 @@ describe('drainHost with a deadline', () => {
     expect(await proxy.findSession(sid)).toBe('ended');
     expect(second.sids).toContain(await handshake(url));
     expect(proxy.hosts[0]).toMatchObject({ draining: true, sessions: 0, drain: { movesIn: 0, movesPerSecond: 20 } });
-    expect((await proxy.operations.totals()).hosts[first.name]?.moved).toBe(2);
+    expect((await proxy.parts.operations.totals()).hosts[first.name]?.moved).toBe(2);
 
     const late = await handshake(other.url);
     expect(await request(pollUrl(url, late), { method: 'POST', body: '2' })).toMatchObject({ status: 200 });

@@ -47,7 +47,7 @@ it('a rate is kept as the host sees it', async () => {
   const { name, times } = await startWatch();
   const { url, proxy } = await startProxy({ hosts: [name], maxHandshakesPerSecond: 3, checkInterval: HOUR });
   const replies = openSeveral(7, url);
-  await until('all but one wait', async () => (await proxy.operations.totals()).queued === 6 && times.length === 1);
+  await until('all but one wait', async () => (await proxy.parts.operations.totals()).queued === 6 && times.length === 1);
   for (let count = 2; count <= 7; count += 1) {
     await clock.advance(340);
     await until('one more has come', () => times.length === count);

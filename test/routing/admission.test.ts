@@ -28,7 +28,7 @@ beforeEach(() => {
 });
 
 const queueOf = (proxy: ProxyInstance, count: number): Promise<number> =>
-  until(`${count} wait`, async () => (await proxy.operations.totals()).queued === count);
+  until(`${count} wait`, async () => (await proxy.parts.operations.totals()).queued === count);
 
 /** What is still on its way when the proxy is closed fails. */
 const ignore = (waiting: Promise<unknown>): void => void waiting.catch(() => {});
@@ -168,7 +168,7 @@ describe('handshakes that wait', () => {
     }
     await queueOf(proxy, 4);
     expect(statusesOf(await openSeveral(3, url))).toEqual([503, 503, 503]);
-    await clock.advanceUntil('none waits', async () => (await proxy.operations.totals()).queued === 0, 102);
+    await clock.advanceUntil('none waits', async () => (await proxy.parts.operations.totals()).queued === 0, 102);
     expect(await Promise.all(sids)).toEqual(['1', '2', '3', '4', '5']);
   });
 
@@ -193,7 +193,7 @@ describe('handshakes that wait', () => {
     await queueOf(proxy, 6);
     for (const req of gone) req.destroy();
     await queueOf(proxy, 1);
-    expect((await proxy.operations.totals()).refusals).toEqual({});
+    expect((await proxy.parts.operations.totals()).refusals).toEqual({});
     await clock.advance(102_000);
     await stays;
   });

@@ -115,7 +115,7 @@ describe('totals of refusals', () => {
     const host = await startSessionHost(options.keyExpiry === 1 ? 100 : undefined);
     const started = await before([host], options);
     await provoke({ ...started, host });
-    const { refusals: counted } = await started.proxy.operations.totals();
+    const { refusals: counted } = await started.proxy.parts.operations.totals();
     expect(Object.keys(counted)).toEqual([cause]);
     expect(counted[cause]).toBeGreaterThan(0);
   });
@@ -126,13 +126,13 @@ describe('totals of refusals', () => {
     await until('it is up', () => proxy.hosts[0]?.state === 'up');
     host.break();
     expect(await request(url + POLL)).toMatchObject({ status: 502 });
-    expect((await proxy.operations.totals()).refusals).toEqual({ [UNREACHED]: 1 });
+    expect((await proxy.parts.operations.totals()).refusals).toEqual({ [UNREACHED]: 1 });
   });
 
   it('count those of upgrades too', async () => {
     const { proxy, port } = await before([await startSessionHost()]);
     await raw(port, `GET ${POLL}&sid=unknown HTTP/1.1\nHost: a\n${UPGRADE}\n`);
-    expect((await proxy.operations.totals()).refusals).toEqual({ '1 never_seen': 1 });
+    expect((await proxy.parts.operations.totals()).refusals).toEqual({ '1 never_seen': 1 });
   });
 
   it('have each cause, provoked here', () => {

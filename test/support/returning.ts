@@ -40,7 +40,7 @@ export async function expectEndedAndBack(clients: Clients, host: HostProcess, op
   expect(await proxy.endSession(client.sid)).toBe('ended');
 
   const sid = await returned(clients, client);
-  expect((await proxy.operations.totals()).hosts[host.name]?.moved).toBe(1);
+  expect((await proxy.parts.operations.totals()).hosts[host.name]?.moved).toBe(1);
   await until('the new session counts alone', () => proxy.hosts[0]?.sessions === 1);
   await clients.close(client.key);
   await until('its host has no session left', async () => await host.call<number>('clientsCount') === 0);

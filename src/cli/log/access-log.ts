@@ -6,7 +6,8 @@ import type { AccessEntry } from '../../serving/access';
 import { toError } from '../../base/checks';
 import { startDeadline } from '../../base/deadline';
 import { seldom } from '../../base/seldom';
-import { describe, type Log } from './log';
+import { describe } from '../../base/describe';
+import type { Log } from './log';
 import type { AccessLogOptions } from '../settings/settings';
 
 /** The most bytes to buffer. Further lines are dropped. */

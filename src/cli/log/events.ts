@@ -1,28 +1,33 @@
 import type { AddressInfo } from 'node:net';
 import type { EventEmitter } from 'node:events';
 import type { HostStatus } from '../../hosts/host';
-import { duplicateText, suspicionText, type ProxyEvents } from '../../operating/proxy-events';
-import { seldom } from '../../base/seldom';
-import { shownSid, withText } from '../../base/shown';
+import { describe } from '../../base/describe';
+import { watchChanges } from '../../operating/changes';
+import type { Change } from '../../operating/operator';
+import type { ProxyEvents } from '../../operating/proxy-events';
 import type { Instance } from '../instance';
-import { describe, type Log } from './log';
+import type { Log } from './log';
 import { storeFailure } from './store-failure';
 import type { Settings } from '../settings/settings';
 
+/** The changes that somebody may have to act on. */
+const WARNINGS: ReadonlySet<Change['type']> = new Set(['down', 'suspicious', 'undiscovered', 'duplicate']);
+
 /** Logs when the proxy is ready, and each change of a host or the store. */
-export function logEvents(instance: Instance, settings: Settings, log: Log): void {
+export function logEvents(instance: Instance, { redis, tls }: Pick<Settings, 'redis' | 'tls'>, log: Log): void {
   const { proxy } = instance;
   let degraded = false;
-  if (settings.redis === undefined) {
+  if (redis === undefined) {
     log.info('store', 'no --redis: bindings are kept in memory, and sessions end with this process',
       { store: 'memory' });
   }
   onReady(instance, () => {
     const address = instance.server.address();
     // The server may have been closed meanwhile.
-    if (address !== null && typeof address !== 'string') logReady(proxy.hosts, address, settings, degraded, log);
+    if (address === null || typeof address === 'string') return;
+    logReady({ hosts: proxy.hosts, address, isTls: tls !== undefined, redis: redis?.place, degraded }, log);
   });
-  logHosts(proxy, log);
+  logChanges(proxy, log);
   proxy.on('degraded', (error) => {
     degraded = true;
     logDegraded(storeFailure(error), log);
@@ -33,24 +38,11 @@ export function logEvents(instance: Instance, settings: Settings, log: Log): voi
   });
 }
 
-export function logHosts(proxy: EventEmitter<ProxyEvents>, log: Log): void {
-  proxy.on('up', (host) => log.info('up', `${host} is up`, { host }));
-  proxy.on('down', (host, reason, text) => {
-    log.warn('down', `${host} is down: ${withText(reason, text)}`, { host, reason, text });
-  });
-  proxy.on('suspicious', (host, text) => log.warn('suspicious', suspicionText(host, text), { host, text }));
-  proxy.on('added', (host) => log.info('added', `${host} is added`, { host }));
-  proxy.on('drained', (host) => log.info('drained', `${host} is drained`, { host }));
-  proxy.on('removed', (host) => log.info('removed', `${host} is removed`, { host }));
-  proxy.on('rebalancing', () => log.info('rebalancing', 'sessions are moving from the fullest hosts to others'));
-  proxy.on('rebalanced', (moved) => {
-    log.info('rebalanced', `the rebalance is over: ${moved} sessions were moved`, { moved });
-  });
-  proxy.on('duplicate', seldom((sid, host, otherHost) => {
-    log.warn('duplicate', duplicateText(sid, host, otherHost), { sid: shownSid(sid), host, otherHost });
-  }));
-  proxy.on('discoveryError', (error) => {
-    log.warn('undiscovered', `hosts stay as they are: ${describe(error)}`, { error: describe(error) });
+/** Logs all changes but those that say more in the log: of the store, and the end. */
+export function logChanges(events: EventEmitter<ProxyEvents>, log: Log): void {
+  watchChanges(events, (type, message, fields) => {
+    if (type === 'degraded' || type === 'recovered' || type === 'closing') return;
+    log[WARNINGS.has(type) ? 'warn' : 'info'](type, message, fields);
   });
 }
 
@@ -74,17 +66,24 @@ function onReady({ proxy }: Instance, ready: () => void): void {
   proxy.on('up', look).on('down', look).on('discoveryError', look);
 }
 
-export function logReady(
-  all: readonly HostStatus[], address: AddressInfo, settings: Settings, degraded: boolean, log: Log,
-): void {
-  const { redis, tls } = settings;
-  const url = urlOf(address, tls !== undefined);
+/** What the log says of a proxy that has begun to serve. */
+export interface Ready {
+  readonly hosts: readonly HostStatus[];
+  readonly address: AddressInfo;
+  readonly isTls: boolean;
+  /** Where Redis is; `undefined` if the bindings are in memory. */
+  readonly redis: string | undefined;
+  /** The store has failed already. */
+  readonly degraded: boolean;
+}
+
+export function logReady({ hosts: all, address, isTls, redis, degraded }: Ready, log: Log): void {
+  const url = urlOf(address, isTls);
   const up = all.filter(({ state }) => state === 'up').length;
   const hosts = all.length;
-  const store = redis?.place ?? 'memory';
-  const bindings = redis === undefined ? 'in memory' : `in ${store}${degraded ? ', which fails' : ''}`;
+  const bindings = redis === undefined ? 'in memory' : `in ${redis}${degraded ? ', which fails' : ''}`;
   const message = `listening on ${url}: ${up} of ${hosts} hosts up, bindings ${bindings}`;
-  log.info('listening', message, { url, up, hosts, store });
+  log.info('listening', message, { url, up, hosts, store: redis ?? 'memory' });
 }
 
 function urlOf({ address, port }: AddressInfo, tls: boolean): string {
@@ -101,7 +100,7 @@ export function logAdmin(proxy: EventEmitter<ProxyEvents>, log: Log): void {
 
 /** Logs that a signal ends the command, and how long that may take. */
 export function logClosing(
-  signal: NodeJS.Signals, { shutdownDelay, drainTimeout }: Settings['resolved'], log: Log,
+  signal: NodeJS.Signals, { shutdownDelay, drainTimeout }: { shutdownDelay: number; drainTimeout: number }, log: Log,
 ): void {
   if (shutdownDelay === 0) {
     log.info('closing', `${signal}: draining for up to ${drainTimeout} ms`, { signal, drainTimeout });
@@ -112,12 +111,12 @@ export function logClosing(
 }
 
 /** The message when the admin server cannot listen. */
-export function adminError(error: Error, { resolved: { admin } }: Settings): string {
+export function adminError(error: Error, admin: { port: number; bind: string } | undefined): string {
   return `the admin server cannot listen on port ${admin?.port} of ${admin?.bind}: ${describe(error)}`;
 }
 
 /** The message when the proxy cannot listen. */
-export function listeningError(error: Error, { bind, port }: Settings): string {
+export function listeningError(error: Error, { bind, port }: { bind: string | undefined; port: number }): string {
   const place = `port ${port}${bind === undefined ? '' : ` of ${bind}`}`;
   const code = 'code' in error ? error.code : undefined;
   if (code === 'EADDRINUSE') return `${place} is taken: another process listens there (EADDRINUSE)`;

@@ -1,4 +1,4 @@
-import { describe } from './log';
+import { describe } from '../../base/describe';
 
 /** How Node's and OpenSSL's texts for a certificate that is not trusted begin, with what helps. */
 const UNTRUSTED: readonly (readonly [RegExp, string])[] = [

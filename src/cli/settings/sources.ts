@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { byKey, byName, byVariable, FLAGS, isOurs, keyOf, PREFIX, type Flag } from './flags';
-import { oneLine } from '../log/log';
+import { oneLine } from '../../base/describe';
 import { nearest } from './nearest';
 
 /** An invalid setting. The message is one line and shows no password of a URL. */

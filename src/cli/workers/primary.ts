@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { ownProcessMetrics } from '../../operating/process-metrics';
 import { toError } from '../../base/checks';
 import { AllWorkers } from './all-workers';
-import { adminError, logAdmin, logClosing, logDegraded, logHosts, logReady, logRecovered } from '../log/events';
+import { adminError, logAdmin, logClosing, logDegraded, logChanges, logReady, logRecovered } from '../log/events';
 import { HostTable } from './host-table';
 import type { Member, Start } from './member';
 import { LOAD_INTERVAL, type PlainSettings, type ToPrimary } from './messages';
@@ -65,7 +65,7 @@ class Primary {
   async run(): Promise<number> {
     const { log } = this.#context;
     const { events } = this.#table;
-    logHosts(events, log);
+    logChanges(events, log);
     for (const event of ['up', 'down', 'added', 'removed', 'draining', 'undrained'] as const) {
       events.on(event, () => this.#tellHosts());
     }
@@ -73,7 +73,7 @@ class Primary {
     try {
       await this.#table.listenAdmin();
     } catch (error) {
-      this.#context.fail(adminError(toError(error), this.#settings));
+      this.#context.fail(adminError(toError(error), this.#settings.resolved.admin));
       return 1;
     }
     const closed = this.#onSignals();
@@ -94,7 +94,9 @@ class Primary {
       await this.#close();
       return 1;
     }
-    logReady(this.#table.operations.hosts, address, this.#settings, this.#degraded, log);
+    const { redis, tls } = this.#settings;
+    const { hosts } = this.#table.operations;
+    logReady({ hosts, address, isTls: tls !== undefined, redis: redis?.place, degraded: this.#degraded }, log);
     if (status) showStatus(status, this.#watched);
     return closed;
   }

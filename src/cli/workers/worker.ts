@@ -1,11 +1,11 @@
 import cluster from 'node:cluster';
 import { subscribe } from 'node:diagnostics_channel';
 import { seldom } from '../../base/seldom';
-import type { UnderWay } from '../../forwarding/under-way';
-import type { OwnProcess } from '../../operating/own-process';
+import type { ProxyParts } from '../../proxy-internals';
 import { listeningError } from '../log/events';
 import { Instance } from '../instance';
-import { describe, type Log } from '../log/log';
+import { describe } from '../../base/describe';
+import type { Log } from '../log/log';
 import { storeFailure } from '../log/store-failure';
 import { LOAD_INTERVAL, type HostList, type PlainSettings, type ToPrimary, type ToWorker } from './messages';
 import type { Question } from './questions';
@@ -19,8 +19,6 @@ import { shareOf } from './worker-settings';
 class Worker {
   #instance: Instance | undefined;
   #hosts: ToldHosts | undefined;
-  #own: OwnProcess | undefined;
-  #underWay: UnderWay | undefined;
   #retirement: Retirement | undefined;
   #onRetired = (): void => {};
   #drainTimeout = 0;
@@ -52,6 +50,10 @@ class Worker {
     else this.#instance?.reopenLog();
   }
 
+  get #parts(): ProxyParts | undefined {
+    return this.#instance?.proxy.parts;
+  }
+
   /** Drains the worker and ends the process. */
   close(replaced: boolean): void {
     if (!replaced) this.#drain();
@@ -64,22 +66,18 @@ class Worker {
     await Promise.race([this.#settled, lost]);
     if (replaced) await Promise.race([this.#retire(), this.#draining]);
     await this.#instance?.close();
-    if (this.#own) await told({ type: 'totals', totals: await this.#own.totals() });
+    if (this.#parts) await told({ type: 'totals', totals: await this.#parts.own.totals() });
     process.exit(0);
   }
 
   async #answer(id: number, question: Question): Promise<void> {
-    const answer = this.#own && await answerTo(question, this.#own).catch(() => undefined);
+    const answer = this.#parts && await answerTo(question, this.#parts.own).catch(() => undefined);
     tell({ type: 'answer', id, answer });
   }
 
   async #start(plain: PlainSettings, list: HostList): Promise<void> {
     const settings = shareOf(plain);
     const instance = this.#instance = await Instance.create(settings, log, {
-      parts: ({ own, underWay }) => {
-        this.#own = own;
-        this.#underWay = underWay;
-      },
       healthSource: (hosts) => this.#hosts = new ToldHosts(hosts, list, {
         unreached: (host, reason, text) => {
           tell({ type: 'unreached', host, reason, ...(text === undefined ? {} : { text }) });
@@ -91,7 +89,7 @@ class Worker {
     this.#drainTimeout = settings.resolved.drainTimeout;
     this.#retirement = new Retirement(instance.server);
     // The first call starts the measurement of the event-loop lag.
-    if (plain.options.admin) void this.#own?.processMetrics();
+    if (plain.options.admin) void this.#parts?.own.processMetrics();
     this.#tellOf(instance, settings);
     subscribe('http.server.request.start', (message) => {
       if (Reflect.get(Object(message), 'server') === instance.server) this.#requests += 1;
@@ -144,7 +142,7 @@ class Worker {
     });
     tell({ type: 'retiring' });
     const stopping = new AbortController();
-    void this.#underWay?.disperse(this.#drainTimeout, stopping.signal);
+    void this.#parts?.underWay.disperse(this.#drainTimeout, stopping.signal);
     await Promise.all([retired, this.#retirement?.end(this.#drainTimeout)]);
     stopping.abort();
   }

@@ -171,7 +171,7 @@ describe('the proxy', () => {
     expect(spec.metrics).toMatchObject([
       { type: 'Pods', pods: { metric: { name: expect.any(String) as string } } }, { type: 'Resource', resource: { name: 'cpu' } },
     ]);
-    const metrics = await metricsText(new Proxy({ store: new MemoryStore(), hosts: ['localhost:3000'] }).operations);
+    const metrics = await metricsText(new Proxy({ store: new MemoryStore(), hosts: ['localhost:3000'] }).parts.operations);
     expect(metrics).toContain(`# TYPE ${spec.metrics[0]?.pods?.metric.name} gauge`);
     expect(containerOf(proxy).resources.requests.cpu).toBeDefined();
     // A number of its own would be set again with each `kubectl apply`.
