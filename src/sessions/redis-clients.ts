@@ -46,6 +46,8 @@ export interface RedisConnection {
   /** Does nothing if the key exists. */
   setNew(key: string, seconds: number, value: string): Promise<unknown>;
   del(key: string): Promise<unknown>;
+  /** Runs a Lua script on the server that has `keys`, all in one slot of a cluster. Resolves with its answer. */
+  evaluate(script: string, keys: readonly string[], args: readonly string[]): Promise<unknown>;
 }
 
 type ExpireMode = [] | ['GT'];
@@ -100,6 +102,7 @@ function ofNodeRedis(client: NodeRedis): RedisConnection {
     set: (key, seconds, value) => commands.setEx(key, seconds, value),
     setNew: (key, seconds, value) => commands.set(key, value, { EX: seconds, NX: true }),
     del: (key) => commands.del(key),
+    evaluate: (script, keys, args) => Promise.resolve(call(commands, 'eval', script, { keys, arguments: args })),
   };
   return isSentinel(commands) ? sharingOneLease(connection, commands) : connection;
 }
@@ -157,6 +160,7 @@ function sharingOneLease(connection: RedisConnection, client: Sentinel): RedisCo
     set: (key, seconds, value) => start(() => connection.set(key, seconds, value)),
     setNew: (key, seconds, value) => start(() => connection.setNew(key, seconds, value)),
     del: (key) => start(() => connection.del(key)),
+    evaluate: (...args) => start(() => connection.evaluate(...args)),
   };
 }
 
@@ -198,6 +202,7 @@ function ofIoRedis(client: IoRedis): RedisConnection {
     set: (key, seconds, value) => client.setex(key, seconds, value),
     setNew: (key, seconds, value) => client.set(key, value, 'EX', seconds, 'NX'),
     del: (key) => client.del(key),
+    evaluate: (script, keys, args) => Promise.resolve(call(client, 'eval', script, keys.length, ...keys, ...args)),
   };
 }
 
@@ -238,6 +243,9 @@ function ofCallbackRedis(client: CallbackRedis): RedisConnection {
     set: (key, seconds, value) => answerOf((callback) => client.setex(key, seconds, value, callback)),
     setNew: (key, seconds, value) => answerOf((callback) => client.set(key, value, 'EX', seconds, 'NX', callback)),
     del: (key) => answerOf((callback) => client.del(key, callback)),
+    evaluate: (script, keys, args) => answerOf((callback) => {
+      call(client, 'eval', script, keys.length, ...keys, ...args, callback);
+    }),
   };
 }
 

@@ -54,6 +54,7 @@ export class RedisFailover {
       set: (...args) => this.#write(() => connection.set(...args)),
       setNew: (...args) => this.#write(() => connection.setNew(...args)),
       del: (key) => this.#write(() => connection.del(key)),
+      evaluate: (...args) => this.#write(() => connection.evaluate(...args)),
     };
   }
 

@@ -74,6 +74,12 @@ export class RedisStore implements SessionStore {
     return this.#read(this.#keyPrefix + sid);
   }
 
+  /** Runs a script on this Redis: for what several proxies share besides bindings. */
+  async evaluate(script: string, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+    if (this.#opening) await this.#opening;
+    return this.#client.evaluate(script, keys, args).catch(explain);
+  }
+
   watch(failed: (error: Error) => void, ready: () => void): void {
     this.#failover.refused = failed;
     this.#listen('error', (error) => {
