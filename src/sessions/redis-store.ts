@@ -91,7 +91,8 @@ export class RedisStore implements SessionStore {
     const ms = String(Math.ceil(expiresIn * 1000));
     if (await this.#client.evaluate(RELEASE, [key], [host, ms]).catch(unlessForbidden) !== undefined) return;
     const found = await this.#read(key);
-    if (found?.host === host && (found.expiresIn ?? 0) <= Math.ceil(expiresIn)) await this.#client.del(key).catch(explain);
+    const isSame = found?.host === host && (found.expiresIn ?? 0) <= Math.ceil(expiresIn);
+    if (isSame) await this.#client.del(key).catch(explain);
   }
 
   async inspect(sid: string): Promise<StoredBinding | undefined> {

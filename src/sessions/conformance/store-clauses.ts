@@ -91,7 +91,7 @@ export const CLAUSES: Clauses = {
     holds(kept, 'a:1', '`claim` over one host must leave a sid that is bound to another one, and tell that');
     holds(await store.claim(sid, 'b:2', STAYS, 'a:1'), 'b:2', '`claim` over its host must bind the sid instead');
     holds(await store.find(sid), 'b:2', '`claim` over its host must bind the sid instead');
-    holds(await store.claim(unbound, 'b:2', STAYS, 'a:1'), 'b:2', '`claim` over a host must bind a sid that is not bound');
+    holds(await store.claim(unbound, 'b:2', STAYS, 'a:1'), 'b:2', '`claim` must bind a sid that is not bound');
     const sids = Array.from({ length: 20 }, newSid);
     for (const each of sids) await store.bind(each, 'a:1');
     const claims = await Promise.all(sids.flatMap((each) => (
