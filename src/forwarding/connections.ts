@@ -1,6 +1,6 @@
 import { Connection, type ConnectionOptions, type ConnectionOwner } from './connection';
 import type { Host } from '../hosts/host';
-import { Trust, type IdleTime } from './trust';
+import { Trust, type IdleTime } from './idle-reuse';
 
 /** How often to check idle connections, in ms. */
 const SWEEP_INTERVAL = 200;

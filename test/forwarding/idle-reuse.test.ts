@@ -1,4 +1,4 @@
-import { Trust, WATCHED } from '../../src/forwarding/trust';
+import { Trust, WATCHED } from '../../src/forwarding/idle-reuse';
 
 /** A trust that has been given: so many connections were idle from 0 on, and open at 4000 and after. */
 function earned(): Trust {
