@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Log } from '../log/log';
 import { Member, type Ending, type Start } from './member';
 import type { ToPrimary, ToWorker } from './messages';
-import { Restarts } from './restarts';
+import { Restarts } from './restart-delay';
 
 /** The place of one worker, which its successor takes over. */
 interface Slot {

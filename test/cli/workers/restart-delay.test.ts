@@ -1,4 +1,4 @@
-import { Restarts } from '../../../src/cli/workers/restarts';
+import { Restarts } from '../../../src/cli/workers/restart-delay';
 
 const MINUTE = 60_000;
 
