@@ -9,7 +9,7 @@ import type { StreamedBody } from './request-body';
 import type { Route } from '../routing/route';
 import { mayOpenByPolling, readableEncodings, type OpenPacket } from '../routing/sniffer';
 import { originFormOf } from '../base/target';
-import { withoutWebTransport } from '../routing/web-transport';
+import { withoutWebTransport } from './web-transport';
 import { observe } from '../base/histogram';
 import { countResponse } from '../base/totals';
 import type { Work } from './under-way';
