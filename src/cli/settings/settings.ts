@@ -5,7 +5,7 @@ import { createSecureContext } from 'node:tls';
 import { resolveOptions, type ResolvedOptions } from '../../options/options';
 import type { PartialProxyOptions } from '../../options/proxy-options';
 import type { Certificate } from '../../serving/server';
-import { MemoryStore } from '../../sessions/session-store';
+import { MemoryStore } from '../../sessions/memory-store';
 import { byName, FLAGS } from './flags';
 import { redisOf, type RedisSettings } from './redis';
 import { fromCommandLine, fromEnvironment, fromFile, SettingsError } from './sources';

@@ -1,5 +1,5 @@
 import { resolveOptions } from '../../options/options';
-import { MemoryStore } from '../../sessions/session-store';
+import { MemoryStore } from '../../sessions/memory-store';
 import { WORKER_OUTPUT, type PlainSettings } from './messages';
 import type { Settings } from '../settings/settings';
 
