@@ -9,7 +9,7 @@ import { Admission } from './routing/admission';
 import { Bindings } from './sessions/bindings';
 import { toError } from './base/checks';
 import { within } from './base/deadline';
-import { createHealthSource } from './hosts/discovery';
+import { createHealthSource } from './hosts/health-source';
 import type { Absence } from './base/refusals';
 import { Forwarder } from './forwarding/forwarder';
 import type { HealthSource } from './hosts/health-checker';

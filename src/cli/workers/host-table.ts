@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { createAdminServer, type AdminServer } from '../../admin/lazy';
 import { announce } from '../../base/announce';
-import { createHealthSource } from '../../hosts/discovery';
+import { createHealthSource } from '../../hosts/health-source';
 import type { HealthSource } from '../../hosts/health-checker';
 import { Host, type DownReason, type HostStatus } from '../../hosts/host';
 import { Hosts } from '../../hosts/hosts';
