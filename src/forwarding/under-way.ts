@@ -18,6 +18,8 @@ export interface Work extends Bagged {
   readonly outflows?: readonly Outflow[];
   /** The work has no end of its own, unlike a request, and has not been told to end. */
   readonly isLasting?: boolean;
+  /** The work waits for an answer to be sent, such as its refusal: when the drain ends, it may for a moment. */
+  readonly hasGrace?: boolean;
   /** Ends work in good order that has no end of its own. */
   leave?(): void;
   /** Ends the work now: refuses it if it waits, else cuts it. */
@@ -117,13 +119,16 @@ export class UnderWay {
     for (const work of this.items) work.destroy();
   }
 
-  /** Ends all works now, and WebSockets with what their hosts have just sent. */
+  /**
+   * Ends all works now, and WebSockets with what their hosts have just sent. A refused upgrade has until `cut`, that is
+   * `CUT_TIMEOUT`, to flush its answer.
+   */
   #end(): void {
     const { items } = this;
     debug('%d requests and WebSockets end with the drain timeout', items.length);
     for (const work of items) {
       if (work.leave) work.leave();
-      else work.destroy();
+      else if (!work.hasGrace) work.destroy();
     }
   }
 

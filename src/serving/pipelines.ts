@@ -106,7 +106,7 @@ export class Pipelines {
     const then = (found: Route | Refusal): void => {
       if ('status' in found) {
         refusal = found;
-        upgrade.leave();
+        upgrade.awaitFlush();
         forwarder.refuseUpgrade(req, socket, found);
       } else if (!socket.destroyed) {
         tunnel = forwarder.ws(upgrade, found);
