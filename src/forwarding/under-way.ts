@@ -36,9 +36,7 @@ export class UnderWay {
   readonly #works = new Bag<Work>();
   readonly #interval: number;
   #looking: NodeJS.Timeout | undefined;
-  #closing = false;
-  #draining = false;
-  #over = false;
+  #phase: 'serving' | 'lingering' | 'draining' | 'over' = 'serving';
   #onIdle = (): void => {};
 
   /** @param stallTimeout how long watched output may make no progress, in ms. */
@@ -48,17 +46,17 @@ export class UnderWay {
 
   /** The proxy is closing: each answer closes its connection. */
   get closing(): boolean {
-    return this.#closing;
+    return this.#phase !== 'serving';
   }
 
   /** The drain has begun: no new session may open. */
   get draining(): boolean {
-    return this.#draining;
+    return this.#phase === 'draining' || this.#phase === 'over';
   }
 
   /** The drain is over: every further request is refused. */
   get over(): boolean {
-    return this.#over;
+    return this.#phase === 'over';
   }
 
   get items(): Work[] {
@@ -85,7 +83,7 @@ export class UnderWay {
 
   /** Goes on with everything for `delay` ms. From now on each answer closes its connection. */
   async linger(delay: number): Promise<void> {
-    this.#closing = true;
+    this.#phase = 'lingering';
     await new Promise((resolve) => setTimeout(resolve, delay));
   }
 
@@ -99,13 +97,12 @@ export class UnderWay {
    * resolves a moment later.
    */
   async drain(timeout: number): Promise<void> {
-    this.#closing = true;
-    this.#draining = true;
+    this.#phase = 'draining';
     const stopping = new AbortController();
     void this.disperse(timeout, stopping.signal);
     let isIdle = await this.#idle(timeout);
     stopping.abort();
-    this.#over = true;
+    this.#phase = 'over';
     // Ends twice: the first time may only refuse a request, and its client may not read the refusal.
     for (const end of [() => this.#end(), () => this.cut()]) {
       if (isIdle) return;
