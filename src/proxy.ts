@@ -19,12 +19,12 @@ import { OwnProcess } from './operating/own-process';
 import { HealthPath } from './serving/health-path';
 import { Pipelines } from './serving/pipelines';
 import { relayEvents } from './operating/proxy-events';
-import type { ProxyInternals, ProxyParts } from './proxy-internals';
+import { CLOSING_TIME, type ProxyInternals, type ProxyParts } from './proxy-internals';
 import { Router } from './routing/router';
 import { checkKeepAlive, closeServer, createServer, takeOver } from './serving/server';
 import { announce, callOut } from './base/announce';
 import { createTotals } from './base/totals';
-import { stallTimeoutOf, UnderWay } from './forwarding/under-way';
+import { DRAIN_END, stallTimeoutOf, UnderWay } from './forwarding/under-way';
 import type {
   Absence, DrainOptions, EndOutcome, HostOptions, HostReport, PartialProxyOptions, ProxyEvents, ProxyOptions,
   RebalanceOptions, RebalanceStatus, SessionReport,
@@ -32,8 +32,8 @@ import type {
 
 const debug = createDebug('socket.io-proxy:proxy');
 
-/** How long `close()` waits, after the drain, for the store, the server and the admin server to close, in ms. */
-const CLOSE_TIMEOUT = 550;
+/** How long `close()` waits, after the drain, for store, server and admin server to close, in ms. 50 are to spare. */
+const CLOSE_TIMEOUT = CLOSING_TIME - DRAIN_END - 50;
 
 /**
  * A load balancer for Socket.IO. It sends all requests of a session to the same host, without cookies: it learns the

@@ -9,6 +9,9 @@ const debug = createDebug('socket.io-proxy:forwarder');
 /** How long to wait for cut or refused requests to end, in ms. */
 const CUT_TIMEOUT = 200;
 
+/** How long the end of a drain takes at most after its timeout, in ms: works end twice, see `drain`. */
+export const DRAIN_END = 2 * CUT_TIMEOUT;
+
 /** How many looks in a row without progress make a stall. A single one may just follow a block of this process. */
 const LOOKS = 8;
 
