@@ -34,7 +34,7 @@ export class Copies {
     });
     // The store may have lost what it held.
     guard.on('ready', () => this.#rewrites.all());
-    guard.on('trusted', () => this.#rewrites.unstored());
+    guard.on('writable', () => this.#rewrites.unstored());
   }
 
   /** Stores the binding over any other. Resolves once it is stored or the store has failed. Never rejects. */

@@ -26,7 +26,7 @@ export interface StoreGuardEvents {
   /** The store was just connected, or works again as a whole or in part. Its contents may be gone. */
   ready: [];
   /** A call has failed, but the store works: bindings that were not stored can be stored. */
-  trusted: [];
+  writable: [];
 }
 
 /** The store did not answer a call in time, or was not asked because it is known to fail. */
@@ -273,7 +273,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
       if (recovered) this.#probe.renew(true);
     }
     if (recovered || (whole && mayHaveLost)) this.emit('ready');
-    else if (whole) this.emit('trusted');
+    else if (whole) this.emit('writable');
   }
 
   #rest(): Promise<boolean> {
