@@ -1,11 +1,11 @@
 import { EventEmitter } from 'node:events';
 import createDebug from 'debug';
 import { toError } from '../base/checks';
-import { startDeadline } from '../base/deadline';
 import { observe, type HistogramTotals } from '../base/histogram';
 import { LateCalls } from './late-calls';
 import { pause } from '../base/pause';
 import { WritesRefusedError, type SessionStore, type StoredBinding } from './session-store';
+import { StoreCalls, StoreError } from './store-calls';
 import { StoreProbe, type ProbeResult } from './store-probe';
 import { createTotals, type Totals } from '../base/totals';
 
@@ -29,15 +29,19 @@ export interface StoreGuardEvents {
   writable: [];
 }
 
-/** The store did not answer a call in time, or was not asked because it is known to fail. */
-export class StoreError extends Error {
-  override name = 'StoreError';
-}
-
 /**
  * A session store with deadlines. No call waits longer than `storeTimeout`, and none waits at all while the store is
  * known not to answer. One failed call proves nothing, since the client's sid may cause it (a slot of a cluster that no
  * node serves). The store is then probed with sids of the proxy's own, and has failed when all of these fail.
+ *
+ * | State | Fields | Asked | Begins with |
+ * |---|---|---|---|
+ * | works | neither `#doubt` nor `#degraded` | for all | a probe that succeeds as a whole |
+ * | in doubt | `#doubt` | for all | a call that fails, or a part: by its report, or in a probe |
+ * | degraded, but read | `#degraded` | for reads | a report of `WritesRefusedError`, or a probe without any write |
+ * | silent | `#degraded` and `#silent` | for nothing | another report of the store, or a probe without any read |
+ *
+ * All but the first are probed again and again. A probe with a write and a read ends the last two, whatever else fails.
  */
 export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   readonly #store: SessionStore;
@@ -46,8 +50,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   readonly #probe: StoreProbe;
   readonly #late: LateCalls;
   readonly #closing = new AbortController();
-  /** Functions that give up the calls in progress. */
-  readonly #waiting = new Set<(reason: string) => void>();
+  readonly #calls = new StoreCalls();
   #started = false;
   /** Whether the store is open or opening. It is opened again only after that has failed. */
   #opened = false;
@@ -144,7 +147,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
 
   async close(): Promise<void> {
     this.#closing.abort();
-    const closed = this.#within(async () => this.#store.close?.(), this.#timeout);
+    const closed = this.#calls.within(async () => this.#store.close?.(), this.#timeout);
     await closed.catch((error: unknown) => debug('close: %s', toError(error).message));
   }
 
@@ -170,31 +173,9 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     if (refusal !== undefined) throw new StoreError(refusal);
     const since = performance.now();
     try {
-      return await this.#within(ask, ms, (answer) => this.#late.add(sid, answer));
+      return await this.#calls.within(ask, ms, (answer) => this.#late.add(sid, answer));
     } finally {
       if (histogram) observe(histogram, (performance.now() - since) / 1000);
-    }
-  }
-
-  /** Rejects when there is no answer within the deadline, and ignores a later answer. */
-  async #within<T>(ask: () => Promise<T>, ms: number, onLate?: (answer: Promise<T>) => void): Promise<T> {
-    const answer = ask();
-    let giveUp: (reason: string) => void = () => {};
-    const late = new Promise<never>((_, reject) => {
-      giveUp = (reason) => {
-        this.#waiting.delete(giveUp);
-        onLate?.(answer);
-        reject(new StoreError(reason));
-      };
-    });
-    const cancel = startDeadline(ms, () => giveUp(`the session store did not answer within ${ms} ms`));
-    // Opening and closing the store are not given up with the other calls.
-    if (onLate) this.#waiting.add(giveUp);
-    try {
-      return await Promise.race([answer, late]);
-    } finally {
-      cancel();
-      this.#waiting.delete(giveUp);
     }
   }
 
@@ -218,7 +199,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   #degrade(error: Error, silent: boolean): void {
     if (this.#closing.signal.aborted) return;
     this.#silent = silent;
-    if (silent) for (const giveUp of this.#waiting) giveUp('the session store does not answer');
+    if (silent) this.#calls.giveUp('the session store does not answer');
     if (this.#degraded) return;
     this.#degraded = true;
     this.#mayHaveLost = true;
@@ -242,7 +223,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
 
   async #probeOnce(): Promise<void> {
     try {
-      if (!this.#opened) await this.#within(() => this.#open(), OPEN_TIMEOUT);
+      if (!this.#opened) await this.#calls.within(() => this.#open(), OPEN_TIMEOUT);
     } catch {
       return;
     }
