@@ -54,8 +54,8 @@ export class HostTable {
     await this.#admin?.close();
   }
 
-  /** The current list of hosts. The version rises with each change. */
-  get list(): HostList {
+  /** The current list of hosts, under a new version if it has changed since the last call. */
+  takeList(): HostList {
     const { undiscovered, levelling } = this.hosts;
     const entries = this.hosts.all.map(({ status, address: { used: address } }): HostEntry => {
       const { host, state, downReason, downText, draining, weight } = status;
@@ -76,10 +76,11 @@ export class HostTable {
   /**
    * Records the load of all workers.
    *
-   * @param version the list that all workers have applied: hosts that drain in it have got no session since.
+   * @param version of the list that all workers have applied: hosts that drain in it have got no session since. A
+   * drain makes `takeList` be called at once, so that no newer list can have one.
    */
   count(loads: readonly HostLoad[], version: number): void {
-    const isCertain = version >= this.list.version;
+    const isCertain = version >= this.#version;
     for (const host of this.hosts.all) {
       const own = loads.filter(({ host: name }) => name === host.name);
       const sum = (count: keyof Pick<HostStatus, 'sessions' | 'tunnels' | 'requests' | 'polls'>): number =>
