@@ -78,7 +78,7 @@ class Primary {
     }
     const closed = this.#onSignals();
     await this.#table.start();
-    // There is no event for a changed weight.
+    // No event tells of a changed weight, of the address in use, of the end of the first discovery, and of levelling.
     setInterval(() => this.#tellHosts(), LOAD_INTERVAL).unref();
     return Promise.race([closed, this.#serve(closed)]);
   }
