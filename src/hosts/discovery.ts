@@ -53,7 +53,7 @@ export class Discovery {
     this.#name = name;
     this.#hosts = hosts;
     this.#onError = onError;
-    hosts.undiscovered = true;
+    hosts.awaitsDiscovery = true;
     this.#leaving = new Leaving(hosts, keyExpiry);
     hosts.seekWith(() => this.#seek());
   }
@@ -105,7 +105,7 @@ export class Discovery {
     this.#failures = 0;
     this.#join(answer.hosts);
     this.#drop(answer.hosts);
-    this.#hosts.undiscovered = false;
+    this.#hosts.awaitsDiscovery = false;
     return Math.min(most, Math.max(least, answer.ttl * 1000));
   }
 

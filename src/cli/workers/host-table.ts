@@ -56,15 +56,15 @@ export class HostTable {
 
   /** The current list of hosts, under a new version if it has changed since the last call. */
   takeList(): HostList {
-    const { undiscovered, levelling } = this.hosts;
+    const { awaitsDiscovery, levelling } = this.hosts;
     const entries = this.hosts.all.map(({ status, address: { used: address } }): HostEntry => {
       const { host, state, downReason, downText, draining, weight } = status;
       return { host, state, downReason, downText, draining, weight, address };
     });
-    const text = JSON.stringify([undiscovered, levelling, entries]);
+    const text = JSON.stringify([awaitsDiscovery, levelling, entries]);
     if (text !== this.#lastList) this.#version += 1;
     this.#lastList = text;
-    return { entries, version: this.#version, undiscovered, levelling };
+    return { entries, version: this.#version, awaitsDiscovery, levelling };
   }
 
   /** Records that a worker has found a host down. The next checks decide whether it is. */

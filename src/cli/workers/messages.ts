@@ -18,7 +18,7 @@ export interface HostList {
   /** Rises with each list. */
   readonly version: number;
   /** The hosts come from DNS, which has not answered yet. */
-  readonly undiscovered: boolean;
+  readonly awaitsDiscovery: boolean;
   /** New sessions go to the emptiest host. */
   readonly levelling: boolean;
 }
