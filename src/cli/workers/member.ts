@@ -2,7 +2,7 @@ import cluster, { type Worker } from 'node:cluster';
 import type { AddressInfo } from 'node:net';
 import { startDeadline } from '../../base/deadline';
 import { CLOSING_TIME } from '../../proxy-internals';
-import type { Asked } from './all-workers';
+import type { AskedWorker } from './all-workers';
 import type { HostLoad, ToPrimary, ToWorker } from './messages';
 import { write } from '../log/output';
 import {
@@ -25,7 +25,7 @@ export interface Ending {
 }
 
 /** One worker process, as the primary sees it. */
-export class Member implements Asked {
+export class Member implements AskedWorker {
   readonly number: number;
   /** Resolves when the worker listens; with `undefined` if it ends before. */
   readonly listening: Promise<AddressInfo | undefined>;
