@@ -118,8 +118,8 @@ export class Connection implements ResponseListener {
   }
 
   /** Adds the bytes carried since the last call to the host's totals. */
-  count(): void {
-    this.#traffic?.count();
+  countBytes(): void {
+    this.#traffic?.countBytes();
   }
 
   /** Closes the connection and drops its request. The handler receives nothing more. */
@@ -268,7 +268,7 @@ export class Connection implements ResponseListener {
     this.#parser.stop();
     this.#body?.stop();
     this.#body = undefined;
-    this.#traffic?.count();
+    this.#traffic?.countBytes();
     this.#traffic = undefined;
     this.#socket?.destroy();
     this.#owner.forget(this, byHost);

@@ -84,8 +84,8 @@ class HostConnections implements ConnectionOwner {
     else reuse.forbid();
   }
 
-  count(): void {
-    for (const connection of this.#all.keys()) connection.count();
+  countBytes(): void {
+    for (const connection of this.#all.keys()) connection.countBytes();
   }
 
   destroy(): void {
@@ -136,8 +136,8 @@ export class Connections {
   }
 
   /** Adds the bytes carried since the last call to the hosts' totals. */
-  count(): void {
-    for (const connections of this.#hosts.values()) connections.count();
+  countBytes(): void {
+    for (const connections of this.#hosts.values()) connections.countBytes();
   }
 
   /** Closes the connections to a host. */
