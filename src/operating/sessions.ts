@@ -120,12 +120,12 @@ export class Sessions implements SessionSource {
   }
 
   #of(host: Host, limit: number): Binding[] {
-    const found = new Set<Binding>();
+    const found: Binding[] = [];
     for (const binding of this.#bindings.all()) {
-      if (found.size >= limit) break;
-      if (binding.host === host && !this.#ending.has(binding)) found.add(binding);
+      if (found.length >= limit) break;
+      if (binding.host === host && !this.#ending.has(binding)) found.push(binding);
     }
-    return [...found];
+    return found;
   }
 
   #transportOf(binding: Binding): SessionReport['transport'] {

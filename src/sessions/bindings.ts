@@ -2,7 +2,9 @@ import { EventEmitter } from 'node:events';
 import createDebug from 'debug';
 import { LRUCache } from 'lru-cache';
 import { Bag } from '../base/bag';
-import { copyOf, createApart, createBinding, isExpired, NEVER, ttlOf, UNCOUNTED, type Binding } from './binding';
+import {
+  copyOf, count, createApart, createBinding, expireNow, expireSoon, isExpired, NEVER, ttlOf, UNCOUNTED, type Binding,
+} from './binding';
 import { Claims } from './claims';
 import { Copies } from './copies';
 import { Expiries } from './expiries';
@@ -18,21 +20,10 @@ import { createTotals, type Totals } from '../base/totals';
 
 const debug = createDebug('socket.io-proxy:bindings');
 
-/**
- * How long a session counts as alive after its WebSocket has ended, in ms. Engine.IO ends a session with its transport.
- * But if the WebSocket was a failed upgrade, the session goes on by polling, usually within this time. If it goes on
- * later, the store is asked.
- */
-const ENDED_LIFE = 3000;
-
-/** For how many sids without a session the reason is remembered. */
-const MAX_ABSENT = 10_000;
-
 export interface BindingsOptions extends SessionAtHostOptions {
-  /** In seconds. */
+  /** In seconds, but `storeTimeout` in ms. */
   readonly keyExpiry: number;
   readonly cacheSize: number;
-  /** In ms. */
   readonly storeTimeout: number;
 }
 
@@ -46,7 +37,16 @@ export interface BindingsEvents {
 /**
  * sid → host, over a session store. Bindings are cached here, since a sid's host never changes. The store's copy is
  * renewed while a session is used or held open. While the store fails, sessions known here go on; bindings that could
- * not be stored are stored once the store is back.
+ * not be stored are stored once the store is back. What ends something:
+ *
+ * | | Counted | In the cache | Copy in the store | Absence |
+ * |---|---|---|---|---|
+ * | `discount` | no more | stays | stays: another proxy may reach the host | – |
+ * | `release`, the last | no more, if not in the cache | stays | is renewed when due | – |
+ * | `fade` | until it expires, soon | until then | stays | as `#expired` |
+ * | `#expired` | see `#dropped` | leaves | expires by itself | `expired`, `host_gone` |
+ * | `#dropped`, from the cache | no more, unless held | has left | stays | – |
+ * | `forget`, `unbind` | no more | leaves | stays, but `unbind` removes it | as given |
  */
 export class Bindings extends EventEmitter<BindingsEvents> {
   readonly #hosts: Hosts;
@@ -55,7 +55,8 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   readonly #cache: LRUCache<string, Binding>;
   readonly #held = new Bag<Binding>();
   readonly #expiries = new Expiries((binding) => this.#expired(binding));
-  readonly #absent = new LRUCache<string, Absence>({ max: MAX_ABSENT });
+  /** Why sids have no session, for so many of them. */
+  readonly #absent = new LRUCache<string, Absence>({ max: 10_000 });
   readonly #lookUps: LookUps;
   readonly #copies: Copies;
   readonly #claims: Claims;
@@ -75,7 +76,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     this.#lookUps = new LookUps((sid) => this.#guard.find(sid, this.#keyExpiry));
     this.#copies = new Copies(this.#guard, {
       all: () => this.all(),
-      isCurrent: (binding) => (this.#cache.peek(binding.sid) ?? (this.#held.has(binding) && binding)) === binding,
+      isCurrent: (binding) => this.#isCurrent(binding),
       isBound: (sid) => this.#cache.has(sid),
       displaced: ({ sid }) => this.#cache.delete(sid),
     });
@@ -117,9 +118,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
 
   /** Counts a session whose sid is another session's, and which needs no routing: it was opened by WebSocket. */
   bindApart(sid: string, host: Host, lifetime: number): Binding {
-    const binding = createApart(sid, host, ttlOf(lifetime, this.#keyExpiry));
-    this.#count(binding);
-    return binding;
+    return count(createApart(sid, host, ttlOf(lifetime, this.#keyExpiry)));
   }
 
   /**
@@ -139,7 +138,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     if (binding.host.gone) return binding;
     binding.usedAt = now;
     // The session no longer counted, but is in use again.
-    if (binding.era !== binding.host.era) this.#count(binding);
+    if (binding.era !== binding.host.era) count(binding);
     this.#copies.freshen(binding, now);
     return binding;
   }
@@ -161,16 +160,15 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     return this.#held.has(binding) || this.#known(binding.sid) === binding;
   }
 
-  /** All bindings known here. Held ones come twice, and some may have expired. */
+  /** All bindings known here. Some may have expired. */
   *all(): Generator<Binding> {
     yield* this.#held.items;
-    yield* this.#cache.values();
+    for (const binding of this.#cache.values()) if (!this.#held.has(binding)) yield binding;
   }
 
   /**
-   * Stops counting a session that has ended or whose host is gone, until it is used again. Another proxy may reach that
-   * host, so the store keeps the binding until it expires. Further calls do nothing: a binding may leave the cache
-   * first, and be held and released after that.
+   * Stops counting a session that has ended or whose host is gone, until it is used again. Further calls do nothing: a
+   * binding may leave the cache first, and be held and released after that.
    */
   discount(binding: Binding): void {
     const { host, era } = binding;
@@ -212,7 +210,8 @@ export class Bindings extends EventEmitter<BindingsEvents> {
    */
   release(binding: Binding, isDoubtful: boolean): void {
     binding.holds -= 1;
-    binding.usedAt = isDoubtful && this.#isIdle(binding) ? NEVER : performance.now();
+    if (isDoubtful && this.#isIdle(binding)) expireNow(binding);
+    else binding.usedAt = performance.now();
     if (binding.holds === 0) {
       this.#held.delete(binding);
       if (!binding.cached) this.discount(binding);
@@ -227,7 +226,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
    */
   fade(binding: Binding): void {
     if (!this.#isIdle(binding)) return;
-    binding.usedAt = Math.min(binding.usedAt, performance.now() - binding.ttl * 1000 + ENDED_LIFE);
+    expireSoon(binding);
     this.#expiries.add(binding);
   }
 
@@ -260,6 +259,12 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     return holds === 0 && cached && storedAt !== NEVER && !this.#guard.degraded;
   }
 
+  /** Neither forgotten nor replaced. A held binding may have left the cache. */
+  #isCurrent(binding: Binding): boolean {
+    const cached = this.#cache.peek(binding.sid);
+    return cached ? cached === binding : this.#held.has(binding);
+  }
+
   #known(sid: string): Binding | undefined {
     const binding = this.#cache.peek(sid);
     return binding && !isExpired(binding, performance.now()) ? binding : undefined;
@@ -269,7 +274,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     const binding = createBinding(sid, host, ttl, stored);
     this.#lookUps.forget(sid);
     this.#cache.set(sid, binding);
-    this.#count(binding);
+    count(binding);
     this.#expiries.add(binding);
     return binding;
   }
@@ -279,11 +284,6 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     binding.cached = false;
     this.#expiries.delete(binding);
     if (binding.holds === 0) this.discount(binding);
-  }
-
-  #count(binding: Binding): void {
-    binding.era = binding.host.era;
-    binding.host.sessions += 1;
   }
 
   #sweep(): void {

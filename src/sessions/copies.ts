@@ -5,7 +5,7 @@ import type { StoreGuard } from './store-guard';
 
 /** The bindings of this process, of which the store has copies. */
 export interface Originals {
-  /** All bindings known here: some twice, and some that have expired. */
+  /** All bindings known here, of which some may have expired. */
   all(): Iterable<Binding>;
   /** Whether the binding was neither forgotten nor replaced in the meantime. */
   isCurrent(binding: Binding): boolean;
