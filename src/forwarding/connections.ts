@@ -128,7 +128,7 @@ export class Connections {
     this.#options = options;
   }
 
-  /** A connection to the host without another request. It returns to the pool by itself; `destroy` closes it. */
+  /** A connection to the host on which no request is in progress. It returns to the pool by itself after one. */
   acquire(host: Host): Connection {
     let connections = this.#hosts.get(host);
     if (!connections) this.#hosts.set(host, connections = new HostConnections(host, this.#options));

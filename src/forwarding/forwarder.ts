@@ -67,8 +67,9 @@ const UNUSED_HEAD = Buffer.alloc(0);
 const UNUSED_TARGET = new URL('http://localhost');
 
 /**
- * Forwards requests to the hosts of their routes. http-proxy is the frame; an exchange for requests and a tunnel for
- * WebSockets replace its last passes.
+ * Forwards requests to the hosts of their routes. http-proxy is the frame, since this package wraps its life cycle. Its
+ * last passes would open a connection for each request: an exchange for requests and a tunnel for WebSockets replace
+ * them.
  */
 export class Forwarder implements ExchangeContext, TunnelContext {
   readonly options: ForwarderOptions;
