@@ -21,7 +21,7 @@ export class HostTable {
   #version = 0;
   #lastList = '';
 
-  constructor(options: ResolvedOptions, operated: Operated) {
+  constructor(options: Omit<ResolvedOptions, 'store'>, operated: Operated) {
     const { events } = this;
     const hosts = this.hosts = new Hosts(options.hosts.map(({ name, weight }) => new Host(name, weight)), options);
     const health = this.#health = createHealthSource(hosts, options, (error) => {
