@@ -14,5 +14,6 @@ export type {
   PartialProxyOptions, ProxyOptions, WithDiscover, WithHosts, WithRedisClient, WithStore,
 } from './options/proxy-options';
 export type { AccessEntry } from './serving/access';
+export type { MemoryStoreOptions } from './sessions/memory-store';
 export type { RedisClient } from './sessions/redis-store';
-export type { MemoryStoreOptions, SessionStore, StoredBinding } from './sessions/session-store';
+export type { SessionStore, StoredBinding } from './sessions/session-store';
