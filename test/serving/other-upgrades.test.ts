@@ -3,6 +3,7 @@ import https from 'node:https';
 import net from 'node:net';
 import tls from 'node:tls';
 import { once } from 'node:events';
+import { Duplex } from 'node:stream';
 import type Proxy from '../../src';
 import { onCleanup } from '../support/cleanup';
 import { exchangeBytes, startServer } from '../support/http';
@@ -132,5 +133,24 @@ it.each<[string, string, number]>([
   const next = `GET ${POLL}&next HTTP/1.1\nHost: a\n\n`;
   const answer = await exchangeBytes(port, lines(`POST ${POLL} HTTP/1.1\nHost: a\n${H2C}${fields}\n${next}`));
   expect(statusesOf(answer)).toEqual([String(status)]);
+  expect(seen).toEqual([]);
+});
+
+it('refuses one over a stream that is no socket, and closes it', async () => {
+  const server = http.createServer().listen(0, '127.0.0.1');
+  onCleanup(() => server.close());
+  await beforeHost({ server });
+  let answer = '';
+  const stream = new Duplex({
+    read: () => {},
+    write: (chunk: Buffer, _, done) => {
+      answer += chunk.toString();
+      done();
+    },
+  });
+  server.emit('connection', stream);
+  stream.push(lines(`GET ${POLL} HTTP/1.1\nHost: a\n${H2C}\n`));
+  await once(stream, 'close');
+  expect(statusesOf(answer)).toEqual(['400']);
   expect(seen).toEqual([]);
 });
