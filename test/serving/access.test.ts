@@ -3,7 +3,7 @@ import http from 'node:http';
 import type Proxy from '../../src';
 import { onCleanup } from '../support/cleanup';
 import { stopClock } from '../support/clock';
-import { handshake, pollUrl, request } from '../support/http';
+import { handshake, pollUrl, request, startServer } from '../support/http';
 import { before, openWebSocket, startSessionHost, type SessionHost } from '../support/session-host';
 
 type AccessEntry = Proxy.AccessEntry;
@@ -102,6 +102,15 @@ it('tells why a request to a host that closes its connection has failed', async 
   await closing.stop();
   expect((await poll).status).toBe(502);
   expect(await told).toMatchObject({ status: 502, cause: 'failed', host: closing.name, sid: sid.slice(0, 6) });
+});
+
+it('tells why an upgrade at a host that closes its connection has failed', async () => {
+  const { name, server } = await startServer((_, res) => res.end());
+  server.on('upgrade', (req) => req.socket.destroy());
+  const { proxy, url } = await before([{ name }]);
+  const told = entry(proxy);
+  await openWebSocket(url).catch(() => {});
+  expect(await told).toMatchObject({ status: 502, cause: 'failed', host: name, sid: undefined });
 });
 
 it('tells 499 of a client that has gone before it was answered', async () => {

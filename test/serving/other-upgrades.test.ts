@@ -3,13 +3,13 @@ import https from 'node:https';
 import net from 'node:net';
 import tls from 'node:tls';
 import { once } from 'node:events';
-import { Duplex } from 'node:stream';
 import type Proxy from '../../src';
 import { onCleanup } from '../support/cleanup';
 import { exchangeBytes, startServer } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
 import { CERT, KEY } from '../support/tls';
 import { until } from '../support/until';
+import { foreignStream } from '../support/upgrades';
 
 const POLL = '/socket.io/?EIO=4&transport=polling';
 const H2C = 'Connection: keep-alive, Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAMAAABkAAQAAP__\n';
@@ -140,17 +140,10 @@ it('refuses one over a stream that is no socket, and closes it', async () => {
   const server = http.createServer().listen(0, '127.0.0.1');
   onCleanup(() => server.close());
   await beforeHost({ server });
-  let answer = '';
-  const stream = new Duplex({
-    read: () => {},
-    write: (chunk: Buffer, _, done) => {
-      answer += chunk.toString();
-      done();
-    },
-  });
+  const { stream, text } = foreignStream();
   server.emit('connection', stream);
   stream.push(lines(`GET ${POLL} HTTP/1.1\nHost: a\n${H2C}\n`));
   await once(stream, 'close');
-  expect(statusesOf(answer)).toEqual(['400']);
+  expect(statusesOf(text())).toEqual(['400']);
   expect(seen).toEqual([]);
 });
