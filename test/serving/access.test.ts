@@ -104,6 +104,15 @@ it('tells why a request to a host that closes its connection has failed', async 
   expect(await told).toMatchObject({ status: 502, cause: 'failed', host: closing.name, sid: sid.slice(0, 6) });
 });
 
+it('tells with which status a host has refused an upgrade', async () => {
+  const { name, server } = await startServer((_, res) => res.end());
+  server.on('upgrade', (_, socket) => socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n'));
+  const { proxy, url } = await before([{ name }]);
+  const told = entry(proxy);
+  await openWebSocket(url).catch(() => {});
+  expect(await told).toMatchObject({ status: 403, cause: undefined, host: name });
+});
+
 it('tells why an upgrade at a host that closes its connection has failed', async () => {
   const { name, server } = await startServer((_, res) => res.end());
   server.on('upgrade', (req) => req.socket.destroy());
