@@ -150,7 +150,7 @@ describe('a host that answers requests', () => {
     ['requests', 'polling', {}], ['upgrades', 'websocket', { Connection: 'Upgrade', Upgrade: 'websocket' }],
   ])('is asked all the same where its answers are errors of its own, and goes down by that: to %s', async (_, transport, headers) => {
     let isWell = true;
-    const { url, told, check, host } = await checking((res) => res.writeHead(isWell ? 400 : 503).end());
+    const { url, told, check, host } = await checking((res) => res.writeHead(isWell ? 400 : 500).end());
     isWell = false;
     await clock.advance(INTERVAL / 2);
     await request(`${url}/socket.io/?EIO=4&transport=${transport}`, { headers });
