@@ -232,7 +232,8 @@ export class Forwarder implements ExchangeContext, TunnelContext {
       work.route.binding = binding;
       this.#hold(binding, work);
     } else if (transport === 'websocket') {
-      this.#bindings.unbind(sid, host, binding, true);
+      // Its client may be back by way of another proxy, and the store may have that session by now.
+      this.#bindings.forget(sid, 'ended', binding);
     }
     this.#onSession({ sid, host: host.name, transport });
   }

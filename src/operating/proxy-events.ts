@@ -110,5 +110,5 @@ function relayFormerNames(proxy: EventEmitter<ProxyEvents>): void {
 function relayBindings(bindings: Bindings, proxy: EventEmitter<ProxyEvents>): void {
   bindings.on('degraded', (error) => announce(proxy, 'degraded', error));
   bindings.on('recovered', () => announce(proxy, 'recovered'));
-  bindings.on('duplicate', (sid, host, other) => announce(proxy, 'duplicate', sid, host.name, other.name));
+  bindings.on('duplicate', (sid, host, other) => announce(proxy, 'duplicate', sid, host.name, other));
 }

@@ -31,7 +31,7 @@ export interface BindingsOptions extends SessionAtHostOptions {
 export interface BindingsEvents {
   degraded: [error: Error];
   recovered: [];
-  duplicate: [sid: string, host: Host, otherHost: Host];
+  duplicate: [sid: string, host: Host, otherHost: string];
 }
 
 /**
@@ -73,8 +73,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     this.#claims = new Claims(this.#guard, hosts, options, {
       known: (sid) => this.#known(sid),
       remember: (...args) => this.#remember(...args),
-      // The store's host counts from the next request on.
-      displaced: (it) => it.stored ? this.#cache.delete(it.sid) : this.forget(it.sid, 'ended', it),
+      displaced: (it, isOver) => isOver ? this.forget(it.sid, 'ended', it) : this.#cache.delete(it.sid),
       duplicate: (...args) => this.#onDuplicate(...args),
     });
     this.#lookUps = new LookUps((sid) => this.#guard.find(sid, this.#keyExpiry));
@@ -175,7 +174,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     debug('%s unbound', shownSid(sid));
   }
 
-  /** Forgets a session in this process only. @returns false when its sid by now names another host's session here. */
+  /** Forgets a session in this process only. @returns false when its sid by now names another session here. */
   forget(sid: string, absence: Absence, binding = this.#cache.peek(sid)): boolean {
     const latest = this.#cache.peek(sid);
     if (binding) {
@@ -183,8 +182,8 @@ export class Bindings extends EventEmitter<BindingsEvents> {
       this.#held.delete(binding);
       this.discount(binding);
     }
-    // A server may be configured to assign a sid again, and by now another host may have done so.
-    if (latest && binding && latest.host !== binding.host) return false;
+    // A server may be configured to assign a sid again, and may have done so by now.
+    if (latest && binding && latest !== binding) return false;
     this.#absent.set(sid, absence);
     this.#cache.delete(sid);
     return true;
@@ -248,8 +247,8 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     return holds === 0 && cached && storedAt !== NEVER && !this.#guard.degraded;
   }
 
-  #onDuplicate(sid: string, host: Host, otherHost: Host): void {
-    debug('%s assigned %s, which is alive on %s', host.name, shownSid(sid), otherHost.name);
+  #onDuplicate(sid: string, host: Host, otherHost: string): void {
+    debug('%s assigned %s, which is alive on %s', host.name, shownSid(sid), otherHost);
     this.#totals.duplicateSids += 1;
     this.emit('duplicate', sid, host, otherHost);
   }

@@ -1,5 +1,6 @@
+import { Alive } from './alive';
 import { RENEWED_AFTER, type Binding } from './binding';
-import { closeSession, hasSession, type SessionAtHostOptions } from './session-at-host';
+import { closeSession, type SessionAtHostOptions } from './session-at-host';
 import type { StoreGuard } from './store-guard';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
@@ -17,10 +18,10 @@ export interface ClaimsOptions extends SessionAtHostOptions {
 export interface KnownBindings {
   known(sid: string): Binding | undefined;
   remember(sid: string, host: Host, ttl: number, stored: boolean): Binding;
-  /** Called when the sid of a binding has turned out to be another session's. */
-  displaced(binding: Binding): unknown;
+  /** Called when the sid is another session's. `isOver`: this one has ended, else it may be the same one. */
+  displaced(binding: Binding, isOver: boolean): unknown;
   /** Called when `host` has assigned the sid of a session that is alive on `otherHost`. */
-  duplicate(sid: string, host: Host, otherHost: Host): void;
+  duplicate(sid: string, host: Host, otherHost: string): void;
 }
 
 /**
@@ -32,6 +33,7 @@ export class Claims {
   readonly #hosts: Hosts;
   readonly #options: ClaimsOptions;
   readonly #originals: KnownBindings;
+  readonly #alive: Alive;
   /** Two hosts may assign the same sid at once. */
   readonly #turns = new Turns();
 
@@ -40,6 +42,7 @@ export class Claims {
     this.#hosts = hosts;
     this.#options = options;
     this.#originals = originals;
+    this.#alive = new Alive(options);
   }
 
   /**
@@ -50,8 +53,11 @@ export class Claims {
    */
   bind(sid: string, host: Host, ttl: number): Promise<Binding | undefined> {
     return this.#turns.take(sid, async () => {
-      const claimed = await this.#claim(sid, host, ttl, this.#originals.known(sid));
+      const older = this.#originals.known(sid);
+      const claimed = await this.#claim(sid, host, ttl, older);
       if (typeof claimed === 'boolean') return this.#originals.remember(sid, host, ttl, claimed);
+      // The sid is neither that session's nor the new one's.
+      if (older && older.host.name !== claimed) this.#originals.displaced(older, false);
       this.#originals.duplicate(sid, host, claimed);
       return undefined;
     });
@@ -65,53 +71,74 @@ export class Claims {
    */
   async settle(binding: Binding): Promise<boolean> {
     const { sid, host, ttl, stored } = binding;
-    // The store's host counts, unless this session is in use and that one has ended.
-    const claimed = stored && !isInUse(binding) ? undefined :
-      await this.#turns.take(sid, () => this.#claim(sid, host, ttl, undefined));
+    const claim = (): Promise<boolean | string> => this.#turns.take(sid, () => this.#claim(sid, host, ttl, undefined));
+    if (!stored) {
+      const claimed = await claim();
+      if (typeof claimed === 'boolean') return claimed;
+      return this.#giveUp(binding, await this.#alive.ask(host, sid) === false ? undefined : claimed);
+    }
+    const isAlive = await this.#alive.ask(host, sid);
+    if (!(isAlive ?? isInUse(binding))) return this.#giveUp(binding, undefined);
+    const claimed = await claim();
     if (typeof claimed === 'boolean') return claimed;
-    this.#originals.displaced(binding);
-    // A session that was stored may go on there by way of another proxy, as the same one.
-    if (!stored && claimed) {
-      this.#originals.duplicate(sid, host, claimed);
+    return this.#giveUp(binding, isAlive === true ? claimed : undefined);
+  }
+
+  /** @param other the host of another session of this sid; `undefined` if that may be the same, or this one is over. */
+  #giveUp(binding: Binding, other: string | undefined): true {
+    const { sid, host } = binding;
+    this.#originals.displaced(binding, other !== undefined);
+    if (other !== undefined) {
+      this.#originals.duplicate(sid, host, other);
       void closeSession(host, sid, false, this.#options).catch(() => {});
     }
     return true;
   }
 
-  /** @returns whether the sid is stored; or the other host. Never rejects. */
-  async #claim(sid: string, host: Host, ttl: number, older: Binding | undefined): Promise<boolean | Host> {
-    const answers = new Map<Host, boolean | undefined>();
-    const isAlive = async (other: Host): Promise<boolean> => {
-      if (!other.up) return false;
-      if (!answers.has(other)) answers.set(other, await hasSession(other, sid, this.#options));
-      // Where the host's answer does not tell.
-      return answers.get(other) ?? (isUsedOn(other, older) || this.#isStoredInUse(sid, ttl));
-    };
-    if (older && older.host !== host && await isAlive(older.host)) return older.host;
+  /** @returns whether the sid is stored; or the name of the other host. Never rejects. */
+  async #claim(sid: string, host: Host, ttl: number, older: Binding | undefined): Promise<boolean | string> {
+    if (older && older.host !== host && await this.#isTaken(sid, older.host.name, ttl, older)) return older.host.name;
     let over: string | undefined;
     for (let left = ATTEMPTS; left > 0; left -= 1) {
       const name = await this.#guard.claim(sid, host.name, ttl, over);
-      if (name === undefined || name === host.name) return name !== undefined;
-      const other = await this.#hosts.seek(name);
-      if (other && await isAlive(other)) return other;
+      if (name === undefined) return false;
+      if (name === host.name) return over === undefined || this.#confirm(sid, host, ttl, over);
+      if (await this.#isTaken(sid, name, ttl, older)) return name;
       // Another handshake may be about to take the sid over, too.
       over = name;
     }
     return false;
   }
 
-  /** A binding that no proxy has renewed for that long is not in use anywhere. */
-  async #isStoredInUse(sid: string, ttl: number): Promise<boolean> {
-    const stored = await this.#guard.inspect(sid).catch(() => undefined);
-    // Other proxies than the one that has bound the sid renew to `keyExpiry` alone. Redis rounds to seconds.
-    const life = Math.min(ttl, this.#options.keyExpiry);
-    const { expiresIn = life } = stored ?? {};
-    return expiresIn > life * (1 - RENEWED_AFTER) - 1;
+  /** While a host was asked for a session that had ended, it may have opened another one of that sid. */
+  async #confirm(sid: string, host: Host, ttl: number, over: string): Promise<boolean | string> {
+    const other = this.#hosts.get(over);
+    if (!other || await this.#alive.askAgain(other, sid) !== true) return true;
+    await this.#guard.claim(sid, over, ttl, host.name);
+    return over;
   }
-}
 
-function isUsedOn(host: Host, binding: Binding | undefined): boolean {
-  return binding?.host === host && isInUse(binding);
+  /** Whether the sid belongs to a session that is alive on a host. */
+  async #isTaken(sid: string, name: string, ttl: number, older: Binding | undefined): Promise<boolean> {
+    const other = await this.#hosts.seek(name);
+    // Another proxy may know a host that this one does not.
+    const isAlive = other && await this.#alive.ask(other, sid);
+    return isAlive ?? ((older?.host.name === name && isInUse(older)) || this.#isStoredInUse(sid, name, ttl));
+  }
+
+  /** Whether the store has a binding to that host that a proxy has stored or renewed a short time ago. */
+  async #isStoredInUse(sid: string, name: string, ttl: number): Promise<boolean> {
+    try {
+      const stored = await this.#guard.inspect(sid);
+      if (stored?.host !== name) return false;
+      // Other proxies than the one that has bound the sid renew to `keyExpiry` alone. Redis rounds to seconds.
+      const life = Math.min(ttl, this.#options.keyExpiry);
+      const { expiresIn = life } = stored;
+      return expiresIn > life * (1 - RENEWED_AFTER) - 1;
+    } catch {
+      return true;
+    }
+  }
 }
 
 /** Whether something of the session is open, or was a short time ago. */

@@ -50,7 +50,8 @@ export class Copies {
   /**
    * Removes the sid if it is bound to this host.
    *
-   * @param unlessUsed the binding that has ended: a copy that lives longer than that is another session's by now.
+   * @param unlessUsed the binding that has ended: a copy that lives longer than that is another session's by now. This
+   *   holds unless the store takes longer to do it than the session lived.
    */
   unbind(sid: string, host: Host, unlessUsed: Binding | undefined): void {
     if (unlessUsed?.storedAt === NEVER) return;

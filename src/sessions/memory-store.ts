@@ -23,7 +23,7 @@ export class MemoryStore implements SessionStore {
       throw new TypeError(`'maxSessions' must be an integer from 1, received ${String(maxSessions)}`);
     }
     // Looks the clock up at each call, because tests replace it after this package was loaded.
-    this.#sessions = new LRUCache({ max: maxSessions, perf: { now: () => performance.now() } });
+    this.#sessions = new LRUCache({ max: maxSessions, perf: { now: () => performance.now() }, ttlResolution: 0 });
   }
 
   bind(sid: string, host: string, ttl: number): Promise<void> {

@@ -7,11 +7,15 @@ import type { SessionStore, StoredBinding } from './session-store';
 
 export type { RedisClient };
 
-/** Binds a key that is unknown or bound to a host whose session has ended. Answers with the host by then. */
-const CLAIM_OVER = `
+/**
+ * Binds a key that is unknown, bound to the same host, or to one whose session has ended. Never shortens the expiry of
+ * the same host. Answers with the host by then.
+ */
+const CLAIM = `
 local bound = redis.call('GET', KEYS[1])
-if bound and bound ~= ARGV[3] then return bound end
-redis.call('SETEX', KEYS[1], ARGV[2], ARGV[1])
+if bound and bound ~= ARGV[1] and bound ~= ARGV[3] then return bound end
+local left = bound == ARGV[1] and redis.call('PTTL', KEYS[1]) or 0
+if left ~= -1 then redis.call('SET', KEYS[1], ARGV[1], 'PX', math.max(tonumber(ARGV[2]), left)) end
 return ARGV[1]
 `;
 
@@ -20,6 +24,9 @@ const RELEASE = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) then return 0 end
 return redis.call('DEL', KEYS[1])
 `;
+
+/** How long no script is tried after Redis has refused one, in ms. */
+const SCRIPTS_PAUSE = 60_000;
 
 /** Stores bindings in Redis: the key is `<keyPrefix><sid>`, the value the host. */
 export class RedisStore implements SessionStore {
@@ -34,6 +41,8 @@ export class RedisStore implements SessionStore {
   #opening: Promise<unknown> | undefined;
   /** Whether the server knows `EXPIRE … GT` (Redis 7 or later). */
   #knowsGt = true;
+  /** From when on scripts are tried. */
+  #scriptsAt = -Infinity;
   readonly #listeners: [event: string, listener: (...args: unknown[]) => void][] = [];
 
   /**
@@ -75,21 +84,19 @@ export class RedisStore implements SessionStore {
   async claim(sid: string, host: string, ttl: number, over?: string): Promise<string> {
     if (this.#opening) await this.#opening;
     const key = this.#keyPrefix + sid;
-    if (over !== undefined) return this.#claimOver(key, host, ttl, over);
     // Usually the sid is new, and this is the only round trip.
-    if (textOf(await this.#client.setNew(key, ttl, host).catch(unlessForbidden)) === 'OK') return host;
-    const found = await this.#read(key);
-    if (found && found.host !== host) return found.host;
-    // Sets it again, since another proxy may be about to release it for the session before.
-    await this.#set(key, Math.max(ttl, found?.expiresIn ?? 0), host);
-    return host;
+    if (over === undefined) {
+      const answer = textOf(await this.#client.setNew(key, ttl, host).catch(unlessForbidden));
+      if (answer === 'OK') return host;
+    }
+    return this.#claim(key, host, ttl, over ?? host);
   }
 
   async release(sid: string, host: string, expiresIn: number): Promise<void> {
     if (this.#opening) await this.#opening;
     const key = this.#keyPrefix + sid;
     const ms = String(Math.ceil(expiresIn * 1000));
-    if (await this.#client.evaluate(RELEASE, [key], [host, ms]).catch(unlessForbidden) !== undefined) return;
+    if (await this.#run(RELEASE, key, [host, ms]) !== undefined) return;
     const found = await this.#read(key);
     const isSame = found?.host === host && (found.expiresIn ?? 0) <= Math.ceil(expiresIn);
     if (isSame) await this.#client.del(key).catch(explain);
@@ -133,13 +140,25 @@ export class RedisStore implements SessionStore {
     await this.#client.set(key, ttl, host).catch(explain);
   }
 
-  async #claimOver(key: string, host: string, ttl: number, over: string): Promise<string> {
-    const bound = await this.#client.evaluate(CLAIM_OVER, [key], [host, String(ttl), over]).catch(unlessForbidden);
+  async #claim(key: string, host: string, ttl: number, over: string): Promise<string> {
+    const bound = await this.#run(CLAIM, key, [host, String(ttl * 1000), over]);
     if (bound !== undefined) return textOf(bound) ?? host;
     const found = await this.#read(key);
-    if (found && found.host !== over) return found.host;
-    await this.#set(key, ttl, host);
+    if (found && found.host !== host && found.host !== over) return found.host;
+    await this.#set(key, Math.max(ttl, found?.host === host ? found.expiresIn ?? 0 : 0), host);
     return host;
+  }
+
+  /** The answer of a script; `undefined` if the Redis user may not run it: then several commands have to do. */
+  async #run(script: string, key: string, args: readonly string[]): Promise<unknown> {
+    if (performance.now() < this.#scriptsAt) return undefined;
+    try {
+      return await this.#client.evaluate(script, [key], args);
+    } catch (error) {
+      if (!refusesScripts(error)) return explain(error);
+      this.#scriptsAt = performance.now() + SCRIPTS_PAUSE;
+      return undefined;
+    }
   }
 
   async #openClient(): Promise<void> {
@@ -218,6 +237,11 @@ function explain(error: unknown): never {
 function unlessForbidden(error: unknown): undefined {
   if (error instanceof Error && error.message.startsWith('NOPERM')) return undefined;
   return explain(error);
+}
+
+/** The user may not run scripts or a command in them, the command is renamed, or the key is of another type. */
+function refusesScripts(error: unknown): boolean {
+  return error instanceof Error && /NOPERM|unknown command|can't run this command|WRONGTYPE/i.test(error.message);
 }
 
 /** A client may be configured to return values as buffers. */

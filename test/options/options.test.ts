@@ -65,7 +65,11 @@ describe('defaults', () => {
 
   it('stand for what is undefined', () => {
     const options = Object.fromEntries(documented.map(([name]) => [name, undefined]));
-    expect(resolveOptions({ store, hosts, ...options })).toEqual(resolveOptions({ store, hosts }));
+    const resolved = (given: object): object => {
+      const { hosts: all, ...rest } = resolveOptions({ store, hosts, ...given });
+      return { ...rest, hosts: all.map(({ name, weight }) => [name, weight]) };
+    };
+    expect(resolved(options)).toEqual(resolved({}));
   });
 
   it('requestTimeout is not less than headersTimeout', () => {
