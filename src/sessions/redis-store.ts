@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
-import { toError } from '../base/checks';
 import { connectionOf, type RedisClient, type RedisConnection } from './redis-clients';
+import { explain, shortened, unlessForbidden, withoutSids } from './redis-errors';
 import { RedisFailover } from './redis-failover';
 import { slotOf } from './redis-slots';
 import type { SessionStore, StoredBinding } from './session-store';
@@ -47,7 +47,7 @@ export class RedisStore implements SessionStore {
       const expected = "a client of the package 'redis' (version 2 or later) or 'ioredis' (version 5 or later)";
       throw new TypeError(`'redisClient' must be ${expected}, received ${inspect(client, { depth: 0 })}`);
     }
-    this.#failover = new RedisFailover(connection);
+    this.#failover = new RedisFailover(withoutSids(connection, keyPrefix));
     this.#client = this.#failover.connection;
     this.#keyPrefix = keyPrefix;
     this.partOf = connection.isCluster ? (sid) => slotOf(keyPrefix + sid) : undefined;
@@ -91,7 +91,8 @@ export class RedisStore implements SessionStore {
     const ms = String(Math.ceil(expiresIn * 1000));
     if (await this.#client.evaluate(RELEASE, [key], [host, ms]).catch(unlessForbidden) !== undefined) return;
     const found = await this.#read(key);
-    if (found?.host === host && (found.expiresIn ?? 0) <= Math.ceil(expiresIn)) await this.#client.del(key).catch(explain);
+    const isSame = found?.host === host && (found.expiresIn ?? 0) <= Math.ceil(expiresIn);
+    if (isSame) await this.#client.del(key).catch(explain);
   }
 
   async inspect(sid: string): Promise<StoredBinding | undefined> {
@@ -108,7 +109,7 @@ export class RedisStore implements SessionStore {
   watch(failed: (error: Error) => void, ready: () => void): void {
     this.#failover.refused = failed;
     this.#listen('error', (error) => {
-      if (!this.#failover.expects()) failed(toError(error));
+      if (!this.#failover.expects()) failed(shortened(error));
     });
     this.#listen('ready', () => ready());
     // In `redis` 5 the client of Sentinel has no other event for a new primary.
@@ -149,8 +150,7 @@ export class RedisStore implements SessionStore {
       await this.#client.open();
     } catch (error) {
       // A cluster's client only says that it could use no node, and has told why before.
-      if (this.#client.isCluster && reason !== undefined) throw toError(reason);
-      throw error;
+      throw shortened(this.#client.isCluster && reason !== undefined ? reason : error);
     } finally {
       this.#client.events.off('error', onError);
     }
@@ -203,20 +203,6 @@ export class RedisStore implements SessionStore {
     this.#listeners.push([event, listener]);
     this.#client.events.on(event, listener);
   }
-}
-
-/** @throws the error of a command. If the client is the wrong one for a cluster, the error says so. */
-function explain(error: unknown): never {
-  if (!(error instanceof Error && error.message.startsWith('MOVED'))) throw error;
-  const wanted = 'createCluster() of redis, or Cluster of ioredis';
-  const text = `this Redis is one node of a cluster, and needs a cluster client (${wanted}): ${error.message}`;
-  throw new Error(text, { cause: error });
-}
-
-/** The Redis user may be allowed only the commands that earlier versions of this package sent. */
-function unlessForbidden(error: unknown): undefined {
-  if (error instanceof Error && error.message.startsWith('NOPERM')) return undefined;
-  return explain(error);
 }
 
 /** A client may be configured to return values as buffers. */
