@@ -72,6 +72,32 @@ describe('--redis', () => {
   });
 });
 
+describe.each<[kind: string, args: string[], place: string]>([
+  ['a server', [], ''], ['a node', ['--redis-cluster'], ' (number 1)'], ['a Sentinel', ['--redis-sentinel', 'main'], ' (number 1)'],
+])('what would be lost of the URL of %s', (_, args, place) => {
+  it.each([
+    'redis://localhost:6379?db=3', 'redis://localhost/1#x', `redis://a:1#${SECRET}@localhost`, `redis://:${SECRET}?@localhost`,
+    'redis://localhost?', 'rediss://localhost/#',
+  ])('is refused, and how to write it is said: %s', (url) => {
+    expect(refusal([...args, '--redis', url])).toBe(`--redis${place} must have no '?' and no '#': a database is written as in ` +
+      "redis://localhost:6379/3, and in a password '?' as %3F and '#' as %23");
+  });
+
+  it('is bounded', () => {
+    expect(refusal([...args, '--redis', 'redis://localhost:0'])).toBe(`--redis${place} must have a port from 1 to 65535`);
+    expect(refusal([...args, '--redis', 'redis://localhost/99999999999']))
+      .toBe(`--redis${place} must have a database from 0 to 2147483647`);
+  });
+});
+
+it('the database of a Unix socket is bounded too', () => {
+  expect(refusal(['--redis', 'unix:///run/redis.sock?db=99999999999'])).toBe('--redis must have a database from 0 to 2147483647');
+});
+
+it('others of a list are looked at too', () => {
+  expect(refusal(['--redis-cluster', '--redis', 'redis://a,b?db=1'])).toMatch(/^--redis \(number 2\) must have no '\?'/);
+});
+
 describe('a list of', () => {
   it('nodes is taken, with one scheme, user and password for all', () => {
     const url = `rediss://user:${SECRET}@a.example:7000, b.example,rediss://[::1]:7002/,`;
