@@ -111,6 +111,8 @@ export class RedisStore implements SessionStore {
     this.#listen('error', (error) => {
       if (!this.#failover.expects()) failed(shortened(error));
     });
+    // Clients of a cluster tell by these alone why they do not get to a node (`redis` from 5 on, and `ioredis`).
+    for (const event of ['node-error', 'node error']) this.#listen(event, (error) => failed(shortened(error)));
     this.#listen('ready', () => ready());
     // In `redis` 5 the client of Sentinel has no other event for a new primary.
     this.#listen('topology-change', (change) => {

@@ -249,8 +249,8 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     if (this.#closing.signal.aborted) return;
     // READONLY and OOM are answers: reads may go on.
     if (finding.writes === 0 || finding.reads === 0) {
-      const error = moreTelling(doubt, finding.error ?? new StoreError('the session store fails'));
-      this.#degrade(error, finding.reads === 0);
+      const error = finding.error ? moreTelling(doubt, finding.error) : doubt;
+      this.#degrade(error ?? new StoreError('the session store fails'), finding.reads === 0);
     } else if (!this.#degraded) {
       // A store that is still degraded has lost its connection just now.
       this.#settle(finding, wasDegraded);

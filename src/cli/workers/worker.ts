@@ -115,7 +115,7 @@ class Worker {
       }
     });
     proxy.on('degraded', (error) => {
-      tell({ type: 'store', failure: { error: storeFailure(error), kind: failureKind(error) } });
+      tell({ type: 'store', failure: { error: storeFailure(error, settings.redis), kind: failureKind(error) } });
     });
     proxy.on('recovered', () => tell({ type: 'store', failure: undefined }));
     proxy.on('duplicate', seldom((sid, host, otherHost) => tell({ type: 'duplicate', sid, host, otherHost })));
