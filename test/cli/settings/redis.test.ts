@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readCommandLine } from '../../../src/cli/settings/command-line';
@@ -182,6 +183,21 @@ describe('--redis-password-file', () => {
     expect(refusal(['--redis', `redis://:${SECRET}@a`, '--redis-password-file', files.password]))
       .toBe('--redis-password-file excludes a password in --redis');
   });
+});
+
+it('what is empty, and a key that is encrypted, is said to be so', () => {
+  for (const flag of ['--check-path', '--check-status', '--health-path', '--host-servername', '--redis-sentinel']) {
+    expect(refusal([flag, ''])).toBe(`${flag} must not be empty`);
+  }
+  const key = generateKeyPairSync('rsa', {
+    modulusLength: 2048, publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: SECRET },
+  }).privateKey;
+  const path = join(temporaryFolder('redis-flags-'), 'key.pem');
+  writeFileSync(path, key);
+  expect(refusal(['--redis', 'rediss://a', '--redis-cert', files.cert, '--redis-key', path]))
+    .toBe('--redis-key is encrypted; a key with a passphrase cannot be used');
+  expect(refusal(['--health-path', '/socket.io/x'])).toBe("--health-path must not lie under --path, /socket.io/, received '/socket.io/x'");
 });
 
 it('all need --redis', () => {
