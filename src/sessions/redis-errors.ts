@@ -6,6 +6,9 @@ import type { RedisConnection } from './redis-clients';
 /** Where an answer of Redis begins to quote the arguments of a command. It cuts them, so part of a sid may be there. */
 const ARGUMENTS = /,? with args beginning with:.*$/gm;
 
+/** A script may run only what its user may. */
+const FORBIDDEN = /^NOPERM|^ERR The user executing the script can't run/;
+
 /** Where clients of `redis` 2 and 3 and of `ioredis` keep what was sent. */
 const SENT = ['command', 'args'];
 
@@ -74,7 +77,7 @@ export function explain(error: unknown): never {
 
 /** The Redis user may be allowed only the commands that earlier versions of this package sent. */
 export function unlessForbidden(error: unknown): undefined {
-  if (error instanceof Error && (error.message.startsWith('NOPERM') || isUnknownCommand(error))) return undefined;
+  if (error instanceof Error && (FORBIDDEN.test(error.message) || isUnknownCommand(error))) return undefined;
   return explain(error);
 }
 
