@@ -4,7 +4,7 @@ import { includes, type StatusRanges } from './check-options';
 import type { Host } from './host';
 import { requestTo } from './host-request';
 import type { HostTls } from './host-tls';
-import { reasonOf, type Down } from './reasons';
+import { cutText, reasonOf, type Down } from './reasons';
 
 /** Errors that are this process's own fault, not the host's: it lacks descriptors, ports or memory. */
 const LOCAL_ERRORS = new Set<unknown>(['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM']);
@@ -47,6 +47,11 @@ export function probe(
 ): Promise<Finding> {
   return new Promise((resolve) => {
     let connected = false;
+    // Without another reason, the host runs, but does not serve.
+    const cut = (error: Error): Down => {
+      const text = cutText(error, host.url.protocol === 'https:', hostTls.cert !== undefined);
+      return { reason: 'failing', text };
+    };
     /** The finding of an answer whose body is not there yet. */
     let early: Finding;
     // A new connection each time, to find out whether the host accepts any.
@@ -76,15 +81,14 @@ export function probe(
         done({ down, answer: answerOf(res, '') });
       }
     });
-    // Without a reason, the host cut the connection before it answered: the host runs, but does not serve.
-    req.on('error', (error) => done(isLocal(error) ? undefined : { down: reasonOf(error) ?? { reason: 'failing' } }));
+    req.on('error', (error) => done(isLocal(error) ? undefined : { down: reasonOf(error) ?? cut(error) }));
     req.end();
   });
 }
 
 function verdict(status: number, expected: StatusRanges | undefined): Down | undefined {
-  if (!expected) return status < 500 ? undefined : { reason: 'failing' };
-  return includes(expected, status) ? undefined : { reason: 'failing', text: `the health check has status ${status}` };
+  const isGood = expected ? includes(expected, status) : status < 500;
+  return isGood ? undefined : { reason: 'failing', text: `the health check has status ${status}` };
 }
 
 function readStart(res: IncomingMessage, then: (text: string) => void): void {

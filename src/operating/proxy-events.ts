@@ -57,7 +57,11 @@ export interface ProxyEvents {
   duplicate: [sid: string, host: string, otherHost: string];
   /** A request or a WebSocket has ended: for an access log. Costs nothing without a listener. */
   access: [entry: AccessEntry];
-  /** The session store has failed. This proxy goes on with the bindings that it remembers. */
+  /**
+   * The session store has failed. This proxy goes on with the bindings that it remembers. Emitted again before
+   * `recovered` if the store later says why it fails: once each for credentials, a certificate, a Redis that takes no
+   * writes, and any other answer.
+   */
   degraded: [error: Error];
   /** The session store works again. */
   recovered: [];

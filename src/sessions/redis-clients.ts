@@ -88,6 +88,8 @@ function ofNodeRedis(client: NodeRedis): RedisConnection {
   // `destroy` from version 5 on, `disconnect` in 4.
   const close = (): unknown => call(client, has(client, ['destroy']) ? 'destroy' : 'disconnect');
   const isCluster = has(client, ['nodeClient']);
+  // Of `createClientPool`, from version 5 on.
+  const isPool = typeof Reflect.get(client, 'totalClients') === 'number';
   const connection: RedisConnection = {
     events: client,
     isCluster,
@@ -95,7 +97,8 @@ function ofNodeRedis(client: NodeRedis): RedisConnection {
     open: () => opening = client.connect(),
     // A cluster's client that is closed while it opens goes on opening connections.
     close: () => isCluster ? opening.then(close, () => {}) : close(),
-    ...(isCluster || isSentinel(commands) ? {} : { reconnect: () => quit(client, commands) }),
+    // `QUIT` would end one of a pool's connections, and the pool never opens another for it.
+    ...(isCluster || isPool || isSentinel(commands) ? {} : { reconnect: () => quit(client, commands) }),
     // Commands of one turn of the event loop share a write.
     read: (key) => Promise.all([commands.get(key), commands.ttl(key)]),
     expire: (key, seconds, ...mode) => commands.expire(key, seconds, ...mode),

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { toError } from '../base/checks';
 import { connectionOf, type RedisClient, type RedisConnection } from './redis-clients';
+import { explain, shortened, unlessForbidden, withoutSids } from './redis-errors';
 import { RedisFailover } from './redis-failover';
 import { slotOf } from './redis-slots';
 import type { SessionStore, StoredBinding } from './session-store';
@@ -24,6 +25,9 @@ const RELEASE = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) then return 0 end
 return redis.call('DEL', KEYS[1])
 `;
+
+/** The user may not run scripts, or a command in them, or the command is renamed. */
+const REFUSES_SCRIPTS = /NOPERM|unknown command|does not know a command|can't run this command/i;
 
 /** How long no script is tried after Redis has refused one, in ms. */
 const SCRIPTS_PAUSE = 60_000;
@@ -56,7 +60,7 @@ export class RedisStore implements SessionStore {
       const expected = "a client of the package 'redis' (version 2 or later) or 'ioredis' (version 5 or later)";
       throw new TypeError(`'redisClient' must be ${expected}, received ${inspect(client, { depth: 0 })}`);
     }
-    this.#failover = new RedisFailover(connection);
+    this.#failover = new RedisFailover(withoutSids(connection, keyPrefix));
     this.#client = this.#failover.connection;
     this.#keyPrefix = keyPrefix;
     this.partOf = connection.isCluster ? (sid) => slotOf(keyPrefix + sid) : undefined;
@@ -116,8 +120,10 @@ export class RedisStore implements SessionStore {
   watch(failed: (error: Error) => void, ready: () => void): void {
     this.#failover.refused = failed;
     this.#listen('error', (error) => {
-      if (!this.#failover.expects()) failed(toError(error));
+      if (!this.#failover.expects()) failed(shortened(error));
     });
+    // Clients of a cluster tell by these alone why they do not get to a node (`redis` from 5 on, and `ioredis`).
+    for (const event of ['node-error', 'node error']) this.#listen(event, (error) => failed(shortened(error)));
     this.#listen('ready', () => ready());
     // In `redis` 5 the client of Sentinel has no other event for a new primary.
     this.#listen('topology-change', (change) => {
@@ -155,7 +161,10 @@ export class RedisStore implements SessionStore {
     try {
       return await this.#client.evaluate(script, [key], args);
     } catch (error) {
-      if (!refusesScripts(error)) return explain(error);
+      const { message } = toError(error);
+      // A key of another type is no binding. The commands tell so.
+      if (message.includes('WRONGTYPE')) return undefined;
+      if (!REFUSES_SCRIPTS.test(message)) return explain(error);
       this.#scriptsAt = performance.now() + SCRIPTS_PAUSE;
       return undefined;
     }
@@ -169,8 +178,7 @@ export class RedisStore implements SessionStore {
       await this.#client.open();
     } catch (error) {
       // A cluster's client only says that it could use no node, and has told why before.
-      if (this.#client.isCluster && reason !== undefined) throw toError(reason);
-      throw error;
+      throw shortened(this.#client.isCluster && reason !== undefined ? reason : error);
     } finally {
       this.#client.events.off('error', onError);
     }
@@ -223,25 +231,6 @@ export class RedisStore implements SessionStore {
     this.#listeners.push([event, listener]);
     this.#client.events.on(event, listener);
   }
-}
-
-/** @throws the error of a command. If the client is the wrong one for a cluster, the error says so. */
-function explain(error: unknown): never {
-  if (!(error instanceof Error && error.message.startsWith('MOVED'))) throw error;
-  const wanted = 'createCluster() of redis, or Cluster of ioredis';
-  const text = `this Redis is one node of a cluster, and needs a cluster client (${wanted}): ${error.message}`;
-  throw new Error(text, { cause: error });
-}
-
-/** The Redis user may be allowed only the commands that earlier versions of this package sent. */
-function unlessForbidden(error: unknown): undefined {
-  if (error instanceof Error && error.message.startsWith('NOPERM')) return undefined;
-  return explain(error);
-}
-
-/** The user may not run scripts or a command in them, the command is renamed, or the key is of another type. */
-function refusesScripts(error: unknown): boolean {
-  return error instanceof Error && /NOPERM|unknown command|can't run this command|WRONGTYPE/i.test(error.message);
 }
 
 /** A client may be configured to return values as buffers. */

@@ -3,6 +3,7 @@ import createDebug from 'debug';
 import { toError } from '../base/checks';
 import { observe, type HistogramTotals } from '../base/histogram';
 import { LateCalls } from './late-calls';
+import { failureKind, moreTelling, Outage } from './outage';
 import { pause } from '../base/pause';
 import { WritesRefusedError, type SessionStore, type StoredBinding } from './session-store';
 import { StoreCalls, StoreError } from './store-calls';
@@ -20,7 +21,7 @@ const OPEN_TIMEOUT = 10_000;
 const READ_SHARE = 0.8;
 
 export interface StoreGuardEvents {
-  /** The store has failed. Emitted for the first of consecutive failures. */
+  /** The store has failed. Emitted again if a later failure of the same outage says more of the cause. */
   degraded: [error: Error];
   /** The store works again after it had failed. */
   recovered: [];
@@ -59,6 +60,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   /** Why the store may have failed. */
   #doubt: Error | undefined;
   #degraded = false;
+  readonly #outage = new Outage();
   /** Whether the store answers nothing. A degraded store may still answer reads (`READONLY`, `OOM`). */
   #silent = false;
   /** Whether the store's contents may be gone, at least in part. */
@@ -177,7 +179,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   #suspect(error: Error): void {
     this.#totals.failures += 1;
     if (this.#closing.signal.aborted) return;
-    this.#doubt = error;
+    this.#doubt = moreTelling(this.#doubt, error);
     void this.#probeUntilWhole();
   }
 
@@ -187,6 +189,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     // A store that only refuses writes is still asked for what it has.
     const isSilent = !(error instanceof WritesRefusedError);
     if (isSilent || !this.#degraded) this.#degrade(error, isSilent);
+    else this.#tell(error);
     void this.#probeUntilWhole();
   }
 
@@ -194,9 +197,13 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     if (this.#closing.signal.aborted) return;
     this.#silent = silent;
     if (silent) this.#calls.giveUp('the session store does not answer');
-    if (this.#degraded) return;
     this.#degraded = true;
     this.#mayHaveLost = true;
+    this.#tell(error);
+  }
+
+  #tell(error: Error): void {
+    if (this.#closing.signal.aborted || !this.#outage.isNews(failureKind(error))) return;
     debug('degraded: %s', error.message);
     this.emit('degraded', error);
   }
@@ -218,7 +225,8 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   async #probeOnce(): Promise<void> {
     try {
       if (!this.#opened) await this.#calls.within(() => this.#open(), OPEN_TIMEOUT);
-    } catch {
+    } catch (error) {
+      if (this.#degraded) this.#tell(toError(error));
       return;
     }
     const wasDegraded = this.#degraded;
@@ -227,7 +235,8 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     if (this.#closing.signal.aborted) return;
     // READONLY and OOM are answers: reads may go on.
     if (finding.writes === 0 || finding.reads === 0) {
-      this.#degrade(doubt ?? new StoreError('the session store fails'), finding.reads === 0);
+      const error = finding.error ? moreTelling(doubt, finding.error) : doubt;
+      this.#degrade(error ?? new StoreError('the session store fails'), finding.reads === 0);
     } else if (!this.#degraded) {
       // A store that is still degraded has lost its connection just now.
       this.#settle(finding, wasDegraded);
@@ -268,6 +277,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     if (!this.#degraded || this.#closing.signal.aborted) return;
     this.#degraded = false;
     this.#silent = false;
+    this.#outage.end();
     debug('recovered');
     this.emit('recovered');
   }

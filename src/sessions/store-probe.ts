@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { toError } from '../base/checks';
 import { startDeadline } from '../base/deadline';
+import { moreTelling } from './outage';
 import type { SessionStore } from './session-store';
 
 /**
@@ -16,6 +18,8 @@ export interface ProbeResult {
   readonly reads: number;
   /** Whether all writes and reads were answered in time. */
   readonly whole: boolean;
+  /** The most telling error of those that the store has answered with. */
+  readonly error: Error | undefined;
 }
 
 /** A sid of the proxy's own. */
@@ -28,6 +32,7 @@ interface Trial {
 interface Round {
   writes: number;
   reads: number;
+  error: Error | undefined;
   /** How many trials have not ended. */
   left: number;
   served: () => void;
@@ -74,26 +79,30 @@ export class StoreProbe {
         cancel();
         resolve();
       };
-      this.#round = { writes: 0, reads: 0, left: TRIALS, served, ended };
+      this.#round = { writes: 0, reads: 0, error: undefined, left: TRIALS, served, ended };
       for (const trial of this.#trials) if (trial.since === undefined) void this.#ask(trial);
     });
-    const { writes = 0, reads = 0 } = this.#round ?? {};
+    const { writes = 0, reads = 0, error } = this.#round ?? {};
     this.#round = undefined;
-    return { writes, reads, whole: writes === TRIALS && reads === TRIALS };
+    return { writes, reads, whole: writes === TRIALS && reads === TRIALS, error };
   }
 
   async #ask(trial: Trial): Promise<void> {
     const round = this.#round;
     trial.since = performance.now();
-    const count = (kind: 'writes' | 'reads') => (answered: boolean): void => {
-      if (!answered || !round || round !== this.#round) return;
+    const count = (kind: 'writes' | 'reads') => (failure: Error | undefined): void => {
+      if (!round || round !== this.#round) return;
+      if (failure) {
+        round.error = moreTelling(round.error, failure);
+        return;
+      }
       round[kind] += 1;
       if (round.writes > 0 && round.reads > 0) round.served();
     };
     await Promise.all([
       // This binding expires by itself, and leads to no host.
-      answers(() => this.#store.bind(trial.sid, '', 1)).then(count('writes')),
-      answers(() => this.#store.find(trial.sid, 1)).then(count('reads')),
+      failureOf(() => this.#store.bind(trial.sid, '', 1)).then(count('writes')),
+      failureOf(() => this.#store.find(trial.sid, 1)).then(count('reads')),
     ]);
     trial.since = undefined;
     if (!this.#round || !this.#trials.includes(trial)) return;
@@ -118,12 +127,12 @@ function newTrial(): Trial {
   return { sid: `probe-${randomUUID()}`, since: undefined };
 }
 
-/** Whether a call resolves. Never rejects. */
-async function answers(ask: () => Promise<unknown>): Promise<boolean> {
+/** The error that a call rejects with; `undefined` if it resolves. Never rejects. */
+async function failureOf(ask: () => Promise<unknown>): Promise<Error | undefined> {
   try {
     await ask();
-    return true;
-  } catch {
-    return false;
+    return undefined;
+  } catch (error) {
+    return toError(error);
   }
 }

@@ -2,6 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createClient } from 'redis';
 import { storeFailure } from '../../src/cli/log/store-failure';
+import type { RedisSettings } from '../../src/cli/settings/redis';
 import { onCleanup } from '../support/cleanup';
 import { handshake } from '../support/http';
 import { temporaryFolder } from '../support/program';
@@ -80,6 +81,57 @@ it.each([
   ['Socket closed unexpectedly', /^Socket closed unexpectedly$/],
 ])('a failure is told with what helps: %s', (message, expected) => {
   expect(storeFailure(new Error(message))).toMatch(expected);
+});
+
+const tls = {};
+
+it.each<[kind: RedisSettings['kind'], tls: object | undefined, message: string, remedy: string | undefined]>([
+  ['server', undefined, 'read ECONNRESET', 'a port that speaks TLS needs rediss:// in --redis'],
+  ['server', tls, 'read ECONNRESET', undefined],
+  ['server', tls, 'Connection timeout', 'a port that speaks no TLS needs redis:// in --redis'],
+  ['server', tls, 'the session store did not answer within 800 ms', 'a port that speaks no TLS needs redis:// in --redis'],
+  ['server', undefined, 'the session store did not answer within 800 ms', undefined],
+  ['server', undefined, "ERR unknown command 'GET'",
+    'a Sentinel needs --redis-sentinel, and a Redis has to know its commands by their own names'],
+  ['sentinel', undefined, "ERR unknown command 'SENTINEL'", 'this is no Sentinel: without --redis-sentinel, --redis names one Redis'],
+  ['sentinel', undefined, 'ERR No such master with that name', 'the Sentinels know no Redis by the name in --redis-sentinel'],
+  ['cluster', undefined, 'ERR This instance has cluster support disabled',
+    'this Redis is no node of a cluster: leave --redis-cluster out'],
+  ['cluster', undefined, 'the session store did not answer within 800 ms',
+    'the addresses that the nodes announce have to be reachable from here (cluster-announce-ip, -hostname, -port)'],
+])('what helps depends on the flags: %s, TLS %j: %s', (kind, given, message, remedy) => {
+  expect(storeFailure(new Error(message), { kind, tls: given })).toBe(remedy === undefined ? message : `${message}; ${remedy}`);
+});
+
+describe('the wrong kind of Redis is said, and what helps:', () => {
+  it('--redis-cluster, --redis-sentinel and TLS to a plain Redis', async () => {
+    const { url: redis, port } = await RedisProcess.start();
+    await (await startReloadable({ hosts, redis, redisCluster: true })).line(/cluster support disabled; .+ leave --redis-cluster out$/);
+    await (await startReloadable({ hosts, redis, redisSentinel: 'main' })).line(/ unknown command 'SENTINEL'; this is no Sentinel/);
+    const toPlain = await startReloadable({ hosts, redis: `rediss://localhost:${port}`, redisCa: CERT });
+    await handshake(toPlain.url);
+    await toPlain.line(/; a port that speaks no TLS needs redis:/);
+  });
+
+  it('a Sentinel, by itself and by a name that it does not know', async () => {
+    const dir = temporaryFolder('redis-sentinel-');
+    writeFileSync(join(dir, 'sentinel.conf'), '');
+    const { url: redis } = await RedisProcess.start([join(dir, 'sentinel.conf'), '--sentinel'], { dir });
+    const alone = await startReloadable({ hosts, redis });
+    await handshake(alone.url);
+    await alone.line(/^warn: the store fails: ERR unknown command '\w+'; a Sentinel needs --redis-sentinel/);
+    await (await startReloadable({ hosts, redis, redisSentinel: 'other' })).line(/No such master .+; the Sentinels know no Redis by/);
+  });
+
+  it('a cluster whose nodes announce addresses that their certificates do not hold', async () => {
+    const cluster = ['--cluster-enabled', 'yes', '--tls-cluster', 'yes', '--cluster-announce-ip', '127.0.0.2'];
+    const { admin, rediss } = await startTls('--tls-auth-clients', 'no', ...cluster);
+    await admin.sendCommand(['CONFIG', 'SET', 'bind', '127.0.0.1 127.0.0.2']);
+    await admin.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', '0', '16383']);
+    const started = await startReloadable({ hosts, redis: rediss, redisCluster: true, redisCa: CERT });
+    await handshake(started.url);
+    await started.line(/not trusted: Hostname\/IP does not match .+; the nodes have to announce names .+ cluster-announce-hostname/);
+  });
 });
 
 it.each(['', 'unix://'])('a Unix socket is used, as %s/path', async (scheme) => {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { LookupFunction } from 'node:net';
-import { createClient } from 'redis';
+import { createClient, createClientPool } from 'redis';
 import { RedisStore } from '../../src';
 import { meansElsewhere } from '../../src/sessions/redis-failover';
 import { onCleanup } from '../support/cleanup';
@@ -58,6 +58,18 @@ describe('after a failover that keeps the connection', () => {
         "READONLY You can't write against a read only replica.",
       'recovered',
     ]);
+  });
+
+  it('a pool of clients is not told to connect anew, which it would not do, and the error says who has to', async () => {
+    const failover = await startFailover();
+    const pool = createClientPool({ url: `redis://127.0.0.1:${failover.relay.port}` });
+    onCleanup(() => pool.destroy());
+    pool.on('error', () => {});
+    await pool.connect();
+    const store = new RedisStore(pool);
+    await store.bind('a', 'host:1', 100);
+    await failover.switchOver();
+    await expect(store.bind('a', 'host:1', 100)).rejects.toThrow(/If its client does not find the primary, make the client connect/);
   });
 
   it('sessions that are only renewed lead to it too', async () => {

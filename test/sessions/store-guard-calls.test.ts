@@ -233,7 +233,7 @@ it('is looked at until it is whole where a part of it is back, and has failed wh
   expect(all.own).toBeGreaterThan(own);
   serves = 'none';
   await clock.advance(1000);
-  expect(all.events.slice(3)).toEqual(['degraded: a part of the session store fails']);
+  expect(all.events.slice(3)).toEqual(['degraded: READONLY']);
   serves = 'half';
   await clock.advance(1000);
   serves = 'all';

@@ -30,7 +30,7 @@ export function logEvents(instance: Instance, { redis, tls }: Pick<Settings, 're
   logChanges(proxy, log);
   proxy.on('degraded', (error) => {
     degraded = true;
-    logDegraded(storeFailure(error), log);
+    logDegraded(storeFailure(error, redis), log);
   });
   proxy.on('recovered', () => {
     degraded = false;

@@ -39,7 +39,9 @@ function linesOf(flag: Flag): string[] {
 /** Wraps the description to lines of at most `WIDTH`, in a column of its own. */
 function wrap([names, text]: readonly [names: string, text: string]): string[] {
   const words = text.split(' ');
-  const lines = [`  ${names}`.padEnd(COLUMN - 1)];
+  const first = `  ${names}`.padEnd(COLUMN - 1);
+  // Long names have a line of their own.
+  const lines = first.length < COLUMN ? [first] : [first, ' '.repeat(COLUMN - 1)];
   for (const word of words) {
     const last = lines.at(-1) ?? '';
     if (last.length + 1 + word.length <= WIDTH) lines[lines.length - 1] = `${last} ${word}`;

@@ -42,6 +42,13 @@ const FLAGS_OF_TLS = ['redis-ca', 'redis-cert', 'redis-key', 'redis-insecure'];
 
 const PORTS = { server: 6379, cluster: 6379, sentinel: 26_379 };
 
+/** Redis takes no larger number. */
+const MAX_DATABASE = 2 ** 31 - 1;
+const NO_DATABASE = `must have a database from 0 to ${MAX_DATABASE}`;
+
+const NO_QUERY = "must have no '?' and no '#': a database is written as in redis://localhost:6379/3, " +
+  "and in a password '?' as %3F and '#' as %23";
+
 type Values = ReadonlyMap<string, Value>;
 
 /** One entry of `--redis`. */
@@ -106,7 +113,9 @@ function entriesOf({ value, label }: Value, kind: RedisSettings['kind']): [Entry
     // One Redis has to be a whole URL, as it always had.
     const isBare = kind !== 'server' && !each.includes('://') && !each.startsWith('/');
     const entry = entryOf(isBare ? scheme + each : each, PORTS[kind]);
-    if (entry) return entry;
+    if (typeof entry === 'object') return entry;
+    const place = kind === 'server' ? '' : ` (number ${i + 1})`;
+    if (entry !== undefined) throw new SettingsError(`${label}${place} ${entry}`);
     throw new SettingsError(`${label} ${expectedOf(text, kind, i)}`);
   });
   const [first, ...others] = entries;
@@ -125,12 +134,17 @@ function expectedOf(text: string, kind: RedisSettings['kind'], index: number): s
   return text.includes(',') ? `${expected}; several need --redis-cluster or --redis-sentinel` : expected;
 }
 
-/** `undefined` for anything that is no address of a Redis. */
-function entryOf(text: string, defaultPort: number): Entry | undefined {
+/** `undefined` for anything that is no address of a Redis. A text says what else is wrong, and shows nothing of it. */
+function entryOf(text: string, defaultPort: number): Entry | string | undefined {
   try {
-    if (/^(?:unix:\/\/|\/)/i.test(text)) return socketOf(text);
+    if (/^(?:unix:\/\/|\/)/i.test(text)) return checkedSocket(text);
+    if (!/^rediss?:\/\//i.test(text)) return undefined;
+    // Before it is parsed: in a password, these would end the name of the host.
+    if (/[?#]/.test(text)) return NO_QUERY;
     const { protocol, hostname, port, pathname, username, password } = new URL(text);
-    if (!/^rediss?:\/\//i.test(text) || hostname === '' || !/^(?:\/\d*)?$/.test(pathname)) return undefined;
+    if (hostname === '' || !/^(?:\/\d*)?$/.test(pathname)) return undefined;
+    if (port === '0') return 'must have a port from 1 to 65535';
+    if (Number(pathname.slice(1)) > MAX_DATABASE) return NO_DATABASE;
     return {
       address: { host: hostname.replace(/^\[(.+)\]$/, '$1'), port: port === '' ? defaultPort : Number(port) },
       socket: undefined,
@@ -142,6 +156,11 @@ function entryOf(text: string, defaultPort: number): Entry | undefined {
   } catch {
     return undefined;
   }
+}
+
+function checkedSocket(text: string): Entry | string | undefined {
+  const entry = socketOf(text);
+  return entry && entry.database > MAX_DATABASE ? NO_DATABASE : entry;
 }
 
 /** A Unix socket: its path alone, or `unix://[user[:password]@]/path[?db=n]`. */

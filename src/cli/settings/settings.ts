@@ -186,7 +186,7 @@ function withFlagNames(message: string, values: ReadonlyMap<string, Value>): str
   const place = index === undefined ? '' : ` (number ${Number(index) + 1}${member === undefined ? '' : `: ${member}`})`;
   // Replaces the name of a second option in the message too.
   const rest = message.slice(named.length)
-    .replace(/'[\w.]+'(?= is )/, (quoted) => labelOfOption(quoted.slice(1, -1), values) ?? quoted);
+    .replace(/'[\w.]+'(?= is |, )/, (quoted) => labelOfOption(quoted.slice(1, -1), values) ?? quoted);
   return label + place + rest;
 }
 
@@ -226,6 +226,9 @@ export function checkedPair(pair: TlsPair, certLabel: string, keyLabel: string):
     createSecureContext({ cert: pair.cert, key: pair.key });
     return pair;
   } catch (error) {
+    if (pair.key.includes('ENCRYPTED')) {
+      throw new SettingsError(`${keyLabel} is encrypted; a key with a passphrase cannot be used`);
+    }
     throw new SettingsError(`${keyLabel} does not hold the key of ${certLabel}: ${messageOf(error)}`);
   }
 }

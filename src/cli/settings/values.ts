@@ -40,6 +40,7 @@ export function wrong(label: string, expected: string, value: unknown): Settings
 
 function textOf(flag: Flag, value: unknown, label: string): string {
   if (typeof value === 'string' && (value !== '' || flag.name === 'key-prefix')) return value;
+  if (value === '') throw new SettingsError(`${label} must not be empty`);
   throw flag.secret ? new SettingsError(`${label} must be text`) : wrong(label, 'be text', value);
 }
 

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { startDeadline } from '../../base/deadline';
 import { CLOSING_TIME } from '../../proxy-internals';
 import type { AskedWorker } from './all-workers';
-import type { HostLoad, ToPrimary, ToWorker } from './messages';
+import type { HostLoad, StoreFailure, ToPrimary, ToWorker } from './messages';
 import { write } from '../log/output';
 import {
   ANSWER_TIMEOUT, QUICK_ANSWER_TIMEOUT, type Answer, type Question, type Questions, type Topic,
@@ -36,8 +36,8 @@ export class Member implements AskedWorker {
   version = Infinity;
   /** The worker's address; `undefined` while it does not listen. */
   address: AddressInfo | undefined;
-  /** The current error of the worker's store. */
-  storeError: string | undefined;
+  /** Why the worker's store fails; `undefined` while it works. */
+  storeFailure: StoreFailure | undefined;
   /** Why the worker cannot listen. */
   failure: string | undefined;
   closing = false;
@@ -148,7 +148,7 @@ export class Member implements AskedWorker {
     // By now Node sends no more connections to the worker.
     else if (message.type === 'retiring') this.tell({ type: 'retired' });
     else if (message.type === 'failed') this.failure = message.reason;
-    else if (message.type === 'store') this.storeError = message.error;
+    else if (message.type === 'store') this.storeFailure = message.failure;
     else if (message.type === 'answer') this.#asked.get(message.id)?.(message.answer);
     else if (message.type === 'load') [this.load, this.version] = [message.hosts, message.version];
   }

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import type { DownReason, HostStatus } from '../../hosts/host';
 import type { Totals } from '../../base/totals';
+import type { FailureKind } from '../../sessions/outage';
 import type { Fields } from '../log/log';
 import type { Question } from './questions';
 import type { Settings, TlsPair } from '../settings/settings';
@@ -49,6 +50,12 @@ export type ToWorker =
   /** No more connections are on their way to the retiring worker. */
   | { readonly type: 'retired' };
 
+/** Why a worker's store fails, as the log says it. */
+export interface StoreFailure {
+  readonly error: string;
+  readonly kind: FailureKind;
+}
+
 /** Messages from a worker to the primary: for its `Member` there, for `Primary`, or for both, `Member` first. */
 export type ToPrimary =
   /** The worker listens for messages. For `Member`. */
@@ -61,8 +68,8 @@ export type ToPrimary =
   | { readonly type: 'error'; readonly error: string }
   /** A line for the log. For `Primary`. */
   | { readonly type: 'warn'; readonly event: string; readonly message: string; readonly fields: Fields | undefined }
-  /** The worker's store fails with this error; `undefined`: it works again. For `Member`, then `Primary`. */
-  | { readonly type: 'store'; readonly error: string | undefined }
+  /** The worker's store fails; `undefined`: it works again. For `Member`, then `Primary`. */
+  | { readonly type: 'store'; readonly failure: StoreFailure | undefined }
   /** For `Primary`. */
   | { readonly type: 'duplicate'; readonly sid: string; readonly host: string; readonly otherHost: string }
   /** The worker could not connect to a host and has marked it down. For `Primary`. */

@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import { ownProcessMetrics } from '../../operating/process-metrics';
+import { Outage } from '../../sessions/outage';
 import { toError } from '../../base/checks';
 import { AllWorkers } from './all-workers';
 import { adminError, logAdmin, logClosing, logDegraded, logChanges, logReady, logRecovered } from '../log/events';
@@ -29,6 +30,7 @@ class Primary {
   #tls: TlsPair | undefined;
   #lastVersion = 0;
   #degraded = false;
+  readonly #outage = new Outage();
   #requests = 0;
   #closing = false;
 
@@ -166,16 +168,19 @@ class Primary {
 
   /** The store counts as failing while it fails in any worker. */
   #tellStore(): void {
-    const error = Array.from(this.#workers.members).find(({ storeError }) => storeError !== undefined)?.storeError;
-    if (this.#degraded === (error !== undefined) || this.#closing) return;
-    this.#degraded = error !== undefined;
-    if (error !== undefined) {
+    if (this.#closing) return;
+    const failures = Array.from(this.#workers.members).flatMap(({ storeFailure }) => storeFailure ?? []);
+    const wasDegraded = this.#degraded;
+    this.#degraded = failures.length > 0;
+    for (const { error, kind } of failures) {
+      if (!this.#outage.isNews(kind)) continue;
       logDegraded(error, this.#context.log);
       this.#table.events.emit('degraded', new Error(error));
-    } else {
-      logRecovered(this.#context.log);
-      this.#table.events.emit('recovered');
     }
+    if (!wasDegraded || this.#degraded) return;
+    this.#outage.end();
+    logRecovered(this.#context.log);
+    this.#table.events.emit('recovered');
   }
 
   #tellHosts(): void {

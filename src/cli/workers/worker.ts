@@ -2,6 +2,7 @@ import cluster from 'node:cluster';
 import { subscribe } from 'node:diagnostics_channel';
 import { seldom } from '../../base/seldom';
 import type { ProxyParts } from '../../proxy-internals';
+import { failureKind } from '../../sessions/outage';
 import { listeningError } from '../log/events';
 import { Instance } from '../instance';
 import { describe } from '../../base/describe';
@@ -119,8 +120,10 @@ class Worker {
         this.close(false);
       }
     });
-    proxy.on('degraded', (error) => tell({ type: 'store', error: storeFailure(error) }));
-    proxy.on('recovered', () => tell({ type: 'store', error: undefined }));
+    proxy.on('degraded', (error) => {
+      tell({ type: 'store', failure: { error: storeFailure(error, settings.redis), kind: failureKind(error) } });
+    });
+    proxy.on('recovered', () => tell({ type: 'store', failure: undefined }));
     proxy.on('duplicate', seldom((sid, host, otherHost) => tell({ type: 'duplicate', sid, host, otherHost })));
   }
 

@@ -1,6 +1,6 @@
 import { startCommand } from '../../support/command';
 import { handshake, pollUrl, request } from '../../support/http';
-import { sharedRedisUrl, uniqueKeyPrefix } from '../../support/redis';
+import { RedisProcess, sharedRedisUrl, uniqueKeyPrefix } from '../../support/redis';
 import { startSessionHost } from '../../support/session-host';
 
 it('shows of each sid by DEBUG what the access log shows, and no more', async () => {
@@ -23,4 +23,16 @@ it('shows of each sid by DEBUG what the access log shows, and no more', async ()
     expect(command.errors.split('\n').some((line) => line.includes(`${sid.slice(0, 6)} `) && line.includes(told))).toBe(true);
   }
   for (const start of [sid, unknown]) expect(command.errors).toContain(`?sid=${start.slice(0, 6)}: 400`);
+});
+
+it('shows no whole sid of what a Redis has refused and quotes, in the log or by DEBUG', async () => {
+  const host = await startSessionHost();
+  const redis = await RedisProcess.start(['--rename-command', 'SET', '', '--rename-command', 'SETEX', '']);
+  const { command, url } = await startCommand(['--hosts', host.name, '--redis', redis.url], { env: { DEBUG: 'socket.io-proxy*' } });
+  const sid = await handshake(url);
+  await command.line(/the store fails: .+ unknown command 'SET/i);
+  command.signal('SIGTERM');
+  await command.ended();
+  expect(command.errors).toMatch(/degraded: .+ unknown command 'SET/i);
+  expect(command.output + command.errors).not.toContain(sid);
 });

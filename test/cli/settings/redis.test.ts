@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readCommandLine } from '../../../src/cli/settings/command-line';
@@ -70,6 +71,32 @@ describe('--redis', () => {
   ])('refuses %s', (url) => {
     expect(refusal(['--redis', url])).toBe('--redis must be the URL of one Redis, as in redis://localhost:6379');
   });
+});
+
+describe.each<[kind: string, args: string[], place: string]>([
+  ['a server', [], ''], ['a node', ['--redis-cluster'], ' (number 1)'], ['a Sentinel', ['--redis-sentinel', 'main'], ' (number 1)'],
+])('what would be lost of the URL of %s', (_, args, place) => {
+  it.each([
+    'redis://localhost:6379?db=3', 'redis://localhost/1#x', `redis://a:1#${SECRET}@localhost`, `redis://:${SECRET}?@localhost`,
+    'redis://localhost?', 'rediss://localhost/#',
+  ])('is refused, and how to write it is said: %s', (url) => {
+    expect(refusal([...args, '--redis', url])).toBe(`--redis${place} must have no '?' and no '#': a database is written as in ` +
+      "redis://localhost:6379/3, and in a password '?' as %3F and '#' as %23");
+  });
+
+  it('is bounded', () => {
+    expect(refusal([...args, '--redis', 'redis://localhost:0'])).toBe(`--redis${place} must have a port from 1 to 65535`);
+    expect(refusal([...args, '--redis', 'redis://localhost/99999999999']))
+      .toBe(`--redis${place} must have a database from 0 to 2147483647`);
+  });
+});
+
+it('the database of a Unix socket is bounded too', () => {
+  expect(refusal(['--redis', 'unix:///run/redis.sock?db=99999999999'])).toBe('--redis must have a database from 0 to 2147483647');
+});
+
+it('others of a list are looked at too', () => {
+  expect(refusal(['--redis-cluster', '--redis', 'redis://a,b?db=1'])).toMatch(/^--redis \(number 2\) must have no '\?'/);
 });
 
 describe('a list of', () => {
@@ -156,6 +183,21 @@ describe('--redis-password-file', () => {
     expect(refusal(['--redis', `redis://:${SECRET}@a`, '--redis-password-file', files.password]))
       .toBe('--redis-password-file excludes a password in --redis');
   });
+});
+
+it('what is empty, and a key that is encrypted, is said to be so', () => {
+  for (const flag of ['--check-path', '--check-status', '--health-path', '--host-servername', '--redis-sentinel']) {
+    expect(refusal([flag, ''])).toBe(`${flag} must not be empty`);
+  }
+  const key = generateKeyPairSync('rsa', {
+    modulusLength: 2048, publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: SECRET },
+  }).privateKey;
+  const path = join(temporaryFolder('redis-flags-'), 'key.pem');
+  writeFileSync(path, key);
+  expect(refusal(['--redis', 'rediss://a', '--redis-cert', files.cert, '--redis-key', path]))
+    .toBe('--redis-key is encrypted; a key with a passphrase cannot be used');
+  expect(refusal(['--health-path', '/socket.io/x'])).toBe("--health-path must not lie under --path, /socket.io/, received '/socket.io/x'");
 });
 
 it('all need --redis', () => {

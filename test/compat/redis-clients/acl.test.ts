@@ -124,6 +124,10 @@ async function useAll(store: RedisStore): Promise<void> {
   await until('it is renewed', async () => Number((await store.inspect('a'))?.expiresIn) > 90);
   await store.claim('a', 'host:2', 10);
   expect(await store.find('a', 10)).toBe('host:1');
+  expect(await store.claim('a', 'host:2', 10, 'host:1')).toBe('host:2');
+  await store.release('a', 'host:2', 1000);
+  expect(await store.find('a', 10)).toBeUndefined();
+  await store.bind('a', 'host:1', 10);
   await store.unbind('a');
   expect(await store.find('a', 10)).toBeUndefined();
   await store.claim('a', 'host:2', 10);
@@ -132,11 +136,11 @@ async function useAll(store: RedisStore): Promise<void> {
 
 describe.each(SERVERS)('the user of %s that the document makes is enough', (program) => {
   describe.each(KINDS)('for a client of $name', ({ user, make }) => {
-    it.each([0, 1])('in database %d', async (database) => {
+    it.each([[0, true], [1, true], [0, false]])('in database %d, with eval: %s', async (database, evaluates) => {
       const warnings = spyOnWarnings();
       const redis = await RedisProcess.start([], { program });
       const admin = await openClient(redis.url);
-      await allow(admin, user);
+      await allow(admin, user, documented().filter((rule) => evaluates || !['+eval', '+pttl'].includes(rule)));
       const { client } = await opened(make(redis.port, database));
       const errors: unknown[] = [];
       client.on('error', (error) => errors.push(error));
