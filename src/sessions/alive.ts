@@ -26,8 +26,9 @@ export class Alive {
     const answer = this.askAgain(host, sid);
     this.#asked.set(key, answer);
     void answer.then((isAlive) => {
-      // An answer is out of date at once: the next one asks again.
-      if (isAlive !== undefined) this.#asked.delete(key);
+      // An answer is out of date at once: the next one asks again. Silence counts from its end.
+      if (isAlive === undefined) this.#asked.set(key, answer);
+      else this.#asked.delete(key);
     });
     return answer;
   }
