@@ -155,7 +155,7 @@ describe('a host that answers requests', () => {
     await clock.advance(INTERVAL / 2);
     await request(`${url}/socket.io/?EIO=4&transport=${transport}`, { headers });
     await check(INTERVAL / 2);
-    expect(told.at(-1)).toEqual(['down', host, 'failing', 'the health check has status 503']);
+    expect(told.at(-1)).toEqual(['down', host, 'failing', 'the health check has status 500']);
   });
 
   const own = [{ checkPath: '/healthz' }, { checkStatus: '200-299' }];
