@@ -1,0 +1,104 @@
+import type { Reading } from './fleet-store';
+import { recordOf, type MemberRecord } from './member';
+
+/** After how many of its intervals without a beat a member is gone. */
+const MISSED = 3;
+
+/** A member that lives. */
+export interface Member {
+  readonly id: string;
+  /** This member itself. */
+  readonly self: boolean;
+  readonly record: MemberRecord;
+  /** Since when it runs, by Redis's clock, in ms since the epoch. */
+  readonly since: number;
+  /** How long ago it showed itself, in ms. */
+  readonly seenAgo: number;
+  /** Its hosts, `path` and `keyPrefix` are the same as here. */
+  readonly agrees: boolean;
+}
+
+interface Known {
+  readonly record: MemberRecord;
+  /** When it last showed itself, by Redis's clock. */
+  readonly at: number;
+  /** When that was seen here, by our clock. Put forward by times in which nothing could be read. */
+  readonly seenAt: number;
+}
+
+/** Who has come and gone since the last reading. */
+export interface Comings {
+  readonly came: readonly string[];
+  readonly went: readonly string[];
+  /** Those who have begun to disagree. */
+  readonly other: readonly string[];
+}
+
+/** The members that live, as one of them sees them. */
+export class Members {
+  readonly #self: string;
+  readonly #known = new Map<string, Known>();
+  readonly #disagreeing = new Set<string>();
+  #digest = '';
+  #now = 0;
+  #readAt: number | undefined;
+
+  /** @param self the id of the one that looks. */
+  constructor(self: string) {
+    this.#self = self;
+  }
+
+  get all(): readonly Member[] {
+    const all = Array.from(this.#known, ([id, { record, at }]): Member => {
+      const [since, seenAgo] = [at - record.age, this.#now - at];
+      return { id, self: id === this.#self, record, since, seenAgo, agrees: this.#agrees(record) };
+    });
+    return all.sort((a, b) => Number(b.self) - Number(a.self) || a.since - b.since || (a.id < b.id ? -1 : 1));
+  }
+
+  /** @param time our clock, in ms. */
+  take({ members, now }: Reading, time: number): Comings {
+    const gap = this.#readAt === undefined ? 0 : time - this.#readAt;
+    this.#readAt = time;
+    this.#now = now;
+    const [came, went]: [string[], string[]] = [[], []];
+    for (const [id, { at, record: text }] of members) {
+      const record = recordOf(text);
+      const known = this.#known.get(id);
+      if (!record || known?.at === at) continue;
+      if (record.left) this.#known.delete(id);
+      // What a member has left behind that ended long ago is no news.
+      else if (known || now - at <= MISSED * record.interval) this.#known.set(id, { record, at, seenAt: time });
+      if (!known && id !== this.#self && this.#known.has(id)) came.push(id);
+      if (known && record.left) went.push(id);
+    }
+    for (const [id, { record, at, seenAt }] of this.#known) {
+      if (seenAt === time) continue;
+      // While nothing could be read here, the others may have been as unable to write.
+      const missed = Math.max(0, gap - 2 * record.interval);
+      if (time - seenAt - missed > MISSED * record.interval) {
+        this.#known.delete(id);
+        went.push(id);
+      } else if (missed > 0) {
+        this.#known.set(id, { record, at, seenAt: seenAt + missed });
+      }
+    }
+    return { came, went, other: this.#findDisagreeing() };
+  }
+
+  #findDisagreeing(): string[] {
+    this.#digest = this.#known.get(this.#self)?.record.digest ?? '';
+    const found: string[] = [];
+    for (const [id, { record }] of this.#known) {
+      if (this.#agrees(record)) this.#disagreeing.delete(id);
+      else if (!this.#disagreeing.has(id)) found.push(id);
+    }
+    for (const id of found) this.#disagreeing.add(id);
+    for (const id of this.#disagreeing) if (!this.#known.has(id)) this.#disagreeing.delete(id);
+    return found;
+  }
+
+  #agrees({ digest }: MemberRecord): boolean {
+    return digest === this.#digest;
+  }
+}

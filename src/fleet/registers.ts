@@ -1,0 +1,100 @@
+/** A value that any member may set. The last writer wins. */
+export interface Register {
+  /** JSON; `null` if the register was cleared. */
+  readonly value: string;
+  /** When it was written, by Redis's clock, in ms since the epoch. Each write is later than the one before it. */
+  readonly at: number;
+  /** The id of the member that wrote it. */
+  readonly by: string;
+}
+
+/** A write on its way to Redis. */
+export interface Write {
+  readonly name: string;
+  readonly register: Register;
+  /** Redis still has to date the write. `register.at` is then the time that the write has to follow. */
+  readonly isNew: boolean;
+}
+
+/** The value of a register that was cleared. */
+export const CLEARED = 'null';
+
+/** Whether `register` counts, and not `other`. */
+export function isNewer(register: Register, other: Register | undefined): boolean {
+  if (!other) return true;
+  return register.at === other.at ? register.by > other.by : register.at > other.at;
+}
+
+/**
+ * The registers as a member knows them, and what it has still to write. A member that knows a newer value than Redis
+ * writes it there again: Redis may have lost it.
+ */
+export class Registers {
+  readonly #known = new Map<string, Register>();
+  /** Own writes that Redis has not dated yet. */
+  readonly #unwritten = new Map<string, Register>();
+  /** What Redis has lost or not seen, by the last reading. */
+  readonly #lost = new Map<string, Register>();
+
+  /** The value that counts here: an own write at once, before Redis has it. */
+  get(name: string): Register | undefined {
+    const register = this.#unwritten.get(name) ?? this.#known.get(name);
+    return register?.value === CLEARED ? undefined : register;
+  }
+
+  /** All that have a value. */
+  get all(): ReadonlyMap<string, Register> {
+    const names = [...this.#known.keys(), ...this.#unwritten.keys()];
+    const found = new Map<string, Register>();
+    for (const name of names) {
+      const register = this.get(name);
+      if (register) found.set(name, register);
+    }
+    return found;
+  }
+
+  write(name: string, value: string, by: string): void {
+    this.#unwritten.set(name, { value, at: this.#known.get(name)?.at ?? 0, by });
+  }
+
+  /** What the next beat has to write. */
+  get writes(): Write[] {
+    const writes: Write[] = [];
+    for (const [name, register] of this.#lost) {
+      if (!this.#unwritten.has(name)) writes.push({ name, register, isNew: false });
+    }
+    for (const [name, register] of this.#unwritten) writes.push({ name, register, isNew: true });
+    return writes;
+  }
+
+  /**
+   * Takes in all registers that Redis has after `writes`.
+   *
+   * @returns the names whose value has changed here.
+   */
+  take(stored: ReadonlyMap<string, Register>, writes: readonly Write[]): string[] {
+    for (const { name, register, isNew } of writes) {
+      // The member may have written it again meanwhile.
+      if (isNew && this.#unwritten.get(name) === register) this.#unwritten.delete(name);
+    }
+    const changed: string[] = [];
+    for (const [name, register] of stored) {
+      const known = this.#known.get(name);
+      if (!isNewer(register, known)) continue;
+      this.#known.set(name, register);
+      if (!this.#unwritten.has(name) && register.value !== (known?.value ?? CLEARED)) changed.push(name);
+    }
+    this.#findLost(stored);
+    return changed;
+  }
+
+  #findLost(stored: ReadonlyMap<string, Register>): void {
+    this.#lost.clear();
+    for (const [name, register] of this.#known) {
+      if (!isNewer(register, stored.get(name))) continue;
+      // Redis forgets cleared registers after a while.
+      if (register.value === CLEARED && !stored.has(name)) this.#known.delete(name);
+      else this.#lost.set(name, register);
+    }
+  }
+}
