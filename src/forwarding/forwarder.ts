@@ -193,8 +193,8 @@ export class Forwarder implements ExchangeContext, TunnelContext {
       host.opening -= 1;
     } else {
       unlink(work, binding);
-      this.#bindings.release(binding, work instanceof Exchange && work.wasRejected);
-      if (work instanceof Tunnel) this.#leave(work, binding);
+      this.#bindings.release(binding, work.wasRejected);
+      if (work instanceof Tunnel && work.isJoined) this.#leave(work, binding);
     }
     if (host.draining) this.#hosts.settle(host);
   }
@@ -231,14 +231,14 @@ export class Forwarder implements ExchangeContext, TunnelContext {
       work.route.binding = binding;
       this.#hold(binding, work);
     } else if (transport === 'websocket') {
-      this.#bindings.unbind(sid, host, 'ended', binding);
+      this.#bindings.unbind(sid, host, binding, true);
     }
     this.#onSession({ sid, host: host.name, transport });
   }
 
   /** Called when a WebSocket has ended. If it opened the session, the session ends too: no transport can resume it. */
   #leave(tunnel: Tunnel, binding: Binding): void {
-    if (tunnel.hasOpened) this.#bindings.unbind(binding.sid, binding.host, 'ended', binding);
+    if (tunnel.hasOpened) this.#bindings.unbind(binding.sid, binding.host, binding, true);
     else this.#bindings.fade(binding);
   }
 

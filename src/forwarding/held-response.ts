@@ -35,7 +35,8 @@ export class HeldResponse {
 
   /** The packet of a response that has come whole. */
   get packet(): OpenPacket | undefined {
-    return openPacketOf(this.body, this.#encoding);
+    // Compressed, it may be small and yet hold more than is inflated here.
+    return openPacketOf(this.body, this.#encoding) ?? openPacketOfStart(this.body, this.#encoding);
   }
 
   /**

@@ -76,6 +76,11 @@ export class Tunnel implements SessionWork, Work {
     return this.#status;
   }
 
+  /** The host has answered with 400, as it does if it does not know the sid. */
+  get wasRejected(): boolean {
+    return this.#status === 400;
+  }
+
   /** The refusal that the client got instead of the host's answer, if any. */
   get refusal(): Refusal | undefined {
     return this.#refusal;

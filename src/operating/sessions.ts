@@ -80,7 +80,7 @@ export class Sessions implements SessionSource {
       // During the upgrade from polling, the WebSocket does not carry the session yet.
       await closeSession(host, sid, byForm, this.#options).catch(() => {});
     }
-    this.#bindings.unbind(sid, host, 'ended', binding);
+    this.#bindings.unbind(sid, host, binding);
     host.totals.moved += 1;
     if (binding) this.#leave(binding);
     return 'ended';

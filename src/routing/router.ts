@@ -52,9 +52,14 @@ export class Router {
     return url.startsWith(path.slice(0, bare)) && (url.length === bare || url[bare] === '?');
   }
 
+  /** Why the request is refused whatever its target, if it is: where it ends cannot be trusted. */
+  headFaultOf(req: IncomingMessage): Refusal | undefined {
+    return faultOf(req, maxFieldsOf(this.#server));
+  }
+
   /** Why the request is refused whatever the state of hosts and sessions, if it is. */
   faultOf(req: IncomingMessage): Refusal | undefined {
-    const fault = faultOf(req, maxFieldsOf(this.#server));
+    const fault = this.headFaultOf(req);
     if (fault) return fault;
     const url = originFormOf(req.url ?? '');
     if (!this.owns(url)) return refusals.badPath;

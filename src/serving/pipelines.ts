@@ -88,7 +88,7 @@ export class Pipelines {
   #ignore(upgrade: Upgrade): void {
     const { router, server } = this.#parts;
     const { req, socket } = upgrade;
-    if (socket instanceof Socket && !router.faultOf(req)) {
+    if (socket instanceof Socket && !router.headFaultOf(req)) {
       upgrade.giveBack();
       readAgain(server, req, socket);
     } else {

@@ -74,14 +74,19 @@ class Seat {
     return true;
   }
 
+  /** Whether there is any other listener, or may be one. */
+  get isShared(): boolean {
+    // A party that removed ours to call it itself may have removed others too.
+    return this.#before.length > 0 || this.#server.listenerCount(this.#event) > 1 || !this.isThere;
+  }
+
   /** Calls the replaced listeners. @returns whether there is any other listener, or may be one. */
   call(args: unknown[]): boolean {
+    const { isShared } = this;
     const before = this.#before;
     this.#before = before.filter((listener) => !('listener' in listener));
     for (const listener of before) Reflect.apply(listener, this.#server, args);
-    if (before.length > 0) return true;
-    // A party that removed ours to call it itself may have removed others too.
-    return this.#server.listenerCount(this.#event) > 1 || !this.isThere;
+    return isShared;
   }
 }
 
@@ -114,7 +119,9 @@ class Dispatcher {
   add(proxy: ServerHandlers): void {
     if (this.#proxies.size === 0) {
       this.#server.on('listening', this.#onListening).on('error', this.#onError);
-      this.#restoreUpgrades = ignoreUpgradesWithBody(this.#server, (req) => this.#ownerOf(req) !== undefined);
+      // Without the proxy, Node would ignore an upgrade that nobody listens for.
+      const owns = (req: IncomingMessage): boolean => this.#ownerOf(req) !== undefined || !this.#upgrades.isShared;
+      this.#restoreUpgrades = ignoreUpgradesWithBody(this.#server, owns);
     }
     this.#proxies.add(proxy);
     for (const seat of [this.#requests, this.#upgrades]) seat.take();

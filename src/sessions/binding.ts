@@ -29,6 +29,8 @@ export interface Binding extends Bagged {
   cached: boolean;
   /** The host's era in which the session was counted, or `UNCOUNTED`. */
   era: number;
+  /** No request finds it, and it is never stored or renewed: the sid is another session's. */
+  readonly apart: boolean;
   /** The second in which its expiry is checked, or -1. Only `Expiries` sets it. */
   due: number;
 }
@@ -56,16 +58,15 @@ export function ttlOf(lifetime: number, keyExpiry: number): number {
 /** A binding that was just bound or found. */
 export function createBinding(sid: string, host: Host, ttl: number, stored: boolean): Binding {
   const now = performance.now();
-  const { era } = host;
   return {
     sid, host, ttl, since: now, usedAt: now, storedAt: stored ? now : NEVER, stored, holds: 0, work: undefined,
-    place: -1, due: -1, cached: true, era,
+    place: -1, due: -1, cached: true, era: UNCOUNTED, apart: false,
   };
 }
 
-/** A binding that no request finds, and that is never stored or renewed: the sid is another session's. */
+/** A binding of a session that needs no routing, whose sid is another session's. */
 export function createApart(sid: string, host: Host, ttl: number): Binding {
-  return { ...createBinding(sid, host, ttl, true), cached: false, storedAt: Infinity };
+  return { ...createBinding(sid, host, ttl, true), cached: false, apart: true };
 }
 
 /** Adds work to its session: to a linked list, since a session may have thousands, and linking costs nothing. */

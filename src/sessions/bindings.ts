@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import createDebug from 'debug';
 import { LRUCache } from 'lru-cache';
 import { Bag } from '../base/bag';
-import { copyOf, createApart, createBinding, isExpired, NEVER, ttlOf, UNCOUNTED, type Binding } from './binding';
+import { copyOf, createApart, createBinding, isExpired, NEVER, ttlOf, type Binding } from './binding';
 import { Claims } from './claims';
 import { Copies } from './copies';
 import { Expiries } from './expiries';
@@ -11,6 +11,7 @@ import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import { LookUps } from './look-ups';
 import type { SessionAtHostOptions } from './session-at-host';
+import { SessionCounts } from './session-counts';
 import { shownSid } from '../base/shown';
 import { StoreGuard } from './store-guard';
 import type { SessionStore, StoredBinding } from './session-store';
@@ -45,8 +46,7 @@ export interface BindingsEvents {
 
 /**
  * sid → host, over a session store. Bindings are cached here, since a sid's host never changes. The store's copy is
- * renewed while a session is used or held open. While the store fails, sessions known here go on; bindings that could
- * not be stored are stored once the store is back.
+ * renewed while a session is used or held open. While the store fails, sessions known here go on, and are stored later.
  */
 export class Bindings extends EventEmitter<BindingsEvents> {
   readonly #hosts: Hosts;
@@ -59,6 +59,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   readonly #lookUps: LookUps;
   readonly #copies: Copies;
   readonly #claims: Claims;
+  readonly #counts: SessionCounts;
   readonly #totals: Totals;
   #sweeping: NodeJS.Timeout | undefined;
 
@@ -66,18 +67,22 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     super();
     this.#totals = totals;
     this.#hosts = hosts;
+    this.#counts = new SessionCounts(hosts);
     this.#keyExpiry = options.keyExpiry;
     this.#cache = new LRUCache({ max: options.cacheSize, dispose: (binding) => this.#dropped(binding) });
     this.#guard = new StoreGuard(store, options.storeTimeout, totals.store);
-    this.#guard.on('degraded', (error) => this.emit('degraded', error));
-    this.#guard.on('recovered', () => this.emit('recovered'));
-    this.#claims = new Claims(this.#guard, hosts, options);
+    this.#guard.on('degraded', (error) => this.emit('degraded', error)).on('recovered', () => this.emit('recovered'));
+    this.#claims = new Claims(this.#guard, hosts, options, {
+      known: (sid) => this.#known(sid),
+      remember: (...args) => this.#remember(...args),
+      displaced: (binding) => this.#displaced(binding),
+      duplicate: (...args) => this.#onDuplicate(...args),
+    });
     this.#lookUps = new LookUps((sid) => this.#guard.find(sid, this.#keyExpiry));
     this.#copies = new Copies(this.#guard, {
       all: () => this.all(),
       isCurrent: (binding) => (this.#cache.peek(binding.sid) ?? (this.#held.has(binding) && binding)) === binding,
-      isBound: (sid) => this.#cache.has(sid),
-      displaced: ({ sid }) => this.#cache.delete(sid),
+      settle: (binding) => this.#claims.settle(binding),
     });
   }
 
@@ -101,24 +106,14 @@ export class Bindings extends EventEmitter<BindingsEvents> {
    * @returns `undefined` if the sid belongs to a session that is alive on another host, and so is not bound.
    */
   async bind(sid: string, host: Host, lifetime: number): Promise<Binding | undefined> {
-    const removal = this.#copies.removal(sid);
-    if (removal) await removal;
-    const ttl = ttlOf(lifetime, this.#keyExpiry);
-    const claimed = await this.#claims.claim(sid, host, ttl, this.#known(sid));
-    if (typeof claimed === 'boolean') {
-      debug('%s → %s for %d s', shownSid(sid), host.name, ttl);
-      return this.#remember(sid, host, ttl, claimed);
-    }
-    debug('%s assigned %s, which is alive on %s', host.name, shownSid(sid), claimed.name);
-    this.#totals.duplicateSids += 1;
-    this.emit('duplicate', sid, host, claimed);
-    return undefined;
+    await this.#copies.removal(sid);
+    return this.#claims.bind(sid, host, ttlOf(lifetime, this.#keyExpiry));
   }
 
   /** Counts a session whose sid is another session's, and which needs no routing: it was opened by WebSocket. */
   bindApart(sid: string, host: Host, lifetime: number): Binding {
     const binding = createApart(sid, host, ttlOf(lifetime, this.#keyExpiry));
-    this.#count(binding);
+    this.#counts.add(binding);
     return binding;
   }
 
@@ -138,8 +133,8 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     // The request will be refused, and so does not count as a use.
     if (binding.host.gone) return binding;
     binding.usedAt = now;
-    // The session no longer counted, but is in use again.
-    if (binding.era !== binding.host.era) this.#count(binding);
+    // The session may no longer count, but is in use again.
+    this.#counts.add(binding);
     this.#copies.freshen(binding, now);
     return binding;
   }
@@ -152,8 +147,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   /** Looks a sid up without counting as a use of it. Rejects when the store cannot be asked. */
   async inspect(sid: string): Promise<Binding | StoredBinding | undefined> {
     await this.#copies.removal(sid);
-    // A held binding may have left the cache.
-    return this.#known(sid) ?? this.#held.items.find((held) => held.sid === sid) ?? this.#guard.inspect(sid);
+    return this.#known(sid) ?? this.#heldOf(sid) ?? this.#guard.inspect(sid);
   }
 
   /** Whether the binding is neither forgotten nor expired. */
@@ -167,22 +161,18 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     yield* this.#cache.values();
   }
 
-  /**
-   * Stops counting a session that has ended or whose host is gone, until it is used again. Another proxy may reach that
-   * host, so the store keeps the binding until it expires. Further calls do nothing: a binding may leave the cache
-   * first, and be held and released after that.
-   */
+  /** Stops counting a session whose host is gone, until it is used again. Another proxy may still reach that host. */
   discount(binding: Binding): void {
-    const { host, era } = binding;
-    if (era !== host.era) return;
-    binding.era = UNCOUNTED;
-    host.sessions -= 1;
-    this.#hosts.settle(host);
+    this.#counts.delete(binding);
   }
 
-  /** Forgets a session that is over for every proxy: here at once, and in the store soon. */
-  unbind(sid: string, host: Host, absence: Absence, binding = this.#cache.peek(sid)): void {
-    if (this.forget(sid, absence, binding)) this.#copies.unbind(sid, host);
+  /**
+   * Forgets a session that is over for every proxy: here at once, and in the store soon.
+   *
+   * @param mayBeBack its client may have opened another session of that sid, by way of another proxy.
+   */
+  unbind(sid: string, host: Host, binding = this.#cache.peek(sid), mayBeBack = false): void {
+    if (this.forget(sid, 'ended', binding)) this.#copies.unbind(sid, host, mayBeBack ? binding : undefined);
     debug('%s unbound', shownSid(sid));
   }
 
@@ -238,8 +228,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   }
 
   async #lookUp(sid: string): Promise<Binding | undefined> {
-    const removal = this.#copies.removal(sid);
-    if (removal) await removal;
+    await this.#copies.removal(sid);
     const name = await this.#lookUps.find(sid);
     const host = name === undefined ? undefined : await this.#hosts.seek(name);
     // A binding made here in the meantime is newer than the store's answer.
@@ -248,7 +237,6 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     if (host) return this.#remember(copyOf(sid), host, this.#keyExpiry, true);
     // The name is never used as an address: whoever can write to the store could direct requests anywhere.
     if (name !== undefined) {
-      debug('%s is bound to %s, which is no host', shownSid(sid), name);
       this.#absent.set(copyOf(sid), 'host_gone');
     }
     this.#cache.delete(sid);
@@ -260,16 +248,28 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     return holds === 0 && cached && storedAt !== NEVER && !this.#guard.degraded;
   }
 
+  #onDuplicate(sid: string, host: Host, otherHost: Host): void {
+    debug('%s assigned %s, which is alive on %s', host.name, shownSid(sid), otherHost.name);
+    this.#totals.duplicateSids += 1;
+    this.emit('duplicate', sid, host, otherHost);
+  }
+
   #known(sid: string): Binding | undefined {
     const binding = this.#cache.peek(sid);
     return binding && !isExpired(binding, performance.now()) ? binding : undefined;
   }
 
+  /** A held binding may have left the cache. */
+  #heldOf(sid: string): Binding | undefined {
+    return this.#held.items.find((held) => held.sid === sid && !held.apart);
+  }
+
   #remember(sid: string, host: Host, ttl: number, stored: boolean): Binding {
+    debug('%s → %s for %d s', shownSid(sid), host.name, ttl);
     const binding = createBinding(sid, host, ttl, stored);
     this.#lookUps.forget(sid);
     this.#cache.set(sid, binding);
-    this.#count(binding);
+    this.#counts.add(binding);
     this.#expiries.add(binding);
     return binding;
   }
@@ -281,13 +281,13 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     if (binding.holds === 0) this.discount(binding);
   }
 
-  #count(binding: Binding): void {
-    binding.era = binding.host.era;
-    binding.host.sessions += 1;
+  /** Called when another session has the sid: the store's host counts from the next request on. */
+  #displaced(binding: Binding): void {
+    if (binding.stored) this.#cache.delete(binding.sid);
+    else this.forget(binding.sid, 'ended', binding);
   }
 
-  #sweep(): void {
-    const now = performance.now();
+  #sweep(now = performance.now()): void {
     for (const binding of this.#held.items) this.#copies.freshen(binding, now);
     this.#expiries.sweep();
   }

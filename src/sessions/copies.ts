@@ -9,14 +9,17 @@ export interface Originals {
   all(): Iterable<Binding>;
   /** Whether the binding was neither forgotten nor replaced in the meantime. */
   isCurrent(binding: Binding): boolean;
-  isBound(sid: string): boolean;
-  /** Called when another proxy has bound the sid to another host, which counts from the next request on. */
-  displaced(binding: Binding): void;
+  /**
+   * Called to store a binding that could not be stored, or that the store has for another host by now. Never rejects.
+   *
+   * @returns false if the store could not be asked.
+   */
+  settle(binding: Binding): Promise<boolean>;
 }
 
 /**
  * Keeps the store's copies of the bindings known here: stores, renews and removes them, and stores them again when the
- * store has lost them. If the store has another host than this proxy, the store's host counts.
+ * store has lost them.
  */
 export class Copies {
   readonly #guard: StoreGuard;
@@ -37,12 +40,6 @@ export class Copies {
     guard.on('trusted', () => this.#rewrites.unstored());
   }
 
-  /** Stores the binding over any other. Resolves once it is stored or the store has failed. Never rejects. */
-  async bind(binding: Binding): Promise<void> {
-    binding.stored = await this.#guard.bind(binding.sid, binding.host.name, binding.ttl);
-    if (!binding.stored) binding.storedAt = NEVER;
-  }
-
   /** Renews the store's copy once a part of its ttl has passed. */
   freshen(binding: Binding, now: number): void {
     const isFresh = now - binding.storedAt <= binding.ttl * 1000 * RENEWED_AFTER;
@@ -50,9 +47,14 @@ export class Copies {
     void this.#renew(binding);
   }
 
-  /** Removes the sid if it is bound to this host: another proxy may have bound it to another one since. */
-  unbind(sid: string, host: Host): void {
-    const removal: Promise<void> = this.#remove(sid, host).finally(() => {
+  /**
+   * Removes the sid if it is bound to this host.
+   *
+   * @param unlessUsed the binding that has ended: a copy that lives longer than that is another session's by now.
+   */
+  unbind(sid: string, host: Host, unlessUsed: Binding | undefined): void {
+    if (unlessUsed?.storedAt === NEVER) return;
+    const removal: Promise<void> = this.#guard.release(sid, host.name, lifeOf(unlessUsed)).finally(() => {
       if (this.#removals.get(sid) === removal) this.#removals.delete(sid);
     });
     this.#removals.set(sid, removal);
@@ -69,27 +71,15 @@ export class Copies {
     await Promise.all(this.#removals.values());
   }
 
-  async #remove(sid: string, host: Host): Promise<void> {
-    const stored = await this.#guard.inspect(sid).catch(() => undefined);
-    if (stored?.host === host.name && !this.#originals.isBound(sid)) await this.#guard.unbind(sid);
-  }
-
   async #renew(binding: Binding): Promise<void> {
-    if (!binding.stored) {
-      await this.#bindLate(binding);
-      return;
-    }
+    if (binding.apart) return;
+    // Another call may be storing it just now.
+    if (!binding.stored && (binding.storedAt !== NEVER || !this.#originals.isCurrent(binding))) return;
     // Set first, so that requests in the meantime do not renew it too.
     binding.storedAt = performance.now();
-    if (!await this.#restore(binding)) binding.storedAt = NEVER;
-  }
-
-  /** Overwrites the store's entry: a binding that could not be stored when it was made is newer. */
-  async #bindLate(binding: Binding): Promise<void> {
-    // Another call may be binding it just now.
-    if (binding.storedAt !== NEVER || !this.#originals.isCurrent(binding)) return;
-    binding.storedAt = performance.now();
-    await this.bind(binding);
+    const isStored = await (binding.stored ? this.#restore(binding) : this.#originals.settle(binding));
+    binding.stored ||= isStored;
+    binding.storedAt = isStored ? performance.now() : NEVER;
   }
 
   /** Renews by `find`, which never shortens another proxy's expiry. Stores a binding again that the store has lost. */
@@ -102,10 +92,14 @@ export class Copies {
         if (found === undefined) return false;
       }
       const isOthers = found !== undefined && found !== host.name;
-      if (isOthers && this.#originals.isCurrent(binding)) this.#originals.displaced(binding);
-      return true;
+      return isOthers && this.#originals.isCurrent(binding) ? await this.#originals.settle(binding) : true;
     } catch {
       return false;
     }
   }
+}
+
+/** How long the store's copy of a binding lives at most if nobody else has renewed it, in seconds. */
+function lifeOf(binding: Binding | undefined): number {
+  return binding ? binding.ttl - (performance.now() - binding.storedAt) / 1000 : Number.MAX_SAFE_INTEGER;
 }

@@ -7,6 +7,20 @@ import type { SessionStore, StoredBinding } from './session-store';
 
 export type { RedisClient };
 
+/** Binds a key that is unknown or bound to a host whose session has ended. Answers with the host by then. */
+const CLAIM_OVER = `
+local bound = redis.call('GET', KEYS[1])
+if bound and bound ~= ARGV[3] then return bound end
+redis.call('SETEX', KEYS[1], ARGV[2], ARGV[1])
+return ARGV[1]
+`;
+
+/** Deletes a key that is bound to a host and expires within a time, in ms. */
+const RELEASE = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('PTTL', KEYS[1]) > tonumber(ARGV[2]) then return 0 end
+return redis.call('DEL', KEYS[1])
+`;
+
 /** Stores bindings in Redis: the key is `<keyPrefix><sid>`, the value the host. */
 export class RedisStore implements SessionStore {
   /** The sid's slot in a cluster, of which each node has some; `undefined` without a cluster. */
@@ -41,7 +55,7 @@ export class RedisStore implements SessionStore {
 
   async bind(sid: string, host: string, ttl: number): Promise<void> {
     if (this.#opening) await this.#opening;
-    await this.#client.set(this.#keyPrefix + sid, ttl, host).catch(explain);
+    await this.#set(this.#keyPrefix + sid, ttl, host);
   }
 
   async find(sid: string, ttl: number): Promise<string | undefined> {
@@ -58,15 +72,27 @@ export class RedisStore implements SessionStore {
     await this.#client.del(this.#keyPrefix + sid).catch(explain);
   }
 
-  async claim(sid: string, host: string, ttl: number): Promise<string> {
+  async claim(sid: string, host: string, ttl: number, over?: string): Promise<string> {
     if (this.#opening) await this.#opening;
     const key = this.#keyPrefix + sid;
+    if (over !== undefined) return this.#claimOver(key, host, ttl, over);
     // Usually the sid is new, and this is the only round trip.
     if (textOf(await this.#client.setNew(key, ttl, host).catch(unlessForbidden)) === 'OK') return host;
     const found = await this.#read(key);
-    if (!found) await this.bind(sid, host, ttl);
-    else if (found.host === host) this.#prolong(key, found, ttl);
-    return found?.host ?? host;
+    if (found && found.host !== host) return found.host;
+    // Sets it again, since another proxy may be about to release it for the session before.
+    await this.#set(key, Math.max(ttl, found?.expiresIn ?? 0), host);
+    return host;
+  }
+
+  async release(sid: string, host: string, expiresIn: number): Promise<void> {
+    if (this.#opening) await this.#opening;
+    const key = this.#keyPrefix + sid;
+    const ms = String(Math.ceil(expiresIn * 1000));
+    if (await this.#client.evaluate(RELEASE, [key], [host, ms]).catch(unlessForbidden) !== undefined) return;
+    const found = await this.#read(key);
+    const isSame = found?.host === host && (found.expiresIn ?? 0) <= Math.ceil(expiresIn);
+    if (isSame) await this.#client.del(key).catch(explain);
   }
 
   async inspect(sid: string): Promise<StoredBinding | undefined> {
@@ -101,6 +127,19 @@ export class RedisStore implements SessionStore {
     } finally {
       this.#opening = undefined;
     }
+  }
+
+  async #set(key: string, ttl: number, host: string): Promise<void> {
+    await this.#client.set(key, ttl, host).catch(explain);
+  }
+
+  async #claimOver(key: string, host: string, ttl: number, over: string): Promise<string> {
+    const bound = await this.#client.evaluate(CLAIM_OVER, [key], [host, String(ttl), over]).catch(unlessForbidden);
+    if (bound !== undefined) return textOf(bound) ?? host;
+    const found = await this.#read(key);
+    if (found && found.host !== over) return found.host;
+    await this.#set(key, ttl, host);
+    return host;
   }
 
   async #openClient(): Promise<void> {

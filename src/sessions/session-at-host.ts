@@ -87,7 +87,11 @@ function ask(
     const headers = { 'Content-Type': 'text/plain;charset=UTF-8', 'Content-Length': body.length };
     const req = requestTo(host, hostTls, { method, path: target, headers });
     const cancel = startDeadline(timeout, () => req.destroy(new Error('the host did not answer in time')));
-    req.on('close', cancel);
+    req.on('close', () => {
+      cancel();
+      // Node tells of nothing else where a host switches protocols that it was not asked to switch.
+      reject(new Error('the host did not answer'));
+    });
     req.on('error', reject);
     req.on('response', (res) => {
       let text = '';

@@ -37,8 +37,15 @@ export interface SessionStore {
    * then: `host`, or another one, whose binding stays as it is. If the sid is bound to `host` already, renews the
    * expiry as `find` does. Without this method, a proxy calls `find` and then `bind`, and overwrites what another proxy
    * has bound in between.
+   *
+   * @param over the host of a session that has ended: if the sid is bound to it, it is bound to `host` instead.
    */
-  claim?(sid: string, host: string, ttl: number): Promise<string>;
+  claim?(sid: string, host: string, ttl: number, over?: string): Promise<string>;
+  /**
+   * Forgets the sid if it is bound to `host` and expires within `expiresIn` seconds, in one atomic step: a session that
+   * has taken the sid meanwhile keeps it. Without this method, a proxy calls `inspect` and then `unbind`.
+   */
+  release?(sid: string, host: string, expiresIn: number): Promise<void>;
   /**
    * The binding, for operators of the proxy; `undefined` when unknown or expired. Does not renew the expiry. Without
    * this method, a proxy calls `find`.
@@ -106,11 +113,17 @@ export class MemoryStore implements SessionStore {
     return Promise.resolve();
   }
 
-  claim(sid: string, host: string, ttl: number): Promise<string> {
+  claim(sid: string, host: string, ttl: number, over?: string): Promise<string> {
     const bound = this.#sessions.peek(sid);
-    if (bound !== undefined && bound !== host) return Promise.resolve(bound);
-    const done = bound === undefined ? this.bind(sid, host, ttl) : this.find(sid, ttl);
+    if (bound !== undefined && bound !== host && bound !== over) return Promise.resolve(bound);
+    const done = bound === host ? this.find(sid, ttl) : this.bind(sid, host, ttl);
     return done.then(() => host);
+  }
+
+  release(sid: string, host: string, expiresIn: number): Promise<void> {
+    const isSame = this.#sessions.peek(sid) === host && this.#sessions.getRemainingTTL(sid) <= expiresIn * 1000;
+    if (isSame) this.#sessions.delete(sid);
+    return Promise.resolve();
   }
 
   inspect(sid: string): Promise<StoredBinding | undefined> {

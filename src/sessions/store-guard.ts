@@ -8,6 +8,7 @@ import { pause } from '../base/pause';
 import { WritesRefusedError, type SessionStore, type StoredBinding } from './session-store';
 import { StoreProbe, type ProbeResult } from './store-probe';
 import { createTotals, type Totals } from '../base/totals';
+import { wholeOf, type WholeStore } from './whole-store';
 
 const debug = createDebug('socket.io-proxy:store');
 
@@ -41,6 +42,7 @@ export class StoreError extends Error {
  */
 export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   readonly #store: SessionStore;
+  readonly #calls: WholeStore;
   readonly #timeout: number;
   readonly #totals: Totals['store'];
   readonly #probe: StoreProbe;
@@ -67,6 +69,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     super();
     this.#totals = totals;
     this.#store = store;
+    this.#calls = wholeOf(store);
     this.#timeout = timeout;
     this.#probe = new StoreProbe(store);
     this.#late = new LateCalls(store);
@@ -104,7 +107,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   async find(sid: string, ttl: number): Promise<string | undefined> {
     if (this.#silent) throw new StoreError('the session store does not answer');
     try {
-      return await this.#ask(sid, () => this.#store.find(sid, ttl), this.#timeout * READ_SHARE, this.#totals.find);
+      return await this.#ask(sid, () => this.#calls.find(sid, ttl), this.#timeout * READ_SHARE, this.#totals.find);
     } catch (error) {
       this.#suspect(toError(error));
       throw error;
@@ -114,44 +117,35 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   /** The store's binding, not renewed if the store has `inspect`. Rejects as `find` does. */
   async inspect(sid: string): Promise<StoredBinding | undefined> {
     if (this.#silent) throw new StoreError('the session store does not answer');
-    return this.#ask(sid, async () => {
-      if (this.#store.inspect) return this.#store.inspect(sid);
-      const host = await this.#store.find(sid, 1);
-      return host === undefined ? undefined : { host, expiresIn: undefined };
-    });
+    return this.#ask(sid, () => this.#calls.inspect(sid));
   }
 
   /** Whether the binding was stored. Never rejects. */
   async bind(sid: string, host: string, ttl: number): Promise<boolean> {
     if (this.#degraded) return false;
-    return this.#write(sid, () => this.#store.bind(sid, host, ttl), this.#totals.bind);
+    return this.#write(sid, () => this.#calls.bind(sid, host, ttl), this.#totals.bind);
   }
 
   /** Binds a sid unless it is bound. The host that it is bound to by then; `undefined` on a failure. Never rejects. */
-  async claim(sid: string, host: string, ttl: number): Promise<string | undefined> {
+  async claim(sid: string, host: string, ttl: number, over?: string): Promise<string | undefined> {
     if (this.#degraded) return undefined;
     let bound: string | undefined;
     await this.#write(sid, async () => {
-      bound = await (this.#store.claim?.(sid, host, ttl) ?? this.#findOrBind(sid, host, ttl));
+      bound = await this.#calls.claim(sid, host, ttl, over);
     }, this.#totals.bind);
     return bound;
   }
 
-  /** Forgets a sid if the store can be asked. Never rejects. */
-  async unbind(sid: string): Promise<void> {
-    if (!this.#degraded) await this.#write(sid, () => this.#store.unbind(sid), this.#totals.unbind);
+  /** Forgets a sid as `SessionStore.release` does, if the store can be asked. Never rejects. */
+  async release(sid: string, host: string, expiresIn: number): Promise<void> {
+    if (this.#degraded) return;
+    await this.#write(sid, () => this.#calls.release(sid, host, expiresIn), this.#totals.unbind);
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
     const closed = this.#within(async () => this.#store.close?.(), this.#timeout);
     await closed.catch((error: unknown) => debug('close: %s', toError(error).message));
-  }
-
-  async #findOrBind(sid: string, host: string, ttl: number): Promise<string> {
-    const found = await this.#store.find(sid, ttl);
-    if (found === undefined) await this.#store.bind(sid, host, ttl);
-    return found ?? host;
   }
 
   async #write(sid: string, write: () => Promise<void>, histogram: HistogramTotals): Promise<boolean> {

@@ -64,6 +64,14 @@ it.each<[encoding: string, framing: string, body: Buffer]>([
   expect((await request(pollUrl(url, 's-1'))).body).toBe('2');
 });
 
+it.each(['gzip', 'br', 'deflate'] as const)('binds a session whose handshake is small in %s, and large without', async (encoding) => {
+  const state = `${OPEN}\x1e42["state","${'users '.repeat(20_000)}"]`;
+  const body = { gzip: gzipSync, br: brotliCompressSync, deflate: deflateSync }[encoding](state);
+  const { url } = await startProxy({ hosts: [await hostAnswering(body, { 'Content-Encoding': encoding })] });
+  expect((await request(`${url}/socket.io/?EIO=4&transport=polling`)).bytes.equals(body)).toBe(true);
+  expect((await request(pollUrl(url, 's-1'))).body).toBe('2');
+});
+
 it('answers a handshake with a large state only once its session is stored, and refuses it where it is to be', async () => {
   const store = new MemoryStore();
   let release = (): void => {};

@@ -134,3 +134,26 @@ it.each<[string, string, number]>([
   expect(statusesOf(answer)).toEqual([String(status)]);
   expect(seen).toEqual([]);
 });
+
+describe('outside of `path`, an upgrade to anything but WebSocket is ignored, too', () => {
+  it.each(['GET', 'HEAD'])('%s of the health path is answered', async (method) => {
+    const { port } = await beforeHost({ healthPath: '/healthz' });
+    const answer = await exchangeBytes(port, lines(`${method} /healthz HTTP/1.1\nHost: a\n${H2C}\n`));
+    expect(statusesOf(answer)).toEqual(['200']);
+  });
+
+  it.each([['GET', ''], ['POST', 'Content-Length: 5\n']])('%s of an app on the same server', async (method, field) => {
+    const server = http.createServer((req, res) => {
+      let body = '';
+      req.on('data', (chunk: Buffer) => (body += String(chunk))).on('end', () => res.end(`app ${req.method} ${body}`));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onCleanup(() => server.close());
+    await beforeHost({ server });
+    const { port } = server.address() as net.AddressInfo;
+    const body = field === '' ? '' : 'hello';
+    const answer = await exchangeBytes(port, lines(`${method} /x HTTP/1.1\nHost: a\n${H2C}${field}\n`) + body);
+    expect([statusesOf(answer), answer]).toEqual([['200'], expect.stringContaining(`app ${method} ${body}`)]);
+  });
+});

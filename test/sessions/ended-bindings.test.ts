@@ -16,11 +16,11 @@ describe('a session that is over', () => {
       const all = known();
       const binding = await bound(all, 'x', all.a, 45);
       all.bindings.hold(binding);
-      all.bindings.unbind('x', all.a, 'ended', session(binding));
+      all.bindings.unbind('x', all.a, session(binding));
       expect([all.bindings.absence('x'), sessionsOf(all), all.bindings.has(binding)]).toEqual(['ended', [0, 0], false]);
       // Not found there in the meantime.
       expect(await all.bindings.find('x')).toBeUndefined();
-      expect(all.asked.slice(1)).toEqual(['inspect x', 'unbind x', 'find x 60']);
+      expect(all.asked.slice(1)).toEqual(['release x a:1 9007199254740991', 'find x 60']);
       all.bindings.release(binding, false);
       expect(sessionsOf(all)).toEqual([0, 0]);
     },
@@ -29,7 +29,7 @@ describe('a session that is over', () => {
   it('is forgotten in the store where only that knows it', async () => {
     const all = known();
     await all.inner.bind('x', 'a:1', 60);
-    all.bindings.unbind('x', all.a, 'ended');
+    all.bindings.unbind('x', all.a);
     await settle();
     expect([await all.inner.inspect('x'), all.bindings.absence('x'), sessionsOf(all)]).toEqual([undefined, 'ended', [0, 0]]);
   });
@@ -41,7 +41,7 @@ describe('a session that is over', () => {
     all.hosts.report(all.a, 'silent');
     const second = await bound(all, 'x', all.b, 45);
     expect(sessionsOf(all)).toEqual([1, 1]);
-    all.bindings.unbind('x', all.a, 'ended', first);
+    all.bindings.unbind('x', all.a, first, true);
     await settle();
     expect([all.bindings.find('x'), sessionsOf(all), all.bindings.absence('x')]).toEqual([second, [0, 1], 'never_seen']);
     expect(await all.inner.inspect('x')).toMatchObject({ host: 'b:1' });
@@ -51,7 +51,7 @@ describe('a session that is over', () => {
 
   it('leaves the session in the store that its host has given the same sid meanwhile', async () => {
     const all = known();
-    all.bindings.unbind('x', all.a, 'ended', await bound(all, 'x', all.a, 45));
+    all.bindings.unbind('x', all.a, await bound(all, 'x', all.a, 45), true);
     const second = await bound(all, 'x', all.a, 45);
     await settle();
     expect([all.bindings.find('x'), await all.inner.inspect('x')]).toMatchObject([second, { host: 'a:1' }]);
@@ -143,9 +143,9 @@ it('closes the store once the removals in progress are done, and renews nothing 
   const binding = await bound(all, 'x', all.a, 45);
   await bound(all, 'y', all.a, 45);
   all.bindings.hold(binding);
-  all.bindings.unbind('y', all.a, 'ended');
+  all.bindings.unbind('y', all.a);
   await all.bindings.close();
-  expect(all.asked.slice(2)).toEqual(['inspect y', 'unbind y', 'close']);
+  expect(all.asked.slice(2)).toEqual(['release y a:1 9007199254740991', 'close']);
   await clock.advance(100_000);
-  expect(all.asked).toHaveLength(5);
+  expect(all.asked).toHaveLength(4);
 });

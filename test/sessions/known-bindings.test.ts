@@ -40,7 +40,7 @@ describe('a binding that is made', () => {
     expect([all.bindings.degraded, all.asked, all.bindings.find('x')]).toMatchObject([true, [], { host: all.a }]);
     await clock.advance(1000);
     expect([all.bindings.degraded, told]).toEqual([false, ['degraded', 'recovered']]);
-    expect(all.asked).toEqual(['bind x a:1 60']);
+    expect(all.asked).toEqual(['claim x a:1 60']);
   });
 
   it('takes the place of what is known of the sid', async () => {

@@ -31,6 +31,7 @@ async function beforeSlowStore(options: Proxy.PartialProxyOptions = {}): Promise
     find: memory.find.bind(memory),
     unbind: memory.unbind.bind(memory),
     claim: undefined,
+    release: undefined,
     inspect: undefined,
   });
   ({ proxy, url } = await before([host], { checkInterval: HOUR, storeTimeout: HOUR, store, ...options }));

@@ -15,8 +15,8 @@ class FailingStore implements SessionStore {
   readonly answered: string[] = [];
   /** Is awaited before the sid is bound: another proxy may be faster. */
   beforeBind: () => Promise<unknown> = () => Promise.resolve();
-  /** Is awaited before it is told what is bound. */
-  beforeInspect: () => Promise<unknown> = () => Promise.resolve();
+  /** Is awaited before a sid is released. */
+  beforeRelease: () => Promise<unknown> = () => Promise.resolve();
   readonly #inner: RedisStore;
   #failed: (error: Error) => void = () => {};
   #ready: () => void = () => {};
@@ -42,9 +42,9 @@ class FailingStore implements SessionStore {
     return this.#answer('unbind', this.#inner.unbind(sid));
   }
 
-  async inspect(sid: string): ReturnType<RedisStore['inspect']> {
-    await this.beforeInspect();
-    return this.#answer('inspect', this.#inner.inspect(sid));
+  async release(...args: Parameters<RedisStore['release']>): Promise<void> {
+    await this.beforeRelease();
+    return this.#answer('release', this.#inner.release(...args));
   }
 
   watch(failed: (error: Error) => void, ready: () => void): void {
@@ -80,20 +80,24 @@ interface Namesake {
   name: string;
   /** How many requests of sessions have come. */
   requests: number;
+  /** The last session has not ended. */
+  isAlive: boolean;
 }
 
 async function namesake(): Promise<Namesake> {
   const packet = `0${JSON.stringify({ sid: SID, pingInterval: 25_000, pingTimeout: 20_000 })}`;
-  const host = { name: '', requests: 0 };
+  const host = { name: '', requests: 0, isAlive: false };
   const { name, server } = await startServer((req, res) => {
     const url = req.url ?? '';
     if (!url.includes('transport=')) {
       res.writeHead(400).end();
     } else if (!url.includes('sid=')) {
+      host.isAlive = true;
       res.end(packet);
     } else if (req.method === 'PUT') {
-      // A proxy asks whether the session is alive that had the sid before.
-      res.writeHead(400).end('{"code":1,"message":"Session ID unknown"}');
+      // A proxy asks whether the session is alive.
+      if (host.isAlive) res.writeHead(500).end();
+      else res.writeHead(400).end('{"code":1,"message":"Session ID unknown"}');
     } else {
       host.requests += 1;
       res.end('ok');
@@ -137,6 +141,7 @@ describe('a binding that a proxy stores again', () => {
   it('gives way to another that the store has by then, and its requests go there', async () => {
     const [one, other] = members;
     await handshake(one.url);
+    hosts[0].isAlive = false;
     one.store.fail();
     await handshake(other.url);
     one.store.recover();
@@ -153,6 +158,7 @@ describe('a binding that a proxy stores again', () => {
     await handshake(one.url);
     one.store.fail();
     await redis.del(keyPrefix + SID);
+    hosts[0].isAlive = false;
     one.store.beforeBind = async () => {
       one.store.beforeBind = () => Promise.resolve();
       await handshake(other.url);
@@ -181,6 +187,7 @@ describe('a binding that a proxy stores again', () => {
   it('takes the place of an older one where it was made while the store failed', async () => {
     const [one, other] = members;
     await handshake(other.url);
+    hosts[1].isAlive = false;
     one.store.fail();
     await handshake(one.url);
     expect(await stored()).toBe(hosts[1].name);
@@ -205,7 +212,7 @@ describe('a binding whose WebSocket has ended', () => {
     const socket = await openWebSocket(one.url);
     await until('it is bound', async () => await stored() === hosts[0].name);
     let look = (): void => {};
-    one.store.beforeInspect = () => new Promise<void>((resolve) => look = resolve);
+    one.store.beforeRelease = () => new Promise<void>((resolve) => look = resolve);
     socket.terminate();
     await until('it has ended', () => one.proxy.hosts[0]?.tunnels === 0);
     const posted = one.post();
@@ -228,6 +235,6 @@ describe('a binding whose WebSocket has ended', () => {
     await until('the store has been asked', () => answered.length > 0 && one.proxy.hosts[0]?.tunnels === 0);
     // Removed it would be in order: with the client that is asked now.
     expect(await stored()).toBe(hosts[1].name);
-    expect(answered).toEqual(['inspect']);
+    expect(answered).toEqual(['release']);
   });
 });

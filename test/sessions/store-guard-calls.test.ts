@@ -35,7 +35,7 @@ function guarded(answers: Partial<SessionStore>, timeout = 1000): Guarded {
     else found.asked.push([call, ...args].join(' '));
   };
   const store: SessionStore = { ...inner, watch: (failed, ready) => void Object.assign(watching, { failed, ready }) };
-  for (const call of ['bind', 'find', 'unbind', 'claim', 'inspect', 'open', 'close'] as const) {
+  for (const call of ['bind', 'find', 'unbind', 'claim', 'release', 'inspect', 'open', 'close'] as const) {
     if (!inner[call]) continue;
     Object.assign(store, {
       [call]: (...args: unknown[]) => {
@@ -90,7 +90,7 @@ describe('claim', () => {
 it('binds nothing while the store fails, and tells so', async () => {
   const { guard, asked, fail } = guarded({});
   fail();
-  await guard.unbind('x');
+  await guard.release('x', 'a:1', 60);
   expect([await guard.bind('x', 'a:1', 60), await guard.claim('x', 'a:1', 60)]).toEqual([false, undefined]);
   expect(asked).toEqual([]);
 });
@@ -109,7 +109,7 @@ it('counts calls, how long they take, and failures', async () => {
   let answer = (): void => {};
   const find = (): Promise<undefined> => new Promise((resolve) => answer = () => resolve(undefined));
   const { guard, totals, fail } = guarded({
-    find, unbind: failing, inspect: () => Promise.resolve(undefined), claim: () => Promise.resolve('a:1'),
+    find, release: failing, inspect: () => Promise.resolve(undefined), claim: () => Promise.resolve('a:1'),
   });
   const found = guard.find('x', 60);
   await clock.advance(300);
@@ -118,7 +118,7 @@ it('counts calls, how long they take, and failures', async () => {
   await guard.inspect('x');
   await guard.bind('x', 'a:1', 60);
   await guard.claim('x', 'a:1', 60);
-  await guard.unbind('x');
+  await guard.release('x', 'a:1', 60);
   expect([totals.find, totals.bind, totals.unbind].map(countOf)).toEqual([1, 2, 1]);
   expect([totals.find.sum, totals.bind.sum, totals.failures]).toEqual([0.3, 0, 1]);
   fail();

@@ -39,6 +39,10 @@ function guarding(answers: Partial<SessionStore>, timeout = 50): Guarding {
       note('unbind', sid);
       await answers.unbind?.(sid);
     },
+    release: async (sid, ...rest) => {
+      note('release', sid);
+      await answers.release?.(sid, ...rest);
+    },
   };
   const guard = new StoreGuard(store, timeout);
   const events: string[] = [];
@@ -147,21 +151,21 @@ it('is asked for no change while it is degraded', async () => {
   await degraded;
   expect(guard.degraded).toBe(true);
   await guard.bind('b', 'host', 60);
-  await guard.unbind('a');
+  await guard.release('a', 'host', 60);
   expect(asked).toEqual(['bind a']);
 });
 
 it.each<[string, Partial<SessionStore>]>([
   ['find', { bind: failingFor('chosen'), find: failingFor('chosen') }],
   ['bind', { bind: failingFor('chosen') }],
-  ['unbind', { unbind: failingFor('chosen') }],
+  ['release', { release: failingFor('chosen') }],
 ])('has not failed when it fails to %s sids that somebody has chosen', async (call, answers) => {
   const { guard, asked, own, events } = guarding(answers);
   guard.start();
   for (let i = 0; i < 100; i += 1) {
     if (call === 'find') await expect(guard.find(`chosen-${i}`, 60)).rejects.toThrow('CLUSTERDOWN');
     else if (call === 'bind') expect(await guard.bind(`chosen-${i}`, 'host', 60)).toBe(false);
-    else await guard.unbind(`chosen-${i}`);
+    else await guard.release(`chosen-${i}`, 'host', 60);
   }
   await until('it was looked at', () => events.length > 0);
   await expect(guard.find('other', 60)).resolves.toBeUndefined();

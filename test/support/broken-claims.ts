@@ -1,8 +1,9 @@
 import { overriding, type BrokenStore, type TableStore } from './table-store';
 
 /** As the contract says. */
-function claim(store: TableStore, sid: string, host: string, ttl: number): Promise<string> {
-  const row = store.rowOf(sid);
+function claim(store: TableStore, sid: string, host: string, ttl: number, over?: string): Promise<string> {
+  const found = store.rowOf(sid);
+  const row = found?.host === over ? undefined : found;
   if (!row) store.table.set(sid, { host, expiresAt: store.after(ttl) });
   else if (row.host === host) row.expiresAt = store.renewed(row, store.after(ttl));
   return Promise.resolve(row?.host ?? host);
@@ -82,5 +83,44 @@ export const BROKEN_CLAIMS: BrokenStore[] = [
       },
     })),
     /^renews by `claim`/, /must never shorten an expiry/,
+  ],
+  [
+    'takes nothing over',
+    overriding((store) => ({ claim: (sid, host, ttl) => claim(store, sid, host, ttl) })),
+    /^takes over by `claim`/, /`claim` over its host must bind the sid instead: expected 'b:2', received 'a:1'/,
+  ],
+  [
+    'takes over from any host',
+    overriding((store) => ({
+      claim: (sid, host, ttl, over) => claim(store, sid, host, ttl, over === undefined ? undefined : store.rowOf(sid)?.host),
+    })),
+    /^takes over by `claim`/, /must leave a sid that is bound to another one, and tell that: expected 'a:1', received 'b:2'/,
+  ],
+  [
+    'takes over in two steps',
+    overriding((store) => ({
+      claim: async (sid, host, ttl, over) => {
+        const bound = await store.find(sid, ttl);
+        if (over === undefined || bound !== over) return claim(store, sid, host, ttl);
+        await store.bind(sid, host, ttl);
+        return host;
+      },
+    })),
+    /^takes over by `claim`/, /must look and bind in one step/,
+  ],
+  [
+    'releases whatever is bound',
+    overriding((store) => ({ release: (sid) => store.unbind(sid) })),
+    /^forgets by `release`/, /must leave a sid that is bound to another host/,
+  ],
+  [
+    'releases what is in use',
+    overriding((store) => ({ release: async (sid, host) => store.rowOf(sid)?.host === host ? store.unbind(sid) : undefined })),
+    /^forgets by `release`/, /must leave a binding that lives longer than it says/,
+  ],
+  [
+    'releases nothing',
+    overriding(() => ({ release: () => Promise.resolve() })),
+    /^forgets by `release`/, /must forget a binding that lives no longer than it says/,
   ],
 ];

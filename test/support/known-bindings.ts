@@ -40,6 +40,7 @@ export function known(options: Partial<BindingsOptions> = {}, answers: Partial<S
     find: ask('find', answers.find ?? inner.find.bind(inner)),
     unbind: ask('unbind', answers.unbind ?? inner.unbind.bind(inner)),
     claim: ask('claim', answers.claim ?? inner.claim.bind(inner)),
+    release: ask('release', answers.release ?? inner.release.bind(inner)),
     inspect: ask('inspect', answers.inspect ?? inner.inspect.bind(inner)),
     watch: (tell) => void (failed = tell),
     close: () => Promise.resolve(void asked.push('close')),

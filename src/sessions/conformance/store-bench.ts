@@ -97,14 +97,22 @@ export class Subject {
   }
 
   /** The host that the sid is bound to by then; `undefined` if the store has no `claim`. */
-  async claim(sid: string, host: string, ttl = STAYS): Promise<string | undefined> {
+  async claim(sid: string, host: string, ttl = STAYS, over?: string): Promise<string | undefined> {
     const claim = this.#store.claim?.bind(this.#store);
     if (!claim) return undefined;
     this.#bound.add(sid);
-    const call = `claim(${inspect(sid)}, ${inspect(host)}, ${ttl})`;
-    const bound = await settled(call, () => claim(sid, host, ttl));
+    const call = `claim(${inspect(sid)}, ${inspect(host)}, ${ttl}${over === undefined ? '' : `, ${inspect(over)}`})`;
+    const bound = await settled(call, () => claim(sid, host, ttl, over));
     holds(typeof bound, 'string', `\`claim\` must resolve with the host that the sid is bound to by then: ${call}`);
     return bound;
+  }
+
+  /** Whether the store has `release`. */
+  async release(sid: string, host: string, expiresIn: number): Promise<boolean> {
+    const release = this.#store.release?.bind(this.#store);
+    if (!release) return false;
+    await settled(`release(${inspect(sid)}, ${inspect(host)}, ${expiresIn})`, () => release(sid, host, expiresIn));
+    return true;
   }
 
   async unbind(sid: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { holds, newSid, sleep, type Bench } from './store-bench';
+import { holds, newSid, sleep, STAYS, type Bench } from './store-bench';
 
 /** A behaviour of a store → the check of it. */
 export type Clauses = Record<string, (bench: Bench) => Promise<void>>;
@@ -80,6 +80,39 @@ export const CLAUSES: Clauses = {
     const found = await Promise.all(sids.map((each) => store.find(each)));
     const clause = '`claim` must look and bind in one step: of two claims at the same time one must win';
     holds(claims, found.flatMap((host) => [host, host]), `${clause}, and both must tell which`);
+  },
+
+  'takes over by `claim`, if it has that, the sid of the host that is named, and of no other': async (bench) => {
+    const store = await bench.open();
+    const [sid, unbound] = [newSid(), newSid()];
+    await store.bind(sid, 'a:1');
+    const kept = await store.claim(sid, 'b:2', STAYS, 'c:3');
+    if (kept === undefined) return;
+    holds(kept, 'a:1', '`claim` over one host must leave a sid that is bound to another one, and tell that');
+    holds(await store.claim(sid, 'b:2', STAYS, 'a:1'), 'b:2', '`claim` over its host must bind the sid instead');
+    holds(await store.find(sid), 'b:2', '`claim` over its host must bind the sid instead');
+    holds(await store.claim(unbound, 'b:2', STAYS, 'a:1'), 'b:2', '`claim` must bind a sid that is not bound');
+    const sids = Array.from({ length: 20 }, newSid);
+    for (const each of sids) await store.bind(each, 'a:1');
+    const claims = await Promise.all(sids.flatMap((each) => (
+      ['b:2', 'c:3'].map((host) => store.claim(each, host, STAYS, 'a:1'))
+    )));
+    const found = await Promise.all(sids.map((each) => store.find(each)));
+    const clause = '`claim` over a host must look and bind in one step: of two claims at the same time one must win';
+    holds(claims, found.flatMap((host) => [host, host]), `${clause}, and both must tell which`);
+  },
+
+  'forgets by `release`, if it has that, what is bound to the host and expires in time': async (bench) => {
+    const store = await bench.open();
+    const sid = newSid();
+    await store.bind(sid, 'a:1');
+    await store.release(sid, 'b:2', 2 * STAYS);
+    holds(await store.find(sid), 'a:1', '`release` must leave a sid that is bound to another host');
+    await store.release(sid, 'a:1', STAYS / 2);
+    holds(await store.find(sid), 'a:1', '`release` must leave a binding that lives longer than it says');
+    if (!await store.release(sid, 'a:1', 2 * STAYS)) return;
+    holds(await store.find(sid), undefined, '`release` must forget a binding that lives no longer than it says');
+    await store.release(sid, 'a:1', STAYS);
   },
 
   'keeps every host as it stands': async (bench) => {
