@@ -9,6 +9,7 @@ import { Admission } from './routing/admission';
 import { Bindings } from './sessions/bindings';
 import { toError } from './base/checks';
 import { within } from './base/deadline';
+import { createFleet, type ProxyFleet } from './operating/proxy-fleet';
 import { createHealthSource } from './hosts/discovery';
 import type { Absence } from './base/refusals';
 import { Forwarder } from './forwarding/forwarder';
@@ -17,7 +18,7 @@ import type { HostOptions } from './hosts/host-options';
 import { Hosts } from './hosts/hosts';
 import { Operations } from './operating/operations';
 import type {
-  DrainOptions, EndOutcome, HostReport, RebalanceOptions, RebalanceStatus, SessionReport,
+  DrainOptions, EndOutcome, FleetReport, HostReport, RebalanceOptions, RebalanceStatus, ScopeOptions, SessionReport,
 } from './operating/operator';
 import { resolveOptions, type ResolvedOptions } from './options/options';
 import { OwnProcess } from './operating/own-process';
@@ -50,6 +51,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   readonly #options: ResolvedOptions;
   readonly #bindings: Bindings;
   readonly #health: HealthSource;
+  readonly #fleet: ProxyFleet;
   readonly #admission: Admission;
   readonly #underWay: UnderWay;
   readonly #forwarder: Forwarder;
@@ -75,15 +77,17 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     const totals = createTotals();
     const hosts = new Hosts(options.hosts, options);
     const bindings = this.#bindings = new Bindings(options.store, hosts, options, totals);
-    const health = this.#health = internals.healthSource?.(hosts, options) ??
-      createHealthSource(hosts, options, this.#announcing('discoveryError'));
+    const fleet = this.#fleet = createFleet(options, hosts, this);
+    const health = this.#health = fleet.before(internals.healthSource?.(hosts, options) ??
+      createHealthSource(hosts, options, this.#announcing('discoveryError')));
     const admission = this.#admission = new Admission(options);
     const router = new Router(options, hosts, bindings, admission);
     const underWay = this.#underWay = new UnderWay(stallTimeoutOf(options));
     const opened = this.#announcing('session');
     const forwarder = this.#forwarder = new Forwarder(options, { hosts, bindings, totals, underWay }, opened);
     const own = new OwnProcess(options, { hosts, bindings, forwarder, admission, totals });
-    const operations = this.#operations = new Operations(hosts, own, options, this, () => health.ready);
+    const operations = this.#operations = new Operations(hosts, own, options, this, () => health.ready, fleet.member);
+    fleet.show(operations, own);
     this.#parts = { hosts, operations, own, underWay };
     this.#admin = options.admin && createAdminServer(operations, options.admin, this.#announcing('adminListening'));
     const tell = this.#announcing('access');
@@ -109,14 +113,19 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     return this.#operations.hosts;
   }
 
+  /** The members of the fleet, as far as this proxy knows, and whether they agree. */
+  get fleet(): FleetReport {
+    return this.#operations.fleet;
+  }
+
   /**
    * Adds a host. It gets new sessions as soon as a health check finds it up.
    *
    * @param host as in the option `hosts`.
-   * @param options the host's `weight`; 1 by default.
+   * @param options the host's `weight`; 1 by default. Its `scope`.
    * @throws TypeError if the host is malformed or already exists, or if the weight is not an integer from 0 to 1000.
    */
-  addHost(host: string, options: Omit<HostOptions, 'host'> = {}): void {
+  addHost(host: string, options: Omit<HostOptions, 'host'> & ScopeOptions = {}): void {
     this.#operations.addHost(host, options);
   }
 
@@ -126,8 +135,8 @@ export class Proxy extends EventEmitter<ProxyEvents> {
    *
    * @throws Error if the host is unknown.
    */
-  removeHost(host: string): void {
-    this.#operations.removeHost(host);
+  removeHost(host: string, options: ScopeOptions = {}): void {
+    this.#operations.removeHost(host, options);
   }
 
   /**
@@ -149,8 +158,8 @@ export class Proxy extends EventEmitter<ProxyEvents> {
    *
    * @throws Error if the host is unknown.
    */
-  undrainHost(host: string): void {
-    this.#operations.undrainHost(host);
+  undrainHost(host: string, options: ScopeOptions = {}): void {
+    this.#operations.undrainHost(host, options);
   }
 
   /**
@@ -158,8 +167,8 @@ export class Proxy extends EventEmitter<ProxyEvents> {
    *
    * @throws TypeError if the weight is not an integer from 0 to 1000. Error if the host is unknown.
    */
-  setWeight(host: string, weight: number): void {
-    this.#operations.setWeight(host, weight);
+  setWeight(host: string, weight: number, options: ScopeOptions = {}): void {
+    this.#operations.setWeight(host, weight, options);
   }
 
   /**
@@ -288,7 +297,8 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     await nextTurn();
     if (this.#isOwn) this.server.closeAllConnections();
     this.#health.stop();
-    await within(CLOSE_TIMEOUT, Promise.all([closed, this.#bindings.close(), this.#admin?.close()]));
+    const left = this.#fleet.stop().then(() => this.#bindings.close());
+    await within(CLOSE_TIMEOUT, Promise.all([closed, left, this.#admin?.close()]));
     // Refusals of requests that arrived meanwhile may not be flushed yet.
     this.#underWay.cut();
     if (!this.#isOwn) this.#release();

@@ -23,7 +23,7 @@ export interface FleetEvents {
   /** A member has ended, or was silent for three beats. */
   left: [id: string];
   /** The member's hosts, `path` or `keyPrefix` are others than here. */
-  disagree: [id: string];
+  disagree: [id: string, what: readonly string[]];
   /** Others have changed these registers. */
   changed: [names: readonly string[]];
   /** A beat has ended well. */
@@ -176,7 +176,7 @@ export class Fleet extends EventEmitter<FleetEvents> {
     if (this.#closing.signal.aborted) return;
     for (const id of came) this.emit('joined', id);
     for (const id of went) this.emit('left', id);
-    for (const id of other) this.emit('disagree', id);
+    for (const id of other) this.emit('disagree', id, this.#members.differencesOf(id));
     if (changed.length > 0) this.emit('changed', changed);
     this.emit('beat');
   }

@@ -11,6 +11,14 @@ export interface HostShown {
   readonly handshakesPerSecond: number;
 }
 
+/** What sessions depend on: proxies that spell it differently do not find each other's. */
+export interface Spelling {
+  /** A digest of the hosts' names, or of the name to discover them by. */
+  readonly hosts: string;
+  readonly path: string;
+  readonly keyPrefix: string;
+}
+
 /** What a member shows of itself. */
 export interface MemberRecord {
   /** The package's version. */
@@ -22,8 +30,8 @@ export interface MemberRecord {
   readonly ready: boolean;
   /** The number of processes that serve. */
   readonly workers: number;
-  /** Of hosts, `path` and `keyPrefix`, as they are spelled. */
-  readonly digest: string;
+  /** What all members must spell the same. */
+  readonly spelling: Spelling;
   /** The revision of the registers that the member knows. */
   readonly revision: string;
   readonly hosts: readonly HostShown[];
@@ -63,7 +71,7 @@ export function recordOf(text: string): MemberRecord | undefined {
     interval: countIn(field('interval')),
     ready: field('ready') === true,
     workers: countIn(field('workers')),
-    digest: textIn(field('digest')),
+    spelling: spellingIn(field('spelling')),
     revision: textIn(field('revision')),
     hosts: Array.isArray(hosts) ? hosts.flatMap(hostIn) : [],
     without: Array.isArray(without) ? without.filter((name) => typeof name === 'string') : [],
@@ -76,6 +84,12 @@ function hostIn(value: unknown): HostShown[] {
   const [host, state, ...counts] = value as [string, ...unknown[]];
   const [sessions = 0, tunnels = 0, polls = 0, handshakesPerSecond = 0] = counts.map(countIn);
   return [{ host, state: STATES[countIn(state)] ?? 'checking', sessions, tunnels, polls, handshakesPerSecond }];
+}
+
+function spellingIn(value: unknown): Spelling {
+  const [hosts, path, keyPrefix] = (['hosts', 'path', 'keyPrefix'] as const)
+    .map((name) => textIn(Reflect.get(Object(value), name)));
+  return { hosts: hosts ?? '', path: path ?? '', keyPrefix: keyPrefix ?? '' };
 }
 
 function textIn(value: unknown): string {

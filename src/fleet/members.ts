@@ -1,5 +1,5 @@
 import type { Reading } from './fleet-store';
-import { recordOf, type MemberRecord } from './member';
+import { recordOf, type MemberRecord, type Spelling } from './member';
 
 /** After how many of its intervals without a beat a member is gone. */
 const MISSED = 3;
@@ -14,8 +14,8 @@ export interface Member {
   readonly since: number;
   /** How long ago it showed itself, in ms. */
   readonly seenAgo: number;
-  /** Its hosts, `path` and `keyPrefix` are the same as here. */
-  readonly agrees: boolean;
+  /** What it spells otherwise than this member: sessions of one may be unknown to the other. */
+  readonly differences: readonly (keyof Spelling)[];
 }
 
 interface Known {
@@ -39,7 +39,6 @@ export class Members {
   readonly #self: string;
   readonly #known = new Map<string, Known>();
   readonly #disagreeing = new Set<string>();
-  #digest = '';
   #now = 0;
   #readAt: number | undefined;
 
@@ -51,9 +50,15 @@ export class Members {
   get all(): readonly Member[] {
     const all = Array.from(this.#known, ([id, { record, at }]): Member => {
       const [since, seenAgo] = [at - record.age, this.#now - at];
-      return { id, self: id === this.#self, record, since, seenAgo, agrees: this.#agrees(record) };
+      return { id, self: id === this.#self, record, since, seenAgo, differences: this.#differences(record) };
     });
     return all.sort((a, b) => Number(b.self) - Number(a.self) || a.since - b.since || (a.id < b.id ? -1 : 1));
+  }
+
+  /** What a member spells otherwise than this one. */
+  differencesOf(id: string): readonly (keyof Spelling)[] {
+    const known = this.#known.get(id);
+    return known ? this.#differences(known.record) : [];
   }
 
   /** @param time our clock, in ms. */
@@ -62,10 +67,12 @@ export class Members {
     this.#readAt = time;
     this.#now = now;
     const [came, went]: [string[], string[]] = [[], []];
+    const own = recordOf(members.get(this.#self)?.record ?? '');
     for (const [id, { at, record: text }] of members) {
-      const record = recordOf(text);
       const known = this.#known.get(id);
-      if (!record || known?.at === at) continue;
+      if (known?.at === at) continue;
+      const record = recordOf(text);
+      if (!record || !this.#isOurs(record, own)) continue;
       if (record.left) this.#known.delete(id);
       // What a member has left behind that ended long ago is no news.
       else if (known || now - at <= MISSED * record.interval) this.#known.set(id, { record, at, seenAt: time });
@@ -87,10 +94,9 @@ export class Members {
   }
 
   #findDisagreeing(): string[] {
-    this.#digest = this.#known.get(this.#self)?.record.digest ?? '';
     const found: string[] = [];
     for (const [id, { record }] of this.#known) {
-      if (this.#agrees(record)) this.#disagreeing.delete(id);
+      if (this.#differences(record).length === 0) this.#disagreeing.delete(id);
       else if (!this.#disagreeing.has(id)) found.push(id);
     }
     for (const id of found) this.#disagreeing.add(id);
@@ -98,7 +104,15 @@ export class Members {
     return found;
   }
 
-  #agrees({ digest }: MemberRecord): boolean {
-    return digest === this.#digest;
+  #differences({ spelling }: MemberRecord): (keyof Spelling)[] {
+    const own = this.#known.get(this.#self)?.record.spelling ?? spelling;
+    return (['hosts', 'path', 'keyPrefix'] as const).filter((name) => spelling[name] !== own[name]);
+  }
+
+  /** Whether a record may be of this fleet: others may use the same Redis for other hosts, by another `keyPrefix`. */
+  #isOurs(record: MemberRecord, own: MemberRecord | undefined): boolean {
+    if (!own || record.spelling.keyPrefix === own.spelling.keyPrefix) return true;
+    const names = new Set(own.hosts.map(({ host }) => host));
+    return record.hosts.some(({ host }) => names.has(host));
   }
 }

@@ -1,8 +1,11 @@
 import type { Beat, FleetStore, Reading, Shown } from './fleet-store';
 import { CLEARED, type Register } from './registers';
 
-/** The keys of the fleet: outside of `keyPrefix`, since a sid may be any text, and in one slot of a cluster. */
-const KEYS = ['{socket.io-fleet}:members', '{socket.io-fleet}:state'] as const;
+/** Where members show themselves. Keys do not begin with `keyPrefix`, since a sid may be any text. */
+const MEMBERS = '{socket.io-fleet}:members';
+
+/** Where the members of one `keyPrefix` share registers: in the same slot of a cluster. */
+const STATE = '{socket.io-fleet}:state:';
 
 /** How long what members have shown and written stays when no member is left, in ms. */
 const LIFE = 3_600_000;
@@ -59,9 +62,11 @@ export type Evaluate = (script: string, keys: readonly string[], args: readonly 
 /** Lets members meet in Redis. */
 export class RedisFleet implements FleetStore {
   readonly #evaluate: Evaluate;
+  readonly #keys: readonly string[];
 
-  constructor(evaluate: Evaluate) {
+  constructor(evaluate: Evaluate, keyPrefix: string) {
     this.#evaluate = evaluate;
+    this.#keys = [MEMBERS, STATE + keyPrefix];
   }
 
   async beat({ id, record, revision, writes }: Beat): Promise<Reading> {
@@ -69,7 +74,7 @@ export class RedisFleet implements FleetStore {
       [name, isNew ? '1' : '0', String(at), by, value]
     ));
     const args = [id, record, revision, String(LIFE), String(RECORD_LIFE), ...changes];
-    return readingOf(await this.#evaluate(BEAT, KEYS, args));
+    return readingOf(await this.#evaluate(BEAT, this.#keys, args));
   }
 }
 
