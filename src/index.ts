@@ -1,7 +1,7 @@
 import { ErrorCode as codes, type ErrorCode as Code } from './base/refusals';
 import { Proxy as ProxyClass } from './proxy';
 import { RedisStore as Redis } from './sessions/redis-store';
-import { MemoryStore as Memory } from './sessions/session-store';
+import { MemoryStore as Memory } from './sessions/memory-store';
 import type * as types from './types';
 
 /** The class, with the other public values as its properties. */

@@ -5,6 +5,9 @@ import type { ResolvedOptions } from './options/options';
 import type { Operations } from './operating/operations';
 import type { OwnProcess } from './operating/own-process';
 
+/** How long `Proxy.close()` promises to take at most besides `shutdownDelay` and `drainTimeout`, in ms. */
+export const CLOSING_TIME = 1000;
+
 /** The parts of a proxy that the command needs. */
 export interface ProxyParts {
   readonly operations: Operations;

@@ -10,33 +10,31 @@ import { Bindings } from './sessions/bindings';
 import { toError } from './base/checks';
 import { within } from './base/deadline';
 import { createFleet, type ProxyFleet } from './operating/proxy-fleet';
-import { createHealthSource } from './hosts/discovery';
-import type { Absence } from './base/refusals';
+import { createHealthSource } from './hosts/health-source';
 import { Forwarder } from './forwarding/forwarder';
 import type { HealthSource } from './hosts/health-checker';
-import type { HostOptions } from './hosts/host-options';
 import { Hosts } from './hosts/hosts';
 import { Operations } from './operating/operations';
-import type {
-  DrainOptions, EndOutcome, FleetReport, HostReport, RebalanceOptions, RebalanceStatus, ScopeOptions, SessionReport,
-} from './operating/operator';
 import { resolveOptions, type ResolvedOptions } from './options/options';
 import { OwnProcess } from './operating/own-process';
 import { HealthPath } from './serving/health-path';
 import { Pipelines } from './serving/pipelines';
-import { relayEvents, type ProxyEvents } from './operating/proxy-events';
-import type { ProxyInternals, ProxyParts } from './proxy-internals';
-import type { PartialProxyOptions, ProxyOptions } from './options/proxy-options';
+import { relayEvents } from './operating/proxy-events';
+import { CLOSING_TIME, type ProxyInternals, type ProxyParts } from './proxy-internals';
 import { Router } from './routing/router';
 import { checkKeepAlive, closeServer, createServer, takeOver } from './serving/server';
 import { announce, callOut } from './base/announce';
 import { createTotals } from './base/totals';
-import { stallTimeoutOf, UnderWay } from './forwarding/under-way';
+import { DRAIN_END, stallTimeoutOf, UnderWay } from './forwarding/under-way';
+import type {
+  Absence, DrainOptions, EndOutcome, FleetReport, HostOptions, HostReport, PartialProxyOptions, ProxyEvents,
+  ProxyOptions, RebalanceOptions, RebalanceStatus, ScopeOptions, SessionReport,
+} from './types';
 
 const debug = createDebug('socket.io-proxy:proxy');
 
-/** How long `close()` waits, after the drain, for the store, the server and the admin server to close, in ms. */
-const CLOSE_TIMEOUT = 550;
+/** How long `close()` waits, after the drain, for store, server and admin server to close, in ms. 50 are to spare. */
+const CLOSE_TIMEOUT = CLOSING_TIME - DRAIN_END - 50;
 
 /**
  * A load balancer for Socket.IO. It sends all requests of a session to the same host, without cookies: it learns the
@@ -238,12 +236,10 @@ export class Proxy extends EventEmitter<ProxyEvents> {
    * @param callback is called when everything is closed.
    */
   close(callback?: () => void): Promise<void> {
-    let closed = (): void => {};
     if (!this.#closing) {
+      let closed = (): void => {};
       // Set before the first event: a listener may call `close()` again.
-      this.#closing = new Promise((resolve) => {
-        closed = resolve;
-      });
+      this.#closing = new Promise((resolve) => closed = resolve);
       void this.#close().then(closed);
     }
     if (callback) void this.#closing.then(() => callOut(callback));
@@ -283,7 +279,12 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     return true;
   }
 
-  /** Never rejects. */
+  /**
+   * Never rejects. Phase → effect, see `UnderWay`:
+   * - lingering, for `shutdownDelay` → sessions open as before, but each answer closes its connection
+   * - draining, for up to `drainTimeout` → no session opens, no connection is accepted, WebSockets end one by one
+   * - over → every request is refused; what is left ends, and is cut a moment later; then all parts close
+   */
   async #close(): Promise<void> {
     debug('closing');
     const { shutdownDelay, drainTimeout } = this.#options;

@@ -7,12 +7,14 @@ export type { DownReason, HostStatus } from './hosts/host';
 export type { HostOptions } from './hosts/host-options';
 export type { HostTls } from './hosts/host-tls';
 export type {
-  DrainOptions, DrainStatus, EndOutcome, HostReport, RebalanceOptions, RebalanceStatus, SessionReport,
+  DrainOptions, DrainStatus, EndOutcome, FleetReport, HostReport, MemberReport, RebalanceOptions, RebalanceStatus, Scope,
+  ScopeOptions, SessionReport,
 } from './operating/operator';
 export type { ProxyEvents } from './operating/proxy-events';
 export type {
   PartialProxyOptions, ProxyOptions, WithDiscover, WithHosts, WithRedisClient, WithStore,
 } from './options/proxy-options';
 export type { AccessEntry } from './serving/access';
+export type { MemoryStoreOptions } from './sessions/memory-store';
 export type { RedisClient } from './sessions/redis-store';
-export type { MemoryStoreOptions, SessionStore, StoredBinding } from './sessions/session-store';
+export type { SessionStore, StoredBinding } from './sessions/session-store';

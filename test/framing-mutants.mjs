@@ -31,7 +31,7 @@ const headers = (from, to) => ['src/forwarding/headers.ts', from, to];
 const FAULTS = [
   ['the fault of the review: framing is the client\'s, less what Connection names', [
     NAMED_REFUSED,
-    connection('head += framingOf(method, body);', 'head += Buffer.isBuffer(body) ? \'\' : framingOf(method, body);'),
+    connection('head += framingField(method, body);', 'head += Buffer.isBuffer(body) ? \'\' : framingField(method, body);'),
     headers(FIELD_CASE, 'case Field.EndToEnd: case Field.ContentLength:\n'),
   ]],
   ['Connection may name framing', [NAMED_REFUSED]],

@@ -10,5 +10,5 @@
 export { Proxy } from '../../src/proxy';
 export { ErrorCode } from '../../src/base/refusals';
 export { RedisStore } from '../../src/sessions/redis-store';
-export { MemoryStore } from '../../src/sessions/session-store';
+export { MemoryStore } from '../../src/sessions/memory-store';
 export type * from '../../src/types';

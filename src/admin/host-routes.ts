@@ -7,7 +7,7 @@ import { readObject } from './body';
 import { Problem, valid } from './problems';
 import { jsonReply, type Reply } from './reply';
 import type { Asked } from './router';
-import { hostOf as jsonOf, snapshotOf } from './snapshot';
+import { hostJson, snapshotOf } from './snapshot';
 
 /** The API for hosts. */
 export class HostRoutes {
@@ -75,7 +75,7 @@ export class HostRoutes {
 
   async #replyOf(status: number, report: HostReport, headers: Readonly<Record<string, string>> = {}): Promise<Reply> {
     const { hosts } = await this.#operator.totals();
-    return jsonReply(status, jsonOf(report, hosts[report.host]), headers);
+    return jsonReply(status, hostJson(report, hosts[report.host]), headers);
   }
 }
 

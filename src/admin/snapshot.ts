@@ -12,13 +12,13 @@ export interface Snapshot {
 /** @param previous the totals of an earlier snapshot: the latency then covers only the time since. */
 export function snapshotOf(operator: Operator, totals: Totals, previous?: Totals): Snapshot {
   return {
-    hosts: operator.hosts.map((report) => hostOf(report, totals.hosts[report.host], previous?.hosts[report.host])),
+    hosts: operator.hosts.map((report) => hostJson(report, totals.hosts[report.host], previous?.hosts[report.host])),
     summary: summaryOf(operator.summary, totals),
   };
 }
 
-/** A host, as JSON. */
-export function hostOf(
+/** A host, as JSON. `state` is its flag of draining, `health` is `HostStatus.state`. */
+export function hostJson(
   report: HostReport, totals: HostTotals = createHostTotals(), previous?: HostTotals,
 ): Readonly<Record<string, unknown>> {
   const { host, state, downReason = null, downText = null, draining, weight, drain } = report;

@@ -1,4 +1,7 @@
-/** The kinds of header fields that a proxy treats differently. */
+/**
+ * The kinds of header fields that a proxy treats differently. On the way to a host, fields of a kind that
+ * `requestHeaders` in headers.ts does not name are dropped.
+ */
 export enum Field {
   /** Meant for the other end. */
   EndToEnd,

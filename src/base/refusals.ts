@@ -65,6 +65,7 @@ export type Absence =
   /** The session's host is down, or was removed from the hosts. */
   | 'host_gone';
 
+/** All refusals. The keys in snake_case are the values of {@link Absence}, by which those refusals are found. */
 export const refusals = {
   never_seen: sessionUnknown('never_seen'),
   expired: sessionUnknown('expired'),

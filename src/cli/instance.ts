@@ -4,7 +4,7 @@ import { SERVER_OPTIONS } from '../options/options';
 import { Proxy } from '../proxy';
 import type { ProxyInternals } from '../proxy-internals';
 import { createServer } from '../serving/server';
-import { MemoryStore } from '../sessions/session-store';
+import { MemoryStore } from '../sessions/memory-store';
 import { AccessLog } from './log/access-log';
 import type { Log } from './log/log';
 import { createRedisClient } from './redis-client';

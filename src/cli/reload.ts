@@ -59,9 +59,9 @@ export class Reload {
   /** Logs in one line the flags that differ from the start and need a restart. */
   #logRestartNeeded(after: Settings): void {
     const before = this.#started;
-    const flags = [...after.values.keys()].filter((name) => {
-      if (before.values.get(name) === after.values.get(name)) return false;
-      if (name === 'hosts') return before.values.get('discover') !== after.values.get('discover');
+    const flags = [...after.flagValues.keys()].filter((name) => {
+      if (before.flagValues.get(name) === after.flagValues.get(name)) return false;
+      if (name === 'hosts') return before.flagValues.get('discover') !== after.flagValues.get('discover');
       return !RELOADED.has(name) || (name.startsWith('tls-') && !before.tls !== !after.tls);
     });
     if (flags.length === 0) return;

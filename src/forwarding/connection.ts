@@ -5,7 +5,7 @@ import { startDeadline } from '../base/deadline';
 import type { Host } from '../hosts/host';
 import type { HostTls } from '../hosts/host-tls';
 import { readAfterFailedWrite } from './host-socket';
-import { framingOf, RequestBody, type StreamedBody } from './request-body';
+import { framingField, RequestBody, type StreamedBody } from './request-body';
 import { ResponseParser, type ResponseListener } from './response-parser';
 import { Traffic } from './traffic';
 
@@ -118,8 +118,8 @@ export class Connection implements ResponseListener {
   }
 
   /** Adds the bytes carried since the last call to the host's totals. */
-  count(): void {
-    this.#traffic?.count();
+  countBytes(): void {
+    this.#traffic?.countBytes();
   }
 
   /** Closes the connection and drops its request. The handler receives nothing more. */
@@ -197,7 +197,7 @@ export class Connection implements ResponseListener {
     const socket = this.#socket;
     if (!socket) return;
     let head = `${method} ${path} HTTP/1.1\r\nConnection: ${this.keepAlive ? 'keep-alive' : 'close'}\r\n`;
-    head += framingOf(method, body);
+    head += framingField(method, body);
     for (let i = 0; i < headers.length; i += 2) head += `${headers[i] ?? ''}: ${headers[i + 1] ?? ''}\r\n`;
     head += '\r\n';
     this.#parser.expect(method);
@@ -268,7 +268,7 @@ export class Connection implements ResponseListener {
     this.#parser.stop();
     this.#body?.stop();
     this.#body = undefined;
-    this.#traffic?.count();
+    this.#traffic?.countBytes();
     this.#traffic = undefined;
     this.#socket?.destroy();
     this.#owner.forget(this, byHost);

@@ -1,6 +1,6 @@
 import { Connection, type ConnectionOptions, type ConnectionOwner } from './connection';
 import type { Host } from '../hosts/host';
-import { Trust, type IdleTime } from './trust';
+import { IdleReuse, type IdleTime } from './idle-reuse';
 
 /** How often to check idle connections, in ms. */
 const SWEEP_INTERVAL = 200;
@@ -29,12 +29,12 @@ class HostConnections implements ConnectionOwner {
   readonly host: Host;
   tlsSession: Buffer | undefined;
   readonly #options: ConnectionsOptions;
-  #trust: Trust;
-  /** The host's era that the trust belongs to: after a refused connection, the host is another process. */
+  #reuse: IdleReuse;
+  /** The host's era that `#reuse` belongs to: after a refused connection, the host is another process. */
   #era: number;
   readonly #idle: Idle[] = [];
-  /** Every connection, with the trust at the time it was opened. */
-  readonly #all = new Map<Connection, Trust>();
+  /** Every connection, with the `#reuse` at the time it was opened. */
+  readonly #all = new Map<Connection, IdleReuse>();
   /** Unwanted connections that wait for the host to close them, and since when. */
   readonly #leaving = new Map<Connection, number>();
   #sweeping: NodeJS.Timeout | undefined;
@@ -43,13 +43,13 @@ class HostConnections implements ConnectionOwner {
     this.host = host;
     this.#options = options;
     this.#era = host.era;
-    this.#trust = new Trust(options.hostKeepAlive);
+    this.#reuse = new IdleReuse(options.hostKeepAlive);
   }
 
   acquire(): Connection {
     if (this.host.era !== this.#era) this.#resetForNewEra();
     const now = performance.now();
-    const last = this.#trust.isGiven ? this.#idle.at(-1) : undefined;
+    const last = this.#reuse.isAllowed ? this.#idle.at(-1) : undefined;
     if (last && now - last.time.since < last.time.reuse) {
       this.#idle.pop();
       const { connection } = last;
@@ -57,35 +57,35 @@ class HostConnections implements ConnectionOwner {
       connection.takenAt = now;
       return connection;
     }
-    const connection = new Connection(this, this.#options, this.#trust.keeps(this.#idle.length), now);
-    this.#all.set(connection, this.#trust);
+    const connection = new Connection(this, this.#options, this.#reuse.keeps(this.#idle.length), now);
+    this.#all.set(connection, this.#reuse);
     return connection;
   }
 
   release(connection: Connection, mayKeep: boolean, told: number | undefined): void {
     const now = performance.now();
-    const trust = this.#all.get(connection);
-    trust?.answered(connection.takenAt);
-    const time = mayKeep && connection.keepAlive && trust === this.#trust ? trust.begin(now, told) : undefined;
-    if (time && trust?.keeps(this.#idle.length)) this.#idle.push({ connection, time });
+    const reuse = this.#all.get(connection);
+    reuse?.answered(connection.takenAt);
+    const time = mayKeep && connection.keepAlive && reuse === this.#reuse ? reuse.begin(now, told) : undefined;
+    if (time && reuse?.keeps(this.#idle.length)) this.#idle.push({ connection, time });
     else this.#leaving.set(connection, now);
     this.#sweeping ??= setInterval(() => this.#sweep(), SWEEP_INTERVAL).unref();
   }
 
   forget(connection: Connection, byHost: boolean): void {
-    const trust = this.#all.get(connection);
-    if (!trust) return;
+    const reuse = this.#all.get(connection);
+    if (!reuse) return;
     this.#all.delete(connection);
     if (this.#leaving.delete(connection)) return;
     const at = this.#idle.findIndex((idle) => idle.connection === connection);
     const [idle] = at === -1 ? [] : this.#idle.splice(at, 1);
     if (!byHost) return;
-    if (idle) trust.closed(idle.time, performance.now());
-    else trust.lose();
+    if (idle) reuse.closed(idle.time, performance.now());
+    else reuse.forbid();
   }
 
-  count(): void {
-    for (const connection of this.#all.keys()) connection.count();
+  countBytes(): void {
+    for (const connection of this.#all.keys()) connection.countBytes();
   }
 
   destroy(): void {
@@ -95,7 +95,7 @@ class HostConnections implements ConnectionOwner {
 
   #resetForNewEra(): void {
     this.#era = this.host.era;
-    this.#trust = new Trust(this.#options.hostKeepAlive);
+    this.#reuse = new IdleReuse(this.#options.hostKeepAlive);
     for (const { connection } of this.#idle.slice()) connection.destroy();
   }
 
@@ -114,7 +114,7 @@ class HostConnections implements ConnectionOwner {
 
   #look(now: number): void {
     for (const { connection, time } of this.#idle.slice()) {
-      if (this.#trust.look(time, now)) connection.destroy();
+      if (this.#reuse.look(time, now)) connection.destroy();
     }
   }
 }
@@ -128,7 +128,7 @@ export class Connections {
     this.#options = options;
   }
 
-  /** A connection to the host without another request. It returns to the pool by itself; `destroy` closes it. */
+  /** A connection to the host on which no request is in progress. It returns to the pool by itself after one. */
   acquire(host: Host): Connection {
     let connections = this.#hosts.get(host);
     if (!connections) this.#hosts.set(host, connections = new HostConnections(host, this.#options));
@@ -136,8 +136,8 @@ export class Connections {
   }
 
   /** Adds the bytes carried since the last call to the hosts' totals. */
-  count(): void {
-    for (const connections of this.#hosts.values()) connections.count();
+  countBytes(): void {
+    for (const connections of this.#hosts.values()) connections.countBytes();
   }
 
   /** Closes the connections to a host. */

@@ -9,7 +9,7 @@ import type { StreamedBody } from './request-body';
 import type { Route } from '../routing/route';
 import { mayOpenByPolling, readableEncodings, type OpenPacket } from '../routing/sniffer';
 import { originFormOf } from '../base/target';
-import { withoutWebTransport } from '../routing/web-transport';
+import { withoutWebTransport } from './web-transport';
 import { observe } from '../base/histogram';
 import { countResponse } from '../base/totals';
 import type { Work } from './under-way';
@@ -89,7 +89,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     const req = this.req;
     // The response's `close` handles a client that goes away.
     req.on('error', () => {});
-    // The router has refused requests with both headers or a malformed one.
+    // The router has refused requests with both Content-Length and Transfer-Encoding, or with a malformed one.
     const isChunked = this.#isChunked;
     if (isChunked && !mayHaveBody(req.method ?? '')) {
       this.#awaitEmptyBody();

@@ -67,8 +67,9 @@ const UNUSED_HEAD = Buffer.alloc(0);
 const UNUSED_TARGET = new URL('http://localhost');
 
 /**
- * Forwards requests to the hosts of their routes. http-proxy is the frame; an exchange for requests and a tunnel for
- * WebSockets replace its last passes.
+ * Forwards requests to the hosts of their routes. http-proxy is the frame, since this package wraps its life cycle. Its
+ * last passes would open a connection for each request: an exchange for requests and a tunnel for WebSockets replace
+ * them.
  */
 export class Forwarder implements ExchangeContext, TunnelContext {
   readonly options: ForwarderOptions;
@@ -124,9 +125,9 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     const context = { hosts: this.#hosts, bindings: this.#bindings, connectTimeout, hostTimeout };
     const outcome = reroute(route, work.req, error, context);
     if (route.host !== from) {
-      count(work, route.host, 1);
+      countOpen(work, route.host, 1);
       route.host.opening += 1;
-      count(work, from, -1);
+      countOpen(work, from, -1);
       from.opening -= 1;
       this.#hosts.settle(from);
     }
@@ -180,15 +181,15 @@ export class Forwarder implements ExchangeContext, TunnelContext {
   }
 
   /** Adds the bytes that open connections have carried so far. Closed ones were counted when they ended. */
-  count(): void {
-    for (const work of this.#underWay.items) if (work instanceof Tunnel) work.count();
-    this.#connections.count();
+  countBytes(): void {
+    for (const work of this.#underWay.items) if (work instanceof Tunnel) work.countBytes();
+    this.#connections.countBytes();
   }
 
   ended(work: Exchange | Tunnel): void {
     const { host, binding } = work.route;
     this.#underWay.delete(work);
-    count(work, host, -1);
+    countOpen(work, host, -1);
     if (!binding) {
       host.opening -= 1;
     } else {
@@ -208,7 +209,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     const { host, binding } = work.route;
     if (binding) this.#hold(binding, work);
     else host.opening += 1;
-    count(work, host, 1);
+    countOpen(work, host, 1);
   }
 
   #hold(binding: Binding, work: Exchange | Tunnel): void {
@@ -251,7 +252,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
   }
 }
 
-function count(work: Exchange | Tunnel, host: Host, change: 1 | -1): void {
+function countOpen(work: Exchange | Tunnel, host: Host, change: 1 | -1): void {
   if (work instanceof Tunnel) {
     host.tunnels += change;
   } else {

@@ -19,6 +19,7 @@ export const GOING_AWAY = Buffer.from([0x80 | CLOSE, 2, 1001 >> 8, 1001 & 0xff])
 export class Frames {
   /** How many bytes of the current frame are still to come after its header. */
   #left = 0;
+  /** The bytes of a header whose rest has not come: fewer than it takes to know the size of its frame. */
   #header = NOTHING;
   #isClosed = false;
 

@@ -17,7 +17,7 @@ export class Joint {
   #lingering: NodeJS.Timeout | undefined;
   #isLeaving = false;
   /** The client was sent a close frame of ours. */
-  #isClosed = false;
+  #wasCloseSent = false;
 
   /** Nothing passes before `join`. */
   constructor(socket: Duplex, hostSocket: Socket) {
@@ -27,7 +27,7 @@ export class Joint {
     socket.once('end', linger).once('close', () => clearTimeout(this.#lingering));
     hostSocket.on('error', () => socket.destroy());
     hostSocket.once('end', () => {
-      if (this.#isLeaving) this.#close();
+      if (this.#isLeaving) this.#sendClose();
       socket.end();
       linger();
     });
@@ -66,10 +66,13 @@ export class Joint {
     this.#linger();
   }
 
-  /** Ends the WebSocket now: with a close frame for the client, if it can take one at once. */
+  /**
+   * Ends the WebSocket now: with a close frame for the client, if it can take one at once. A second call, such as that
+   * of `#finished` when the client has not answered the frame in time, cuts its connection.
+   */
   destroy(): void {
     const isIdle = this.#socket.writableLength === 0;
-    if (this.#isClosed || !isIdle || !this.#close()) {
+    if (this.#wasCloseSent || !isIdle || !this.#sendClose()) {
       this.#socket.destroy();
       return;
     }
@@ -86,15 +89,15 @@ export class Joint {
   }
 
   /** Sends a close frame to the client. @returns whether the frames from the host allow one. */
-  #close(): boolean {
-    this.#isClosed = this.#frames.mayAdd && this.#socket.writable;
-    if (this.#isClosed) this.#socket.write(GOING_AWAY);
-    return this.#isClosed;
+  #sendClose(): boolean {
+    this.#wasCloseSent = this.#frames.mayAdd && this.#socket.writable;
+    if (this.#wasCloseSent) this.#socket.write(GOING_AWAY);
+    return this.#wasCloseSent;
   }
 
   /** Called when the client was sent everything. Its answer to a close frame must not meet a closed connection. */
   #finished(): void {
-    if (!this.#isClosed) {
+    if (!this.#wasCloseSent) {
       this.#socket.destroy();
     } else if (!this.#socket.destroyed) {
       clearTimeout(this.#lingering);

@@ -13,7 +13,7 @@ export interface StreamedBody {
  * The header that frames the body. It is written only here, from the body that is really sent and never from the
  * client's headers, so that the host finds the next request exactly where this one ends.
  */
-export function framingOf(method: string, body: Buffer | StreamedBody | undefined): string {
+export function framingField(method: string, body: Buffer | StreamedBody | undefined): string {
   // For a method that may have a body, an empty one is announced (RFC 9110 §8.6).
   if (body === undefined) return mayHaveBody(method) ? 'Content-Length: 0\r\n' : '';
   return body.length === undefined ? 'Transfer-Encoding: chunked\r\n' : `Content-Length: ${body.length}\r\n`;

@@ -14,7 +14,7 @@ export class Traffic {
   }
 
   /** Adds the bytes since the last call to the host's totals. */
-  count(): void {
+  countBytes(): void {
     const { bytesRead, bytesWritten } = this.#socket;
     this.#totals.sentBytes += bytesWritten - this.#sent;
     this.#totals.receivedBytes += bytesRead - this.#received;

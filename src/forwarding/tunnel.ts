@@ -102,7 +102,7 @@ export class Tunnel implements SessionWork, Work {
   start(): void {
     this.#socket.once('close', () => {
       this.#request?.destroy();
-      this.count();
+      this.countBytes();
       this.#hostSocket?.destroy();
       this.#context.ended(this);
     });
@@ -126,8 +126,8 @@ export class Tunnel implements SessionWork, Work {
   }
 
   /** Adds the bytes carried since the last call to the host's totals. */
-  count(): void {
-    this.#traffic?.count();
+  countBytes(): void {
+    this.#traffic?.countBytes();
   }
 
   #connect(): void {

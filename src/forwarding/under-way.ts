@@ -9,6 +9,9 @@ const debug = createDebug('socket.io-proxy:forwarder');
 /** How long to wait for cut or refused requests to end, in ms. */
 const CUT_TIMEOUT = 200;
 
+/** How long the end of a drain takes at most after its timeout, in ms: works end twice, see `drain`. */
+export const DRAIN_END = 2 * CUT_TIMEOUT;
+
 /** How many looks in a row without progress make a stall. A single one may just follow a block of this process. */
 const LOOKS = 8;
 
@@ -18,6 +21,8 @@ export interface Work extends Bagged {
   readonly outflows?: readonly Outflow[];
   /** The work has no end of its own, unlike a request, and has not been told to end. */
   readonly isLasting?: boolean;
+  /** The work waits for an answer to be sent, such as its refusal: when the drain ends, it may for a moment. */
+  readonly hasGrace?: boolean;
   /** Ends work in good order that has no end of its own. */
   leave?(): void;
   /** Ends the work now: refuses it if it waits, else cuts it. */
@@ -34,9 +39,7 @@ export class UnderWay {
   readonly #works = new Bag<Work>();
   readonly #interval: number;
   #looking: NodeJS.Timeout | undefined;
-  #closing = false;
-  #draining = false;
-  #over = false;
+  #phase: 'serving' | 'lingering' | 'draining' | 'over' = 'serving';
   #onIdle = (): void => {};
 
   /** @param stallTimeout how long watched output may make no progress, in ms. */
@@ -46,17 +49,17 @@ export class UnderWay {
 
   /** The proxy is closing: each answer closes its connection. */
   get closing(): boolean {
-    return this.#closing;
+    return this.#phase !== 'serving';
   }
 
   /** The drain has begun: no new session may open. */
   get draining(): boolean {
-    return this.#draining;
+    return this.#phase === 'draining' || this.#phase === 'over';
   }
 
   /** The drain is over: every further request is refused. */
   get over(): boolean {
-    return this.#over;
+    return this.#phase === 'over';
   }
 
   get items(): Work[] {
@@ -83,7 +86,7 @@ export class UnderWay {
 
   /** Goes on with everything for `delay` ms. From now on each answer closes its connection. */
   async linger(delay: number): Promise<void> {
-    this.#closing = true;
+    this.#phase = 'lingering';
     await new Promise((resolve) => setTimeout(resolve, delay));
   }
 
@@ -97,13 +100,12 @@ export class UnderWay {
    * resolves a moment later.
    */
   async drain(timeout: number): Promise<void> {
-    this.#closing = true;
-    this.#draining = true;
+    this.#phase = 'draining';
     const stopping = new AbortController();
     void this.disperse(timeout, stopping.signal);
     let isIdle = await this.#idle(timeout);
     stopping.abort();
-    this.#over = true;
+    this.#phase = 'over';
     // Ends twice: the first time may only refuse a request, and its client may not read the refusal.
     for (const end of [() => this.#end(), () => this.cut()]) {
       if (isIdle) return;
@@ -117,13 +119,16 @@ export class UnderWay {
     for (const work of this.items) work.destroy();
   }
 
-  /** Ends all works now, and WebSockets with what their hosts have just sent. */
+  /**
+   * Ends all works now, and WebSockets with what their hosts have just sent. A refused upgrade has until `cut`, that is
+   * `CUT_TIMEOUT`, to flush its answer.
+   */
   #end(): void {
     const { items } = this;
     debug('%d requests and WebSockets end with the drain timeout', items.length);
     for (const work of items) {
       if (work.leave) work.leave();
-      else work.destroy();
+      else if (!work.hasGrace) work.destroy();
     }
   }
 

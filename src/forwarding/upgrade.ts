@@ -20,10 +20,11 @@ export class Upgrade implements Work {
   readonly req: IncomingMessage;
   readonly socket: Duplex;
   readonly outflows: readonly Outflow[];
+  readonly hasGrace = true;
   readonly #underWay: UnderWay;
   readonly #early: Buffer[] = [];
   #size = 0;
-  #isLeaving = false;
+  #isFlushing = false;
 
   /** @param head the bytes that the client sent after the request's head, without waiting for the answer. */
   constructor(req: IncomingMessage, socket: Duplex, head: Buffer, underWay: UnderWay) {
@@ -46,7 +47,7 @@ export class Upgrade implements Work {
     if (!(ahead instanceof ServerResponse)) {
       then();
       // `then` has registered its own work by now.
-      if (!this.#isLeaving) this.#underWay.delete(this);
+      if (!this.#isFlushing) this.#underWay.delete(this);
       return;
     }
     // Node no longer forwards `drain` of an upgraded socket.
@@ -57,13 +58,16 @@ export class Upgrade implements Work {
       socket.off('drain', onDrain);
       // The earlier response may have closed the connection.
       if (socket.writable) this.inTurn(then);
-      else this.leave();
+      else this.awaitFlush();
     });
   }
 
-  /** Called when the upgrade is refused. It counts as in progress until the answer was sent. */
-  leave(): void {
-    this.#isLeaving = true;
+  /**
+   * Called when the client's last answer is written: a refusal, or an earlier response that ends the connection. The
+   * upgrade counts as in progress until that was sent. What the client still sends is dropped.
+   */
+  awaitFlush(): void {
+    this.#isFlushing = true;
     this.#stay();
     this.socket.off('data', this.#onData).off('end', this.#onEnd).resume();
   }

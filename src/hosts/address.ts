@@ -26,7 +26,8 @@ export class HostAddress {
   #left: string | undefined;
   #looking: Promise<void> | undefined;
   #askedAt = -Infinity;
-  readonly #answer: LookupFunction = (_name, { all = false }, callback) => {
+  /** Gives Node's sockets the address to connect to. Only the very first of them waits for a look-up. */
+  readonly lookup: LookupFunction = (_name, { all = false }, callback) => {
     const answer = (): void => {
       const addresses = this.#used ? [this.#used] : this.#named;
       const [first] = addresses;
@@ -62,11 +63,6 @@ export class HostAddress {
   /** Whether the last good look-up no longer has the address in use. */
   get isOutdated(): boolean {
     return this.#used !== undefined && !this.named.includes(this.#used.address);
-  }
-
-  /** Gives Node's sockets the address to connect to. Only the very first of them waits for a look-up. */
-  get lookup(): LookupFunction {
-    return this.#answer;
   }
 
   /** Learns from a socket that connects by `lookup` which address takes connections. */

@@ -19,11 +19,24 @@ export type Balance = 'random' | 'round-robin' | 'least-connections' | BalanceFu
 /** Chooses one of several hosts; `undefined` when there are none. */
 export type Choose = (hosts: readonly Host[], request: IncomingMessage) => Host | undefined;
 
+type BalanceName = Exclude<Balance, BalanceFunction>;
+
+/** How each balance of a name begins. The checks of options and the flag's choices derive from this. */
+const BALANCES: Readonly<Record<BalanceName, () => Choose>> = {
+  random: () => random,
+  'round-robin': roundRobin,
+  'least-connections': () => leastConnections,
+};
+
+export const BALANCE_NAMES: readonly string[] = Object.keys(BALANCES);
+
 /** @param balance a valid value: it is not checked again. */
 export function createBalance(balance: Balance): Choose {
-  if (typeof balance === 'function') return custom(balance);
-  if (balance === 'round-robin') return roundRobin();
-  return balance === 'random' ? random : leastConnections;
+  return typeof balance === 'function' ? custom(balance) : BALANCES[balance]();
+}
+
+export function isBalanceName(value: unknown): value is BalanceName {
+  return typeof value === 'string' && Object.hasOwn(BALANCES, value);
 }
 
 /** Chooses each host with a probability proportional to its share. */

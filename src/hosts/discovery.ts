@@ -1,6 +1,5 @@
 import createDebug from 'debug';
 import { lookUp, type DnsAnswer, type DnsName } from './dns';
-import { HealthChecker, type HealthOptions, type HealthSource } from './health-checker';
 import { Host } from './host';
 import type { Hosts } from './hosts';
 import { Leaving } from './leaving';
@@ -54,7 +53,7 @@ export class Discovery {
     this.#name = name;
     this.#hosts = hosts;
     this.#onError = onError;
-    hosts.undiscovered = true;
+    hosts.awaitsDiscovery = true;
     this.#leaving = new Leaving(hosts, keyExpiry);
     hosts.seekWith(() => this.#seek());
   }
@@ -106,7 +105,7 @@ export class Discovery {
     this.#failures = 0;
     this.#join(answer.hosts);
     this.#drop(answer.hosts);
-    this.#hosts.undiscovered = false;
+    this.#hosts.awaitsDiscovery = false;
     return Math.min(most, Math.max(least, answer.ttl * 1000));
   }
 
@@ -158,24 +157,4 @@ export class Discovery {
       }
     }
   }
-}
-
-/** The health checks of the hosts and, where they follow DNS, their discovery, which the first round waits for. */
-export function createHealthSource(
-  hosts: Hosts, options: HealthOptions & DiscoveryOptions, onDiscoveryError: (error: Error) => void,
-): HealthSource {
-  const checker = new HealthChecker(hosts, options);
-  const { discover, keyExpiry } = options;
-  if (!discover) return checker;
-  const discovery = new Discovery(discover, keyExpiry, hosts, onDiscoveryError);
-  return {
-    get ready() {
-      return checker.ready;
-    },
-    start: () => discovery.start().then(() => checker.start()),
-    stop: () => {
-      discovery.stop();
-      checker.stop();
-    },
-  };
 }

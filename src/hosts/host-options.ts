@@ -1,4 +1,4 @@
-import type { Balance } from './balance';
+import { BALANCE_NAMES, isBalanceName, type Balance } from './balance';
 import { integerOf, isObject, wrong } from '../base/checks';
 import { parseDnsName, type DnsName } from './dns';
 import { Host, MAX_WEIGHT } from './host';
@@ -55,9 +55,9 @@ export function discoverOf(discover: unknown, hosts: unknown): DnsName | undefin
 
 /** @throws TypeError when `balance` is not a {@link Balance}. */
 export function balanceOf(balance: unknown = 'random'): Balance {
-  if (balance === 'random' || balance === 'round-robin' || balance === 'least-connections') return balance;
+  if (isBalanceName(balance)) return balance;
   if (typeof balance === 'function') return balance as Balance;
-  throw wrong('balance', "be 'random', 'round-robin', 'least-connections' or a function", balance);
+  throw wrong('balance', `be ${BALANCE_NAMES.map((name) => `'${name}'`).join(', ')} or a function`, balance);
 }
 
 function entryOf(name: string, entry: unknown): Host {

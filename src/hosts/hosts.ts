@@ -54,7 +54,7 @@ export class Hosts extends EventEmitter<HostsEvents> {
   levelling = false;
   readonly #level = createBalance('least-connections');
   /** Hosts are still to be discovered: an unknown name may turn out to be a host. */
-  undiscovered = false;
+  awaitsDiscovery = false;
   readonly #seekers: Seeker[] = [];
 
   constructor(hosts: readonly Host[], options: HostsOptions) {

@@ -16,7 +16,7 @@ interface Leaver {
   /** When the host was dropped, by `performance.now()`. */
   readonly since: number;
   /** Whether the host drains only because it was dropped: nobody had drained it before. */
-  readonly drained: boolean;
+  readonly drainedByUs: boolean;
 }
 
 /**
@@ -53,10 +53,10 @@ export class Leaving {
    */
   drop(name: string): void {
     const host = this.#hosts.named(name);
-    const drained = !host.draining;
-    this.#leavers.set(name, { since: performance.now(), drained });
+    const drainedByUs = !host.draining;
+    this.#leavers.set(name, { since: performance.now(), drainedByUs });
     this.#timer ??= setInterval(() => this.#look(), INTERVAL).unref();
-    if (drained) this.#hosts.drain(name);
+    if (drainedByUs) this.#hosts.drain(name);
     if (host.gone) this.#onEvent();
   }
 
@@ -69,7 +69,7 @@ export class Leaving {
   restore(name: string): boolean {
     const leaver = this.#leavers.get(name);
     this.#leavers.delete(name);
-    if (leaver?.drained) this.#hosts.undrain(name);
+    if (leaver?.drainedByUs) this.#hosts.undrain(name);
     return leaver !== undefined;
   }
 

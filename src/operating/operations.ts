@@ -153,11 +153,11 @@ export class Operations implements Operator {
   }
 
   async findSession(sid: string): Promise<SessionReport | Absence> {
-    return this.#operated.sessions.find(sidOf(sid));
+    return this.#operated.sessions.find(checkedSid(sid));
   }
 
   async endSession(sid: string): Promise<EndOutcome> {
-    return this.#operated.sessions.end(sidOf(sid));
+    return this.#operated.sessions.end(checkedSid(sid));
   }
 
   rebalance(options: RebalanceOptions = {}): void {
@@ -198,7 +198,7 @@ export class Operations implements Operator {
   }
 }
 
-function sidOf(sid: unknown): string {
+function checkedSid(sid: unknown): string {
   if (typeof sid !== 'string') throw wrong('sid', 'be a string', sid);
   return sid;
 }

@@ -36,7 +36,7 @@ export class OwnProcess implements Operated {
 
   totals(): Promise<Totals> {
     const { admission, forwarder, hosts: { all }, totals } = this.#parts;
-    forwarder.count();
+    forwarder.countBytes();
     const hosts = Object.fromEntries(all.map((host) => [host.name, host.totals]));
     // A copy, since the originals go on counting.
     return Promise.resolve(sumOf([{ ...totals, queued: admission.queued, hosts }]));

@@ -7,12 +7,15 @@ import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import type { EndOutcome, SessionReport, SessionSource } from './operator';
 import { isJsonp } from '../routing/sniffer';
-import { closeSession, CLOSE_TIMEOUT, type SessionAtHostOptions } from '../sessions/session-at-host';
+import { closeSession, type SessionAtHostOptions } from '../sessions/session-at-host';
 import type { StoredBinding } from '../sessions/session-store';
 import { Tunnel } from '../forwarding/tunnel';
 
 /** How many sessions of a host to collect at once: collecting may have to go through all bindings. */
 const BATCH = 1000;
+
+/** How long the host may take to answer the requests of a session that has ended, before they are cut, in ms. */
+const LEAVE_TIMEOUT = 2000;
 
 /** The sessions of this process, for its operator. */
 export class Sessions implements SessionSource {
@@ -94,7 +97,7 @@ export class Sessions implements SessionSource {
     // The host answers a held poll. The client learns of the end with its next poll.
     setTimeout(() => {
       for (const work of this.#forwarder.of(binding)) if (!(work instanceof Tunnel)) work.destroy();
-    }, CLOSE_TIMEOUT).unref();
+    }, LEAVE_TIMEOUT).unref();
   }
 
   /** Takes up to `count` sessions of a host that are open, known to their clients, and not being ended already. */
@@ -117,12 +120,12 @@ export class Sessions implements SessionSource {
   }
 
   #of(host: Host, limit: number): Binding[] {
-    const found = new Set<Binding>();
+    const found: Binding[] = [];
     for (const binding of this.#bindings.all()) {
-      if (found.size >= limit) break;
-      if (binding.host === host && !this.#ending.has(binding)) found.add(binding);
+      if (found.length >= limit) break;
+      if (binding.host === host && !this.#ending.has(binding)) found.push(binding);
     }
-    return [...found];
+    return found;
   }
 
   #transportOf(binding: Binding): SessionReport['transport'] {

@@ -121,7 +121,7 @@ export class Router {
       if (binding) return this.#routeOf(binding);
       const absence = this.#bindings.absence(sid);
       // DNS may still name the host.
-      return absence === 'host_gone' && this.#hosts.undiscovered ? refusals.noHost : refusals[absence];
+      return absence === 'host_gone' && this.#hosts.awaitsDiscovery ? refusals.noHost : refusals[absence];
     } catch {
       return refusals.storeFailed;
     }

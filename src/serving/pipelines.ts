@@ -106,7 +106,7 @@ export class Pipelines {
     const then = (found: Route | Refusal): void => {
       if ('status' in found) {
         refusal = found;
-        upgrade.leave();
+        upgrade.awaitFlush();
         forwarder.refuseUpgrade(req, socket, found);
       } else if (!socket.destroyed) {
         tunnel = forwarder.ws(upgrade, found);
@@ -146,11 +146,11 @@ export class Pipelines {
     }
     // Waits for the first health checks: at most `checkTimeout`, and 5 s more if DNS does not answer.
     const outcome = health.ready ? router.route(req) : health.start().then(() => router.route(req));
-    if (outcome instanceof Promise) new Wait(end, underWay, outcome, (late) => then(this.#admitted(late)));
-    else then(this.#admitted(outcome));
+    if (outcome instanceof Promise) new Wait(end, underWay, outcome, (late) => then(this.#unlessDraining(late)));
+    else then(this.#unlessDraining(outcome));
   }
 
-  #admitted(outcome: Route | Refusal): Route | Refusal {
+  #unlessDraining(outcome: Route | Refusal): Route | Refusal {
     const isHandshake = !('status' in outcome) && outcome.binding === undefined;
     return isHandshake && this.#parts.underWay.draining ? refusals.closing : outcome;
   }

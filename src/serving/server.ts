@@ -99,7 +99,7 @@ class Dispatcher {
   readonly #proxies = new Set<ServerHandlers>();
   readonly #requests: Seat;
   readonly #upgrades: Seat;
-  /** `undefined` on the proxy's own server: who listens there wants to watch. */
+  /** `undefined` on the proxy's own server: other listeners there only watch, and may see the proxy's upgrades. */
   readonly #guard: UpgradeGuard | undefined;
   #restoreUpgrades = (): void => {};
 
@@ -133,8 +133,11 @@ class Dispatcher {
     if (!this.#proxies.delete(proxy) || this.#proxies.size > 0) return;
     this.#server.off('listening', this.#onListening).off('error', this.#onError);
     this.#restoreUpgrades();
-    const left = [this.#guard?.stop() ?? true, ...[this.#requests, this.#upgrades].map((seat) => seat.leave())];
-    if (!left.includes(false)) dispatchers.delete(this.#server);
+    // Each is asked to leave, also if another one stays.
+    const guardLeft = this.#guard?.stop() ?? true;
+    const requestsLeft = this.#requests.leave();
+    const upgradesLeft = this.#upgrades.leave();
+    if (guardLeft && requestsLeft && upgradesLeft) dispatchers.delete(this.#server);
   }
 
   readonly #onListening = (): void => {

@@ -15,7 +15,7 @@ export interface Binding extends Bagged {
   readonly ttl: number;
   /** When this proxy learned of it. All times here are by `performance.now()`, as clocks are put forward and back. */
   readonly since: number;
-  /** When it was last used. */
+  /** When it was last used. An earlier time lets it expire earlier: see `expireNow` and `expireSoon`. */
   usedAt: number;
   /** When it was last stored, or `NEVER`. */
   storedAt: number;
@@ -37,6 +37,16 @@ export interface Binding extends Bagged {
 
 /** The `storedAt` of a binding that is not in the store. */
 export const NEVER = -Infinity;
+
+/** The `usedAt` of a binding that has expired, however long its ttl is. */
+const LONG_AGO = -Infinity;
+
+/**
+ * How long a session counts as alive after its WebSocket has ended, in ms. Engine.IO ends a session with its transport.
+ * But if the WebSocket was a failed upgrade, the session goes on by polling, usually within this time. If it goes on
+ * later, the store is asked.
+ */
+const ENDED_LIFE = 3000;
 
 /**
  * The fraction of its ttl after which a binding in use is renewed. So the store's copy always outlives its last use by
@@ -67,6 +77,16 @@ export function createBinding(sid: string, host: Host, ttl: number, stored: bool
 /** A binding of a session that needs no routing, whose sid is another session's. */
 export function createApart(sid: string, host: Host, ttl: number): Binding {
   return { ...createBinding(sid, host, ttl, true), cached: false, apart: true };
+}
+
+/** Lets a binding that is not held expire at once, unless it is used again. */
+export function expireNow(binding: Binding): void {
+  binding.usedAt = LONG_AGO;
+}
+
+/** Lets a binding that is not held expire after `ENDED_LIFE`, if not before, unless it is used again. */
+export function expireSoon(binding: Binding): void {
+  binding.usedAt = Math.min(binding.usedAt, performance.now() - binding.ttl * 1000 + ENDED_LIFE);
 }
 
 /** Adds work to its session: to a linked list, since a session may have thousands, and linking costs nothing. */

@@ -2,7 +2,9 @@ import { EventEmitter } from 'node:events';
 import createDebug from 'debug';
 import { LRUCache } from 'lru-cache';
 import { Bag } from '../base/bag';
-import { copyOf, createApart, createBinding, isExpired, NEVER, ttlOf, type Binding } from './binding';
+import {
+  copyOf, createApart, createBinding, expireNow, expireSoon, isExpired, NEVER, ttlOf, type Binding,
+} from './binding';
 import { Claims } from './claims';
 import { Copies } from './copies';
 import { Expiries } from './expiries';
@@ -19,34 +21,30 @@ import { createTotals, type Totals } from '../base/totals';
 
 const debug = createDebug('socket.io-proxy:bindings');
 
-/**
- * How long a session counts as alive after its WebSocket has ended, in ms. Engine.IO ends a session with its transport.
- * But if the WebSocket was a failed upgrade, the session goes on by polling, usually within this time. If it goes on
- * later, the store is asked.
- */
-const ENDED_LIFE = 3000;
-
-/** For how many sids without a session the reason is remembered. */
-const MAX_ABSENT = 10_000;
-
 export interface BindingsOptions extends SessionAtHostOptions {
-  /** In seconds. */
+  /** In seconds, but `storeTimeout` in ms. */
   readonly keyExpiry: number;
   readonly cacheSize: number;
-  /** In ms. */
   readonly storeTimeout: number;
 }
 
 export interface BindingsEvents {
   degraded: [error: Error];
   recovered: [];
-  /** A host has assigned the sid of a session that is alive on another host. */
   duplicate: [sid: string, host: Host, otherHost: Host];
 }
 
 /**
  * sid → host, over a session store. Bindings are cached here, since a sid's host never changes. The store's copy is
  * renewed while a session is used or held open. While the store fails, sessions known here go on, and are stored later.
+ * What ends something:
+ *
+ * | | Counted | In the cache | Copy in the store | Absence |
+ * |---|---|---|---|---|
+ * | `discount` | no more | stays | stays: another proxy may reach the host | – |
+ * | `release`, the last | no more, if not in the cache | stays | is renewed when due | – |
+ * | `fade` | until it expires, soon | until then | expires by itself | `expired`, `host_gone` |
+ * | `forget`, `unbind` | no more | leaves | stays, but `unbind` removes it | as given |
  */
 export class Bindings extends EventEmitter<BindingsEvents> {
   readonly #hosts: Hosts;
@@ -55,7 +53,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   readonly #cache: LRUCache<string, Binding>;
   readonly #held = new Bag<Binding>();
   readonly #expiries = new Expiries((binding) => this.#expired(binding));
-  readonly #absent = new LRUCache<string, Absence>({ max: MAX_ABSENT });
+  readonly #absent = new LRUCache<string, Absence>({ max: 10_000 });
   readonly #lookUps: LookUps;
   readonly #copies: Copies;
   readonly #claims: Claims;
@@ -75,13 +73,14 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     this.#claims = new Claims(this.#guard, hosts, options, {
       known: (sid) => this.#known(sid),
       remember: (...args) => this.#remember(...args),
-      displaced: (binding) => this.#displaced(binding),
+      // The store's host counts from the next request on.
+      displaced: (it) => it.stored ? this.#cache.delete(it.sid) : this.forget(it.sid, 'ended', it),
       duplicate: (...args) => this.#onDuplicate(...args),
     });
     this.#lookUps = new LookUps((sid) => this.#guard.find(sid, this.#keyExpiry));
     this.#copies = new Copies(this.#guard, {
       all: () => this.all(),
-      isCurrent: (binding) => (this.#cache.peek(binding.sid) ?? (this.#held.has(binding) && binding)) === binding,
+      isCurrent: (binding) => this.#isCurrent(binding),
       settle: (binding) => this.#claims.settle(binding),
     });
   }
@@ -155,13 +154,13 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     return this.#held.has(binding) || this.#known(binding.sid) === binding;
   }
 
-  /** All bindings known here. Held ones come twice, and some may have expired. */
+  /** All bindings known here. Some may have expired. */
   *all(): Generator<Binding> {
     yield* this.#held.items;
-    yield* this.#cache.values();
+    for (const binding of this.#cache.values()) if (!this.#held.has(binding)) yield binding;
   }
 
-  /** Stops counting a session whose host is gone, until it is used again. Another proxy may still reach that host. */
+  /** Stops counting a session that has ended or whose host is gone, until it is used again. */
   discount(binding: Binding): void {
     this.#counts.delete(binding);
   }
@@ -202,7 +201,8 @@ export class Bindings extends EventEmitter<BindingsEvents> {
    */
   release(binding: Binding, isDoubtful: boolean): void {
     binding.holds -= 1;
-    binding.usedAt = isDoubtful && this.#isIdle(binding) ? NEVER : performance.now();
+    if (isDoubtful && this.#isIdle(binding)) expireNow(binding);
+    else binding.usedAt = performance.now();
     if (binding.holds === 0) {
       this.#held.delete(binding);
       if (!binding.cached) this.discount(binding);
@@ -217,7 +217,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
    */
   fade(binding: Binding): void {
     if (!this.#isIdle(binding)) return;
-    binding.usedAt = Math.min(binding.usedAt, performance.now() - binding.ttl * 1000 + ENDED_LIFE);
+    expireSoon(binding);
     this.#expiries.add(binding);
   }
 
@@ -254,6 +254,12 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     this.emit('duplicate', sid, host, otherHost);
   }
 
+  /** Neither forgotten nor replaced. A held binding may have left the cache. */
+  #isCurrent(binding: Binding): boolean {
+    const cached = this.#cache.peek(binding.sid);
+    return cached ? cached === binding : this.#held.has(binding);
+  }
+
   #known(sid: string): Binding | undefined {
     const binding = this.#cache.peek(sid);
     return binding && !isExpired(binding, performance.now()) ? binding : undefined;
@@ -279,12 +285,6 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     binding.cached = false;
     this.#expiries.delete(binding);
     if (binding.holds === 0) this.discount(binding);
-  }
-
-  /** Called when another session has the sid: the store's host counts from the next request on. */
-  #displaced(binding: Binding): void {
-    if (binding.stored) this.#cache.delete(binding.sid);
-    else this.forget(binding.sid, 'ended', binding);
   }
 
   #sweep(now = performance.now()): void {

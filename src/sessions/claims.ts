@@ -18,7 +18,7 @@ export interface KnownBindings {
   known(sid: string): Binding | undefined;
   remember(sid: string, host: Host, ttl: number, stored: boolean): Binding;
   /** Called when the sid of a binding has turned out to be another session's. */
-  displaced(binding: Binding): void;
+  displaced(binding: Binding): unknown;
   /** Called when `host` has assigned the sid of a session that is alive on `otherHost`. */
   duplicate(sid: string, host: Host, otherHost: Host): void;
 }

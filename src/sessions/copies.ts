@@ -5,7 +5,7 @@ import type { StoreGuard } from './store-guard';
 
 /** The bindings of this process, of which the store has copies. */
 export interface Originals {
-  /** All bindings known here: some twice, and some that have expired. */
+  /** All bindings known here, of which some may have expired. */
   all(): Iterable<Binding>;
   /** Whether the binding was neither forgotten nor replaced in the meantime. */
   isCurrent(binding: Binding): boolean;
@@ -37,7 +37,7 @@ export class Copies {
     });
     // The store may have lost what it held.
     guard.on('ready', () => this.#rewrites.all());
-    guard.on('trusted', () => this.#rewrites.unstored());
+    guard.on('writable', () => this.#rewrites.unstored());
   }
 
   /** Renews the store's copy once a part of its ttl has passed. */

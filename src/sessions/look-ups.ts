@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { copyOf } from './binding';
-import { StoreError } from './store-guard';
+import { StoreError } from './store-calls';
 
 /** How many sids may be looked up at once. Further look-ups are refused, and do not wait. */
 const MAX_RUNNING = 10_000;

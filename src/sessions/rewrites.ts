@@ -8,7 +8,7 @@ const BATCH = 500;
 const PAUSE_PER_BINDING = 1;
 
 export interface RewritesOptions {
-  /** All bindings known here: some twice, and some that have expired. */
+  /** All bindings known here, of which some may have expired. */
   readonly all: () => Iterable<Binding>;
   readonly renew: (binding: Binding) => Promise<void>;
   /** Whether the store can be asked. */
@@ -48,7 +48,7 @@ export class Rewrites {
     this.#running = true;
     const { signal } = this.#closing;
     while (this.#wanted && !signal.aborted) {
-      const all = [...new Set(this.#options.all())];
+      const all = [...this.#options.all()];
       const bindings = this.#wanted === 'all' ? all : all.filter(({ storedAt }) => storedAt === NEVER);
       this.#wanted = undefined;
       await this.#write(bindings);

@@ -5,7 +5,7 @@ import { requestTo } from '../hosts/host-request';
 import type { HostTls } from '../hosts/host-tls';
 
 /** How long a host may take to close a session, in ms, and to tell whether it knows one. */
-export const CLOSE_TIMEOUT = 2000;
+const CLOSE_TIMEOUT = 2000;
 const ASK_TIMEOUT = 1000;
 
 /** The most of an answer's body to read, in characters. */

@@ -1,11 +1,11 @@
 import { EventEmitter } from 'node:events';
 import createDebug from 'debug';
 import { toError } from '../base/checks';
-import { startDeadline } from '../base/deadline';
 import { observe, type HistogramTotals } from '../base/histogram';
 import { LateCalls } from './late-calls';
 import { pause } from '../base/pause';
 import { WritesRefusedError, type SessionStore, type StoredBinding } from './session-store';
+import { StoreCalls, StoreError } from './store-calls';
 import { StoreProbe, type ProbeResult } from './store-probe';
 import { createTotals, type Totals } from '../base/totals';
 import { wholeOf, type WholeStore } from './whole-store';
@@ -27,29 +27,32 @@ export interface StoreGuardEvents {
   /** The store was just connected, or works again as a whole or in part. Its contents may be gone. */
   ready: [];
   /** A call has failed, but the store works: bindings that were not stored can be stored. */
-  trusted: [];
-}
-
-/** The store did not answer a call in time, or was not asked because it is known to fail. */
-export class StoreError extends Error {
-  override name = 'StoreError';
+  writable: [];
 }
 
 /**
  * A session store with deadlines. No call waits longer than `storeTimeout`, and none waits at all while the store is
  * known not to answer. One failed call proves nothing, since the client's sid may cause it (a slot of a cluster that no
  * node serves). The store is then probed with sids of the proxy's own, and has failed when all of these fail.
+ *
+ * | State | Fields | Asked | Begins with |
+ * |---|---|---|---|
+ * | works | neither `#doubt` nor `#degraded` | for all | a probe that succeeds as a whole |
+ * | in doubt | `#doubt` | for all | a call that fails, or a part: by its report, or in a probe |
+ * | degraded, but read | `#degraded` | for reads | a report of `WritesRefusedError`, or a probe without any write |
+ * | silent | `#degraded` and `#silent` | for nothing | another report of the store, or a probe without any read |
+ *
+ * All but the first are probed again and again. A probe with a write and a read ends the last two, whatever else fails.
  */
 export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   readonly #store: SessionStore;
-  readonly #calls: WholeStore;
+  readonly #whole: WholeStore;
   readonly #timeout: number;
   readonly #totals: Totals['store'];
   readonly #probe: StoreProbe;
   readonly #late: LateCalls;
   readonly #closing = new AbortController();
-  /** Functions that give up the calls in progress. */
-  readonly #waiting = new Set<(reason: string) => void>();
+  readonly #calls = new StoreCalls();
   #started = false;
   /** Whether the store is open or opening. It is opened again only after that has failed. */
   #opened = false;
@@ -69,7 +72,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     super();
     this.#totals = totals;
     this.#store = store;
-    this.#calls = wholeOf(store);
+    this.#whole = wholeOf(store);
     this.#timeout = timeout;
     this.#probe = new StoreProbe(store);
     this.#late = new LateCalls(store);
@@ -107,7 +110,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   async find(sid: string, ttl: number): Promise<string | undefined> {
     if (this.#silent) throw new StoreError('the session store does not answer');
     try {
-      return await this.#ask(sid, () => this.#calls.find(sid, ttl), this.#timeout * READ_SHARE, this.#totals.find);
+      return await this.#ask(sid, () => this.#whole.find(sid, ttl), this.#timeout * READ_SHARE, this.#totals.find);
     } catch (error) {
       this.#suspect(toError(error));
       throw error;
@@ -117,13 +120,13 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   /** The store's binding, not renewed if the store has `inspect`. Rejects as `find` does. */
   async inspect(sid: string): Promise<StoredBinding | undefined> {
     if (this.#silent) throw new StoreError('the session store does not answer');
-    return this.#ask(sid, () => this.#calls.inspect(sid));
+    return this.#ask(sid, () => this.#whole.inspect(sid));
   }
 
   /** Whether the binding was stored. Never rejects. */
   async bind(sid: string, host: string, ttl: number): Promise<boolean> {
     if (this.#degraded) return false;
-    return this.#write(sid, () => this.#calls.bind(sid, host, ttl), this.#totals.bind);
+    return this.#write(sid, () => this.#whole.bind(sid, host, ttl), this.#totals.bind);
   }
 
   /** Binds a sid unless it is bound. The host that it is bound to by then; `undefined` on a failure. Never rejects. */
@@ -131,7 +134,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     if (this.#degraded) return undefined;
     let bound: string | undefined;
     await this.#write(sid, async () => {
-      bound = await this.#calls.claim(sid, host, ttl, over);
+      bound = await this.#whole.claim(sid, host, ttl, over);
     }, this.#totals.bind);
     return bound;
   }
@@ -139,12 +142,12 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   /** Forgets a sid as `SessionStore.release` does, if the store can be asked. Never rejects. */
   async release(sid: string, host: string, expiresIn: number): Promise<void> {
     if (this.#degraded) return;
-    await this.#write(sid, () => this.#calls.release(sid, host, expiresIn), this.#totals.unbind);
+    await this.#write(sid, () => this.#whole.release(sid, host, expiresIn), this.#totals.unbind);
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
-    const closed = this.#within(async () => this.#store.close?.(), this.#timeout);
+    const closed = this.#calls.within(async () => this.#store.close?.(), this.#timeout);
     await closed.catch((error: unknown) => debug('close: %s', toError(error).message));
   }
 
@@ -164,31 +167,9 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     if (refusal !== undefined) throw new StoreError(refusal);
     const since = performance.now();
     try {
-      return await this.#within(ask, ms, (answer) => this.#late.add(sid, answer));
+      return await this.#calls.within(ask, ms, (answer) => this.#late.add(sid, answer));
     } finally {
       if (histogram) observe(histogram, (performance.now() - since) / 1000);
-    }
-  }
-
-  /** Rejects when there is no answer within the deadline, and ignores a later answer. */
-  async #within<T>(ask: () => Promise<T>, ms: number, onLate?: (answer: Promise<T>) => void): Promise<T> {
-    const answer = ask();
-    let giveUp: (reason: string) => void = () => {};
-    const late = new Promise<never>((_, reject) => {
-      giveUp = (reason) => {
-        this.#waiting.delete(giveUp);
-        onLate?.(answer);
-        reject(new StoreError(reason));
-      };
-    });
-    const cancel = startDeadline(ms, () => giveUp(`the session store did not answer within ${ms} ms`));
-    // Opening and closing the store are not given up with the other calls.
-    if (onLate) this.#waiting.add(giveUp);
-    try {
-      return await Promise.race([answer, late]);
-    } finally {
-      cancel();
-      this.#waiting.delete(giveUp);
     }
   }
 
@@ -212,7 +193,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   #degrade(error: Error, silent: boolean): void {
     if (this.#closing.signal.aborted) return;
     this.#silent = silent;
-    if (silent) for (const giveUp of this.#waiting) giveUp('the session store does not answer');
+    if (silent) this.#calls.giveUp('the session store does not answer');
     if (this.#degraded) return;
     this.#degraded = true;
     this.#mayHaveLost = true;
@@ -236,7 +217,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
 
   async #probeOnce(): Promise<void> {
     try {
-      if (!this.#opened) await this.#within(() => this.#open(), OPEN_TIMEOUT);
+      if (!this.#opened) await this.#calls.within(() => this.#open(), OPEN_TIMEOUT);
     } catch {
       return;
     }
@@ -267,7 +248,7 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
       if (recovered) this.#probe.renew(true);
     }
     if (recovered || (whole && mayHaveLost)) this.emit('ready');
-    else if (whole) this.emit('trusted');
+    else if (whole) this.emit('writable');
   }
 
   #rest(): Promise<boolean> {

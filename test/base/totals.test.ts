@@ -5,9 +5,10 @@ import { WebSocketServer } from 'ws';
 import { MemoryStore, type ProxyOptions } from '../../src';
 import { countOf } from '../../src/base/histogram';
 import { createHostTotals, createTotals, sumOf, type HostTotals, type Totals } from '../../src/base/totals';
+import { stopClock } from '../support/clock';
 import { handshake, pollUrl, request, startServer } from '../support/http';
 import { startProxy, type ProxyInstance, type Started } from '../support/proxy';
-import { openWebSocket } from '../support/session-host';
+import { before, openWebSocket, startSessionHost } from '../support/session-host';
 import { until } from '../support/until';
 
 const POLL = '/socket.io/?EIO=4&transport=polling';
@@ -140,6 +141,18 @@ describe('totals of a host', () => {
     const { latency } = await host0();
     expect(countOf(latency)).toBe(2);
     expect(latency.sum).toBeGreaterThan(0);
+  });
+
+  it('have that time in seconds', async () => {
+    const clock = stopClock();
+    const host = await startSessionHost();
+    host.holdsHandshakes = true;
+    const { proxy, url } = await before([host], { checkInterval: 3_600_000 });
+    const [opening] = [handshake(url), await once(host, 'handshake')];
+    await clock.advance(2000);
+    host.answer();
+    await opening;
+    expect((await totalsOf(proxy)).hosts[host.name]?.latency.sum).toBeCloseTo(2);
   });
 });
 

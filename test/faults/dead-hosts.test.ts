@@ -1,15 +1,22 @@
 import { once } from 'node:events';
 import http from 'node:http';
+import net from 'node:net';
+import type { Duplex } from 'node:stream';
 import { MemoryStore } from '../../src';
+import { onCleanup } from '../support/cleanup';
 import { stopClock } from '../support/clock';
 import { FullQueue } from '../support/full-queue';
+import { ADDRESS } from '../support/hosts';
 import { handshake, pollUrl, request, startServer } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
 import { before, openWebSocket, startMortalHosts, startSessionHost, type SessionHost } from '../support/session-host';
+import { startTlsServer } from '../support/tls';
 import { until } from '../support/until';
 
 /** Health is checked once, and hosts have time for it: what happens then, the proxy has to find out by itself. */
 const ONCE = { checkInterval: 3_600_000, checkTimeout: 20_000 };
+
+const UPGRADE = { Connection: 'Upgrade', Upgrade: 'websocket' };
 
 const OPENINGS: [string, (url: string) => Promise<unknown>][] = [['polling', handshake], ['WebSocket', (url) => openWebSocket(url)]];
 
@@ -40,6 +47,20 @@ describe.each(OPENINGS)('by %s', (_, open) => {
     // In no time: none is sent there.
     await Promise.all(Array.from({ length: 10 }, () => open(url)));
     expect(host.sids).toHaveLength(12);
+  });
+
+  it('passes over a host that ends connections before they are secure', async () => {
+    const { server, name, port } = await startTlsServer((_, res) => res.end(), {}, ADDRESS);
+    const host = await startSessionHost();
+    const { url } = await before([{ name }, host], { hostTls: { rejectUnauthorized: false }, balance: 'round-robin', ...ONCE });
+    server.close();
+    server.closeAllConnections();
+    await once(server, 'close');
+    const closing = net.createServer((socket) => socket.destroy()).listen(port, ADDRESS);
+    onCleanup(() => closing.close());
+    await once(closing, 'listening');
+    await Promise.all([open(url), open(url)]);
+    expect(host.sids).toHaveLength(2);
   });
 });
 
@@ -100,19 +121,23 @@ describe('a session whose host is gone', () => {
   });
 });
 
-it('never sends a handshake again that may have reached its host', async () => {
+it.each([
+  ['polling', 'http', {}], ['websocket', 'http', UPGRADE], ['polling', 'https', {}], ['websocket', 'https', UPGRADE],
+])('never sends a handshake again that may have reached its host: by %s over %s', async (transport, protocol, headers) => {
   // Both take the request, and die of it.
   let requests = 0;
-  const hosts = await Promise.all([1, 2].map(() => startServer((req) => {
+  const onRequest = (req: http.IncomingMessage): void => {
     if (!(req.url ?? '').includes('transport')) {
       req.socket.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n');
       return;
     }
     requests += 1;
-    req.socket.resetAndDestroy();
-  })));
-  const { url } = await startProxy({ hosts: hosts.map(({ name }) => name) });
-  expect((await request(`${url}/socket.io/?EIO=4&transport=polling`)).status).toBe(502);
+    req.socket.destroy();
+  };
+  const hosts = await Promise.all([1, 2].map(() => (protocol === 'https' ? startTlsServer(onRequest) : startServer(onRequest))));
+  for (const { server } of hosts) server.on('upgrade', onRequest);
+  const { url } = await startProxy({ hosts: hosts.map(({ name }) => name), hostTls: { rejectUnauthorized: false } });
+  expect((await request(`${url}/socket.io/?EIO=4&transport=${transport}`, { headers })).status).toBe(502);
   expect(requests).toBe(1);
 });
 
@@ -153,11 +178,16 @@ describe('a host that dies', () => {
   });
 });
 
-it('lets go of a client whose upgrade a host refuses, when the host then stops in mid-answer', async () => {
-  const { name, server } = await startServer((_, res) => res.writeHead(400).end());
-  server.on('upgrade', (_, socket) => socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nhalf'));
-  const { url } = await startProxy({ hosts: [name], hostTimeout: 300 });
-  const req = http.get(`${url}/socket.io/?EIO=4&transport=websocket`, { headers: { Connection: 'Upgrade', Upgrade: 'websocket' } });
+it.each([
+  ['stops', 300, (socket: Duplex) => socket],
+  ['goes', 600_000, (socket: Duplex) => socket.destroy()],
+])('lets go of a client whose upgrade a host refuses, when the host then %s in mid-answer', async (_, hostTimeout, then) => {
+  const { name, server } = await startServer((__, res) => res.writeHead(400).end());
+  server.on('upgrade', (__, socket: Duplex) => {
+    socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nhalf', () => then(socket));
+  });
+  const { url } = await startProxy({ hosts: [name], hostTimeout });
+  const req = http.get(`${url}/socket.io/?EIO=4&transport=websocket`, { headers: UPGRADE });
   const [res] = await once(req, 'response') as [http.IncomingMessage];
   expect(res.statusCode).toBe(403);
   res.resume();

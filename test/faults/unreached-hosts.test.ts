@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { MemoryStore, type PartialProxyOptions, type SessionStore } from '../../src';
+import { onCleanup } from '../support/cleanup';
 import { settle, stopClock, type Clock } from '../support/clock';
 import { FullQueue } from '../support/full-queue';
 import { handshake, pollUrl, request } from '../support/http';
@@ -9,6 +10,7 @@ import { startProxyProcess } from '../support/proxy-process';
 import { openClient, sharedRedisUrl, uniqueKeyPrefix } from '../support/redis';
 import { before, openWebSocket, startSessionHost, type SessionHost } from '../support/session-host';
 import { until } from '../support/until';
+import { connect, upgradeOf } from '../support/upgrades';
 
 const UNKNOWN = [400, '{"code":1,"message":"Session ID unknown"}'];
 const UNREACHED = [502, '{"code":"HOST_FAILED","message":"The host failed before it answered"}'];
@@ -155,6 +157,28 @@ describe('a host that one of two proxies cannot reach', () => {
     expect(proxy.hosts[0]).toMatchObject({ downReason, sessions: 1 });
     await cut(code);
     expect(await postLate(sid)).toEqual(late);
+  });
+
+  it.each([
+    ['poll', (sid: string) => `GET /socket.io/?EIO=4&transport=polling&sid=${sid} HTTP/1.1\r\nHost: a\r\n\r\n`], ['upgrade', upgradeOf],
+  ])('is sent no %s whose client has left meanwhile', async (what, bytesOf) => {
+    const { proxy, url, port, clock, cut } = await start({ checkInterval: 3_600_000 });
+    const sid = await handshake(url);
+    const underWay = (): number => (proxy.hosts[0]?.requests ?? 0) + (proxy.hosts[0]?.tunnels ?? 0);
+    await until('the handshake is over', () => underWay() === 0);
+    await cut('EHOSTUNREACH');
+    let arrived = 0;
+    const count = (): number => arrived += 1;
+    host.on(what, count);
+    onCleanup(() => host.off(what, count));
+    const client = await connect(port, bytesOf(sid));
+    await until('it is on its way', () => underWay() === 1);
+    client.destroy();
+    await until('it has left', () => underWay() === 0);
+    address = '127.0.0.1';
+    await clock.advance(2000);
+    await settle();
+    expect([arrived, underWay()]).toEqual([0, 0]);
   });
 
   it('takes as many failures as unhealthyAfter says, of which those of one moment are one', async () => {

@@ -11,6 +11,7 @@ import { before, openWebSocket, startSessionHost } from '../support/session-host
 import { connect, upgradeOf } from '../support/upgrades';
 import { until } from '../support/until';
 
+const ACCEPT = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
 const GOING_AWAY = '\x88\x02\x03\xe9';
 
 const closeOf = async (socket: WebSocket): Promise<number> => (await once(socket, 'close') as [number])[0];
@@ -26,7 +27,7 @@ async function startRawHost(onSocket: (socket: Duplex) => void): Promise<RawHost
   host.server.on('upgrade', (_, socket: Duplex) => {
     onCleanup(() => socket.destroy());
     socket.on('error', () => {});
-    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    socket.write(ACCEPT);
     onSocket(socket);
   });
   return host;
@@ -101,6 +102,27 @@ describe('close', () => {
     expect(answer.toString('latin1')).toMatch(/^HTTP\/1\.1 101 /);
     expect(await clock.advanceUntil('closed', () => isClosed, 100)).toBeLessThan(60_000);
     expect(await code).toBe(1001);
+  });
+
+  it('waits until its end for an upgrade that a host has not answered', async () => {
+    const { server, name } = await startServer((_, res) => res.writeHead(400).end());
+    server.on('upgrade', (_, socket: Duplex) => {
+      onCleanup(() => socket.destroy());
+      server.emit('asked', socket.on('error', () => {}));
+    });
+    const { proxy, port } = await before([{ name }], { drainTimeout: 20_000, checkInterval: 3_600_000 });
+    const asked = once(server, 'asked') as Promise<[Duplex]>;
+    const client = await connect(port, upgradeOf());
+    const [socket] = await asked;
+    const clock = stopClock();
+    let isClosed = false;
+    void proxy.close(() => isClosed = true);
+    // WebSockets that are open have ended by then.
+    await clock.advance(19_000);
+    socket.write(ACCEPT);
+    const [answer] = await once(client, 'data') as [Buffer];
+    expect(answer.toString('latin1')).toMatch(/^HTTP\/1\.1 101 /);
+    await clock.advanceUntil('closed', () => isClosed, 100);
   });
 });
 

@@ -2,8 +2,11 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import http, { type IncomingMessage, type RequestListener } from 'node:http';
 import { onCleanup } from '../support/cleanup';
+import { settle } from '../support/clock';
 import { exchangeBytes, request, startServer } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
+import { until } from '../support/until';
+import { connect } from '../support/upgrades';
 
 const POLL = '/socket.io/?EIO=4&transport=polling';
 
@@ -75,6 +78,23 @@ it('gathers a body that is sent byte by byte', async () => {
   const [response] = await responded;
   const { digest: arrived } = JSON.parse((await bytesOf(response)).toString()) as { digest: string };
   expect(arrived).toBe(digest(Buffer.from('0123456789abcdefghij')));
+});
+
+it('asks the host for nothing before a small body is whole, so that no host waits for a slow client', async () => {
+  let asked = 0;
+  const { port, proxy } = await behind((req, res) => {
+    asked += 1;
+    req.resume().on('end', () => res.end());
+  });
+  await until('it is up', () => proxy.hosts[0]?.state === 'up');
+  const arrived = once(proxy.server, 'request');
+  const client = await connect(port, `POST ${POLL} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nfirst`);
+  await arrived;
+  await settle();
+  expect(asked).toBe(0);
+  client.write(' last');
+  await once(client, 'data');
+  expect(asked).toBe(1);
 });
 
 describe('responses without a body', () => {

@@ -3,7 +3,7 @@ import http from 'node:http';
 import net, { type Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import type { ProxyOptions } from '../../src';
-import { framingOf, RequestBody } from '../../src/forwarding/request-body';
+import { framingField, RequestBody } from '../../src/forwarding/request-body';
 import { ResponseParser } from '../../src/forwarding/response-parser';
 import { onCleanup } from '../support/cleanup';
 import { exchangeBytes, handshake } from '../support/http';
@@ -117,7 +117,7 @@ describe('framing is written from what is sent', () => {
     const failed = once(socket, 'error');
     const body = { source: Readable.from(chunks.map((text) => Buffer.from(text)), { objectMode: false }), length: 4 };
     const sent = new RequestBody(body, socket);
-    sent.send(`POST / HTTP/1.1\r\n${framingOf('POST', body)}\r\n`);
+    sent.send(`POST / HTTP/1.1\r\n${framingField('POST', body)}\r\n`);
     expect(String((await failed)[0])).toMatch('not as long as its head says');
     expect(sent.isWhole).toBe(false);
   });

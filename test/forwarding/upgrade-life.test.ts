@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { IncomingMessage, Server } from 'node:http';
+import http, { type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ProxyOptions } from '../../src';
 import { onCleanup } from '../support/cleanup';
@@ -8,7 +8,7 @@ import { handshake, startServer } from '../support/http';
 import { startProxy, type ProxyInstance } from '../support/proxy';
 import { before, startSessionHost, type SessionHost } from '../support/session-host';
 import { until } from '../support/until';
-import { connect, upgradeOf } from '../support/upgrades';
+import { connect, foreignStream, upgradeOf } from '../support/upgrades';
 
 const ACCEPT = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
 
@@ -104,6 +104,26 @@ it('ends the upgrade of a client that sends more before it is answered than can 
   host.resume();
   client.resume().write(Buffer.alloc(200_000));
   await until('both are closed', () => client.closed && host.closed);
+  expect(tunnels(proxy)).toBe(0);
+});
+
+it('goes both ways over a stream that is no socket, and ends with it', async () => {
+  const server = http.createServer().listen(0, '127.0.0.1');
+  onCleanup(() => server.close());
+  const { proxy, server: hosting } = await behind((_, socket) => {
+    socket.write(ACCEPT);
+    socket.on('data', (bytes) => socket.write(bytes));
+    socket.once('close', () => hosting.emit('left'));
+  }, { server });
+  const { stream, text } = foreignStream();
+  server.emit('connection', stream);
+  stream.push(upgradeOf());
+  await until('it is open', () => text().startsWith('HTTP/1.1 101 '));
+  stream.push('echo');
+  await until('it is echoed', () => text().endsWith('\r\n\r\necho'));
+  const left = once(hosting, 'left');
+  stream.destroy();
+  await left;
   expect(tunnels(proxy)).toBe(0);
 });
 

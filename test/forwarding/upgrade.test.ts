@@ -94,6 +94,16 @@ describe('the request of an upgrade', () => {
     expect(arrived.filter((line) => /^(?:connection|upgrade):/i.test(line))).toEqual(HEAD.slice(2, 4));
   });
 
+  it('reaches the host with its target', async () => {
+    const targets: (string | undefined)[] = [];
+    const { port } = await behind(({ url }, socket) => {
+      targets.push(url);
+      socket.end(bytesOf(ACCEPT));
+    });
+    await exchangeBytes(port, bytesOf(HEAD));
+    expect(targets).toEqual([TARGET]);
+  });
+
   it('tells the host of the client, and of the request as it came', async () => {
     const arrived = await rawHeadersOf(HEAD);
     expect(arrived).toEqual(expect.arrayContaining([

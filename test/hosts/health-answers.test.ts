@@ -4,7 +4,7 @@ import type { PartialProxyOptions } from '../../src';
 import { settle, stopClock, type Clock } from '../support/clock';
 import { handshake, pollUrl, request, startServer } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
-import { startSessionHost } from '../support/session-host';
+import { openWebSocket, startSessionHost } from '../support/session-host';
 import { until } from '../support/until';
 
 /** The interval of the checks, in ms. */
@@ -128,7 +128,9 @@ describe('checkPath and checkStatus', () => {
 });
 
 describe('a host that answers requests', () => {
-  it('is not asked as well, until it has answered none for checkInterval', async () => {
+  it.each<[string, (url: string, sid: string) => Promise<unknown>]>([
+    ['requests', (url, sid) => request(pollUrl(url, sid), { method: 'POST', body: '2' })], ['upgrades', openWebSocket],
+  ])('is not asked as well, until it has answered none for checkInterval: %s', async (_, ask) => {
     const host = await startSessionHost();
     let checks = 0;
     host.on('check', () => (checks += 1));
@@ -137,19 +139,21 @@ describe('a host that answers requests', () => {
     const sid = await handshake(url);
     for (let i = 0; i < 10; i += 1) {
       await clock.advance(INTERVAL / 2);
-      await request(pollUrl(url, sid), { method: 'POST', body: '2' });
+      await ask(url, sid);
       await settle();
     }
     expect(checks).toBe(1);
     await clock.advanceUntil('it is asked', () => checks === 2, 100);
   });
 
-  it('is asked all the same where its answers are errors of its own, and goes down by that', async () => {
+  it.each([
+    ['requests', 'polling', {}], ['upgrades', 'websocket', { Connection: 'Upgrade', Upgrade: 'websocket' }],
+  ])('is asked all the same where its answers are errors of its own, and goes down by that: to %s', async (_, transport, headers) => {
     let isWell = true;
-    const { url, told, check, host } = await checking((res) => res.writeHead(isWell ? 400 : 503).end());
+    const { url, told, check, host } = await checking((res) => res.writeHead(isWell ? 400 : 500).end());
     isWell = false;
     await clock.advance(INTERVAL / 2);
-    await request(`${url}/socket.io/?EIO=4&transport=polling`);
+    await request(`${url}/socket.io/?EIO=4&transport=${transport}`, { headers });
     await check(INTERVAL / 2);
     expect(told.at(-1)).toEqual(['down', host, 'failing']);
   });

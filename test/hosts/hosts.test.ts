@@ -53,7 +53,7 @@ describe('the set of hosts', () => {
     for (const name of ['c:1', 'http://a:1']) expect(() => hosts.named(name)).toThrow(`unknown host '${name}'`);
     expect(hosts.named('a:1')).toBe(hosts.all[0]);
     // DNS is not asked for others, unless somebody says so.
-    expect(hosts.undiscovered).toBe(false);
+    expect(hosts.awaitsDiscovery).toBe(false);
     expect(() => hosts.add(new Host('http://A:1'))).toThrow(
       new TypeError("'host' must name another server than 'a:1', received 'http://A:1'"),
     );

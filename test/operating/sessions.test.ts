@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { MemoryStore, RedisStore } from '../../src';
 import { onCleanup } from '../support/cleanup';
@@ -10,6 +11,7 @@ import { startProxy } from '../support/proxy';
 import { openClient, uniqueKeyPrefix, type TestClient } from '../support/redis';
 import { before, countsOf, openWebSocket, startSessionHost, type SessionHost } from '../support/session-host';
 import { until } from '../support/until';
+import { connect, upgradeOf } from '../support/upgrades';
 
 const HOUR = 3_600_000;
 
@@ -60,6 +62,21 @@ describe('findSession', () => {
     for (const each of host.sids.slice(-2)) {
       expect(await proxy.findSession(each)).toMatchObject({ sid: each, host: host.name, from: 'cache', transport: 'websocket', open: 1 });
     }
+  });
+
+  it('tells that polling carries it while its host has not answered an upgrade', async () => {
+    const { server, name } = await startServer((_, res) => res.end('0{"sid":"upgrading"}'));
+    server.on('upgrade', (_, socket: Duplex) => {
+      onCleanup(() => socket.destroy());
+      server.emit('asked', socket.on('error', () => {}));
+    });
+    const { proxy, url, port } = await before([{ name }]);
+    const sid = await handshake(url);
+    const asked = once(server, 'asked');
+    await connect(port, upgradeOf(sid));
+    await asked;
+    await until('the handshake is over', () => proxy.hosts[0]?.requests === 0);
+    expect(await proxy.findSession(sid)).toMatchObject({ transport: 'polling', open: 1 });
   });
 
   it('knows a session that is held open and no longer in its cache', async () => {

@@ -188,14 +188,14 @@ describe('a request of a session', () => {
     expect(host.sessions).toBe(0);
   });
 
-  it.each<[what: string, found: string | undefined, undiscovered: boolean, refusal: Refusal]>([
+  it.each<[what: string, found: string | undefined, awaitsDiscovery: boolean, refusal: Refusal]>([
     ['the store does not know it', undefined, false, refusals.never_seen],
     ['the store does not know it, and DNS was not asked yet', undefined, true, refusals.never_seen],
     ['the store names no host', 'b:1', false, refusals.host_gone],
     ['the store names no host, which DNS may still name', 'b:1', true, refusals.noHost],
-  ])('is refused where %s', async (_, found, undiscovered, refusal) => {
+  ])('is refused where %s', async (_, found, awaitsDiscovery, refusal) => {
     const { route, hosts } = routing({}, undefined, { find: () => Promise.resolve(found) });
-    hosts.undiscovered = undiscovered;
+    hosts.awaitsDiscovery = awaitsDiscovery;
     expect(await route(SESSION)).toBe(refusal);
   });
 

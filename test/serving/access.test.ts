@@ -1,12 +1,14 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import http from 'node:http';
 import type Proxy from '../../src';
 import { onCleanup } from '../support/cleanup';
 import { stopClock } from '../support/clock';
-import { handshake, pollUrl, request } from '../support/http';
+import { handshake, pollUrl, request, startServer } from '../support/http';
 import { before, openWebSocket, startSessionHost, type SessionHost } from '../support/session-host';
 
 type AccessEntry = Proxy.AccessEntry;
+
+const UPGRADE = { 'Connection': 'Upgrade', 'Upgrade': 'websocket', 'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Key': 'AAAA' };
 
 let host: SessionHost;
 
@@ -102,6 +104,24 @@ it('tells why a request to a host that closes its connection has failed', async 
   expect(await told).toMatchObject({ status: 502, cause: 'failed', host: closing.name, sid: sid.slice(0, 6) });
 });
 
+it('tells with which status a host has refused an upgrade', async () => {
+  const { name, server } = await startServer((_, res) => res.end());
+  server.on('upgrade', (_, socket) => socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n'));
+  const { proxy, url } = await before([{ name }]);
+  const told = entry(proxy);
+  await openWebSocket(url).catch(() => {});
+  expect(await told).toMatchObject({ status: 403, cause: undefined, host: name });
+});
+
+it('tells why an upgrade at a host that closes its connection has failed', async () => {
+  const { name, server } = await startServer((_, res) => res.end());
+  server.on('upgrade', (req) => req.socket.destroy());
+  const { proxy, url } = await before([{ name }]);
+  const told = entry(proxy);
+  await openWebSocket(url).catch(() => {});
+  expect(await told).toMatchObject({ status: 502, cause: 'failed', host: name, sid: undefined });
+});
+
 it('tells 499 of a client that has gone before it was answered', async () => {
   const { proxy, url } = await before([host]);
   const sid = await handshake(url);
@@ -111,6 +131,30 @@ it('tells 499 of a client that has gone before it was answered', async () => {
   await polled;
   req.destroy();
   expect(await told).toMatchObject({ status: 499, host: host.name, bytes: 0, client: '127.0.0.1' });
+});
+
+it.each([
+  ['a poll', (url: string) => http.get(pollUrl(url, 'waiting'))],
+  ['an upgrade', (url: string) => http.get(pollUrl(url, 'waiting'), { headers: UPGRADE })],
+])('tells 499 of a client that has gone before its host was found: %s', async (_, send) => {
+  const asked = new EventEmitter();
+  const find = (): Promise<undefined> => new Promise((resolve) => void asked.emit('find', resolve));
+  const store = { bind: () => Promise.resolve(), find, unbind: () => Promise.resolve() };
+  const { proxy, url } = await before([host], { store, storeTimeout: 1_000_000_000 });
+  const told = entry(proxy);
+  const finding = once(asked, 'find');
+  const req = send(url).on('error', () => {});
+  const [answer] = await finding as [() => void];
+  req.destroy();
+  expect(await told).toMatchObject({ status: 499, host: undefined, sid: 'waitin', cause: undefined, bytes: 0 });
+  answer();
+});
+
+it('tells of a request that has no session, and opens none', async () => {
+  const { proxy, url } = await before([host]);
+  const told = entry(proxy);
+  await request(`${url}/socket.io/?EIO=4&transport=polling`, { method: 'OPTIONS' });
+  expect(await told).toMatchObject({ method: 'OPTIONS', status: 200, host: host.name, sid: undefined, cause: undefined });
 });
 
 it.each([

@@ -9,6 +9,7 @@ import { exchangeBytes, startServer } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
 import { CERT, KEY } from '../support/tls';
 import { until } from '../support/until';
+import { foreignStream } from '../support/upgrades';
 
 const POLL = '/socket.io/?EIO=4&transport=polling';
 const H2C = 'Connection: keep-alive, Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAMAAABkAAQAAP__\n';
@@ -156,4 +157,16 @@ describe('outside of `path`, an upgrade to anything but WebSocket is ignored, to
     const answer = await exchangeBytes(port, lines(`${method} /x HTTP/1.1\nHost: a\n${H2C}${field}\n`) + body);
     expect([statusesOf(answer), answer]).toEqual([['200'], expect.stringContaining(`app ${method} ${body}`)]);
   });
+});
+
+it('refuses one over a stream that is no socket, and closes it', async () => {
+  const server = http.createServer().listen(0, '127.0.0.1');
+  onCleanup(() => server.close());
+  await beforeHost({ server });
+  const { stream, text } = foreignStream();
+  server.emit('connection', stream);
+  stream.push(lines(`GET ${POLL} HTTP/1.1\nHost: a\n${H2C}\n`));
+  await once(stream, 'close');
+  expect(statusesOf(text())).toEqual(['400']);
+  expect(seen).toEqual([]);
 });

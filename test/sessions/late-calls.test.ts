@@ -1,5 +1,5 @@
 import { LateCalls } from '../../src/sessions/late-calls';
-import { MemoryStore } from '../../src/sessions/session-store';
+import { MemoryStore } from '../../src/sessions/memory-store';
 import { stopClock, type Clock } from '../support/clock';
 
 const REFUSAL = 'the session store has 4 calls left to answer';

@@ -50,7 +50,7 @@ function guarded(answers: Partial<SessionStore>, timeout = 1000): Guarded {
     guard, totals, asked: [], own: 0, events: [], fail: () => watching.failed?.(new Error('lost')), ready: () => watching.ready?.(),
   };
   guard.on('degraded', ({ message }) => found.events.push(`degraded: ${message}`));
-  for (const event of ['recovered', 'ready', 'trusted'] as const) guard.on(event, () => found.events.push(event));
+  for (const event of ['recovered', 'ready', 'writable'] as const) guard.on(event, () => found.events.push(event));
   onCleanup(() => {
     delete store.close;
     return guard.close();

@@ -46,7 +46,7 @@ function guarding(answers: Partial<SessionStore>, timeout = 50): Guarding {
   };
   const guard = new StoreGuard(store, timeout);
   const events: string[] = [];
-  for (const event of ['degraded', 'recovered', 'ready', 'trusted'] as const) guard.on(event, () => events.push(event));
+  for (const event of ['degraded', 'recovered', 'ready', 'writable'] as const) guard.on(event, () => events.push(event));
   onCleanup(() => guard.close());
   return { guard, asked, own, events };
 }
@@ -171,7 +171,7 @@ it.each<[string, Partial<SessionStore>]>([
   await expect(guard.find('other', 60)).resolves.toBeUndefined();
   expect(await guard.bind('other', 'host', 60)).toBe(true);
   expect(asked).toHaveLength(102);
-  expect(events).toEqual(['trusted']);
+  expect(events).toEqual(['writable']);
   expect(own.size).toBe(16);
 });
 
@@ -214,7 +214,7 @@ it('is not taken to have failed by the errors of a client of many parts, unless 
   guard.start();
   fail(new Error('ECONNREFUSED'));
   await until('it was looked at', () => events.length > 0);
-  expect(events).toEqual(['trusted']);
+  expect(events).toEqual(['writable']);
   answer = failing;
   const degraded = once(guard, 'degraded');
   fail(new Error('ECONNREFUSED'));

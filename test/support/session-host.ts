@@ -12,7 +12,7 @@ import { until } from './until';
 
 /**
  * A host in this process that opens sessions by polling and WebSocket, and holds polls. It emits `check`, `handshake`,
- * and `poll` with its response.
+ * `upgrade`, and `poll` with its response.
  */
 export class SessionHost extends EventEmitter {
   name = '';
@@ -38,7 +38,10 @@ export class SessionHost extends EventEmitter {
     const { server, name, port } = await startServer((req, res) => this.#onRequest(req, res), {}, where);
     Object.assign(this, { name, port });
     this.#server = server;
-    server.on('upgrade', (_, socket: Duplex) => this.#upgraded.push(socket));
+    server.on('upgrade', (_, socket: Duplex) => {
+      this.#upgraded.push(socket);
+      this.emit('upgrade');
+    });
     const sockets = new WebSocketServer({ server });
     sockets.on('connection', (socket, req) => {
       onCleanup(() => socket.terminate());

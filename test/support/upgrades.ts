@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import net, { type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { onCleanup } from './cleanup';
 
 /** The bytes of an upgrade to WebSocket, which opens a session where there is no sid. */
@@ -16,4 +17,18 @@ export async function connect(port: number, bytes: string): Promise<Socket> {
   await once(socket, 'connect');
   socket.write(bytes);
   return socket;
+}
+
+/** A connection for a server that is no socket, with what is written to it. */
+export function foreignStream(): { stream: Duplex; text: () => string } {
+  let text = '';
+  const stream = new Duplex({
+    read: () => {},
+    write: (chunk: Buffer, _, done) => {
+      text += chunk.toString('latin1');
+      done();
+    },
+  });
+  onCleanup(() => stream.destroy());
+  return { stream, text: () => text };
 }

@@ -19,7 +19,7 @@ export function open(dialog, submit) {
   action.disabled = false;
   dialog.querySelector('.cancel').addEventListener('click', () => dialog.close(), { signal });
   dialog.addEventListener('close', () => {
-    // It comes some time after: of a dialog that was closed and opened again at once it means the time before.
+    // The event comes some time after `close()`: if the dialog was opened again at once, it is about the time before.
     if (!dialog.open) ended.abort();
   }, { signal });
   form.addEventListener('submit', (event) => {
@@ -36,7 +36,7 @@ export function open(dialog, submit) {
       await submit();
       if (!signal.aborted) dialog.close();
     } catch (error) {
-      // It may show another question by now.
+      // The dialog may show another question by now.
       if (signal.aborted) return;
       setText(problem, error.message);
       action.disabled = false;

@@ -11,7 +11,7 @@ const LINES = {
 
 const SHAPES = { connecting: 'waiting', live: 'good', locked: 'bad', waiting: 'bad' };
 
-/** Of the facts, the nodes that hold their values. */
+/** The nodes that hold the values of the facts, by the facts' names. */
 const values = new Map();
 let lastAt;
 

@@ -2,7 +2,7 @@ import { element } from './dom.js';
 import { clock } from './format.js';
 import { paintSwatch } from './slots.js';
 
-/** So many hosts, those with the most, are listed. */
+/** How many hosts are listed: those with the highest values. */
 const LISTED = 8;
 
 /** A uPlot plugin: what the lines say where the pointer is. */

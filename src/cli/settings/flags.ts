@@ -1,3 +1,4 @@
+import { BALANCE_NAMES } from '../../hosts/balance';
 import type { PartialProxyOptions } from '../../options/proxy-options';
 
 /** How to parse a flag's text. `list`: comma-separated. `file`: a path, whose content is the value. */
@@ -62,7 +63,7 @@ export const FLAGS: readonly Flag[] = [
     ['discover', 'Takes the hosts from DNS: dns:NAME:PORT or dns+srv:NAME', { ...text('name'), option: 'discover' }],
     ['path', 'The path of the Socket.IO servers', { ...text('path', '/socket.io/'), option: 'path' }],
     ['balance', 'How to choose the host of a new session',
-      { ...choice(['random', 'round-robin', 'least-connections'], 'random'), option: 'balance' }],
+      { ...choice(BALANCE_NAMES, 'random'), option: 'balance' }],
     ['slow-start', 'After a host comes up, its weight grows to its full value over this time',
       { ...ms(0, 0), option: 'slowStart' }],
     ['check-interval', 'The pause between two health checks of a host', { ...ms(1, 2000), option: 'checkInterval' }],

@@ -5,7 +5,7 @@ import { createSecureContext } from 'node:tls';
 import { resolveOptions, type ResolvedOptions } from '../../options/options';
 import type { PartialProxyOptions } from '../../options/proxy-options';
 import type { Certificate } from '../../serving/server';
-import { MemoryStore } from '../../sessions/session-store';
+import { MemoryStore } from '../../sessions/memory-store';
 import { byName, FLAGS } from './flags';
 import { redisOf, type RedisSettings } from './redis';
 import { fromCommandLine, fromEnvironment, fromFile, SettingsError } from './sources';
@@ -32,8 +32,8 @@ const HOST_TLS = { ca: 'host-ca', cert: 'host-cert', key: 'host-key', servername
 /** The validated settings of the command. */
 export interface Settings {
   readonly options: Options;
-  /** `options` with defaults applied. */
-  readonly resolved: ResolvedOptions;
+  /** `options` with defaults applied. Without the store, which is made when the proxy is. */
+  readonly resolved: Omit<ResolvedOptions, 'store'>;
   readonly bind: string | undefined;
   readonly port: number;
   /** The number of processes that serve. */
@@ -44,7 +44,7 @@ export interface Settings {
   readonly accessLog: AccessLogOptions | undefined;
   readonly quiet: boolean;
   /** The value of every flag; for files, the content, unless they are read again by themselves. */
-  readonly values: ReadonlyMap<string, unknown>;
+  readonly flagValues: ReadonlyMap<string, unknown>;
 }
 
 /** A request for text instead of a proxy. */
@@ -85,7 +85,7 @@ function settingsOf(values: ReadonlyMap<string, Value>): Settings {
     log: valueOf('log') === 'json' ? 'json' : 'text',
     accessLog: accessLogOf(values),
     quiet: valueOf('quiet') === true,
-    values: new Map(FLAGS.map(({ name }) => [name, valueOf(name)])),
+    flagValues: new Map(FLAGS.map(({ name }) => [name, valueOf(name)])),
   };
 }
 
@@ -102,7 +102,7 @@ function bindOf(values: ReadonlyMap<string, Value>): string | undefined {
 
 /** @throws SettingsError if the admin server and the proxy would listen on the same port. */
 function checkPorts(
-  port: number, bind: string | undefined, { admin }: ResolvedOptions, values: ReadonlyMap<string, Value>,
+  port: number, bind: string | undefined, { admin }: Settings['resolved'], values: ReadonlyMap<string, Value>,
 ): void {
   const everywhere = [undefined, '::', '0.0.0.0'];
   if (!admin || port === 0 || admin.port !== port) return;
@@ -158,8 +158,8 @@ function optionsOf(values: ReadonlyMap<string, Value>): Options {
   return { hosts: [], ...given, hostTls };
 }
 
-/** Lets the library validate its options: hosts, paths and combinations. */
-function resolve(options: Options, values: ReadonlyMap<string, Value>): ResolvedOptions {
+/** Lets the library validate its options: hosts, paths and combinations. The store is given only for that. */
+function resolve(options: Options, values: ReadonlyMap<string, Value>): Settings['resolved'] {
   if (!values.has('hosts') && !values.has('discover')) {
     throw new SettingsError('--hosts is mandatory, as in --hosts localhost:3000,localhost:3001');
   }

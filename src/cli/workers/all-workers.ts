@@ -5,7 +5,7 @@ import { createTotals, sumOf, type Totals } from '../../base/totals';
 import type { Answer, Questions, Topic } from './questions';
 
 /** A worker that answers questions. */
-export interface Asked {
+export interface AskedWorker {
   /** The worker's number, from 1. Its successor takes the same number. */
   readonly number: number;
   readonly serves: boolean;
@@ -18,18 +18,18 @@ export interface Asked {
 /** Operates all workers: merges what they know, and passes operations on to them. */
 export class AllWorkers implements Operated, SessionSource {
   readonly sessions: SessionSource = this;
-  readonly #workers: () => readonly Asked[];
+  readonly #workers: () => readonly AskedWorker[];
   readonly #storeFails: () => boolean;
   readonly #ownMetrics: () => Promise<readonly ProcessMetrics[]>;
   readonly #isHost: (name: string) => boolean;
   /** The latest known totals of each worker. */
-  readonly #latest = new Map<Asked, Totals>();
+  readonly #latest = new Map<AskedWorker, Totals>();
   /** The summed totals of workers that are gone. */
   #gone = createTotals();
 
   constructor(
-    workers: () => readonly Asked[], storeFails: () => boolean, ownMetrics: () => Promise<readonly ProcessMetrics[]>,
-    isHost: (name: string) => boolean,
+    workers: () => readonly AskedWorker[], storeFails: () => boolean,
+    ownMetrics: () => Promise<readonly ProcessMetrics[]>, isHost: (name: string) => boolean,
   ) {
     this.#workers = workers;
     this.#storeFails = storeFails;
@@ -50,12 +50,12 @@ export class AllWorkers implements Operated, SessionSource {
   }
 
   /** Records the totals of a worker. */
-  counted(worker: Asked, totals: Totals): void {
+  counted(worker: AskedWorker, totals: Totals): void {
     this.#latest.set(worker, totals);
   }
 
   /** Records that a worker is gone. Its totals stay counted. */
-  gone(worker: Asked): void {
+  gone(worker: AskedWorker): void {
     const totals = this.#latest.get(worker);
     this.#latest.delete(worker);
     // Its queued handshakes are gone.
@@ -103,7 +103,7 @@ export class AllWorkers implements Operated, SessionSource {
   }
 
   async endSome(host: string, count: number): Promise<readonly string[]> {
-    const counts = new Map<Asked, number>();
+    const counts = new Map<AskedWorker, number>();
     for (let i = 0; i < count; i += 1) {
       const worker = this.#randomWorkerOn(host);
       if (worker) counts.set(worker, (counts.get(worker) ?? 0) + 1);
@@ -123,17 +123,17 @@ export class AllWorkers implements Operated, SessionSource {
     return { ...sum, hosts: Object.fromEntries(hosts) };
   }
 
-  get #serving(): readonly Asked[] {
+  get #serving(): readonly AskedWorker[] {
     return this.#workers().filter(({ serves }) => serves);
   }
 
   /** Asks all workers for a session. The best answer comes from the worker that carries it. */
-  async #findIn(sid: string): Promise<{ report: SessionReport | Absence; worker: Asked }> {
+  async #findIn(sid: string): Promise<{ report: SessionReport | Absence; worker: AskedWorker }> {
     const found = await Promise.all(this.#workers().map(async (worker) => ({
       worker, report: await worker.ask('find', { sid }),
     })));
     const best = found.flatMap(({ worker, report }) => (report === undefined ? [] : [{ worker, report }]))
-      .reduce<{ report: SessionReport | Absence; worker: Asked } | undefined>(
+      .reduce<{ report: SessionReport | Absence; worker: AskedWorker } | undefined>(
         (known, each) => (known && rankOf(known.report) >= rankOf(each.report) ? known : each), undefined,
       );
     if (!best) throw new Error('the session store does not answer');
@@ -141,14 +141,14 @@ export class AllWorkers implements Operated, SessionSource {
   }
 
   /** A random worker, with a probability in proportion to the host's sessions that it knows. */
-  #randomWorkerOn(host: string): Asked | undefined {
+  #randomWorkerOn(host: string): AskedWorker | undefined {
     const workers = this.#workers();
     let at = Math.random() * workers.reduce((sum, worker) => sum + worker.sessionsOn(host), 0);
     return workers.find((worker) => (at -= worker.sessionsOn(host)) < 0);
   }
 
   /** Tells the other workers to forget ended sessions. */
-  #forget(sids: readonly string[], by: Asked): void {
+  #forget(sids: readonly string[], by: AskedWorker): void {
     for (const worker of this.#workers()) {
       if (worker !== by) for (const sid of sids) void worker.ask('forget', { sid });
     }

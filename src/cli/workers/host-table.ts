@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { createAdminServer, type AdminServer } from '../../admin/lazy';
 import { announce } from '../../base/announce';
-import { createHealthSource } from '../../hosts/discovery';
+import { createHealthSource } from '../../hosts/health-source';
 import type { HealthSource } from '../../hosts/health-checker';
 import { Host, type DownReason, type HostStatus } from '../../hosts/host';
 import { Hosts } from '../../hosts/hosts';
@@ -21,7 +21,7 @@ export class HostTable {
   #version = 0;
   #lastList = '';
 
-  constructor(options: ResolvedOptions, operated: Operated) {
+  constructor(options: Omit<ResolvedOptions, 'store'>, operated: Operated) {
     const { events } = this;
     const hosts = this.hosts = new Hosts(options.hosts.map(({ name, weight }) => new Host(name, weight)), options);
     const health = this.#health = createHealthSource(hosts, options, (error) => {
@@ -54,17 +54,17 @@ export class HostTable {
     await this.#admin?.close();
   }
 
-  /** The current list of hosts. The version rises with each change. */
-  get list(): HostList {
-    const { undiscovered, levelling } = this.hosts;
+  /** The current list of hosts, under a new version if it has changed since the last call. */
+  takeList(): HostList {
+    const { awaitsDiscovery, levelling } = this.hosts;
     const entries = this.hosts.all.map(({ status, address: { used: address } }): HostEntry => {
       const { host, state, downReason, downText, draining, weight } = status;
       return { host, state, downReason, downText, draining, weight, address };
     });
-    const text = JSON.stringify([undiscovered, levelling, entries]);
+    const text = JSON.stringify([awaitsDiscovery, levelling, entries]);
     if (text !== this.#lastList) this.#version += 1;
     this.#lastList = text;
-    return { entries, version: this.#version, undiscovered, levelling };
+    return { entries, version: this.#version, awaitsDiscovery, levelling };
   }
 
   /** Records that a worker has found a host down. The next checks decide whether it is. */
@@ -76,10 +76,11 @@ export class HostTable {
   /**
    * Records the load of all workers.
    *
-   * @param version the list that all workers have applied: hosts that drain in it have got no session since.
+   * @param version of the list that all workers have applied: hosts that drain in it have got no session since. A
+   * drain makes `takeList` be called at once, so that no newer list can have one.
    */
   count(loads: readonly HostLoad[], version: number): void {
-    const isCertain = version >= this.list.version;
+    const isCertain = version >= this.#version;
     for (const host of this.hosts.all) {
       const own = loads.filter(({ host: name }) => name === host.name);
       const sum = (count: keyof Pick<HostStatus, 'sessions' | 'tunnels' | 'requests' | 'polls'>): number =>

@@ -1,7 +1,8 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { AddressInfo } from 'node:net';
 import { startDeadline } from '../../base/deadline';
-import type { Asked } from './all-workers';
+import { CLOSING_TIME } from '../../proxy-internals';
+import type { AskedWorker } from './all-workers';
 import type { HostLoad, ToPrimary, ToWorker } from './messages';
 import { write } from '../log/output';
 import {
@@ -10,8 +11,8 @@ import {
 
 /** How long a worker may take to listen, in ms. */
 const START_TIMEOUT = 30_000;
-/** How long a worker may take to end after its drain, in ms: a proxy takes a second at most. */
-const END_TIMEOUT = 1500;
+/** How long a worker may take to end after its drain, in ms: half a second more than its proxy. */
+const END_TIMEOUT = CLOSING_TIME + 500;
 
 /** The first message to a worker. */
 export type Start = Extract<ToWorker, { type: 'start' }>;
@@ -24,7 +25,7 @@ export interface Ending {
 }
 
 /** One worker process, as the primary sees it. */
-export class Member implements Asked {
+export class Member implements AskedWorker {
   readonly number: number;
   /** Resolves when the worker listens; with `undefined` if it ends before. */
   readonly listening: Promise<AddressInfo | undefined>;
@@ -60,7 +61,7 @@ export class Member implements Asked {
     worker.on('error', () => {});
     const closeLastConnection = followConnections(worker, () => this.#ending);
     worker.process.stderr?.on('data', (chunk: Buffer) => write(process.stderr, chunk));
-    // `close` comes after all output of the worker. Not `once()`, which an `error` event would reject.
+    // `close` comes after all output of the worker. Not `events.once()`, whose promise an `error` event would reject.
     this.ended = new Promise((resolve) => worker.process.once('close', (code, signal) => resolve({
       pid: worker.process.pid,
       lived: performance.now() - since,

@@ -18,7 +18,7 @@ export interface HostList {
   /** Rises with each list. */
   readonly version: number;
   /** The hosts come from DNS, which has not answered yet. */
-  readonly undiscovered: boolean;
+  readonly awaitsDiscovery: boolean;
   /** New sessions go to the emptiest host. */
   readonly levelling: boolean;
 }
@@ -49,33 +49,35 @@ export type ToWorker =
   /** No more connections are on their way to the retiring worker. */
   | { readonly type: 'retired' };
 
-/** Messages from a worker to the primary. */
+/** Messages from a worker to the primary: for its `Member` there, for `Primary`, or for both, `Member` first. */
 export type ToPrimary =
-  /** The worker listens for messages. */
+  /** The worker listens for messages. For `Member`. */
   | { readonly type: 'here' }
+  /** For `Member`. */
   | { readonly type: 'listening'; readonly address: AddressInfo }
-  /** The worker cannot listen and ends. */
+  /** The worker cannot listen and ends. For `Member`. */
   | { readonly type: 'failed'; readonly reason: string }
-  /** The worker's server has failed and goes on. */
+  /** The worker's server has failed and goes on. For `Primary`. */
   | { readonly type: 'error'; readonly error: string }
-  /** A line for the log. */
+  /** A line for the log. For `Primary`. */
   | { readonly type: 'warn'; readonly event: string; readonly message: string; readonly fields: Fields | undefined }
-  /** The worker's store fails with this error; `undefined`: it works again. */
+  /** The worker's store fails with this error; `undefined`: it works again. For `Member`, then `Primary`. */
   | { readonly type: 'store'; readonly error: string | undefined }
+  /** For `Primary`. */
   | { readonly type: 'duplicate'; readonly sid: string; readonly host: string; readonly otherHost: string }
-  /** The worker could not connect to a host and has marked it down. */
+  /** The worker could not connect to a host and has marked it down. For `Primary`. */
   | { readonly type: 'unreached'; readonly host: string; readonly reason: DownReason; readonly text?: string }
-  /** A session is bound to a host that the worker does not know. */
+  /** A session is bound to a host that the worker does not know. For `Primary`. */
   | { readonly type: 'seek'; readonly host: string }
-  /** `version`: the applied host list. `requests`: the number since the last report. */
+  /** `version`: the applied host list. `requests`: the number since the last report. For `Member`, then `Primary`. */
   | {
     readonly type: 'load'; readonly hosts: readonly HostLoad[]; readonly version: number; readonly requests: number;
   }
-  /** `undefined`: the worker cannot answer. */
+  /** `undefined`: the worker cannot answer. For `Member`. */
   | { readonly type: 'answer'; readonly id: number; readonly answer: unknown }
-  /** The final totals of a worker that ends. */
+  /** The final totals of a worker that ends. For `Primary`. */
   | { readonly type: 'totals'; readonly totals: Totals }
-  /** The worker accepts no more connections. */
+  /** The worker accepts no more connections. For `Member`. */
   | { readonly type: 'retiring' };
 
 /**

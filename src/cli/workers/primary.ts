@@ -78,7 +78,7 @@ class Primary {
     }
     const closed = this.#onSignals();
     await this.#table.start();
-    // There is no event for a changed weight.
+    // No event tells of a changed weight, of the address in use, of the end of the first discovery, and of levelling.
     setInterval(() => this.#tellHosts(), LOAD_INTERVAL).unref();
     return Promise.race([closed, this.#serve(closed)]);
   }
@@ -136,7 +136,7 @@ class Primary {
     // `resolved` contains instances of `Host`, which would lose their class.
     const settings: PlainSettings & { resolved?: unknown } = { ...this.#settings, port, tls: this.#tls };
     delete settings.resolved;
-    return { type: 'start', settings, hosts: this.#table.list };
+    return { type: 'start', settings, hosts: this.#table.takeList() };
   }
 
   #take(message: ToPrimary, member: Member): void {
@@ -179,7 +179,7 @@ class Primary {
   }
 
   #tellHosts(): void {
-    const hosts = this.#table.list;
+    const hosts = this.#table.takeList();
     if (hosts.version === this.#lastVersion) return;
     this.#lastVersion = hosts.version;
     this.#workers.tell({ type: 'hosts', hosts });

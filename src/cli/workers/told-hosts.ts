@@ -46,7 +46,7 @@ export class ToldHosts implements HealthSource {
     for (const { resolve } of this.#sought.values()) resolve();
   }
 
-  apply({ entries, version, undiscovered, levelling }: HostList): void {
+  apply({ entries, version, awaitsDiscovery, levelling }: HostList): void {
     this.#applying = true;
     try {
       this.#named = new Set(entries.map(({ host }) => host));
@@ -55,7 +55,7 @@ export class ToldHosts implements HealthSource {
     } finally {
       this.#applying = false;
     }
-    this.#hosts.undiscovered = undiscovered;
+    this.#hosts.awaitsDiscovery = awaitsDiscovery;
     this.#hosts.levelling = levelling;
     this.version = version;
   }

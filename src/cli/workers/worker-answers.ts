@@ -9,7 +9,7 @@ export async function answerTo(question: Question, own: OwnProcess): Promise<Ans
     case 'find': return own.sessions.find(question.sid);
     case 'end': return own.sessions.end(question.sid);
     case 'endSome': return own.sessions.endSome(question.host, question.count);
-    default:
+    case 'forget':
       own.sessions.forget(question.sid);
       return true;
   }

@@ -1,5 +1,5 @@
 import { resolveOptions } from '../../options/options';
-import { MemoryStore } from '../../sessions/session-store';
+import { MemoryStore } from '../../sessions/memory-store';
 import { WORKER_OUTPUT, type PlainSettings } from './messages';
 import type { Settings } from '../settings/settings';
 
@@ -9,7 +9,7 @@ export function shareOf(plain: PlainSettings): Settings {
   delete options.admin;
   delete options.rebalance;
   // The limits, defaults included, apply to the whole command.
-  const share = (name: string): number => Number(plain.values.get(name)) / plain.workers;
+  const share = (name: string): number => Number(plain.flagValues.get(name)) / plain.workers;
   if (options.maxHandshakesPerSecond !== undefined) options.maxHandshakesPerSecond = share('max-handshakes-per-second');
   options.maxQueuedHandshakes = Math.ceil(share('max-queued-handshakes'));
   const { accessLog: log } = plain;

@@ -25,10 +25,10 @@ class Worker {
   #requests = 0;
   #lastLoad = '';
   #closing = false;
-  /** Called when the worker must end and no other worker goes on. */
-  #drain = (): void => {};
-  readonly #draining = new Promise<void>((resolve) => {
-    this.#drain = resolve;
+  /** Cuts a retirement short: the worker must end, and no other worker goes on. */
+  #stopRetiring = (): void => {};
+  readonly #mustEnd = new Promise<void>((resolve) => {
+    this.#stopRetiring = resolve;
   });
   /** Resolves when the proxy exists. Changes wait for it, or they would be lost. */
   #created: Promise<void> = Promise.resolve();
@@ -56,15 +56,21 @@ class Worker {
 
   /** Drains the worker and ends the process. */
   close(replaced: boolean): void {
-    if (!replaced) this.#drain();
+    if (!replaced) this.#stopRetiring();
     if (this.#closing) return;
     this.#closing = true;
     void this.#end(replaced);
   }
 
+  /**
+   * 1. Waits until the server listens, or cannot listen, or the primary is gone.
+   * 2. If others go on: hands the clients over to them, unless these come to an end meanwhile.
+   * 3. Closes the proxy, which drains what is left, and the access log.
+   * 4. Sends the final totals, and ends the process.
+   */
   async #end(replaced: boolean): Promise<void> {
     await Promise.race([this.#settled, lost]);
-    if (replaced) await Promise.race([this.#retire(), this.#draining]);
+    if (replaced) await Promise.race([this.#retire(), this.#mustEnd]);
     await this.#instance?.close();
     if (this.#parts) await told({ type: 'totals', totals: await this.#parts.own.totals() });
     process.exit(0);

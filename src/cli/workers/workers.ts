@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import type { Log } from '../log/log';
 import { Member, type Ending, type Start } from './member';
 import type { ToPrimary, ToWorker } from './messages';
-import { Restarts } from './restarts';
+import { RestartDelay } from './restart-delay';
 
 /** The place of one worker, which its successor takes over. */
 interface Slot {
-  readonly restarts: Restarts;
+  readonly restartDelay: RestartDelay;
   current: Member | undefined;
   /** The starting successor of `current`. */
   next: Member | undefined;
@@ -51,7 +51,7 @@ export class Workers {
     this.#options = options;
     this.#port = options.port;
     this.#slots = Array.from({ length: options.count }, () =>
-      ({ restarts: new Restarts(), current: undefined, next: undefined, timer: undefined, serves: false }));
+      ({ restartDelay: new RestartDelay(), current: undefined, next: undefined, timer: undefined, serves: false }));
     // A separate entry file without arguments, which may contain a password and would show in process lists.
     const stdio = ['ignore', 'ignore', 'pipe', 'ipc', process.stdout.fd];
     cluster.setupPrimary({ exec: join(__dirname, 'worker.js'), args: [], serialization: 'advanced', stdio });
@@ -138,7 +138,7 @@ export class Workers {
     const isMissed = !member.closing && slot.next !== member && !this.#closing;
     if (!isMissed || (!this.#started && member.failure !== undefined)) return;
     const { pid, lived, reason } = ending;
-    const delay = slot.restarts.delayAfter(lived);
+    const delay = slot.restartDelay.after(lived);
     const when = delay === 0 ? 'now' : `in ${delay} ms`;
     this.#options.log.warn('worker-died', `worker ${pid} has ended (${reason}), another is started ${when}`,
       { pid, reason, delay });

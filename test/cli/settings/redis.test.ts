@@ -144,7 +144,7 @@ describe('--redis-password-file', () => {
     const settings = readSettings([...HOSTS, '--redis', 'redis://user@a', '--redis-password-file', files.password], {});
     if (typeof settings === 'string') throw new Error(settings);
     expect(settings.redis).toMatchObject({ username: 'user', password: undefined, passwordFile: files.password });
-    expect(settings.values.get('redis-password-file')).toBe(files.password);
+    expect(settings.flagValues.get('redis-password-file')).toBe(files.password);
   });
 
   it('is refused where it holds none, or there is another', () => {

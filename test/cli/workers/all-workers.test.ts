@@ -1,8 +1,8 @@
-import { AllWorkers, type Asked } from '../../../src/cli/workers/all-workers';
+import { AllWorkers, type AskedWorker } from '../../../src/cli/workers/all-workers';
 import { createHostTotals, createTotals, type HostTotals, type Totals } from '../../../src/base/totals';
 
 /** A worker that answers with what it has counted. */
-class CountingWorker implements Asked {
+class CountingWorker implements AskedWorker {
   readonly number = 1;
   readonly serves = true;
   hosts: Record<string, number> = {};

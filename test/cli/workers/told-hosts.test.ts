@@ -11,7 +11,7 @@ let version = 0;
 
 function listOf(...entries: HostEntry[]): HostList {
   version += 1;
-  return { entries, version, undiscovered: false, levelling: false };
+  return { entries, version, awaitsDiscovery: false, levelling: false };
 }
 
 const leaving: HostEntry = {

@@ -1,4 +1,4 @@
-import { withoutWebTransport } from '../../src/routing/web-transport';
+import { withoutWebTransport } from '../../src/forwarding/web-transport';
 import { startHost } from '../support/hosts';
 import { request, startServer } from '../support/http';
 import { before } from '../support/session-host';

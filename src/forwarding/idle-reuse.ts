@@ -31,10 +31,10 @@ export interface IdleTime {
  * If the host closes none of them, connections are reused from then on. If the host ever closes one too soon, none is
  * reused any more: a busy host closes late, and in time again later.
  */
-export class Trust {
+export class IdleReuse {
   /** How long the host is known to keep idle connections, in ms. */
   readonly #known: number | undefined;
-  #state: 'learning' | 'given' | 'lost';
+  #state: 'watching' | 'allowed' | 'forbidden';
   #survivors = 0;
   /** When the latest answered request was sent. */
   #awakeAt = -Infinity;
@@ -42,15 +42,11 @@ export class Trust {
   /** @param known how long the host keeps idle connections, in ms; `undefined` to find out by watching. */
   constructor(known: number | undefined) {
     this.#known = known;
-    this.#state = known === undefined ? 'learning' : reuseTime(known) > 0 ? 'given' : 'lost';
+    this.#state = known === undefined ? 'watching' : reuseTime(known) > 0 ? 'allowed' : 'forbidden';
   }
 
-  get isGiven(): boolean {
-    return this.#state === 'given';
-  }
-
-  get isLost(): boolean {
-    return this.#state === 'lost';
+  get isAllowed(): boolean {
+    return this.#state === 'allowed';
   }
 
   /**
@@ -59,7 +55,7 @@ export class Trust {
    * @param idle the number of idle connections.
    */
   keeps(idle: number): boolean {
-    return this.isGiven || (!this.isLost && idle < WATCHED);
+    return this.isAllowed || (this.#state === 'watching' && idle < WATCHED);
   }
 
   /**
@@ -72,7 +68,7 @@ export class Trust {
     const reuse = kept === undefined ? REUSE_TIME : reuseTime(kept);
     const watch = kept === undefined ? WATCH_TIME : Math.min(kept * 0.75, WATCH_TIME);
     // The announced time is too short for any reuse.
-    if (reuse <= 0) this.lose();
+    if (reuse <= 0) this.forbid();
     return { since, reuse, watch, due: since + watch, isDue: false };
   }
 
@@ -87,7 +83,8 @@ export class Trust {
    * @returns whether the connection is not needed any more.
    */
   look(idle: IdleTime, now: number): boolean {
-    if (this.#state !== 'learning') return this.isLost || now - idle.since >= idle.reuse;
+    if (this.#state === 'forbidden') return true;
+    if (this.#state === 'allowed') return now - idle.since >= idle.reuse;
     if (this.#awakeAt < idle.due) return false;
     if (!idle.isDue) {
       // A host that wakes up may read requests before it runs its timers, so a second answer is needed.
@@ -96,18 +93,18 @@ export class Trust {
       return false;
     }
     this.#survivors += 1;
-    if (this.#survivors === WATCHED) this.#state = 'given';
+    if (this.#survivors === WATCHED) this.#state = 'allowed';
     return true;
   }
 
   /** Records that the host has closed an idle connection. */
   closed({ since, reuse, watch }: IdleTime, now: number): void {
-    if (now - since < Math.max(reuse, watch)) this.lose();
+    if (now - since < Math.max(reuse, watch)) this.forbid();
   }
 
   /** Records that the host has closed a reused connection, possibly before it saw the request. */
-  lose(): void {
-    this.#state = 'lost';
+  forbid(): void {
+    this.#state = 'forbidden';
   }
 }
 
