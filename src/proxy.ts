@@ -20,21 +20,18 @@ import { OwnProcess } from './operating/own-process';
 import { HealthPath } from './serving/health-path';
 import { Pipelines } from './serving/pipelines';
 import { relayEvents } from './operating/proxy-events';
-import { CLOSING_TIME, type ProxyInternals, type ProxyParts } from './proxy-internals';
+import { CLOSE_TIMEOUT, type ProxyInternals, type ProxyParts } from './proxy-internals';
 import { Router } from './routing/router';
 import { checkKeepAlive, closeServer, createServer, takeOver } from './serving/server';
-import { announce, callOut } from './base/announce';
+import { announce, announceIfHeard, callOut } from './base/announce';
 import { createTotals } from './base/totals';
-import { DRAIN_END, stallTimeoutOf, UnderWay } from './forwarding/under-way';
+import { stallTimeoutOf, UnderWay } from './forwarding/under-way';
 import type {
   Absence, DrainOptions, EndOutcome, FleetReport, HostOptions, HostReport, PartialProxyOptions, ProxyEvents,
   ProxyOptions, RebalanceOptions, RebalanceStatus, ScopeOptions, SessionReport,
 } from './types';
 
 const debug = createDebug('socket.io-proxy:proxy');
-
-/** How long `close()` waits, after the drain, for store, server and admin server to close, in ms. 50 are to spare. */
-const CLOSE_TIMEOUT = CLOSING_TIME - DRAIN_END - 50;
 
 /**
  * A load balancer for Socket.IO. It sends all requests of a session to the same host, without cookies: it learns the
@@ -100,7 +97,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
       request: (req, res) => pipelines.request(req, res),
       upgrade: (req, socket, head) => pipelines.upgrade(req, socket, head),
       listening: () => this.#start(),
-      error: (error) => this.#onServerError(error),
+      error: (error) => announceIfHeard(this, 'error', error),
     });
     relayEvents(hosts, bindings, this);
     if (server.listening) this.#start();
@@ -120,7 +117,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
    * Adds a host. It gets new sessions as soon as a health check finds it up.
    *
    * @param host as in the option `hosts`.
-   * @param options the host's `weight`; 1 by default. Its `scope`.
+   * @param options the host's `weight`, 1 by default, and the `scope`.
    * @throws TypeError if the host is malformed or already exists, or if the weight is not an integer from 0 to 1000.
    */
   addHost(host: string, options: Omit<HostOptions, 'host'> & ScopeOptions = {}): void {
@@ -271,12 +268,6 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     void this.listenAdmin().catch((error: unknown) => announce(this, 'error', toError(error)));
     announce(this, 'listening');
     if (!this.#isOwn) checkKeepAlive(this.server, (text) => announce(this, 'suspicious', undefined, text));
-  }
-
-  #onServerError(error: Error): boolean {
-    if (this.listenerCount('error') === 0) return false;
-    announce(this, 'error', error);
-    return true;
   }
 
   /**

@@ -11,11 +11,20 @@ import { CLEARED, Registers, type Register } from './registers';
 const INTERVAL = 1500;
 const JITTER = 500;
 
+/** The longest interval, in ms: three of them are less than a record's life in Redis. */
+const MAX_INTERVAL = 15_000;
+
 /** How long an answer of Redis is awaited, in ms. No further beat begins meanwhile, or they would pile up. */
 const ANSWER_TIMEOUT = 30_000;
 
 /** How much a member reads in a second at most, in bytes. With many members or hosts, beats come less often. */
 const BYTES_PER_SECOND = 200_000;
+
+/** Redis works and refuses the fleet: by rights, or because it has no scripts, or another value under the keys. */
+const REFUSAL = /^-?(?:NOPERM|NOSCRIPT|ERR|WRONGTYPE)\b/;
+
+/** What may pass by itself. Redis before 7 says it in an `ERR` of the script. */
+const PASSING = /\b(?:READONLY|NOREPLICAS|MISCONF|OOM|LOADING|BUSY|MASTERDOWN|max number of clients)\b/;
 
 export interface FleetEvents {
   /** A member has come. */
@@ -55,13 +64,18 @@ export class Fleet extends EventEmitter<FleetEvents> {
   readonly #timeout: number;
   readonly #clock: () => number;
   readonly #since: number;
+  #started = false;
   readonly #registers = new Registers();
   readonly #members: Members;
   readonly #closing = new AbortController();
+  /** How often this member is to show itself. The others hear of a longer interval before it is kept. */
   #interval = INTERVAL;
+  #toldInterval = INTERVAL;
   #revision = '';
   /** Redis's clock minus ours; `undefined` before the first beat. */
   #offset: number | undefined;
+  /** Redis's clock at the last reading. */
+  #readAt = 0;
   #isRefused = false;
   /** The last beat went well. */
   #isWell = false;
@@ -69,6 +83,8 @@ export class Fleet extends EventEmitter<FleetEvents> {
   #asking: Promise<void> | undefined;
   /** Ends the pause before the next beat. */
   #wake: () => void = () => {};
+  /** Ends the wait for an answer of Redis. */
+  #giveUp: () => void = () => {};
 
   constructor({ id, timeout, clock = () => performance.now() }: FleetOptions, store: FleetStore, self: () => Self) {
     super();
@@ -83,6 +99,7 @@ export class Fleet extends EventEmitter<FleetEvents> {
 
   /** Begins to beat. Resolves after the first beat, whether it went well or not. Never rejects. */
   async start(): Promise<void> {
+    this.#started = true;
     const first = this.beat();
     void first.then(() => this.#run());
     await first;
@@ -90,7 +107,7 @@ export class Fleet extends EventEmitter<FleetEvents> {
 
   /** All members that live, this one first. */
   get members(): readonly Member[] {
-    return this.#members.all;
+    return this.#members.at(this.now ?? 0);
   }
 
   /** The revision of the registers that this member knows; '' for none. */
@@ -118,17 +135,26 @@ export class Fleet extends EventEmitter<FleetEvents> {
     this.#wake();
   }
 
+  /** Clears a register that nobody needs, unless another member has written it meanwhile. */
+  clear(name: string): void {
+    this.#registers.clear(name, this.#readAt, this.id);
+  }
+
   /** Shows itself once, writes and reads. Never rejects. */
   beat(): Promise<void> {
     return this.#beat(false);
   }
 
-  /** Tells the others that this member has ended. Resolves once that is done, or has failed. */
+  /** Tells the others that this member has ended. Resolves once that is done, or has failed. Never rejects. */
   async stop(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
+    // Who has never shown itself need not leave, and must not use a client that nobody has opened.
+    if (!this.#started) return;
     if (this.#asking) await within(this.#timeout, this.#asking);
-    await this.#beat(true);
+    // While Redis is silent, the others find out by themselves.
+    if (!this.#asking) await this.#beat(true);
+    this.#giveUp();
   }
 
   async #run(): Promise<void> {
@@ -138,7 +164,7 @@ export class Fleet extends EventEmitter<FleetEvents> {
       this.#wake = () => waking.abort();
       // What was written during the last beat need not wait.
       const isNews = this.#isWell && this.#registers.writes.some(({ isNew }) => isNew);
-      const ms = this.#interval + JITTER * (Math.random() - 0.5);
+      const ms = Math.min(this.#interval, this.#toldInterval) + JITTER * (Math.random() - 0.5);
       if (!isNews) await pause(ms, AbortSignal.any([signal, waking.signal]));
       if (signal.aborted) return;
       await this.beat();
@@ -157,9 +183,10 @@ export class Fleet extends EventEmitter<FleetEvents> {
     const { writes } = this.#registers;
     this.#isWell = false;
     try {
-      const reading = await inTime(this.#store.beat({ id: this.id, record, revision, writes }));
+      const reading = await this.#inTime(this.#store.beat({ id: this.id, record, revision, writes }));
       this.#isWell = true;
       this.#isRefused = false;
+      this.#toldInterval = interval;
       this.#take(reading, writes);
     } catch (error) {
       this.#onFailure(toError(error));
@@ -168,11 +195,12 @@ export class Fleet extends EventEmitter<FleetEvents> {
 
   #take(reading: Reading, writes: Registers['writes']): void {
     this.#offset = reading.now - this.#clock();
+    this.#readAt = reading.now;
     this.#revision = reading.revision;
-    const changed = reading.registers ? this.#registers.take(reading.registers, writes) : [];
+    const changed = reading.registers ? this.#registers.take(reading.registers, writes, reading.now) : [];
     const { came, went, other } = this.#members.take(reading, this.#clock());
     const bytes = [...reading.members.values()].reduce((sum, { record }) => sum + record.length, 0);
-    this.#interval = Math.max(INTERVAL, Math.ceil(bytes / BYTES_PER_SECOND * 1000));
+    this.#interval = Math.min(MAX_INTERVAL, Math.max(INTERVAL, Math.ceil(bytes / BYTES_PER_SECOND * 1000)));
     if (this.#closing.signal.aborted) return;
     for (const id of came) this.emit('joined', id);
     for (const id of went) this.emit('left', id);
@@ -183,21 +211,23 @@ export class Fleet extends EventEmitter<FleetEvents> {
 
   /** What Redis answers tells that it works, and so concerns the fleet alone. */
   #onFailure(error: Error): void {
-    const isAnswer = error instanceof TypeError || /^-?(?:NOPERM|NOSCRIPT|ERR|WRONGTYPE)\b/.test(error.message);
-    if (!isAnswer || this.#isRefused || this.#closing.signal.aborted) return;
+    const isRefusal = REFUSAL.test(error.message) && !PASSING.test(error.message);
+    if (!(isRefusal || error instanceof TypeError) || this.#isRefused || this.#closing.signal.aborted) return;
     this.#isRefused = true;
     this.emit('refused', error);
   }
-}
 
-async function inTime(answer: Promise<Reading>): Promise<Reading> {
-  let cancel = (): void => {};
-  const late = new Promise<never>((_, reject) => {
-    cancel = startDeadline(ANSWER_TIMEOUT, () => reject(new Error('Redis did not answer')));
-  });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    cancel();
+  /** @throws Error when the answer does not come in time, or is given up. */
+  async #inTime(answer: Promise<Reading>): Promise<Reading> {
+    let cancel = (): void => {};
+    const late = new Promise<never>((_, reject) => {
+      this.#giveUp = () => reject(new Error('Redis did not answer'));
+      cancel = startDeadline(ANSWER_TIMEOUT, this.#giveUp);
+    });
+    try {
+      return await Promise.race([answer, late]);
+    } finally {
+      cancel();
+    }
   }
 }

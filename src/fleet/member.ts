@@ -41,6 +41,9 @@ export interface MemberRecord {
   readonly left: boolean;
 }
 
+/** The longest interval that is believed, in ms: else a mistaken record would stay for ever. */
+const MAX_INTERVAL = 20_000;
+
 const STATES = ['checking', 'up', 'down'] as const;
 
 /** A member's record as JSON. Hosts are lists, since each member reads those of all others. */
@@ -68,7 +71,7 @@ export function recordOf(text: string): MemberRecord | undefined {
   return {
     version: textIn(field('version')),
     age: countIn(field('age')),
-    interval: countIn(field('interval')),
+    interval: Math.min(MAX_INTERVAL, countIn(field('interval'))),
     ready: field('ready') === true,
     workers: countIn(field('workers')),
     spelling: spellingIn(field('spelling')),

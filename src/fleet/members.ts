@@ -39,7 +39,8 @@ export class Members {
   readonly #self: string;
   readonly #known = new Map<string, Known>();
   readonly #disagreeing = new Set<string>();
-  #now = 0;
+  /** When those who fell silent last showed themselves. By the clock of another Redis that may still be to come. */
+  readonly #silent = new Map<string, number>();
   #readAt: number | undefined;
 
   /** @param self the id of the one that looks. */
@@ -47,9 +48,10 @@ export class Members {
     this.#self = self;
   }
 
-  get all(): readonly Member[] {
+  /** All of them at a time by Redis's clock. */
+  at(now: number): readonly Member[] {
     const all = Array.from(this.#known, ([id, { record, at }]): Member => {
-      const [since, seenAgo] = [at - record.age, this.#now - at];
+      const [since, seenAgo] = [at - record.age, Math.max(0, now - at)];
       return { id, self: id === this.#self, record, since, seenAgo, differences: this.#differences(record) };
     });
     return all.sort((a, b) => Number(b.self) - Number(a.self) || a.since - b.since || (a.id < b.id ? -1 : 1));
@@ -65,12 +67,11 @@ export class Members {
   take({ members, now }: Reading, time: number): Comings {
     const gap = this.#readAt === undefined ? 0 : time - this.#readAt;
     this.#readAt = time;
-    this.#now = now;
     const [came, went]: [string[], string[]] = [[], []];
     const own = recordOf(members.get(this.#self)?.record ?? '');
     for (const [id, { at, record: text }] of members) {
       const known = this.#known.get(id);
-      if (known?.at === at) continue;
+      if (known?.at === at || this.#silent.get(id) === at) continue;
       const record = recordOf(text);
       if (!record || !this.#isOurs(record, own)) continue;
       if (record.left) this.#known.delete(id);
@@ -85,11 +86,13 @@ export class Members {
       const missed = Math.max(0, gap - 2 * record.interval);
       if (time - seenAt - missed > MISSED * record.interval) {
         this.#known.delete(id);
+        this.#silent.set(id, at);
         went.push(id);
       } else if (missed > 0) {
         this.#known.set(id, { record, at, seenAt: seenAt + missed });
       }
     }
+    for (const id of this.#silent.keys()) if (!members.has(id) || this.#known.has(id)) this.#silent.delete(id);
     return { came, went, other: this.#findDisagreeing() };
   }
 

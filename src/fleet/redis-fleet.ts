@@ -1,5 +1,5 @@
 import type { Beat, FleetStore, Reading, Shown } from './fleet-store';
-import { CLEARED, type Register } from './registers';
+import { CLEARED, LIFE, type Register } from './registers';
 
 /** Where members show themselves. Keys do not begin with `keyPrefix`, since a sid may be any text. */
 const MEMBERS = '{socket.io-fleet}:members';
@@ -7,15 +7,13 @@ const MEMBERS = '{socket.io-fleet}:members';
 /** Where the members of one `keyPrefix` share registers: in the same slot of a cluster. */
 const STATE = '{socket.io-fleet}:state:';
 
-/** How long what members have shown and written stays when no member is left, in ms. */
-const LIFE = 3_600_000;
-
 /** After what time a silent member's record is deleted, in ms. */
 const RECORD_LIFE = 60_000;
 
 /**
  * One beat. Numbers are printed with `%.0f`, since Lua would round them. A field of the members is
- * `<at> <record>`, one of the state `<at> <by> <value>`. Fields of another form are left alone.
+ * `<at> <record>`, one of the state `<at> <by> <value>`. Fields of another form are left alone until they are written.
+ * A time of more than 15 digits is another form: Lua could not count on from it.
  */
 const BEAT = `
 if redis.replicate_commands then redis.replicate_commands() end
@@ -28,7 +26,7 @@ for i = 6, #ARGV, 5 do
   local field, isNew, at, by, value = ARGV[i], ARGV[i + 1] == '1', tonumber(ARGV[i + 2]), ARGV[i + 3], ARGV[i + 4]
   local stored = redis.call('HGET', state, field)
   local storedAt, storedBy = string.match(stored or '', '^(%d+) (%S+) ')
-  storedAt = tonumber(storedAt or 0)
+  storedAt = storedAt and #storedAt <= 15 and tonumber(storedAt) or 0
   if isNew then at = math.max(now, at + 1, storedAt + 1) end
   if at > storedAt or (at == storedAt and by > (storedBy or '')) then
     redis.call('HSET', state, field, string.format('%.0f %s %s', at, by, value))
@@ -37,7 +35,7 @@ for i = 6, #ARGV, 5 do
 end
 local revision = redis.call('HGET', state, 'revision') or ''
 if changed then
-  revision = string.format('%.0f %s', math.max(now, (tonumber(string.match(revision, '^%d+')) or 0) + 1), id)
+  revision = string.format('%.0f %s', math.max(now, (tonumber(string.match(revision, '^%d+') or 0) % 1e15) + 1), id)
   redis.call('HSET', state, 'revision', revision)
   local fields = redis.call('HGETALL', state)
   for i = 1, #fields, 2 do
@@ -49,7 +47,7 @@ redis.call('HSET', members, id, string.format('%.0f %s', now, record))
 local shown = redis.call('HGETALL', members)
 for i = 1, #shown, 2 do
   local at = tonumber(string.match(shown[i + 1], '^(%d+) ') or now)
-  if now - at > recordLife then redis.call('HDEL', members, shown[i]) end
+  if math.abs(now - at) > recordLife then redis.call('HDEL', members, shown[i]) end
 end
 redis.call('PEXPIRE', members, life)
 redis.call('PEXPIRE', state, life)
@@ -81,20 +79,22 @@ export class RedisFleet implements FleetStore {
 /** @throws TypeError when the answer is none of the script's. */
 function readingOf(answer: unknown): Reading {
   if (!Array.isArray(answer) || answer.length < 4) throw new TypeError("the Redis client cannot run scripts by 'eval'");
-  const [now, revision, shown, state] = answer as unknown[];
+  const [time, revision, shown, state] = answer as unknown[];
+  const now = Number(textOf(time));
+  if (!Number.isFinite(now)) throw new TypeError('the Redis client does not pass on what a script answers');
   const members = new Map<string, Shown>();
   for (const [id, text] of pairsOf(shown)) {
-    const [, at, record] = /^(\d+) (.*)$/s.exec(text) ?? [];
+    const [, at, record] = /^(\d{1,15}) (.*)$/s.exec(text) ?? [];
     if (at !== undefined && record !== undefined) members.set(id, { at: Number(at), record });
   }
   const registers = Array.isArray(state) ? registersOf(state) : undefined;
-  return { now: Number(textOf(now)), revision: textOf(revision), members, registers };
+  return { now, revision: textOf(revision), members, registers };
 }
 
 function registersOf(state: unknown): Map<string, Register> {
   const registers = new Map<string, Register>();
   for (const [name, text] of pairsOf(state)) {
-    const [, at, by, value] = /^(\d+) (\S+) (.*)$/s.exec(text) ?? [];
+    const [, at, by, value] = /^(\d{1,15}) (\S+) (.*)$/s.exec(text) ?? [];
     if (at !== undefined && by !== undefined && value !== undefined) registers.set(name, { at: Number(at), by, value });
   }
   return registers;

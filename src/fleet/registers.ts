@@ -19,6 +19,9 @@ export interface Write {
 /** The value of a register that was cleared. */
 export const CLEARED = 'null';
 
+/** How long Redis and members keep what members have shown and written, and what was cleared, in ms. */
+export const LIFE = 3_600_000;
+
 /** Whether `register` counts, and not `other`. */
 export function isNewer(register: Register, other: Register | undefined): boolean {
   if (!other) return true;
@@ -57,6 +60,15 @@ export class Registers {
     this.#unwritten.set(name, { value, at: this.#known.get(name)?.at ?? 0, by });
   }
 
+  /** Clears a register, unless somebody has written it since `now`, which is the time of the last reading. */
+  clear(name: string, now: number, by: string): void {
+    const known = this.#known.get(name);
+    if (!known || this.#unwritten.has(name)) return;
+    const cleared = { value: CLEARED, at: Math.max(now, known.at + 1), by };
+    this.#known.set(name, cleared);
+    this.#lost.set(name, cleared);
+  }
+
   /** What the next beat has to write. */
   get writes(): Write[] {
     const writes: Write[] = [];
@@ -70,30 +82,36 @@ export class Registers {
   /**
    * Takes in all registers that Redis has after `writes`.
    *
-   * @returns the names whose value has changed here.
+   * @param now Redis's clock.
+   * @returns the names of those that others have written.
    */
-  take(stored: ReadonlyMap<string, Register>, writes: readonly Write[]): string[] {
+  take(stored: ReadonlyMap<string, Register>, writes: readonly Write[], now: number): string[] {
+    const own = new Map<string, Register>();
     for (const { name, register, isNew } of writes) {
+      if (!isNew) continue;
+      own.set(name, register);
       // The member may have written it again meanwhile.
-      if (isNew && this.#unwritten.get(name) === register) this.#unwritten.delete(name);
+      if (this.#unwritten.get(name) === register) this.#unwritten.delete(name);
     }
     const changed: string[] = [];
     for (const [name, register] of stored) {
-      const known = this.#known.get(name);
-      if (!isNewer(register, known)) continue;
+      if (!isNewer(register, this.#known.get(name))) continue;
       this.#known.set(name, register);
-      if (!this.#unwritten.has(name) && register.value !== (known?.value ?? CLEARED)) changed.push(name);
+      // What this member has written holds here since then, and may have been overridden for it alone.
+      const isOwn = own.get(name)?.by === register.by && own.get(name)?.value === register.value;
+      if (!this.#unwritten.has(name) && !isOwn) changed.push(name);
     }
-    this.#findLost(stored);
+    this.#findLost(stored, now);
     return changed;
   }
 
-  #findLost(stored: ReadonlyMap<string, Register>): void {
+  #findLost(stored: ReadonlyMap<string, Register>, now: number): void {
     this.#lost.clear();
     for (const [name, register] of this.#known) {
       if (!isNewer(register, stored.get(name))) continue;
-      // Redis forgets cleared registers after a while.
-      if (register.value === CLEARED && !stored.has(name)) this.#known.delete(name);
+      // Redis forgets what was cleared after a while.
+      const isOver = register.value === CLEARED && !stored.has(name) && now - register.at > LIFE;
+      if (isOver) this.#known.delete(name);
       else this.#lost.set(name, register);
     }
   }

@@ -1,9 +1,10 @@
 import createDebug from 'debug';
-import { isObject, toError } from '../base/checks';
+import { isPlainObject, MAX_DELAY, toError } from '../base/checks';
 import type { Fleet } from '../fleet/fleet';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import type { Draining, HostControl } from './host-control';
+import { movesPerSecondOf } from './pace';
 
 const debug = createDebug('socket.io-proxy:fleet');
 
@@ -17,8 +18,8 @@ type Kind = 'listed' | 'weight' | 'drain';
 interface SharedDrain {
   readonly draining: boolean;
   /** When to start moving sessions, by Redis's clock, in ms since the epoch; `null` for never. */
-  readonly movesAt?: number | null;
-  readonly movesPerSecond?: number;
+  readonly movesAt: number | null;
+  readonly movesPerSecond: number;
 }
 
 /**
@@ -32,7 +33,9 @@ export class FleetHosts {
   /** The hosts of this proxy's own configuration. */
   readonly #configured: ReadonlySet<string>;
   /** Since when no member has a host, by `performance.now()`. */
-  readonly #unknown = new Map<string, number>();
+  #unknown: ReadonlyMap<string, number> = new Map<string, number>();
+  /** A host is being added to all members. */
+  #isAdding = false;
 
   constructor(fleet: Fleet, hosts: Hosts, control: HostControl) {
     this.#fleet = fleet;
@@ -43,7 +46,7 @@ export class FleetHosts {
       for (const name of names) this.#apply(name);
     });
     fleet.on('beat', () => this.#fade());
-    hosts.on('added', (host) => this.#catchUp(host));
+    hosts.on('added', (host) => this.#onAdded(host));
   }
 
   /** The configured hosts that the fleet has removed. */
@@ -51,13 +54,14 @@ export class FleetHosts {
     return [...this.#configured].filter((name) => this.#valueOf('listed', name) === false);
   }
 
-  added(host: string, weight: number): void {
-    this.#write('listed', host, { weight });
-    this.#write('weight', host, weight);
-    this.#write('drain', host, { draining: false });
-    // Another drain of that name may have been applied when it was added.
-    this.#control.setWeight(host, weight);
-    this.#control.undrain(host);
+  /** Adds a host here and to all. @throws TypeError as `HostControl.add` does. */
+  add(host: string, weight: number): void {
+    this.#isAdding = true;
+    try {
+      this.#control.add(host, weight);
+    } finally {
+      this.#isAdding = false;
+    }
   }
 
   removed(host: string): void {
@@ -66,10 +70,12 @@ export class FleetHosts {
 
   drained(host: string, { deadline, movesPerSecond }: Draining): void {
     const before = this.#drainOf(host);
-    const now = this.#fleet.now ?? Date.now();
-    const movesAt = deadline === undefined ? null : now + deadline;
     // Draining again without a deadline keeps an earlier one.
-    if (before?.draining && deadline === undefined) return;
+    if (before?.draining && deadline === undefined) {
+      this.#write('drain', host, before);
+      return;
+    }
+    const movesAt = deadline === undefined ? null : (this.#fleet.now ?? Date.now()) + deadline;
     this.#write('drain', host, { draining: true, movesAt, movesPerSecond });
   }
 
@@ -97,10 +103,10 @@ export class FleetHosts {
 
   #drainOf(host: string): SharedDrain | undefined {
     const value = this.#valueOf('drain', host);
-    const draining: unknown = isObject(value) ? Reflect.get(value, 'draining') : undefined;
+    const draining: unknown = isPlainObject(value) ? Reflect.get(value, 'draining') : undefined;
     if (typeof draining !== 'boolean') return undefined;
-    const [movesAt, movesPerSecond] = ['movesAt', 'movesPerSecond'].map((name) => numberIn(value, name));
-    return { draining, movesAt: movesAt ?? null, ...(movesPerSecond === undefined ? {} : { movesPerSecond }) };
+    const [movesAt = null, movesPerSecond = 5] = ['movesAt', 'movesPerSecond'].map((name) => numberIn(value, name));
+    return { draining, movesAt, movesPerSecond };
   }
 
   /** Applies what another member has written. What is unknown or malformed changes nothing. */
@@ -120,7 +126,7 @@ export class FleetHosts {
     const value = this.#valueOf('listed', host);
     const known = this.#hosts.get(host);
     if (value === false && known) this.#control.remove(host);
-    else if (isObject(value) && !known) this.#control.add(host, numberIn(value, 'weight'));
+    else if (isPlainObject(value) && !known) this.#control.add(host, numberIn(value, 'weight'));
   }
 
   #applyWeight(host: string): void {
@@ -135,15 +141,25 @@ export class FleetHosts {
       this.#control.undrain(host);
       return;
     }
-    const { movesAt, movesPerSecond = 5 } = drain;
+    const { movesAt } = drain;
+    const movesPerSecond = movesPerSecondOf('movesPerSecond', drain.movesPerSecond);
     const now = this.#fleet.now ?? Date.now();
-    const deadline = typeof movesAt === 'number' ? Math.max(0, movesAt - now) : undefined;
-    this.#control.drain(host, { deadline, movesPerSecond });
+    // A longer delay would be none, for a timer of Node.
+    const deadline = movesAt === null ? undefined : Math.min(MAX_DELAY, Math.max(0, movesAt - now));
+    this.#control.drainAfresh(host, { deadline, movesPerSecond });
   }
 
-  /** Applies to a new host what the fleet has for its name. */
-  #catchUp({ name }: Host): void {
-    for (const kind of ['weight', 'drain'] as const) this.#apply(`${kind} ${name}`);
+  /** Listeners of the user come later, and may drain the host at once. */
+  #onAdded({ name, weight }: Host): void {
+    if (!this.#isAdding) {
+      // What the fleet has for this name.
+      for (const kind of ['weight', 'drain'] as const) this.#apply(`${kind} ${name}`);
+      return;
+    }
+    this.#isAdding = false;
+    this.#write('listed', name, { weight });
+    this.#write('weight', name, weight);
+    this.#write('drain', name, { draining: false });
   }
 
   /** Clears what the fleet has of hosts that no member has any more. */
@@ -152,20 +168,19 @@ export class FleetHosts {
       [...hosts.map(({ host }) => host), ...without]
     )));
     const now = performance.now();
+    const unknown = new Map<string, number>();
     for (const name of this.#fleet.registers.keys()) {
       const host = name.slice(name.indexOf(' ') + 1);
-      if (known.has(host)) {
-        this.#unknown.delete(host);
-        continue;
-      }
+      if (known.has(host)) continue;
       const since = this.#unknown.get(host) ?? now;
-      this.#unknown.set(host, since);
-      if (now - since > FADE_TIME) this.#fleet.write(name, null);
+      unknown.set(host, since);
+      if (now - since > FADE_TIME) this.#fleet.clear(name);
     }
+    this.#unknown = unknown;
   }
 }
 
 function numberIn(value: unknown, name: string): number | undefined {
-  const found: unknown = isObject(value) ? Reflect.get(value, name) : undefined;
+  const found: unknown = isPlainObject(value) ? Reflect.get(value, name) : undefined;
   return typeof found === 'number' ? found : undefined;
 }

@@ -8,7 +8,7 @@ import type { Hosts } from '../hosts/hosts';
 /** What sessions depend on, in the options. */
 export interface SpelledOptions {
   readonly hosts: readonly Host[];
-  readonly discover: { readonly name: string } | undefined;
+  readonly discover: { readonly name: string; readonly port: number | undefined } | undefined;
   readonly path: string;
   readonly keyPrefix: string;
 }
@@ -44,7 +44,7 @@ export class FleetSelf {
 }
 
 function spellingOf({ hosts, discover, path, keyPrefix }: SpelledOptions): Spelling {
-  const named = discover ? [discover.name] : hosts.map(({ name }) => name).sort();
+  const named = discover ? [`${discover.name}:${discover.port ?? 'srv'}`] : hosts.map(({ name }) => name).sort();
   const digest = createHash('sha256').update(JSON.stringify(named)).digest('hex').slice(0, 12);
   return { hosts: digest, path, keyPrefix };
 }

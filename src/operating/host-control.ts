@@ -40,6 +40,12 @@ export class HostControl {
     if (isNew || deadline !== undefined) this.#moves.drain(host, deadline, movesPerSecond);
   }
 
+  /** Drains just so: without a deadline, an earlier one no longer holds. */
+  drainAfresh(name: string, { deadline, movesPerSecond }: Draining): void {
+    this.#hosts.drain(name);
+    this.#moves.drain(this.#hosts.named(name), deadline, movesPerSecond);
+  }
+
   undrain(host: string): void {
     this.#hosts.undrain(host);
   }

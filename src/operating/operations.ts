@@ -116,10 +116,16 @@ export class Operations implements Operator {
 
   addHost(host: string, options: Omit<HostOptions, 'host'> & ScopeOptions = {}): void {
     checkNames(options, 'weight', 'scope');
-    const weight = weightOf('weight', options.weight ?? 1);
-    const fleet = this.#shared(options.scope);
-    this.#control.add(host, weight);
-    fleet?.added(host, weight);
+    const { weight = 1, scope } = options;
+    const share = weightOf('weight', weight);
+    const fleet = this.#shared(scope);
+    if (fleet) {
+      fleet.add(host, share);
+      return;
+    }
+    this.#control.add(host, share);
+    // The fleet may have another weight for that name.
+    this.#control.setWeight(host, share);
   }
 
   removeHost(host: string, options: ScopeOptions = {}): void {

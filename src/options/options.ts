@@ -64,12 +64,8 @@ export function resolveOptions(options: PartialProxyOptions): ResolvedOptions {
   const path = pathOf(options.path);
   const headersTimeout = integer(options, 'headersTimeout', 20_000, 1, MAX_DELAY);
   return {
-    store,
+    store, keyPrefix, hosts, discover, path,
     fleet: fleetOf(options, store, keyPrefix),
-    keyPrefix,
-    hosts,
-    discover,
-    path,
     healthPath: healthPathOf(options.healthPath, path),
     checkInterval: integer(options, 'checkInterval', 2000, 1, MAX_DELAY),
     checkTimeout: integer(options, 'checkTimeout', 1000, 1, MAX_DELAY),
