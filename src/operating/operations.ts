@@ -129,6 +129,7 @@ export class Operations implements Operator {
   }
 
   removeHost(host: string, options: ScopeOptions = {}): void {
+    this.#hosts.named(host);
     checkNames(options, 'scope');
     const fleet = this.#shared(options.scope);
     this.#control.remove(host);
@@ -145,6 +146,7 @@ export class Operations implements Operator {
   }
 
   undrainHost(host: string, options: ScopeOptions = {}): void {
+    this.#hosts.named(host);
     checkNames(options, 'scope');
     const fleet = this.#shared(options.scope);
     this.#control.undrain(host);
