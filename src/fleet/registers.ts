@@ -99,7 +99,10 @@ export class Registers {
       this.#known.set(name, register);
       // What this member has written holds here since then, and may have been overridden for it alone.
       const isOwn = own.get(name)?.by === register.by && own.get(name)?.value === register.value;
-      if (!this.#unwritten.has(name) && !isOwn) changed.push(name);
+      const unwritten = this.#unwritten.get(name);
+      // It has to follow this one too, whose Redis may have had a clock that was ahead of the next one's.
+      if (unwritten) this.#unwritten.set(name, { ...unwritten, at: register.at });
+      else if (!isOwn) changed.push(name);
     }
     this.#findLost(stored, now);
     return changed;

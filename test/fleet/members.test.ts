@@ -122,8 +122,6 @@ describe('a record', () => {
 
   it.each(['', 'null', '1', '"text"', '{', '[1'])('is none: %s', (text) => {
     expect(recordOf(text)).toBeUndefined();
-    const shown = new Shown();
-    expect(shown.read(0)).toEqual(NONE);
   });
 
   it.each([

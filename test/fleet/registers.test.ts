@@ -59,6 +59,13 @@ describe('a write', () => {
     expect(registers.writes).toMatchObject([{ register: { value: '2' }, isNew: true }]);
   });
 
+  it('has to follow what came while it waited', () => {
+    const registers = new Registers();
+    registers.write('a', '1', 'me');
+    registers.take(stored(['a', register('2', 9)]), [], 9);
+    expect(registers.writes).toMatchObject([{ register: { value: '1', at: 9 }, isNew: true }]);
+  });
+
   it('gives way to a later one of another member', () => {
     const registers = new Registers();
     registers.write('a', '1', 'me');

@@ -34,8 +34,7 @@ export class ModelStore implements FleetStore {
   #write({ name, register: { value, at, by }, isNew }: Write): boolean {
     const stored = this.registers.get(name);
     const written = { value, at: isNew ? Math.max(this.now, at + 1, (stored?.at ?? 0) + 1) : at, by };
-    // A time of 0 is as none.
-    const counts = stored ? isNewer(written, stored) : written.at > 0;
+    const counts = isNewer(written, stored);
     if (counts) this.registers.set(name, written);
     return counts;
   }
