@@ -99,6 +99,7 @@ export interface FleetReport {
 
 /** A member of the fleet. */
 export interface MemberReport {
+  /** Chosen at random when the proxy was created. */
   readonly id: string;
   /** Whether this is the proxy that reports. */
   readonly self: boolean;
@@ -116,9 +117,13 @@ export interface MemberReport {
   readonly revision: number | undefined;
   /** How long ago it showed itself, in seconds. */
   readonly seenAgo: number;
+  /** How many sessions it knows. */
   readonly sessions: number;
+  /** How many WebSockets through it are open or opening. */
   readonly tunnels: number;
+  /** How many polls through it are in progress. */
   readonly polls: number;
+  /** How many sessions a second were opened through it, in the time before it showed itself. */
   readonly handshakesPerSecond: number;
 }
 

@@ -4,7 +4,7 @@ import { CLEARED, isNewer, type Register } from '../../src/fleet/registers';
 import { ModelStore } from '../support/fleet-model';
 import { Random } from '../support/random';
 
-const SCHEDULES = 2000;
+const SCHEDULES = 2500;
 const STEPS = 40;
 const NAMES = ['a', 'b', 'c'];
 
