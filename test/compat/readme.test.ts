@@ -22,7 +22,7 @@ const read = (...path: string[]): string => readFileSync(join(ROOT, ...path), 'u
 const readme = read('README.md');
 /** Documents with tables that are compared with the code, and with snippets that are run as they stand. */
 const DOCUMENTS = [
-  'command', 'connections', 'development', 'failures', 'fleet', 'hosts', 'how-it-works', 'in-front', 'library', 'limits', 'stores',
+  'command', 'connections', 'development', 'failures', 'hosts', 'how-it-works', 'in-front', 'library', 'limits', 'stores',
 ];
 const documents = ['README.md', ...DOCUMENTS.map((name) => `docs/${name}.md`)].map((file) => ({ file, text: read(file) }));
 const tables = documents.flatMap(({ text }) => text.match(/^\|.+\|\n\|[-|]+\|\n(?:\|.+\|\n)+/gm) ?? [])

@@ -90,12 +90,12 @@ class World {
     const member = this.#random.pick(this.members);
     const name = this.#random.pick(NAMES);
     switch (this.#random.below(14)) {
-      case 0: case 1: case 2: return member.write(name, this.#value());
-      case 3: return member.clear(name);
+      case 0: case 1: case 2: { member.write(name, this.#value()); return; }
+      case 3: { member.clear(name); return; }
       case 4: return this.#beat(member, 'lost request');
       case 5: return this.#beat(member, 'lost answer');
       case 6: return this.#beatAndWrite(member, name);
-      case 7: return this.#faultOf(member);
+      case 7: { this.#faultOf(member); return; }
       default: return this.#beat(member);
     }
   }
