@@ -27,10 +27,12 @@ declare namespace Proxy {
   export type DrainOptions = types.DrainOptions;
   export type DrainStatus = types.DrainStatus;
   export type EndOutcome = types.EndOutcome;
+  export type FleetReport = types.FleetReport;
   export type HostOptions = types.HostOptions;
   export type HostReport = types.HostReport;
   export type HostStatus = types.HostStatus;
   export type HostTls = types.HostTls;
+  export type MemberReport = types.MemberReport;
   export type MemoryStoreOptions = types.MemoryStoreOptions;
   export type PartialProxyOptions = types.PartialProxyOptions;
   export type ProxyEvents = types.ProxyEvents;
@@ -38,6 +40,8 @@ declare namespace Proxy {
   export type RebalanceOptions = types.RebalanceOptions;
   export type RebalanceStatus = types.RebalanceStatus;
   export type RedisClient = types.RedisClient;
+  export type Scope = types.Scope;
+  export type ScopeOptions = types.ScopeOptions;
   export type Session = types.Session;
   export type SessionReport = types.SessionReport;
   export type SessionStore = types.SessionStore;

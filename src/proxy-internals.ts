@@ -1,12 +1,15 @@
 import type { HealthSource } from './hosts/health-checker';
 import type { Hosts } from './hosts/hosts';
-import type { UnderWay } from './forwarding/under-way';
+import { DRAIN_END, type UnderWay } from './forwarding/under-way';
 import type { ResolvedOptions } from './options/options';
 import type { Operations } from './operating/operations';
 import type { OwnProcess } from './operating/own-process';
 
 /** How long `Proxy.close()` promises to take at most besides `shutdownDelay` and `drainTimeout`, in ms. */
 export const CLOSING_TIME = 1000;
+
+/** How long it waits, after the drain, for store, server and admin server to close, in ms. 50 are to spare. */
+export const CLOSE_TIMEOUT = CLOSING_TIME - DRAIN_END - 50;
 
 /** The parts of a proxy that the command needs. */
 export interface ProxyParts {

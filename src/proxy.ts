@@ -9,6 +9,7 @@ import { Admission } from './routing/admission';
 import { Bindings } from './sessions/bindings';
 import { toError } from './base/checks';
 import { within } from './base/deadline';
+import { createFleet, type ProxyFleet } from './operating/proxy-fleet';
 import { createHealthSource } from './hosts/health-source';
 import { Forwarder } from './forwarding/forwarder';
 import type { HealthSource } from './hosts/health-checker';
@@ -19,21 +20,18 @@ import { OwnProcess } from './operating/own-process';
 import { HealthPath } from './serving/health-path';
 import { Pipelines } from './serving/pipelines';
 import { relayEvents } from './operating/proxy-events';
-import { CLOSING_TIME, type ProxyInternals, type ProxyParts } from './proxy-internals';
+import { CLOSE_TIMEOUT, type ProxyInternals, type ProxyParts } from './proxy-internals';
 import { Router } from './routing/router';
 import { checkKeepAlive, closeServer, createServer, takeOver } from './serving/server';
-import { announce, callOut } from './base/announce';
+import { announce, announceIfHeard, callOut } from './base/announce';
 import { createTotals } from './base/totals';
-import { DRAIN_END, stallTimeoutOf, UnderWay } from './forwarding/under-way';
+import { stallTimeoutOf, UnderWay } from './forwarding/under-way';
 import type {
-  Absence, DrainOptions, EndOutcome, HostOptions, HostReport, PartialProxyOptions, ProxyEvents, ProxyOptions,
-  RebalanceOptions, RebalanceStatus, SessionReport,
+  Absence, DrainOptions, EndOutcome, FleetReport, HostOptions, HostReport, PartialProxyOptions, ProxyEvents,
+  ProxyOptions, RebalanceOptions, RebalanceStatus, ScopeOptions, SessionReport,
 } from './types';
 
 const debug = createDebug('socket.io-proxy:proxy');
-
-/** How long `close()` waits, after the drain, for store, server and admin server to close, in ms. 50 are to spare. */
-const CLOSE_TIMEOUT = CLOSING_TIME - DRAIN_END - 50;
 
 /**
  * A load balancer for Socket.IO. It sends all requests of a session to the same host, without cookies: it learns the
@@ -48,6 +46,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   readonly #options: ResolvedOptions;
   readonly #bindings: Bindings;
   readonly #health: HealthSource;
+  readonly #fleet: ProxyFleet;
   readonly #admission: Admission;
   readonly #underWay: UnderWay;
   readonly #forwarder: Forwarder;
@@ -73,15 +72,17 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     const totals = createTotals();
     const hosts = new Hosts(options.hosts, options);
     const bindings = this.#bindings = new Bindings(options.store, hosts, options, totals);
-    const health = this.#health = internals.healthSource?.(hosts, options) ??
-      createHealthSource(hosts, options, this.#announcing('discoveryError'));
+    const fleet = this.#fleet = createFleet(options, hosts, this);
+    const health = this.#health = fleet.before(internals.healthSource?.(hosts, options) ??
+      createHealthSource(hosts, options, this.#announcing('discoveryError')));
     const admission = this.#admission = new Admission(options);
     const router = new Router(options, hosts, bindings, admission);
     const underWay = this.#underWay = new UnderWay(stallTimeoutOf(options));
     const opened = this.#announcing('session');
     const forwarder = this.#forwarder = new Forwarder(options, { hosts, bindings, totals, underWay }, opened);
     const own = new OwnProcess(options, { hosts, bindings, forwarder, admission, totals });
-    const operations = this.#operations = new Operations(hosts, own, options, this, () => health.ready);
+    const operations = this.#operations = new Operations(hosts, own, options, this, () => health.ready, fleet.member);
+    fleet.show(operations, own);
     this.#parts = { hosts, operations, own, underWay };
     this.#admin = options.admin && createAdminServer(operations, options.admin, this.#announcing('adminListening'));
     const tell = this.#announcing('access');
@@ -96,7 +97,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
       request: (req, res) => pipelines.request(req, res),
       upgrade: (req, socket, head) => pipelines.upgrade(req, socket, head),
       listening: () => this.#start(),
-      error: (error) => this.#onServerError(error),
+      error: (error) => announceIfHeard(this, 'error', error),
     });
     relayEvents(hosts, bindings, this);
     if (server.listening) this.#start();
@@ -107,14 +108,19 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     return this.#operations.hosts;
   }
 
+  /** The members of the fleet, as far as this proxy knows, and whether they agree. */
+  get fleet(): FleetReport {
+    return this.#operations.fleet;
+  }
+
   /**
    * Adds a host. It gets new sessions as soon as a health check finds it up.
    *
    * @param host as in the option `hosts`.
-   * @param options the host's `weight`; 1 by default.
+   * @param options the host's `weight`, 1 by default, and the `scope`.
    * @throws TypeError if the host is malformed or already exists, or if the weight is not an integer from 0 to 1000.
    */
-  addHost(host: string, options: Omit<HostOptions, 'host'> = {}): void {
+  addHost(host: string, options: Omit<HostOptions, 'host'> & ScopeOptions = {}): void {
     this.#operations.addHost(host, options);
   }
 
@@ -124,8 +130,8 @@ export class Proxy extends EventEmitter<ProxyEvents> {
    *
    * @throws Error if the host is unknown.
    */
-  removeHost(host: string): void {
-    this.#operations.removeHost(host);
+  removeHost(host: string, options: ScopeOptions = {}): void {
+    this.#operations.removeHost(host, options);
   }
 
   /**
@@ -147,8 +153,8 @@ export class Proxy extends EventEmitter<ProxyEvents> {
    *
    * @throws Error if the host is unknown.
    */
-  undrainHost(host: string): void {
-    this.#operations.undrainHost(host);
+  undrainHost(host: string, options: ScopeOptions = {}): void {
+    this.#operations.undrainHost(host, options);
   }
 
   /**
@@ -156,8 +162,8 @@ export class Proxy extends EventEmitter<ProxyEvents> {
    *
    * @throws TypeError if the weight is not an integer from 0 to 1000. Error if the host is unknown.
    */
-  setWeight(host: string, weight: number): void {
-    this.#operations.setWeight(host, weight);
+  setWeight(host: string, weight: number, options: ScopeOptions = {}): void {
+    this.#operations.setWeight(host, weight, options);
   }
 
   /**
@@ -264,12 +270,6 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     if (!this.#isOwn) checkKeepAlive(this.server, (text) => announce(this, 'suspicious', undefined, text));
   }
 
-  #onServerError(error: Error): boolean {
-    if (this.listenerCount('error') === 0) return false;
-    announce(this, 'error', error);
-    return true;
-  }
-
   /**
    * Never rejects. Phase → effect, see `UnderWay`:
    * - lingering, for `shutdownDelay` → sessions open as before, but each answer closes its connection
@@ -289,7 +289,8 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     await nextTurn();
     if (this.#isOwn) this.server.closeAllConnections();
     this.#health.stop();
-    await within(CLOSE_TIMEOUT, Promise.all([closed, this.#bindings.close(), this.#admin?.close()]));
+    const left = this.#fleet.stop().then(() => this.#bindings.close());
+    await within(CLOSE_TIMEOUT, Promise.all([closed, left, this.#admin?.close()]));
     // Refusals of requests that arrived meanwhile may not be flushed yet.
     this.#underWay.cut();
     if (!this.#isOwn) this.#release();

@@ -6,7 +6,7 @@ const SRC = join(__dirname, '..', 'src');
 
 /** From top to bottom: a wing imports only those below it. The files beside the wings are the top. */
 const WINGS = [
-  'cli', 'top', 'options', 'admin', 'operating', 'serving', 'forwarding', 'routing', 'sessions/conformance', 'sessions', 'hosts',
+  'cli', 'top', 'options', 'admin', 'operating', 'fleet', 'serving', 'forwarding', 'routing', 'sessions/conformance', 'sessions', 'hosts',
   'base',
 ];
 

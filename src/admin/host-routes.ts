@@ -2,7 +2,7 @@ import { integerOf, MAX_DELAY } from '../base/checks';
 import { Host } from '../hosts/host';
 import { hostOf, weightOf } from '../hosts/host-options';
 import { movesPerSecondOf } from '../operating/pace';
-import type { DrainOptions, HostReport, Operator } from '../operating/operator';
+import type { DrainOptions, HostReport, Operator, Scope } from '../operating/operator';
 import { readObject } from './body';
 import { Problem, valid } from './problems';
 import { jsonReply, type Reply } from './reply';
@@ -25,17 +25,19 @@ export class HostRoutes {
     return this.#replyOf(200, this.#named(name));
   }
 
-  async add({ req }: Asked): Promise<Reply> {
+  async add({ req, query }: Asked): Promise<Reply> {
+    const scope = scopeOf(query);
     const { host, weight = 1 } = await readObject(req, ['host', 'weight']);
     const added = valid(() => hostOf('host', host, weightOf('weight', weight)));
     const { origin } = added.url;
     const twin = this.#operator.hosts.find((report) => new Host(report.host).url.origin === origin);
     if (twin) throw new Problem('HOST_EXISTS', `the host '${twin.host}' exists already`);
-    this.#operator.addHost(added.name, { weight: added.weight });
+    this.#operator.addHost(added.name, { weight: added.weight, scope });
     return this.#replyOf(201, this.#named(added.name), { Location: `/api/hosts/${encodeURIComponent(added.name)}` });
   }
 
-  async change({ req, params: [name = ''] }: Asked): Promise<Reply> {
+  async change({ req, params: [name = ''], query }: Asked): Promise<Reply> {
+    const scope = scopeOf(query);
     this.#named(name);
     const body = await readObject(req, ['state', 'weight', 'deadline', 'movesPerSecond']);
     const { state, weight } = body;
@@ -48,19 +50,20 @@ export class HostRoutes {
     const share = weight === undefined ? undefined : valid(() => weightOf('weight', weight));
     // The host may have been removed while the body arrived.
     this.#named(name);
-    if (share !== undefined) this.#operator.setWeight(name, share);
-    if (state === 'draining') this.#operator.drainHost(name, drain);
-    else if (state === 'active') this.#operator.undrainHost(name);
+    if (share !== undefined) this.#operator.setWeight(name, share, { scope });
+    if (state === 'draining') this.#operator.drainHost(name, { ...drain, scope });
+    else if (state === 'active') this.#operator.undrainHost(name, { scope });
     return this.#replyOf(200, this.#named(name));
   }
 
   remove({ params: [name = ''], query }: Asked): Reply {
     const force = forceOf(query);
+    const scope = scopeOf(query, 'force');
     const { sessions, tunnels } = this.#named(name);
     if (!force && sessions + tunnels > 0) {
       throw new Problem('SESSIONS_LIVE', 'the host has sessions: drain it first, or cut them with ?force=true');
     }
-    this.#operator.removeHost(name);
+    this.#operator.removeHost(name, { scope });
     return { status: 204 };
   }
 
@@ -93,11 +96,22 @@ function drainOf(body: Readonly<Partial<Record<keyof DrainOptions, unknown>>>, s
   return options;
 }
 
-function forceOf(query: URLSearchParams): boolean {
+/** @param others the route's other parameters. */
+function scopeOf(query: URLSearchParams, ...others: string[]): Scope {
+  const names = ['scope', ...others];
   for (const key of query.keys()) {
     // A misspelled parameter must not be ignored.
-    if (key !== 'force') throw new Problem('INVALID', `unknown parameter '${key}'; expected force`);
+    if (!names.includes(key)) throw new Problem('INVALID', `unknown parameter '${key}'; expected ${names.join(', ')}`);
   }
+  const given = query.getAll('scope');
+  const [scope = 'fleet'] = given;
+  if (given.length > 1 || (scope !== 'fleet' && scope !== 'proxy')) {
+    throw new Problem('INVALID', "'scope' must be fleet or proxy");
+  }
+  return scope;
+}
+
+function forceOf(query: URLSearchParams): boolean {
   const given = query.getAll('force');
   const [force = 'false'] = given;
   if (given.length > 1 || (force !== 'true' && force !== 'false')) {

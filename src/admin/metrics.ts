@@ -1,7 +1,7 @@
 import { AggregatorRegistry, type PrometheusContentType } from 'prom-client';
 import { isObject } from '../base/checks';
 import { BOUNDS, type HistogramTotals } from '../base/histogram';
-import type { HostReport, Operator, ProcessMetrics, Summary } from '../operating/operator';
+import type { FleetReport, HostReport, Operator, ProcessMetrics, Summary } from '../operating/operator';
 import { createHostTotals, type HostTotals, type Totals } from '../base/totals';
 import { version } from '../base/version';
 
@@ -34,6 +34,7 @@ export async function metricsText(operator: Operator): Promise<string> {
     ...hostMetrics(operator.hosts, totals),
     ...proxyMetrics(operator.summary, totals),
     ...storeMetrics(totals),
+    ...fleetMetrics(operator.fleet),
   ];
   const registry = AggregatorRegistry.aggregate<PrometheusContentType>([own, ...processes.map(labelled)]);
   return registry.metrics();
@@ -95,6 +96,16 @@ function storeMetrics({ store: { failures, ...calls } }: Totals): Metric[] {
       [{ labels: {}, value: failures }]),
     histogram('store_call_seconds', 'Duration of calls of the session store, failed ones included.',
       Object.entries(calls).map(([call, totals]) => [{ call }, totals])),
+  ];
+}
+
+function fleetMetrics({ enabled, members, agree }: FleetReport): Metric[] {
+  if (!enabled) return [];
+  return [
+    metric('fleet_members', 'Members of the fleet that live, this proxy included.', 'gauge',
+      [{ labels: {}, value: members.length }]),
+    metric('fleet_agrees', 'Whether all members spell hosts, path and key prefix the same.', 'gauge',
+      [{ labels: {}, value: agree ? 1 : 0 }]),
   ];
 }
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Operator } from '../operating/operator';
 import { MAX_SID_LENGTH } from '../routing/sniffer';
+import { fleetReply } from './fleet-routes';
 import { HostRoutes } from './host-routes';
 import { CONTENT_TYPE, metricsText } from './metrics';
 import { Problem } from './problems';
@@ -54,6 +55,7 @@ export function routesOf(operator: Operator, streams: Streams): Routes {
         DELETE: () => sessions.stopRebalance(),
       },
     },
+    { path: '/api/fleet', methods: { GET: () => fleetReply(operator) } },
     { path: '/api/events', methods: { GET: (asked) => eventsReply(streams, asked) } },
   ]);
 }

@@ -20,3 +20,12 @@ export function announce<T extends Record<keyof T, unknown[]>, E extends keyof T
 ): void {
   callOut(() => void Reflect.apply(emitter.emit.bind(emitter), undefined, [event, ...args]));
 }
+
+/** The same, if there is a listener. @returns whether there is one. */
+export function announceIfHeard<T extends Record<keyof T, unknown[]>, E extends keyof T & string>(
+  emitter: EventEmitter<T>, event: E, ...args: T[E]
+): boolean {
+  const isHeard = emitter.eventNames().map(String).includes(event);
+  if (isHeard) announce(emitter, event, ...args);
+  return isHeard;
+}

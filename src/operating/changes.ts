@@ -24,6 +24,12 @@ export function watchChanges(events: EventEmitter<ProxyEvents>, tell: TellChange
   events.on('degraded', (error) => {
     tell('degraded', `the store fails: ${describe(error)}`, { error: describe(error) });
   });
+  events.on('joined', (member) => tell('joined', `proxy ${member} has joined the fleet`, { member }));
+  events.on('left', (member) => tell('left', `proxy ${member} has left the fleet`, { member }));
+  events.on('disagree', (member, what) => {
+    const remedy = 'sessions of one may be unknown to the other. All proxies need the same';
+    tell('disagree', `proxy ${member} of the fleet has other ${what}: ${remedy}`, { member, what });
+  });
   events.on('recovered', () => tell('recovered', 'the store works again', {}));
   events.on('duplicate', seldom((sid, host, otherHost) => {
     const what = `the sid ${shownSid(sid)}… of a session that is alive on ${otherHost}`;

@@ -1,15 +1,19 @@
 import type { EventEmitter } from 'node:events';
-import { isObject, MAX_DELAY, numberOf, wrong } from '../base/checks';
+import { wrong } from '../base/checks';
 import type { Absence } from '../base/refusals';
-import { hostOf, weightOf, type HostOptions } from '../hosts/host-options';
+import type { Fleet } from '../fleet/fleet';
+import { weightOf, type HostOptions } from '../hosts/host-options';
 import type { Hosts } from '../hosts/hosts';
 import { Moves } from './moves';
-import { movesPerMinuteOf, movesPerSecondOf } from './pace';
+import { movesPerMinuteOf } from './pace';
 import type {
-  Change, DrainOptions, EndOutcome, HostReport, Operator, ProcessMetrics, Readiness, RebalanceOptions,
-  SessionReport, SessionSource, Summary,
+  Change, DrainOptions, EndOutcome, FleetReport, HostReport, Operator, ProcessMetrics, Readiness, RebalanceOptions,
+  Scope, ScopeOptions, SessionReport, SessionSource, Summary,
 } from './operator';
 import { watchChanges } from './changes';
+import { FleetHosts } from './fleet-hosts';
+import { reportOf } from './fleet-report';
+import { checkNames, drainingOf, HostControl } from './host-control';
 import type { ProxyEvents } from './proxy-events';
 import { announce } from '../base/announce';
 import type { Totals } from '../base/totals';
@@ -36,6 +40,9 @@ export class Operations implements Operator {
   readonly #hosts: Hosts;
   readonly #operated: Operated;
   readonly #moves: Moves;
+  readonly #control: HostControl;
+  readonly #fleet: Fleet | undefined;
+  readonly #fleetHosts: FleetHosts | undefined;
   readonly #events: EventEmitter<ProxyEvents>;
   readonly #isChecked: () => boolean;
   readonly #since = Date.now();
@@ -45,16 +52,20 @@ export class Operations implements Operator {
   /**
    * @param events the proxy's events, which are reported as changes.
    * @param isChecked tells whether the first health checks have finished.
+   * @param fleet the fleet that the proxy is a member of, if any.
    */
   constructor(
     hosts: Hosts, operated: Operated, { rebalance }: OperationsOptions, events: EventEmitter<ProxyEvents>,
-    isChecked: () => boolean,
+    isChecked: () => boolean, fleet?: Fleet,
   ) {
     this.#hosts = hosts;
     this.#operated = operated;
     this.#events = events;
     this.#isChecked = isChecked;
     this.#moves = new Moves(hosts, operated.sessions);
+    this.#control = new HostControl(hosts, this.#moves);
+    this.#fleet = fleet;
+    this.#fleetHosts = fleet && new FleetHosts(fleet, hosts, this.#control);
     this.#moves.on('rebalancing', () => announce(events, 'rebalancing'));
     this.#moves.on('rebalanced', (moved) => announce(events, 'rebalanced', moved));
     if (rebalance) this.#rebalanceWhenHostsCome(rebalance.perMinute);
@@ -94,33 +105,59 @@ export class Operations implements Operator {
     return () => this.#listeners.delete(listener);
   }
 
-  addHost(host: string, options: Omit<HostOptions, 'host'> = {}): void {
-    check(options, 'weight');
-    this.#hosts.add(hostOf('host', host, weightOf('weight', options.weight ?? 1)));
+  get fleet(): FleetReport {
+    return reportOf(this.#fleet);
   }
 
-  removeHost(host: string): void {
-    this.#hosts.remove(host);
+  /** The configured hosts that the fleet has removed. */
+  get without(): readonly string[] {
+    return this.#fleetHosts?.without ?? [];
   }
 
-  drainHost(name: string, options: DrainOptions = {}): void {
-    const host = this.#hosts.named(name);
-    check(options, 'deadline', 'movesPerSecond');
-    const { deadline, movesPerSecond = 5 } = options;
-    if (deadline !== undefined) numberOf('deadline', deadline, 0, MAX_DELAY);
-    movesPerSecondOf('movesPerSecond', movesPerSecond);
-    const isNew = !host.draining;
-    this.#hosts.drain(name);
-    // Draining again without a deadline keeps an earlier one.
-    if (isNew || deadline !== undefined) this.#moves.drain(host, deadline, movesPerSecond);
+  addHost(host: string, options: Omit<HostOptions, 'host'> & ScopeOptions = {}): void {
+    checkNames(options, 'weight', 'scope');
+    const { weight = 1, scope } = options;
+    const share = weightOf('weight', weight);
+    const fleet = this.#shared(scope);
+    if (fleet) {
+      fleet.add(host, share);
+      return;
+    }
+    this.#control.add(host, share);
+    // The fleet may have another weight for that name.
+    this.#control.setWeight(host, share);
   }
 
-  undrainHost(host: string): void {
-    this.#hosts.undrain(host);
+  removeHost(host: string, options: ScopeOptions = {}): void {
+    this.#hosts.named(host);
+    checkNames(options, 'scope');
+    const fleet = this.#shared(options.scope);
+    this.#control.remove(host);
+    fleet?.removed(host);
   }
 
-  setWeight(host: string, weight: number): void {
-    this.#hosts.setWeight(host, weightOf('weight', weight));
+  drainHost(host: string, options: DrainOptions = {}): void {
+    // Said first, whatever the options.
+    this.#hosts.named(host);
+    const draining = drainingOf(options);
+    const fleet = this.#shared(options.scope);
+    this.#control.drain(host, draining);
+    fleet?.drained(host, draining);
+  }
+
+  undrainHost(host: string, options: ScopeOptions = {}): void {
+    this.#hosts.named(host);
+    checkNames(options, 'scope');
+    const fleet = this.#shared(options.scope);
+    this.#control.undrain(host);
+    fleet?.undrained(host);
+  }
+
+  setWeight(host: string, weight: number, options: ScopeOptions = {}): void {
+    checkNames(options, 'scope');
+    const fleet = this.#shared(options.scope);
+    this.#control.setWeight(host, weight);
+    fleet?.weighed(host, weight);
   }
 
   async findSession(sid: string): Promise<SessionReport | Absence> {
@@ -132,7 +169,7 @@ export class Operations implements Operator {
   }
 
   rebalance(options: RebalanceOptions = {}): void {
-    check(options, 'perMinute');
+    checkNames(options, 'perMinute');
     const { perMinute = 60 } = options;
     this.#moves.rebalance(movesPerMinuteOf('perMinute', perMinute));
   }
@@ -157,16 +194,15 @@ export class Operations implements Operator {
     this.#events.on('up', start).on('undrained', start);
   }
 
+  /** What is shared, unless a change is for this proxy alone. @throws TypeError if the scope is unknown. */
+  #shared(scope: Scope = 'fleet'): FleetHosts | undefined {
+    const given: string = scope;
+    if (given !== 'fleet' && given !== 'proxy') throw wrong('scope', "be 'fleet' or 'proxy'", scope);
+    return scope === 'fleet' ? this.#fleetHosts : undefined;
+  }
+
   #tell(change: Change): void {
     for (const listener of this.#listeners) listener(change);
-  }
-}
-
-/** @throws TypeError if `options` is not an object, or has a name that is not listed. */
-function check(options: unknown, ...names: string[]): void {
-  if (!isObject(options)) throw wrong('options', 'be an object', options);
-  for (const name of Object.keys(options)) {
-    if (!names.includes(name)) throw new TypeError(`'${name}' is not an option; expected ${names.join(', ')}`);
   }
 }
 

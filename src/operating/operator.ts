@@ -16,8 +16,17 @@ export interface DrainStatus {
   readonly movesPerSecond: number;
 }
 
+/** Whom a change of hosts concerns: all members of the fleet, if there is one, or this proxy alone. */
+export type Scope = 'fleet' | 'proxy';
+
+/** Options of changes of hosts. */
+export interface ScopeOptions {
+  /** Whom the change concerns. Without the option `fleet`, it always concerns this proxy alone. @default 'fleet' */
+  scope?: Scope | undefined;
+}
+
 /** Options of `drainHost`. */
-export interface DrainOptions {
+export interface DrainOptions extends ScopeOptions {
   /**
    * After this time the proxy moves the remaining sessions: it ends them, and their clients reconnect to other hosts.
    * Without a deadline, sessions stay until they end by themselves. In ms, from 0. @default undefined
@@ -76,6 +85,48 @@ export interface SessionSource {
   endSome(host: string, count: number): Promise<readonly string[]>;
 }
 
+/** The fleet, as this member knows it. */
+export interface FleetReport {
+  /** Whether the proxy is a member of a fleet. */
+  readonly enabled: boolean;
+  /** When the state of hosts that all share last changed, by Redis's clock; `undefined` if it never has. */
+  readonly revision: number | undefined;
+  /** All members spell hosts, `path` and `keyPrefix` the same. */
+  readonly agree: boolean;
+  /** This member first, then the others, the oldest first. */
+  readonly members: readonly MemberReport[];
+}
+
+/** A member of the fleet. */
+export interface MemberReport {
+  /** Chosen at random when the proxy was created. */
+  readonly id: string;
+  /** Whether this is the proxy that reports. */
+  readonly self: boolean;
+  /** The version of the package. */
+  readonly version: string;
+  /** When it was started, by Redis's clock. */
+  readonly since: Date;
+  /** Whether it takes new sessions. */
+  readonly ready: boolean;
+  /** The number of its processes that serve. */
+  readonly workers: number;
+  /** Whether it spells hosts, `path` and `keyPrefix` as this proxy does. */
+  readonly agrees: boolean;
+  /** The revision that it knows. */
+  readonly revision: number | undefined;
+  /** How long ago it showed itself, in seconds. */
+  readonly seenAgo: number;
+  /** How many sessions it knows. */
+  readonly sessions: number;
+  /** How many WebSockets through it are open or opening. */
+  readonly tunnels: number;
+  /** How many polls through it are in progress. */
+  readonly polls: number;
+  /** How many sessions a second were opened through it, in the time before it showed itself. */
+  readonly handshakesPerSecond: number;
+}
+
 /** Whether the proxy can take new sessions, and if not, why. */
 export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string };
 
@@ -94,7 +145,8 @@ export interface Summary {
 export interface Change {
   readonly time: Date;
   readonly type: 'up' | 'down' | 'added' | 'removed' | 'drained' | 'draining' | 'undrained' | 'suspicious' |
-    'undiscovered' | 'degraded' | 'recovered' | 'duplicate' | 'rebalancing' | 'rebalanced' | 'closing';
+    'undiscovered' | 'joined' | 'left' | 'disagree' | 'degraded' | 'recovered' | 'duplicate' | 'rebalancing' |
+    'rebalanced' | 'closing';
   readonly host: string | undefined;
   /** One line, for people. */
   readonly message: string;
@@ -111,6 +163,7 @@ export interface ProcessMetrics {
 export interface Operator {
   readonly hosts: readonly HostReport[];
   readonly summary: Summary;
+  readonly fleet: FleetReport;
   /**
    * A copy of the totals so far. Resolves within 2 s, without the workers that have not answered by then.
    */
@@ -121,12 +174,12 @@ export interface Operator {
   onChange(listener: (change: Change) => void): () => void;
 
   /** @throws TypeError if the host is malformed or already exists, or if the weight is invalid. */
-  addHost(host: string, options?: { weight?: number }): void;
+  addHost(host: string, options?: { weight?: number } & ScopeOptions): void;
   /** @throws Error if the host is unknown, as do all methods below that take a host. */
-  removeHost(host: string): void;
+  removeHost(host: string, options?: ScopeOptions): void;
   drainHost(host: string, options?: DrainOptions): void;
-  undrainHost(host: string): void;
-  setWeight(host: string, weight: number): void;
+  undrainHost(host: string, options?: ScopeOptions): void;
+  setWeight(host: string, weight: number, options?: ScopeOptions): void;
 
   /** Rejects if the store is needed and cannot be asked. */
   findSession(sid: string): Promise<SessionReport | Absence>;

@@ -48,6 +48,15 @@ export interface ProxyEvents {
   discoveryError: [error: Error];
   /** The former name of `discoveryError`. @deprecated */
   undiscovered: [error: Error];
+  /** Another proxy has joined the fleet: `id` is the one by which `GET /api/fleet` shows it. */
+  joined: [id: string];
+  /** A member of the fleet has ended, or was silent for three of its beats. */
+  left: [id: string];
+  /**
+   * A member of the fleet spells its hosts, `path` or `keyPrefix` otherwise than this proxy: `what` says which. Neither
+   * may find the other's sessions. Emitted once for each member.
+   */
+  disagree: [id: string, what: string];
   /** A session was opened through this proxy and is bound. */
   session: [session: Session];
   /**

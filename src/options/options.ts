@@ -17,6 +17,8 @@ import type { RouterOptions } from '../routing/router';
 import type { HealthPathOptions } from '../serving/health-path';
 import type { ServerLimits } from '../serving/server';
 import type { BindingsOptions } from '../sessions/bindings';
+import type { FleetStore } from '../fleet/fleet-store';
+import { RedisFleet } from '../fleet/redis-fleet';
 import { RedisStore } from '../sessions/redis-store';
 import type { SessionStore } from '../sessions/session-store';
 import type { PartialProxyOptions } from './proxy-options';
@@ -26,6 +28,9 @@ export interface ResolvedOptions extends
   HealthOptions, HostsOptions, DiscoveryOptions, BindingsOptions, RouterOptions, AdmissionOptions, ForwarderOptions,
   ServerLimits, HealthPathOptions, OperationsOptions {
   readonly store: SessionStore;
+  /** Where the members of the fleet meet; `undefined` for no fleet. */
+  readonly fleet: FleetStore | undefined;
+  readonly keyPrefix: string;
   readonly hosts: readonly Host[];
   /** In ms. */
   readonly shutdownDelay: number;
@@ -43,7 +48,7 @@ const NAMES = new Set<string>([
   'unhealthyAfter', 'healthyAfter', 'balance', 'slowStart', 'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout',
   'onStoreFailure', 'connectTimeout', 'hostTimeout', 'hostKeepAlive', 'healthPath', 'shutdownDelay', 'drainTimeout',
   'xfwd', 'trustProxy', 'changeOrigin', 'hostTls', 'server', 'maxHandshakesPerSecond', 'maxQueuedHandshakes',
-  'handshakeQueueTimeout', 'rebalance', 'admin', ...SERVER_OPTIONS,
+  'handshakeQueueTimeout', 'rebalance', 'fleet', 'admin', ...SERVER_OPTIONS,
 ] satisfies (keyof PartialProxyOptions)[]);
 
 /** @throws TypeError that names the option, what was expected and what was received. */
@@ -52,16 +57,15 @@ export function resolveOptions(options: PartialProxyOptions): ResolvedOptions {
   for (const name of Object.keys(options)) {
     if (!NAMES.has(name)) throw new TypeError(`'${name}' is not an option; expected ${[...NAMES].join(', ')}`);
   }
-  const store = storeOf(options);
+  const keyPrefix = keyPrefixOf(options.keyPrefix);
+  const store = storeOf(options, keyPrefix);
   const discover = discoverOf(options.discover, options.hosts);
   const hosts = discover ? [] : hostsOf(options.hosts);
   const path = pathOf(options.path);
   const headersTimeout = integer(options, 'headersTimeout', 20_000, 1, MAX_DELAY);
   return {
-    store,
-    hosts,
-    discover,
-    path,
+    store, keyPrefix, hosts, discover, path,
+    fleet: fleetOf(options, store, keyPrefix),
     healthPath: healthPathOf(options.healthPath, path),
     checkInterval: integer(options, 'checkInterval', 2000, 1, MAX_DELAY),
     checkTimeout: integer(options, 'checkTimeout', 1000, 1, MAX_DELAY),
@@ -115,8 +119,18 @@ function rebalanceOf(rebalance: unknown): ResolvedOptions['rebalance'] {
   return { perMinute: movesPerMinuteOf('rebalance.perMinute', Reflect.get(rebalance, 'perMinute')) };
 }
 
-function storeOf({ redisClient, store, keyPrefix = 'socket.io#' }: PartialProxyOptions): SessionStore {
+function fleetOf(options: PartialProxyOptions, store: SessionStore, keyPrefix: string): FleetStore | undefined {
+  if (!boolean(options, 'fleet', false)) return undefined;
+  if (!(store instanceof RedisStore)) throw wrong('fleet', "be left out where there is no 'redisClient'", true);
+  return new RedisFleet((script, keys, args) => store.evaluate(script, keys, args), keyPrefix);
+}
+
+function keyPrefixOf(keyPrefix: unknown = 'socket.io#'): string {
   if (typeof keyPrefix !== 'string') throw wrong('keyPrefix', 'be a string', keyPrefix);
+  return keyPrefix;
+}
+
+function storeOf({ redisClient, store }: PartialProxyOptions, keyPrefix: string): SessionStore {
   if (store === undefined) {
     // The original's message: users may match on it.
     if (!redisClient) throw new TypeError("'redisClient' is mandatory!");

@@ -229,6 +229,12 @@ export interface PartialProxyOptions {
    */
   handshakeQueueTimeout?: number | undefined;
   /**
+   * Makes the proxy a member of the fleet: of the proxies that share its Redis and `keyPrefix`. What an operator sets
+   * at run time through one member then holds for all: drains, weights, and hosts that were added or removed. Needs
+   * `redisClient`. @default false
+   */
+  fleet?: boolean | undefined;
+  /**
    * Calls `rebalance()` whenever a host comes up or stops draining: sessions move from the fullest hosts to the others.
    * @default undefined
    */

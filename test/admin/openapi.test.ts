@@ -83,6 +83,8 @@ describe('health, readiness and metrics', () => {
     await asked(operated, 'GET /healthz', 'GET /healthz', 200);
     await asked(operated, 'GET /readyz', 'GET /readyz', 200);
     await asked(operated, 'GET /metrics', 'GET /metrics', 200);
+    const fleet = await asked(operated, 'GET /api/fleet', 'GET /api/fleet', 200);
+    expect(fleet.json()).toEqual({ enabled: false, revision: null, agree: true, members: [] });
     operated.proxy.drainHost(host.name);
     const { body } = await asked(operated, 'GET /readyz', 'GET /readyz', 503);
     expect(body).toBe('{"ready":false,"reason":"all hosts that are up are draining or have weight 0"}');
@@ -126,6 +128,12 @@ describe('hosts', () => {
     for (const query of ['force=yes', 'force', 'Force=true', 'force=true&force=true']) {
       await refused(`DELETE ${path}?${query}`, 'DELETE /api/hosts/{host}', 422, 'INVALID');
     }
+    for (const query of ['scope=all', 'scope', 'Scope=proxy', 'scope=proxy&scope=proxy']) {
+      await refused(`POST /api/hosts?${query}`, 'POST /api/hosts', 422, 'INVALID', { host: '127.0.0.1:2' });
+      await refused(`PATCH ${path}?${query}`, 'PATCH /api/hosts/{host}', 422, 'INVALID', { weight: 2 });
+      await refused(`DELETE ${path}?force=true&${query}`, 'DELETE /api/hosts/{host}', 422, 'INVALID');
+    }
+    expect(operated.proxy.hosts).toMatchObject([{ host: host.name, weight: 1 }]);
   });
 
   it.each<[takes: boolean, body: unknown]>([

@@ -157,7 +157,7 @@ describe('drainHost with a deadline', () => {
       [{ deadline: null }, "'deadline' must be a number from 0 to 2147483647, received null"],
       [{ movesPerSecond: 0 }, "'movesPerSecond' must be a number from 0.001 to 10000, received 0"],
       [{ movesPerSecond: NaN }, "'movesPerSecond' must be a number from 0.001 to 10000, received NaN"],
-      [{ deadLine: 5 }, "'deadLine' is not an option; expected deadline, movesPerSecond"],
+      [{ deadLine: 5 }, "'deadLine' is not an option; expected deadline, movesPerSecond, scope"],
       [null, "'options' must be an object, received null"],
     ] as const) {
       expect(() => proxy.drainHost(hosts[0].name, options as object)).toThrow(new TypeError(message));

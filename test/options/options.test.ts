@@ -42,12 +42,17 @@ describe('defaults', () => {
 
   it('are documented for every option that is not mandatory', () => {
     const names = [...documented.map(([name]) => name), 'store', 'hosts'];
-    expect(names.sort()).toEqual([...Object.keys(resolveOptions({ store, hosts })), 'keyPrefix'].sort());
+    expect(names.sort()).toEqual(Object.keys(resolveOptions({ store, hosts })).sort());
   });
 
-  it.each(documented.filter(([name]) => name !== 'keyPrefix'))('%s is %s', (name, value) => {
+  it.each(documented.filter(([name]) => name !== 'fleet'))('%s is %s', (name, value) => {
     const actual: unknown = Reflect.get(resolveOptions({ store, hosts }), name);
     expect(actual).toEqual(value === 'undefined' ? undefined : JSON.parse(value.replaceAll("'", '"')));
+  });
+
+  it('fleet is false', () => {
+    expect(resolveOptions({ store, hosts }).fleet).toBeUndefined();
+    expect(documented).toContainEqual(['fleet', 'false']);
   });
 
   it('are those of the original', () => {

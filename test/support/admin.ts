@@ -18,11 +18,11 @@ export interface Operated extends Started {
 
 /** Starts a proxy with an admin server, and resolves when that listens. */
 export async function startOperated(
-  options: Omit<Proxy.PartialProxyOptions, 'admin' | 'redisClient'> & { admin?: Partial<Proxy.AdminOptions> } = {},
+  options: Omit<Proxy.PartialProxyOptions, 'admin'> & { admin?: Partial<Proxy.AdminOptions> | undefined } = {},
 ): Promise<Operated> {
   const { admin, ...others } = options;
-  const store = others.store ?? new Proxy.MemoryStore();
-  const all = { drainTimeout: 0, hosts: ['127.0.0.1:1'], ...others, store, admin: { port: 0, ...admin } };
+  const store = others.redisClient || others.store ? {} : { store: new Proxy.MemoryStore() };
+  const all = { drainTimeout: 0, hosts: ['127.0.0.1:1'], ...store, ...others, admin: { port: 0, ...admin } };
   const proxy = new Proxy(all as Proxy.ProxyOptions);
   onCleanup(() => proxy.close());
   const ready = Promise.all([once(proxy, 'adminListening'), once(proxy, 'listening')]);

@@ -11,7 +11,7 @@ import { storeFailure } from './store-failure';
 import type { Settings } from '../settings/settings';
 
 /** The changes that somebody may have to act on. */
-const WARNINGS: ReadonlySet<Change['type']> = new Set(['down', 'suspicious', 'undiscovered', 'duplicate']);
+const WARNINGS: ReadonlySet<Change['type']> = new Set(['down', 'suspicious', 'undiscovered', 'duplicate', 'disagree']);
 
 /** Logs when the proxy is ready, and each change of a host or the store. */
 export function logEvents(instance: Instance, { redis, tls }: Pick<Settings, 'redis' | 'tls'>, log: Log): void {

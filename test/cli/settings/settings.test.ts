@@ -75,8 +75,7 @@ describe('a flag that is an option of the library', () => {
       'max-handshakes-per-second', 'check-path', 'check-status', 'health-path',
     ];
     if (flag.fallback === undefined) expect(none).toContain(name);
-    else if (option !== 'keyPrefix') expect(flag.fallback).toBe(String(valueAt(defaults, option)));
-    else expect(flag.fallback).toBe('socket.io#');
+    else expect(flag.fallback).toBe(String(valueAt(defaults, option)));
   });
 
   const numbers = options.filter(([, , { type }]) => type === 'integer' || type === 'number');
@@ -90,9 +89,9 @@ describe('a flag that is an option of the library', () => {
   });
 
   it('is every option that can be written as text', () => {
-    const objects = ['store', 'hostTls', 'server'];
+    const objects = ['store', 'hostTls', 'server', 'fleet'];
     const resolved = Object.keys(resolveOptions({ hosts: ['a:1'], store: new MemoryStore() }));
-    const expected = [...resolved.filter((name) => !objects.includes(name)), 'keyPrefix'];
+    const expected = resolved.filter((name) => !objects.includes(name));
     expect([...new Set(options.map(([, option]) => option.replace(/\..*/, '')))].sort()).toEqual(expected.sort());
   });
 

@@ -1,0 +1,233 @@
+import { EventEmitter } from 'node:events';
+import { toError } from '../base/checks';
+import { startDeadline, within } from '../base/deadline';
+import { pause } from '../base/pause';
+import type { FleetStore, Reading } from './fleet-store';
+import { textOfRecord, type MemberRecord } from './member';
+import { Members, type Member } from './members';
+import { CLEARED, Registers, type Register } from './registers';
+
+/** How often a member shows itself, in ms, and by how much each time differs. */
+const INTERVAL = 1500;
+const JITTER = 500;
+
+/** The longest interval, in ms: three of them are less than a record's life in Redis. */
+const MAX_INTERVAL = 15_000;
+
+/** How long an answer of Redis is awaited, in ms. No further beat begins meanwhile, or they would pile up. */
+const ANSWER_TIMEOUT = 30_000;
+
+/** How much a member reads in a second at most, in bytes. With many members or hosts, beats come less often. */
+const BYTES_PER_SECOND = 200_000;
+
+/** Redis works and refuses the fleet: by rights, or because it has no scripts, or another value under the keys. */
+const REFUSAL = /^-?(?:NOPERM|NOSCRIPT|ERR|WRONGTYPE)\b/;
+
+/** What may pass by itself. Redis before 7 says it in an `ERR` of the script. */
+const PASSING = /\b(?:READONLY|NOREPLICAS|MISCONF|OOM|LOADING|BUSY|MASTERDOWN|max number of clients)\b/;
+
+export interface FleetEvents {
+  /** A member has come. */
+  joined: [id: string];
+  /** A member has ended, or was silent for three beats. */
+  left: [id: string];
+  /** The member's hosts, `path` or `keyPrefix` are others than here. */
+  disagree: [id: string, what: readonly string[]];
+  /** Others have changed these registers. */
+  changed: [names: readonly string[]];
+  /** A beat has ended well. */
+  beat: [];
+  /** Redis can be asked, but refuses the fleet. Emitted for the first of several such answers. */
+  refused: [error: Error];
+}
+
+/** What a member knows of itself at a beat. */
+export type Self = Omit<MemberRecord, 'age' | 'interval' | 'revision' | 'left'>;
+
+export interface FleetOptions {
+  /** The member's id: unlike any other's, without spaces. */
+  readonly id: string;
+  /** How long `start`, `beat` and `stop` wait for Redis, in ms. */
+  readonly timeout: number;
+  /** The clock, in ms: by default `performance.now`. */
+  readonly clock?: () => number;
+}
+
+/**
+ * A member of the fleet: shows itself to the others in beats, and shares registers with them. All converge to the same
+ * registers, whatever fails in between. Nothing waits for it: without Redis it keeps what it knew.
+ */
+export class Fleet extends EventEmitter<FleetEvents> {
+  readonly id: string;
+  readonly #store: FleetStore;
+  readonly #self: () => Self;
+  readonly #timeout: number;
+  readonly #clock: () => number;
+  readonly #since: number;
+  #started = false;
+  readonly #registers = new Registers();
+  readonly #members: Members;
+  readonly #closing = new AbortController();
+  /** How often this member is to show itself. The others hear of a longer interval before it is kept. */
+  #interval = INTERVAL;
+  #toldInterval = INTERVAL;
+  #revision = '';
+  /** Redis's clock minus ours; `undefined` before the first beat. */
+  #offset: number | undefined;
+  /** Redis's clock at the last reading. */
+  #readAt = 0;
+  #isRefused = false;
+  /** The last beat went well. */
+  #isWell = false;
+  /** Settles with the answer of Redis to the last beat. */
+  #asking: Promise<void> | undefined;
+  /** Ends the pause before the next beat. */
+  #wake: () => void = () => {};
+  /** Ends the wait for an answer of Redis. */
+  #giveUp: () => void = () => {};
+
+  constructor({ id, timeout, clock = () => performance.now() }: FleetOptions, store: FleetStore, self: () => Self) {
+    super();
+    this.id = id;
+    this.#store = store;
+    this.#self = self;
+    this.#timeout = timeout;
+    this.#clock = clock;
+    this.#since = clock();
+    this.#members = new Members(id);
+  }
+
+  /** Begins to beat. Resolves after the first beat, whether it went well or not. Never rejects. */
+  async start(): Promise<void> {
+    this.#started = true;
+    const first = this.beat();
+    void first.then(() => this.#run());
+    await first;
+  }
+
+  /** All members that live, this one first. */
+  get members(): readonly Member[] {
+    return this.#members.at(this.now ?? 0);
+  }
+
+  /** The revision of the registers that this member knows; '' for none. */
+  get revision(): string {
+    return this.#revision;
+  }
+
+  /** Redis's clock, in ms since the epoch; `undefined` before the first beat that went well. */
+  get now(): number | undefined {
+    return this.#offset === undefined ? undefined : this.#offset + this.#clock();
+  }
+
+  get(name: string): Register | undefined {
+    return this.#registers.get(name);
+  }
+
+  /** The registers that have a value. */
+  get registers(): ReadonlyMap<string, Register> {
+    return this.#registers.all;
+  }
+
+  /** Sets a register for all members: here at once, elsewhere with the next beats. `null` clears it. */
+  write(name: string, value: unknown): void {
+    this.#registers.write(name, value === null ? CLEARED : JSON.stringify(value), this.id);
+    this.#wake();
+  }
+
+  /** Clears a register that nobody needs, unless another member has written it meanwhile. */
+  clear(name: string): void {
+    this.#registers.clear(name, this.#readAt, this.id);
+  }
+
+  /** Shows itself once, writes and reads. Never rejects. */
+  beat(): Promise<void> {
+    return this.#beat(false);
+  }
+
+  /** Tells the others that this member has ended. Resolves once that is done, or has failed. Never rejects. */
+  async stop(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    // Who has never shown itself need not leave, and must not use a client that nobody has opened.
+    if (!this.#started) return;
+    if (this.#asking) await within(this.#timeout, this.#asking);
+    // While Redis is silent, the others find out by themselves.
+    if (!this.#asking) await this.#beat(true);
+    this.#giveUp();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing;
+    for (;;) {
+      const waking = new AbortController();
+      this.#wake = () => waking.abort();
+      // What was written during the last beat need not wait.
+      const isNews = this.#isWell && this.#registers.writes.some(({ isNew }) => isNew);
+      const ms = Math.min(this.#interval, this.#toldInterval) + JITTER * (Math.random() - 0.5);
+      if (!isNews) await pause(ms, AbortSignal.any([signal, waking.signal]));
+      if (signal.aborted) return;
+      await this.beat();
+    }
+  }
+
+  #beat(isLast: boolean): Promise<void> {
+    this.#asking ??= this.#ask(isLast).finally(() => this.#asking = undefined);
+    return within(this.#timeout, this.#asking);
+  }
+
+  /** Never rejects. */
+  async #ask(isLast: boolean): Promise<void> {
+    const [age, interval, revision] = [this.#clock() - this.#since, this.#interval, this.#revision];
+    const record = textOfRecord({ ...this.#self(), age, interval, revision, left: isLast });
+    const { writes } = this.#registers;
+    this.#isWell = false;
+    try {
+      const reading = await this.#inTime(this.#store.beat({ id: this.id, record, revision, writes }));
+      this.#isWell = true;
+      this.#isRefused = false;
+      this.#toldInterval = interval;
+      this.#take(reading, writes);
+    } catch (error) {
+      this.#onFailure(toError(error));
+    }
+  }
+
+  #take(reading: Reading, writes: Registers['writes']): void {
+    this.#offset = reading.now - this.#clock();
+    this.#readAt = reading.now;
+    this.#revision = reading.revision;
+    const changed = reading.registers ? this.#registers.take(reading.registers, writes, reading.now) : [];
+    const { came, went, other } = this.#members.take(reading, this.#clock());
+    const bytes = [...reading.members.values()].reduce((sum, { record }) => sum + record.length, 0);
+    this.#interval = Math.min(MAX_INTERVAL, Math.max(INTERVAL, Math.ceil(bytes / BYTES_PER_SECOND * 1000)));
+    if (this.#closing.signal.aborted) return;
+    for (const id of came) this.emit('joined', id);
+    for (const id of went) this.emit('left', id);
+    for (const id of other) this.emit('disagree', id, this.#members.differencesOf(id));
+    if (changed.length > 0) this.emit('changed', changed);
+    this.emit('beat');
+  }
+
+  /** What Redis answers tells that it works, and so concerns the fleet alone. */
+  #onFailure(error: Error): void {
+    const isRefusal = REFUSAL.test(error.message) && !PASSING.test(error.message);
+    if (!(isRefusal || error instanceof TypeError) || this.#isRefused || this.#closing.signal.aborted) return;
+    this.#isRefused = true;
+    this.emit('refused', error);
+  }
+
+  /** @throws Error when the answer does not come in time, or is given up. */
+  async #inTime(answer: Promise<Reading>): Promise<Reading> {
+    let cancel = (): void => {};
+    const late = new Promise<never>((_, reject) => {
+      this.#giveUp = () => reject(new Error('Redis did not answer'));
+      cancel = startDeadline(ANSWER_TIMEOUT, this.#giveUp);
+    });
+    try {
+      return await Promise.race([answer, late]);
+    } finally {
+      cancel();
+    }
+  }
+}

@@ -1,0 +1,104 @@
+import { isObject } from '../base/checks';
+
+/** What a member shows of one of its hosts. */
+export interface HostShown {
+  readonly host: string;
+  readonly state: 'checking' | 'up' | 'down';
+  readonly sessions: number;
+  readonly tunnels: number;
+  readonly polls: number;
+  /** In the time since the beat before. */
+  readonly handshakesPerSecond: number;
+}
+
+/** What sessions depend on: proxies that spell it differently do not find each other's. */
+export interface Spelling {
+  /** A digest of the hosts' names, or of the name to discover them by. */
+  readonly hosts: string;
+  readonly path: string;
+  readonly keyPrefix: string;
+}
+
+/** What a member shows of itself. */
+export interface MemberRecord {
+  /** The package's version. */
+  readonly version: string;
+  /** How long the member has run, in ms. */
+  readonly age: number;
+  /** How often the member shows itself, in ms. */
+  readonly interval: number;
+  readonly ready: boolean;
+  /** The number of processes that serve. */
+  readonly workers: number;
+  /** What all members must spell the same. */
+  readonly spelling: Spelling;
+  /** The revision of the registers that the member knows. */
+  readonly revision: string;
+  readonly hosts: readonly HostShown[];
+  /** The hosts of the member's own configuration that it does not use, because the fleet has removed them. */
+  readonly without: readonly string[];
+  /** The member has ended. */
+  readonly left: boolean;
+}
+
+/** The longest interval that is believed, in ms: else a mistaken record would stay for ever. */
+const MAX_INTERVAL = 20_000;
+
+const STATES = ['checking', 'up', 'down'] as const;
+
+/** A member's record as JSON. Hosts are lists, since each member reads those of all others. */
+export function textOfRecord({ hosts, ...rest }: MemberRecord): string {
+  return JSON.stringify({
+    ...rest,
+    hosts: hosts.map(({ host, state, sessions, tunnels, polls, handshakesPerSecond }) => (
+      [host, STATES.indexOf(state), sessions, tunnels, polls, Math.round(handshakesPerSecond * 10) / 10]
+    )),
+  });
+}
+
+/** A member's record; `undefined` if a newer version writes what this one cannot read. Unknown fields are ignored. */
+export function recordOf(text: string): MemberRecord | undefined {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!isObject(parsed)) return undefined;
+  const field = (name: string): unknown => Reflect.get(Object(parsed), name);
+  const hosts = field('hosts');
+  const without = field('without');
+  return {
+    version: textIn(field('version')),
+    age: countIn(field('age')),
+    interval: Math.min(MAX_INTERVAL, countIn(field('interval'))),
+    ready: field('ready') === true,
+    workers: countIn(field('workers')),
+    spelling: spellingIn(field('spelling')),
+    revision: textIn(field('revision')),
+    hosts: Array.isArray(hosts) ? hosts.flatMap(hostIn) : [],
+    without: Array.isArray(without) ? without.filter((name) => typeof name === 'string') : [],
+    left: field('left') === true,
+  };
+}
+
+function hostIn(value: unknown): HostShown[] {
+  if (!Array.isArray(value) || typeof value[0] !== 'string') return [];
+  const [host, state, ...counts] = value as [string, ...unknown[]];
+  const [sessions = 0, tunnels = 0, polls = 0, handshakesPerSecond = 0] = counts.map(countIn);
+  return [{ host, state: STATES[countIn(state)] ?? 'checking', sessions, tunnels, polls, handshakesPerSecond }];
+}
+
+function spellingIn(value: unknown): Spelling {
+  const [hosts, path, keyPrefix] = (['hosts', 'path', 'keyPrefix'] as const)
+    .map((name) => textIn(Reflect.get(Object(value), name)));
+  return { hosts: hosts ?? '', path: path ?? '', keyPrefix: keyPrefix ?? '' };
+}
+
+function textIn(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function countIn(value: unknown): number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : 0;
+}

@@ -1,0 +1,121 @@
+import type { Reading } from './fleet-store';
+import { recordOf, type MemberRecord, type Spelling } from './member';
+
+/** After how many of its intervals without a beat a member is gone. */
+const MISSED = 3;
+
+/** A member that lives. */
+export interface Member {
+  readonly id: string;
+  /** This member itself. */
+  readonly self: boolean;
+  readonly record: MemberRecord;
+  /** Since when it runs, by Redis's clock, in ms since the epoch. */
+  readonly since: number;
+  /** How long ago it showed itself, in ms. */
+  readonly seenAgo: number;
+  /** What it spells otherwise than this member: sessions of one may be unknown to the other. */
+  readonly differences: readonly (keyof Spelling)[];
+}
+
+interface Known {
+  readonly record: MemberRecord;
+  /** When it last showed itself, by Redis's clock. */
+  readonly at: number;
+  /** When that was seen here, by our clock. Put forward by times in which nothing could be read. */
+  readonly seenAt: number;
+}
+
+/** Who has come and gone since the last reading. */
+export interface Comings {
+  readonly came: readonly string[];
+  readonly went: readonly string[];
+  /** Those who have begun to disagree. */
+  readonly other: readonly string[];
+}
+
+/** The members that live, as one of them sees them. */
+export class Members {
+  readonly #self: string;
+  readonly #known = new Map<string, Known>();
+  readonly #disagreeing = new Set<string>();
+  /** When those who fell silent last showed themselves. By the clock of another Redis that may still be to come. */
+  readonly #silent = new Map<string, number>();
+  #readAt: number | undefined;
+
+  /** @param self the id of the one that looks. */
+  constructor(self: string) {
+    this.#self = self;
+  }
+
+  /** All of them at a time by Redis's clock. */
+  at(now: number): readonly Member[] {
+    const all = Array.from(this.#known, ([id, { record, at }]): Member => {
+      const [since, seenAgo] = [at - record.age, Math.max(0, now - at)];
+      return { id, self: id === this.#self, record, since, seenAgo, differences: this.#differences(record) };
+    });
+    return all.sort((a, b) => Number(b.self) - Number(a.self) || a.since - b.since || (a.id < b.id ? -1 : 1));
+  }
+
+  /** What a member spells otherwise than this one. */
+  differencesOf(id: string): readonly (keyof Spelling)[] {
+    const known = this.#known.get(id);
+    return known ? this.#differences(known.record) : [];
+  }
+
+  /** @param time our clock, in ms. */
+  take({ members, now }: Reading, time: number): Comings {
+    const gap = this.#readAt === undefined ? 0 : time - this.#readAt;
+    this.#readAt = time;
+    const [came, went]: [string[], string[]] = [[], []];
+    const own = recordOf(members.get(this.#self)?.record ?? '');
+    for (const [id, { at, record: text }] of members) {
+      const known = this.#known.get(id);
+      if (known?.at === at || this.#silent.get(id) === at) continue;
+      const record = recordOf(text);
+      if (!record || !this.#isOurs(record, own)) continue;
+      if (record.left) this.#known.delete(id);
+      // What a member has left behind that ended long ago is no news.
+      else if (known || now - at <= MISSED * record.interval) this.#known.set(id, { record, at, seenAt: time });
+      if (!known && id !== this.#self && this.#known.has(id)) came.push(id);
+      if (known && record.left) went.push(id);
+    }
+    for (const [id, { record, at, seenAt }] of this.#known) {
+      if (seenAt === time) continue;
+      // While nothing could be read here, the others may have been as unable to write.
+      const missed = Math.max(0, gap - 2 * record.interval);
+      if (time - seenAt - missed > MISSED * record.interval) {
+        this.#known.delete(id);
+        this.#silent.set(id, at);
+        went.push(id);
+      } else if (missed > 0) {
+        this.#known.set(id, { record, at, seenAt: seenAt + missed });
+      }
+    }
+    for (const id of this.#silent.keys()) if (!members.has(id) || this.#known.has(id)) this.#silent.delete(id);
+    return { came, went, other: this.#findDisagreeing() };
+  }
+
+  #findDisagreeing(): string[] {
+    const found: string[] = [];
+    for (const [id, { record }] of this.#known) {
+      if (this.#differences(record).length === 0) this.#disagreeing.delete(id);
+      else if (!this.#disagreeing.has(id)) found.push(id);
+    }
+    for (const id of found) this.#disagreeing.add(id);
+    for (const id of this.#disagreeing) if (!this.#known.has(id)) this.#disagreeing.delete(id);
+    return found;
+  }
+
+  #differences({ spelling }: MemberRecord): (keyof Spelling)[] {
+    const own = this.#known.get(this.#self)?.record.spelling ?? spelling;
+    return (['hosts', 'path', 'keyPrefix'] as const).filter((name) => spelling[name] !== own[name]);
+  }
+
+  /** Whether a record may be of this fleet: others may use the same Redis for other hosts, by another `keyPrefix`. */
+  #isOurs(record: MemberRecord, own: MemberRecord | undefined): boolean {
+    if (!own || record.spelling.keyPrefix === own.spelling.keyPrefix) return true;
+    const names = new Set(own.hosts.map(({ host }) => host));
+    return record.hosts.some(({ host }) => names.has(host));
+  }
+}

@@ -1,0 +1,113 @@
+import type { Beat, FleetStore, Reading, Shown } from './fleet-store';
+import { CLEARED, LIFE, type Register } from './registers';
+
+/** Where members show themselves. Keys do not begin with `keyPrefix`, since a sid may be any text. */
+const MEMBERS = '{socket.io-fleet}:members';
+
+/** Where the members of one `keyPrefix` share registers: in the same slot of a cluster. */
+const STATE = '{socket.io-fleet}:state:';
+
+/** After what time a silent member's record is deleted, in ms. */
+const RECORD_LIFE = 60_000;
+
+/**
+ * One beat. Numbers are printed with `%.0f`, since Lua would round them. A field of the members is
+ * `<at> <record>`, one of the state `<at> <by> <value>`. Fields of another form are left alone until they are written.
+ * A time of more than 15 digits is another form: Lua could not count on from it.
+ */
+const BEAT = `
+if redis.replicate_commands then redis.replicate_commands() end
+local members, state = KEYS[1], KEYS[2]
+local id, record, known, life, recordLife = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local changed = false
+for i = 6, #ARGV, 5 do
+  local field, isNew, at, by, value = ARGV[i], ARGV[i + 1] == '1', tonumber(ARGV[i + 2]), ARGV[i + 3], ARGV[i + 4]
+  local stored = redis.call('HGET', state, field)
+  local storedAt, storedBy = string.match(stored or '', '^(%d+) (%S+) ')
+  storedAt = storedAt and #storedAt <= 15 and tonumber(storedAt) or 0
+  if isNew then at = math.max(now, at + 1, storedAt + 1) end
+  if at > storedAt or (at == storedAt and by > (storedBy or '')) then
+    redis.call('HSET', state, field, string.format('%.0f %s %s', at, by, value))
+    changed = true
+  end
+end
+local revision = redis.call('HGET', state, 'revision') or ''
+if changed then
+  revision = string.format('%.0f %s', math.max(now, (tonumber(string.match(revision, '^%d+') or 0) % 1e15) + 1), id)
+  redis.call('HSET', state, 'revision', revision)
+  local fields = redis.call('HGETALL', state)
+  for i = 1, #fields, 2 do
+    local at, value = string.match(fields[i + 1], '^(%d+) %S+ (.*)$')
+    if value == '${CLEARED}' and now - tonumber(at) > tonumber(life) then redis.call('HDEL', state, fields[i]) end
+  end
+end
+redis.call('HSET', members, id, string.format('%.0f %s', now, record))
+local shown = redis.call('HGETALL', members)
+for i = 1, #shown, 2 do
+  local at = tonumber(string.match(shown[i + 1], '^(%d+) ') or now)
+  if math.abs(now - at) > recordLife then redis.call('HDEL', members, shown[i]) end
+end
+redis.call('PEXPIRE', members, life)
+redis.call('PEXPIRE', state, life)
+return { string.format('%.0f', now), revision, shown, revision ~= known and redis.call('HGETALL', state) or false }
+`;
+
+/** Runs a script on a Redis. Resolves with its answer. */
+export type Evaluate = (script: string, keys: readonly string[], args: readonly string[]) => Promise<unknown>;
+
+/** Lets members meet in Redis. */
+export class RedisFleet implements FleetStore {
+  readonly #evaluate: Evaluate;
+  readonly #keys: readonly string[];
+
+  constructor(evaluate: Evaluate, keyPrefix: string) {
+    this.#evaluate = evaluate;
+    this.#keys = [MEMBERS, STATE + keyPrefix];
+  }
+
+  async beat({ id, record, revision, writes }: Beat): Promise<Reading> {
+    const changes = writes.flatMap(({ name, isNew, register: { at, by, value } }) => (
+      [name, isNew ? '1' : '0', String(at), by, value]
+    ));
+    const args = [id, record, revision, String(LIFE), String(RECORD_LIFE), ...changes];
+    return readingOf(await this.#evaluate(BEAT, this.#keys, args));
+  }
+}
+
+/** @throws TypeError when the answer is none of the script's. */
+function readingOf(answer: unknown): Reading {
+  if (!Array.isArray(answer) || answer.length < 4) throw new TypeError("the Redis client cannot run scripts by 'eval'");
+  const [time, revision, shown, state] = answer as unknown[];
+  const now = Number(textOf(time));
+  if (!Number.isFinite(now)) throw new TypeError('the Redis client does not pass on what a script answers');
+  const members = new Map<string, Shown>();
+  for (const [id, text] of pairsOf(shown)) {
+    const [, at, record] = /^(\d{1,15}) (.*)$/s.exec(text) ?? [];
+    if (at !== undefined && record !== undefined) members.set(id, { at: Number(at), record });
+  }
+  const registers = Array.isArray(state) ? registersOf(state) : undefined;
+  return { now, revision: textOf(revision), members, registers };
+}
+
+function registersOf(state: unknown): Map<string, Register> {
+  const registers = new Map<string, Register>();
+  for (const [name, text] of pairsOf(state)) {
+    const [, at, by, value] = /^(\d{1,15}) (\S+) (.*)$/s.exec(text) ?? [];
+    if (at !== undefined && by !== undefined && value !== undefined) registers.set(name, { at: Number(at), by, value });
+  }
+  return registers;
+}
+
+function pairsOf(flat: unknown): [string, string][] {
+  const items = Array.isArray(flat) ? flat.map(textOf) : [];
+  const pairs: [string, string][] = [];
+  for (let i = 0; i + 1 < items.length; i += 2) pairs.push([items[i] ?? '', items[i + 1] ?? '']);
+  return pairs;
+}
+
+/** A client may be configured to return values as buffers. */
+function textOf(value: unknown): string {
+  return Buffer.isBuffer(value) ? value.toString() : String(value);
+}

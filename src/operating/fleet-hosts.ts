@@ -1,0 +1,186 @@
+import createDebug from 'debug';
+import { isPlainObject, MAX_DELAY, toError } from '../base/checks';
+import type { Fleet } from '../fleet/fleet';
+import type { Host } from '../hosts/host';
+import type { Hosts } from '../hosts/hosts';
+import type { Draining, HostControl } from './host-control';
+import { movesPerSecondOf } from './pace';
+
+const debug = createDebug('socket.io-proxy:fleet');
+
+/** After what time the state of a host is cleared that no member has, in ms. */
+const FADE_TIME = 600_000;
+
+/** What the fleet shares of a host, each in a register of its own: `<kind> <host>`. */
+type Kind = 'listed' | 'weight' | 'drain';
+
+/** The register `drain`. */
+interface SharedDrain {
+  readonly draining: boolean;
+  /** When to start moving sessions, by Redis's clock, in ms since the epoch; `null` for never. */
+  readonly movesAt: number | null;
+  readonly movesPerSecond: number;
+}
+
+/**
+ * Shares with the fleet what operators set at run time: drains, weights, and hosts that were added or removed. Every
+ * member applies it, those that start later too.
+ */
+export class FleetHosts {
+  readonly #fleet: Fleet;
+  readonly #hosts: Hosts;
+  readonly #control: HostControl;
+  /** The hosts of this proxy's own configuration. */
+  readonly #configured: ReadonlySet<string>;
+  /** Since when no member has a host, by `performance.now()`. */
+  #unknown: ReadonlyMap<string, number> = new Map<string, number>();
+  /** A host is being added to all members. */
+  #isAdding = false;
+
+  constructor(fleet: Fleet, hosts: Hosts, control: HostControl) {
+    this.#fleet = fleet;
+    this.#hosts = hosts;
+    this.#control = control;
+    this.#configured = new Set(hosts.all.map(({ name }) => name));
+    fleet.on('changed', (names) => {
+      for (const name of names) this.#apply(name);
+    });
+    fleet.on('beat', () => this.#fade());
+    hosts.on('added', (host) => this.#onAdded(host));
+  }
+
+  /** The configured hosts that the fleet has removed. */
+  get without(): readonly string[] {
+    return [...this.#configured].filter((name) => this.#valueOf('listed', name) === false);
+  }
+
+  /** Adds a host here and to all. @throws TypeError as `HostControl.add` does. */
+  add(host: string, weight: number): void {
+    this.#isAdding = true;
+    try {
+      this.#control.add(host, weight);
+    } finally {
+      this.#isAdding = false;
+    }
+  }
+
+  removed(host: string): void {
+    this.#write('listed', host, false);
+  }
+
+  drained(host: string, { deadline, movesPerSecond }: Draining): void {
+    const before = this.#drainOf(host);
+    // Draining again without a deadline keeps an earlier one.
+    if (before?.draining && deadline === undefined) {
+      this.#write('drain', host, before);
+      return;
+    }
+    const movesAt = deadline === undefined ? null : (this.#fleet.now ?? Date.now()) + deadline;
+    this.#write('drain', host, { draining: true, movesAt, movesPerSecond });
+  }
+
+  undrained(host: string): void {
+    this.#write('drain', host, { draining: false });
+  }
+
+  weighed(host: string, weight: number): void {
+    this.#write('weight', host, weight);
+  }
+
+  #write(kind: Kind, host: string, value: unknown): void {
+    this.#fleet.write(`${kind} ${host}`, value);
+  }
+
+  #valueOf(kind: Kind, host: string): unknown {
+    const text = this.#fleet.get(`${kind} ${host}`)?.value;
+    if (text === undefined) return undefined;
+    try {
+      return JSON.parse(text);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #drainOf(host: string): SharedDrain | undefined {
+    const value = this.#valueOf('drain', host);
+    const draining: unknown = isPlainObject(value) ? Reflect.get(value, 'draining') : undefined;
+    if (typeof draining !== 'boolean') return undefined;
+    const [movesAt = null, movesPerSecond = 5] = ['movesAt', 'movesPerSecond'].map((name) => numberIn(value, name));
+    return { draining, movesAt, movesPerSecond };
+  }
+
+  /** Applies what another member has written. What is unknown or malformed changes nothing. */
+  #apply(name: string): void {
+    const [kind, host] = [name.slice(0, name.indexOf(' ')), name.slice(name.indexOf(' ') + 1)];
+    try {
+      if (kind === 'listed') this.#applyListed(host);
+      else if (!this.#hosts.get(host)) return;
+      else if (kind === 'weight') this.#applyWeight(host);
+      else if (kind === 'drain') this.#applyDrain(host);
+    } catch (error) {
+      debug('%s: %s', name, toError(error).message);
+    }
+  }
+
+  #applyListed(host: string): void {
+    const value = this.#valueOf('listed', host);
+    const known = this.#hosts.get(host);
+    if (value === false && known) this.#control.remove(host);
+    else if (isPlainObject(value) && !known) this.#control.add(host, numberIn(value, 'weight'));
+  }
+
+  #applyWeight(host: string): void {
+    const value = this.#valueOf('weight', host);
+    if (value !== undefined) this.#control.setWeight(host, value);
+  }
+
+  #applyDrain(host: string): void {
+    const drain = this.#drainOf(host);
+    if (!drain) return;
+    if (!drain.draining) {
+      this.#control.undrain(host);
+      return;
+    }
+    const { movesAt } = drain;
+    const movesPerSecond = movesPerSecondOf('movesPerSecond', drain.movesPerSecond);
+    const now = this.#fleet.now ?? Date.now();
+    // A longer delay would be none, for a timer of Node.
+    const deadline = movesAt === null ? undefined : Math.min(MAX_DELAY, Math.max(0, movesAt - now));
+    this.#control.drainAfresh(host, { deadline, movesPerSecond });
+  }
+
+  /** Listeners of the user come later, and may drain the host at once. */
+  #onAdded({ name, weight }: Host): void {
+    if (!this.#isAdding) {
+      // What the fleet has for this name.
+      for (const kind of ['weight', 'drain'] as const) this.#apply(`${kind} ${name}`);
+      return;
+    }
+    this.#isAdding = false;
+    this.#write('listed', name, { weight });
+    this.#write('weight', name, weight);
+    this.#write('drain', name, { draining: false });
+  }
+
+  /** Clears what the fleet has of hosts that no member has any more. */
+  #fade(): void {
+    const known = new Set(this.#fleet.members.flatMap(({ record: { hosts, without } }) => (
+      [...hosts.map(({ host }) => host), ...without]
+    )));
+    const now = performance.now();
+    const unknown = new Map<string, number>();
+    for (const name of this.#fleet.registers.keys()) {
+      const host = name.slice(name.indexOf(' ') + 1);
+      if (known.has(host)) continue;
+      const since = this.#unknown.get(host) ?? now;
+      unknown.set(host, since);
+      if (now - since > FADE_TIME) this.#fleet.clear(name);
+    }
+    this.#unknown = unknown;
+  }
+}
+
+function numberIn(value: unknown, name: string): number | undefined {
+  const found: unknown = isPlainObject(value) ? Reflect.get(value, name) : undefined;
+  return typeof found === 'number' ? found : undefined;
+}

@@ -1,0 +1,29 @@
+import type { Fleet } from '../fleet/fleet';
+import type { Member } from '../fleet/members';
+import type { FleetReport, MemberReport } from './operator';
+
+/** What an operator sees of the fleet. */
+export function reportOf(fleet: Fleet | undefined): FleetReport {
+  if (!fleet) return { enabled: false, revision: undefined, agree: true, members: [] };
+  const members = fleet.members.map(memberOf);
+  return {
+    enabled: true, revision: timeOf(fleet.revision), agree: members.every(({ agrees }) => agrees), members,
+  };
+}
+
+function memberOf({ id, self, record, since, seenAgo, differences }: Member): MemberReport {
+  const { version, ready, workers, hosts } = record;
+  return {
+    id, self, version, since: new Date(since), ready, workers, agrees: differences.length === 0,
+    revision: timeOf(record.revision), seenAgo: Math.max(0, seenAgo / 1000),
+    sessions: hosts.reduce((sum, { sessions }) => sum + sessions, 0),
+    tunnels: hosts.reduce((sum, { tunnels }) => sum + tunnels, 0),
+    polls: hosts.reduce((sum, { polls }) => sum + polls, 0),
+    handshakesPerSecond: hosts.reduce((sum, { handshakesPerSecond }) => sum + handshakesPerSecond, 0),
+  };
+}
+
+/** A revision begins with the time of the change. */
+function timeOf(revision: string): number | undefined {
+  return Number(revision.split(' ', 1)[0]) || undefined;
+}

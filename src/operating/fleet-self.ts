@@ -1,0 +1,50 @@
+import { createHash } from 'node:crypto';
+import { version } from '../base/version';
+import type { Self } from '../fleet/fleet';
+import type { HostShown, Spelling } from '../fleet/member';
+import type { Host } from '../hosts/host';
+import type { Hosts } from '../hosts/hosts';
+
+/** What sessions depend on, in the options. */
+export interface SpelledOptions {
+  readonly hosts: readonly Host[];
+  readonly discover: { readonly name: string; readonly port: number | undefined } | undefined;
+  readonly path: string;
+  readonly keyPrefix: string;
+}
+
+/** What a proxy shows of itself to the fleet. */
+export class FleetSelf {
+  readonly #hosts: Hosts;
+  readonly #spelling: Spelling;
+  readonly #handshakes = new WeakMap<Host, number>();
+  #shownAt = performance.now();
+
+  constructor(options: SpelledOptions, hosts: Hosts) {
+    this.#hosts = hosts;
+    this.#spelling = spellingOf(options);
+  }
+
+  /** Called once a beat: rates are of the time since the call before. */
+  show(ready: boolean, workers: number, without: readonly string[]): Self {
+    const now = performance.now();
+    const seconds = Math.max(0.001, (now - this.#shownAt) / 1000);
+    this.#shownAt = now;
+    const hosts = this.#hosts.all.map((host) => this.#hostOf(host, seconds));
+    return { version, ready, workers, spelling: this.#spelling, hosts, without };
+  }
+
+  #hostOf(host: Host, seconds: number): HostShown {
+    const { status: { host: name, state, sessions, tunnels, polls }, totals: { handshakes } } = host;
+    const count = handshakes.polling + handshakes.websocket;
+    const handshakesPerSecond = (count - (this.#handshakes.get(host) ?? count)) / seconds;
+    this.#handshakes.set(host, count);
+    return { host: name, state, sessions, tunnels, polls, handshakesPerSecond };
+  }
+}
+
+function spellingOf({ hosts, discover, path, keyPrefix }: SpelledOptions): Spelling {
+  const named = discover ? [`${discover.name}:${discover.port ?? 'srv'}`] : hosts.map(({ name }) => name).sort();
+  const digest = createHash('sha256').update(JSON.stringify(named)).digest('hex').slice(0, 12);
+  return { hosts: digest, path, keyPrefix };
+}

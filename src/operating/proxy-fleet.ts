@@ -1,0 +1,96 @@
+import { randomBytes } from 'node:crypto';
+import type { EventEmitter } from 'node:events';
+import { announce } from '../base/announce';
+import { within } from '../base/deadline';
+import { Fleet } from '../fleet/fleet';
+import type { FleetStore } from '../fleet/fleet-store';
+import type { HealthSource } from '../hosts/health-checker';
+import type { Hosts } from '../hosts/hosts';
+import { FleetSelf, type SpelledOptions } from './fleet-self';
+import type { Operated, Operations } from './operations';
+import type { ProxyEvents } from './proxy-events';
+
+/** How long a proxy that closes tries to tell the others, in ms. */
+const LEAVE_TIMEOUT = 300;
+
+export interface ProxyFleetOptions extends SpelledOptions {
+  /** `undefined`: the proxy is a member of no fleet. */
+  readonly fleet: FleetStore | undefined;
+  /** In ms. */
+  readonly storeTimeout: number;
+}
+
+/** A proxy's part in the fleet, if it has one. */
+export interface ProxyFleet {
+  readonly member: Fleet | undefined;
+  /** Lets the first look at the fleet be over, or have failed, before a health source is ready. */
+  before(health: HealthSource): HealthSource;
+  /** Sets what the proxy shows of itself. */
+  show(operations: Operations, operated: Operated): void;
+  /** Leaves the fleet. Never rejects. */
+  stop(): Promise<void>;
+}
+
+const NONE: ProxyFleet = {
+  member: undefined, before: (health) => health, show: () => {}, stop: () => Promise.resolve(),
+};
+
+export function createFleet(
+  options: ProxyFleetOptions, hosts: Hosts, events: EventEmitter<ProxyEvents>,
+): ProxyFleet {
+  if (!options.fleet) return NONE;
+  const self = new FleetSelf(options, hosts);
+  let show = (): ReturnType<FleetSelf['show']> => self.show(false, 1, []);
+  const id = randomBytes(4).toString('hex');
+  const member = new Fleet({ id, timeout: options.storeTimeout }, options.fleet, () => show());
+  relay(member, events);
+  return {
+    member,
+    before: (health) => new AfterFleet(member, health),
+    show: (operations, operated) => {
+      show = () => self.show(operations.readiness.ready, operated.workers, operations.without);
+    },
+    stop: () => within(LEAVE_TIMEOUT, member.stop()),
+  };
+}
+
+function relay(member: Fleet, events: EventEmitter<ProxyEvents>): void {
+  member.on('joined', (id) => announce(events, 'joined', id));
+  member.on('left', (id) => announce(events, 'left', id));
+  member.on('disagree', (id, what) => announce(events, 'disagree', id, what.join(', ')));
+  member.on('refused', ({ message }) => {
+    const remedy = 'Each proxy goes on alone. The fleet needs the rights that docs/fleet.md names';
+    announce(events, 'suspicious', undefined, `this Redis refuses the fleet: ${message}. ${remedy}`);
+  });
+}
+
+/** A health source that is ready once the proxy has looked what the fleet has set, as far as it can. */
+class AfterFleet implements HealthSource {
+  readonly #member: Fleet;
+  readonly #health: HealthSource;
+  #started: Promise<void> | undefined;
+  #looked = false;
+
+  constructor(member: Fleet, health: HealthSource) {
+    this.#member = member;
+    this.#health = health;
+  }
+
+  get ready(): boolean {
+    return this.#looked && this.#health.ready;
+  }
+
+  start(): Promise<void> {
+    this.#started ??= this.#start();
+    return this.#started;
+  }
+
+  stop(): void {
+    this.#health.stop();
+  }
+
+  async #start(): Promise<void> {
+    await Promise.all([this.#member.start(), this.#health.start()]);
+    this.#looked = true;
+  }
+}

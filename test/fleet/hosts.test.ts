@@ -1,0 +1,145 @@
+import type Proxy from '../../src';
+import { Proxy as Class } from '../../src';
+import { operatedBefore, pathOf } from '../support/admin';
+import { Contract } from '../support/openapi';
+import type { ProxyInstance } from '../support/proxy';
+import { openClient, uniqueKeyPrefix } from '../support/redis';
+import { before, startSessionHosts, type SessionHost } from '../support/session-host';
+import { until } from '../support/until';
+
+let hosts: SessionHost[];
+let first: string;
+let second: string;
+let options: Partial<Proxy.PartialProxyOptions>;
+
+beforeEach(async () => {
+  hosts = await startSessionHosts(2);
+  [first = '', second = ''] = hosts.map(({ name }) => name);
+  options = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), fleet: true };
+});
+
+const startMember = async (more: Partial<Proxy.PartialProxyOptions> = {}): Promise<ProxyInstance> =>
+  (await before(hosts, { ...options, ...more })).proxy;
+
+const hostOf = (proxy: ProxyInstance, name: string): ProxyInstance['hosts'][number] | undefined =>
+  proxy.hosts.find(({ host }) => host === name);
+
+/** Resolves when `other` has all that `one` has set before. */
+async function follow(one: ProxyInstance, other: ProxyInstance): Promise<void> {
+  const weight = (hostOf(one, second)?.weight ?? 0) + 1;
+  one.setWeight(second, weight);
+  await until('the other knows', () => hostOf(other, second)?.weight === weight);
+}
+
+/** The names of the events of a host, as they come. */
+function eventsOf(proxy: ProxyInstance): string[] {
+  const events: string[] = [];
+  for (const event of ['added', 'removed', 'draining', 'undrained'] as const) proxy.on(event, (host) => events.push(`${event} ${host}`));
+  return events;
+}
+
+it('gives a host that is added anew no drain and no weight of before, and tells of none', async () => {
+  const [one, other] = [await startMember(), await startMember()];
+  one.drainHost(first);
+  one.setWeight(first, 9);
+  one.removeHost(first);
+  await follow(one, other);
+  const events = [eventsOf(one), eventsOf(other)];
+  other.addHost(first, { weight: 2 });
+  await until('the other has it', () => hostOf(one, first));
+  for (const proxy of [one, other]) expect(hostOf(proxy, first)).toMatchObject({ weight: 2, draining: false });
+  expect(events).toEqual([[`added ${first}`], [`added ${first}`]]);
+});
+
+it('leaves a host draining that a listener drains as it is added', async () => {
+  const [one, other] = [await startMember(), await startMember()];
+  one.removeHost(first);
+  one.on('added', (host) => one.drainHost(host));
+  one.addHost(first);
+  await follow(one, other);
+  for (const proxy of [one, other]) expect(hostOf(proxy, first)?.draining).toBe(true);
+});
+
+it('drains a host that one proxy adds for itself, where the fleet drains it, with the weight that it was given', async () => {
+  const one = await startMember();
+  const other = await startMember({ hosts: [second] });
+  one.drainHost(first);
+  one.setWeight(first, 4);
+  await follow(one, other);
+  other.addHost(first, { weight: 2, scope: 'proxy' });
+  expect(hostOf(other, first)).toMatchObject({ weight: 2, draining: true });
+  expect(hostOf(one, first)?.weight).toBe(4);
+});
+
+it('keeps a deadline while a drain is asked for again, and drops it with a new drain, seen or not', async () => {
+  const [one, other] = [await startMember(), await startMember()];
+  one.drainHost(first, { deadline: 3_600_000 });
+  await follow(one, other);
+  other.drainHost(first);
+  await follow(other, one);
+  for (const proxy of [one, other]) expect(hostOf(proxy, first)?.drain?.movesIn).toBeGreaterThan(3000);
+  // Both within one beat.
+  one.undrainHost(first);
+  one.drainHost(first);
+  await follow(one, other);
+  for (const proxy of [one, other]) expect(hostOf(proxy, first)?.drain).toEqual({ movesIn: undefined, movesPerSecond: 5 });
+});
+
+it('does not undo what was set for one proxy, until the fleet is told again', async () => {
+  const [one, other] = [await startMember(), await startMember()];
+  one.drainHost(first);
+  one.undrainHost(first, { scope: 'proxy' });
+  one.setWeight(first, 3, { scope: 'proxy' });
+  await follow(one, other);
+  await follow(other, one);
+  expect([one, other].map((proxy) => [hostOf(proxy, first)?.draining, hostOf(proxy, first)?.weight])).toEqual([[false, 3], [true, 1]]);
+  other.drainHost(first);
+  await until('it drains here too', () => hostOf(one, first)?.draining);
+});
+
+it('sets at the start what was set before it listened', async () => {
+  const one = await startMember();
+  const late = new Class({ ...options, hosts: [first, second], drainTimeout: 0 } as Proxy.ProxyOptions);
+  late.drainHost(first);
+  late.listen(0, '127.0.0.1');
+  await until('the other knows', () => hostOf(one, first)?.draining);
+  await late.close();
+});
+
+it.each(['all', '', null, 1, {}])('takes no scope %p', async (scope) => {
+  const one = await startMember();
+  const given = { scope } as Proxy.ScopeOptions;
+  const message = /^'scope' must be 'fleet' or 'proxy', received /;
+  expect(() => one.addHost('127.0.0.1:1', given)).toThrow(message);
+  expect(() => one.removeHost(first, given)).toThrow(message);
+  expect(() => one.drainHost(first, given)).toThrow(message);
+  expect(() => one.undrainHost(first, given)).toThrow(message);
+  expect(() => one.setWeight(first, 2, given)).toThrow(message);
+  expect(() => one.setWeight(first, 2, { extra: 1 } as Proxy.ScopeOptions)).toThrow("'extra' is not an option; expected scope");
+  expect(one.hosts.map(({ host, weight, draining }) => [host, weight, draining])).toEqual([[first, 1, false], [second, 1, false]]);
+});
+
+it('is described by the API, and counted', async () => {
+  const contract = new Contract();
+  const one = await operatedBefore(hosts, options);
+  const other = await startMember({ path: '/other/' });
+  await until('they know each other', () => one.proxy.fleet.members.length === 2);
+  const reply = await one.ask('GET /api/fleet');
+  contract.check('GET /api/fleet', reply);
+  const metrics = (await one.ask('GET /metrics')).body;
+  expect(metrics).toMatch(/^socketio_proxy_fleet_members 2$/m);
+  expect(metrics).toMatch(/^socketio_proxy_fleet_agrees 0$/m);
+  await one.ask('POST /api/hosts?scope=proxy', { host: '127.0.0.1:1' });
+  await one.ask(`DELETE ${pathOf(first)}?scope=proxy&force=true`);
+  await follow(one.proxy, other);
+  expect(other.hosts.map(({ host }) => host)).toEqual([first, second]);
+  await one.ask('POST /api/hosts', { host: '127.0.0.1:2' });
+  await until('the other has it', () => hostOf(other, '127.0.0.1:2'));
+  await one.ask(`DELETE ${pathOf('127.0.0.1:2')}?scope=fleet`);
+  await until('it is gone there', () => !hostOf(other, '127.0.0.1:2'));
+});
+
+it('has no metrics where there is no fleet', async () => {
+  const { ask } = await operatedBefore(hosts);
+  expect((await ask('GET /metrics')).body).not.toContain('socketio_proxy_fleet');
+});

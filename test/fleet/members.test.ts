@@ -1,0 +1,141 @@
+import { textOfRecord, recordOf, type MemberRecord } from '../../src/fleet/member';
+import { Members, type Comings } from '../../src/fleet/members';
+
+const HOST = { host: 'a:1', state: 'up', sessions: 3, tunnels: 2, polls: 1, handshakesPerSecond: 0.5 } as const;
+const RECORD: MemberRecord = {
+  version: '1.0.0', age: 500, interval: 1000, ready: true, workers: 1, revision: '', hosts: [HOST], without: ['b:1'], left: false,
+  spelling: { hosts: 'x', path: '/socket.io/', keyPrefix: 'p#' },
+};
+const NONE: Comings = { came: [], went: [], other: [] };
+
+/** What Redis shows to `me`, at times by a clock that is the same for all. */
+class Shown {
+  readonly members = new Members('me');
+  readonly #records = new Map<string, { record: string; at: number }>();
+
+  show(id: string, at: number, record: Partial<MemberRecord> = {}): this {
+    this.#records.set(id, { record: textOfRecord({ ...RECORD, ...record }), at });
+    return this;
+  }
+
+  /** @param now Redis's clock. @param time ours. */
+  read(now: number, time = now): Comings {
+    this.show('me', now);
+    return this.members.take({ now, revision: '', members: new Map(this.#records), registers: undefined }, time);
+  }
+
+  get ids(): string[] {
+    return this.members.at(0).map(({ id }) => id);
+  }
+}
+
+describe('a member', () => {
+  it('comes when it shows itself, and is gone after three of its intervals without a beat', () => {
+    const shown = new Shown();
+    expect(shown.read(0)).toEqual(NONE);
+    shown.show('other', 500);
+    expect(shown.read(1000)).toEqual({ ...NONE, came: ['other'] });
+    for (const time of [2000, 3000, 4000]) expect(shown.read(time)).toEqual(NONE);
+    expect(shown.ids).toEqual(['me', 'other']);
+    expect(shown.read(5000)).toEqual({ ...NONE, went: ['other'] });
+    expect(shown.ids).toEqual(['me']);
+    expect(shown.read(6000)).toEqual(NONE);
+    shown.show('other', 6500);
+    expect(shown.read(7000)).toEqual({ ...NONE, came: ['other'] });
+  });
+
+  it('has its own interval', () => {
+    const shown = new Shown().show('slow', 0, { interval: 5000 });
+    for (let time = 0; time <= 15_000; time += 1000) shown.read(time);
+    expect(shown.ids).toEqual(['me', 'slow']);
+    expect(shown.read(16_000)).toEqual({ ...NONE, went: ['slow'] });
+  });
+
+  it('is none where it ended before this one began', () => {
+    expect(new Shown().show('old', 0).read(3001)).toEqual(NONE);
+    expect(new Shown().show('left', 3000, { left: true }).read(3001)).toEqual(NONE);
+  });
+
+  it('is gone at once where it says so', () => {
+    const shown = new Shown().show('other', 0);
+    shown.read(0);
+    shown.show('other', 900, { left: true });
+    expect(shown.read(1000)).toEqual({ ...NONE, went: ['other'] });
+    expect(shown.read(2000)).toEqual(NONE);
+  });
+
+  it('is not gone because nothing could be read here', () => {
+    const shown = new Shown().show('other', 0);
+    shown.read(0);
+    expect(shown.read(60_000)).toEqual(NONE);
+    shown.show('other', 60_500);
+    expect(shown.read(61_000)).toEqual(NONE);
+    // From then on it is silent.
+    for (const time of [62_000, 63_000, 64_000]) expect(shown.read(time)).toEqual(NONE);
+    expect(shown.read(65_000)).toEqual({ ...NONE, went: ['other'] });
+  });
+
+  it('that is silent comes once only where the clock of another Redis is behind', () => {
+    const shown = new Shown().show('other', 1_000_000);
+    shown.read(1_000_000, 0);
+    const comings = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((second) => shown.read(900_000 + 1000 * second, 1000 * second));
+    expect(comings.filter(({ came, went }) => came.length + went.length > 0)).toEqual([{ ...NONE, went: ['other'] }]);
+  });
+
+  it('is listed behind this one, the oldest first, with the time since it showed itself', () => {
+    const shown = new Shown().show('young', 900, { age: 100 }).show('old', 950, { age: 900 });
+    shown.read(1000);
+    expect(shown.members.at(2000)).toMatchObject([
+      { id: 'me', self: true, since: 500, seenAgo: 1000 }, { id: 'old', since: 50, seenAgo: 1050 }, { id: 'young', since: 800 },
+    ]);
+  });
+});
+
+describe('those who spell otherwise', () => {
+  const other = { hosts: 'y', path: '/other/', keyPrefix: 'p#' };
+
+  it('are told once, until they agree again', () => {
+    const shown = new Shown().show('other', 0, { spelling: other });
+    expect(shown.read(0)).toEqual({ came: ['other'], went: [], other: ['other'] });
+    expect(shown.members.differencesOf('other')).toEqual(['hosts', 'path']);
+    shown.show('other', 1000, { spelling: other });
+    expect(shown.read(1000)).toEqual(NONE);
+    shown.show('other', 2000);
+    expect(shown.read(2000)).toEqual(NONE);
+    expect(shown.members.differencesOf('other')).toEqual([]);
+    shown.show('other', 3000, { spelling: other });
+    expect(shown.read(3000)).toEqual({ ...NONE, other: ['other'] });
+  });
+
+  it('are of another fleet where prefix and hosts are others, and of this one where they share a host', () => {
+    const spelling = { ...RECORD.spelling, keyPrefix: 'q#' };
+    const shown = new Shown().show('foreign', 0, { spelling, hosts: [{ ...HOST, host: 'c:1' }] }).show('same', 0, { spelling });
+    expect(shown.read(0)).toEqual({ came: ['same'], went: [], other: ['same'] });
+    expect(shown.members.differencesOf('same')).toEqual(['keyPrefix']);
+  });
+});
+
+describe('a record', () => {
+  it('is read as it was written', () => {
+    expect(recordOf(textOfRecord(RECORD))).toEqual(RECORD);
+  });
+
+  it.each(['', 'null', '1', '"text"', '{', '[1'])('is none: %s', (text) => {
+    expect(recordOf(text)).toBeUndefined();
+  });
+
+  it.each([
+    '{}', '[]', '{"hosts":{"a:1":1},"without":"b:1","spelling":[1],"age":-1,"interval":"1"}',
+    '{"hosts":[1,null,[],[1],{"host":"a:1"}],"spelling":null,"workers":1e999}',
+  ])('is read as far as it can be: %s', (text) => {
+    expect(recordOf(text)).toMatchObject({ hosts: [], age: 0, interval: 0, workers: 0, spelling: { hosts: '', path: '' } });
+  });
+
+  it('is not believed to be kept for hours, and what it says beyond is left alone', () => {
+    const record = recordOf('{"interval":1e12,"more":1,"hosts":[["a:1",9,-1,"2",null,"x",7]]}');
+    expect(record).toMatchObject({
+      interval: 20_000, hosts: [{ host: 'a:1', state: 'checking', sessions: 0, tunnels: 0, polls: 0, handshakesPerSecond: 0 }],
+    });
+    expect(record).not.toHaveProperty('more');
+  });
+});
