@@ -73,7 +73,8 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     this.#claims = new Claims(this.#guard, hosts, options, {
       known: (sid) => this.#known(sid),
       remember: (...args) => this.#remember(...args),
-      displaced: (it, isOver) => isOver ? this.forget(it.sid, 'ended', it) : this.#cache.delete(it.sid),
+      displaced: (it, isOver) =>
+        isOver ? this.forget(it.sid, 'ended', it) : this.#isCurrent(it) && this.#cache.delete(it.sid),
       duplicate: (...args) => this.#onDuplicate(...args),
     });
     this.#lookUps = new LookUps((sid) => this.#guard.find(sid, this.#keyExpiry));
