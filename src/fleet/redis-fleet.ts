@@ -1,4 +1,5 @@
 import type { Beat, FleetStore, Reading, Shown } from './fleet-store';
+import { textOf } from '../sessions/redis-clients';
 import { CLEARED, LIFE, type Register } from './registers';
 
 /** Where members show themselves. Keys do not begin with `keyPrefix`, since a sid may be any text. */
@@ -80,7 +81,7 @@ export class RedisFleet implements FleetStore {
 function readingOf(answer: unknown): Reading {
   if (!Array.isArray(answer) || answer.length < 4) throw new TypeError("the Redis client cannot run scripts by 'eval'");
   const [time, revision, shown, state] = answer as unknown[];
-  const now = Number(textOf(time));
+  const now = Number(textOf(time) ?? NaN);
   if (!Number.isFinite(now)) throw new TypeError('the Redis client does not pass on what a script answers');
   const members = new Map<string, Shown>();
   for (const [id, text] of pairsOf(shown)) {
@@ -88,7 +89,7 @@ function readingOf(answer: unknown): Reading {
     if (at !== undefined && record !== undefined) members.set(id, { at: Number(at), record });
   }
   const registers = Array.isArray(state) ? registersOf(state) : undefined;
-  return { now, revision: textOf(revision), members, registers };
+  return { now, revision: textOf(revision) ?? '', members, registers };
 }
 
 function registersOf(state: unknown): Map<string, Register> {
@@ -105,9 +106,4 @@ function pairsOf(flat: unknown): [string, string][] {
   const pairs: [string, string][] = [];
   for (let i = 0; i + 1 < items.length; i += 2) pairs.push([items[i] ?? '', items[i + 1] ?? '']);
   return pairs;
-}
-
-/** A client may be configured to return values as buffers. */
-function textOf(value: unknown): string {
-  return Buffer.isBuffer(value) ? value.toString() : String(value);
 }

@@ -130,8 +130,7 @@ export class Operations implements Operator {
 
   removeHost(host: string, options: ScopeOptions = {}): void {
     this.#hosts.named(host);
-    checkNames(options, 'scope');
-    const fleet = this.#shared(options.scope);
+    const fleet = this.#scoped(options);
     this.#control.remove(host);
     fleet?.removed(host);
   }
@@ -147,15 +146,13 @@ export class Operations implements Operator {
 
   undrainHost(host: string, options: ScopeOptions = {}): void {
     this.#hosts.named(host);
-    checkNames(options, 'scope');
-    const fleet = this.#shared(options.scope);
+    const fleet = this.#scoped(options);
     this.#control.undrain(host);
     fleet?.undrained(host);
   }
 
   setWeight(host: string, weight: number, options: ScopeOptions = {}): void {
-    checkNames(options, 'scope');
-    const fleet = this.#shared(options.scope);
+    const fleet = this.#scoped(options);
     this.#control.setWeight(host, weight);
     fleet?.weighed(host, weight);
   }
@@ -199,6 +196,12 @@ export class Operations implements Operator {
     const given: string = scope;
     if (given !== 'fleet' && given !== 'proxy') throw wrong('scope', "be 'fleet' or 'proxy'", scope);
     return scope === 'fleet' ? this.#fleetHosts : undefined;
+  }
+
+  /** The same for a change that has no option but its scope. @throws TypeError if there is another one. */
+  #scoped(options: ScopeOptions): FleetHosts | undefined {
+    checkNames(options, 'scope');
+    return this.#shared(options.scope);
   }
 
   #tell(change: Change): void {

@@ -261,6 +261,12 @@ function answerOf<T>(ask: (callback: Callback<T>) => void): Promise<T> {
   });
 }
 
+/** A text that a client returns, which may be configured to return buffers; `undefined` if it is none. */
+export function textOf(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  return Buffer.isBuffer(value) ? value.toString() : undefined;
+}
+
 function has(value: unknown, methods: readonly string[]): value is object {
   return typeof value === 'object' && value !== null &&
     methods.every((name) => typeof Reflect.get(value, name) === 'function');

@@ -1,10 +1,11 @@
 import { inspect } from 'node:util';
 import { toError } from '../base/checks';
-import { connectionOf, type RedisClient, type RedisConnection } from './redis-clients';
+import { connectionOf, textOf, type RedisClient, type RedisConnection } from './redis-clients';
 import { explain, shortened, unlessForbidden, withoutSids } from './redis-errors';
 import { RedisFailover } from './redis-failover';
 import { slotOf } from './redis-slots';
 import type { SessionStore, StoredBinding } from './session-store';
+import { mayRelease } from './whole-store';
 
 export type { RedisClient };
 
@@ -102,8 +103,7 @@ export class RedisStore implements SessionStore {
     const ms = String(Math.ceil(expiresIn * 1000));
     if (await this.#run(RELEASE, key, [host, ms]) !== undefined) return;
     const found = await this.#read(key);
-    const isSame = found?.host === host && (found.expiresIn ?? 0) <= Math.ceil(expiresIn);
-    if (isSame) await this.#client.del(key).catch(explain);
+    if (mayRelease(found, host, expiresIn)) await this.#client.del(key).catch(explain);
   }
 
   async inspect(sid: string): Promise<StoredBinding | undefined> {
@@ -231,10 +231,4 @@ export class RedisStore implements SessionStore {
     this.#listeners.push([event, listener]);
     this.#client.events.on(event, listener);
   }
-}
-
-/** A client may be configured to return values as buffers. */
-function textOf(value: unknown): string | undefined {
-  if (typeof value === 'string') return value;
-  return Buffer.isBuffer(value) ? value.toString() : undefined;
 }

@@ -26,9 +26,12 @@ export function wholeOf(store: SessionStore): WholeStore {
     release: (sid, host, expiresIn) => store.release?.(sid, host, expiresIn) ?? release(sid, host, expiresIn),
   };
   const release = async (sid: string, host: string, expiresIn: number): Promise<void> => {
-    const found = await whole.inspect(sid);
-    // Stores may tell whole seconds.
-    if (found?.host === host && (found.expiresIn ?? 0) <= Math.ceil(expiresIn)) await store.unbind(sid);
+    if (mayRelease(await whole.inspect(sid), host, expiresIn)) await store.unbind(sid);
   };
   return whole;
+}
+
+/** Whether a binding is one that `release` forgets. Stores may tell whole seconds. */
+export function mayRelease(found: StoredBinding | undefined, host: string, expiresIn: number): boolean {
+  return found?.host === host && (found.expiresIn ?? 0) <= Math.ceil(expiresIn);
 }
