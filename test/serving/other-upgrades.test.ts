@@ -137,10 +137,12 @@ it.each<[string, string, number]>([
 });
 
 describe('outside of `path`, an upgrade to anything but WebSocket is ignored, too', () => {
+  const LAST = lines(`GET ${POLL} HTTP/1.1\nHost: a\nConnection: close\n\n`);
+
   it.each(['GET', 'HEAD'])('%s of the health path is answered', async (method) => {
     const { port } = await beforeHost({ healthPath: '/healthz' });
-    const answer = await exchangeBytes(port, lines(`${method} /healthz HTTP/1.1\nHost: a\n${H2C}\n`));
-    expect(statusesOf(answer)).toEqual(['200']);
+    const answer = await exchangeBytes(port, lines(`${method} /healthz HTTP/1.1\nHost: a\n${H2C}\n`) + LAST);
+    expect([statusesOf(answer), answer]).toEqual([['200', '200'], expect.stringContaining('number 1')]);
   });
 
   it.each([['GET', ''], ['POST', 'Content-Length: 5\n']])('%s of an app on the same server', async (method, field) => {
@@ -154,8 +156,8 @@ describe('outside of `path`, an upgrade to anything but WebSocket is ignored, to
     await beforeHost({ server });
     const { port } = server.address() as net.AddressInfo;
     const body = field === '' ? '' : 'hello';
-    const answer = await exchangeBytes(port, lines(`${method} /x HTTP/1.1\nHost: a\n${H2C}${field}\n`) + body);
-    expect([statusesOf(answer), answer]).toEqual([['200'], expect.stringContaining(`app ${method} ${body}`)]);
+    const answer = await exchangeBytes(port, lines(`${method} /x HTTP/1.1\nHost: a\n${H2C}${field}\n`) + body + LAST);
+    expect([statusesOf(answer), answer]).toEqual([['200', '200'], expect.stringContaining(`app ${method} ${body}`)]);
   });
 });
 
