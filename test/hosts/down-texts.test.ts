@@ -2,8 +2,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import type { AddressInfo } from 'node:net';
 import type { ProxyOptions } from '../../src';
-import { onCleanup } from '../support/cleanup';
-import { startServer } from '../support/http';
+import { closeWithTest, startServer } from '../support/http';
 import { standForNames } from '../support/names';
 import { startProxy } from '../support/proxy';
 import { CERT, KEY, startTlsServer } from '../support/tls';
@@ -19,8 +18,8 @@ async function downOf(host: string, hostTls: ProxyOptions['hostTls'] = {}): Prom
 /** A server that does this with each connection. */
 async function tcpServer(act: (socket: net.Socket) => void): Promise<string> {
   const server = net.createServer((socket) => act(socket.on('error', () => {}))).listen(0, '127.0.0.1');
+  closeWithTest(server);
   await once(server, 'listening');
-  onCleanup(() => void server.close());
   return `127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 

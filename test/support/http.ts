@@ -76,11 +76,21 @@ export async function startServer(
 ): Promise<{ server: http.Server; name: string; port: number }> {
   const server = http.createServer(options, handler);
   server.listen(wanted, host);
+  closeWithTest(server);
   await once(server, 'listening');
-  onCleanup(() => {
-    server.close();
-    server.closeAllConnections();
-  });
   const { port } = server.address() as net.AddressInfo;
   return { server, port, name: `${host}:${port}` };
+}
+
+/** Closes a server when the test is over, with all of its connections: upgraded ones, too. */
+export function closeWithTest(server: net.Server): void {
+  const sockets = new Set<net.Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  onCleanup(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
 }

@@ -4,7 +4,7 @@ import type { RequestListener } from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { onCleanup } from './cleanup';
+import { closeWithTest } from './http';
 
 const read = (file: string): string => readFileSync(join(__dirname, '../fixtures/tls', file), 'utf8');
 
@@ -20,11 +20,8 @@ export async function startTlsServer(
 ): Promise<{ server: https.Server; name: string; port: number }> {
   const server = https.createServer({ cert: CERT, key: KEY, ...options }, handler);
   server.listen(0, address);
+  closeWithTest(server);
   await once(server, 'listening');
-  onCleanup(() => {
-    server.close();
-    server.closeAllConnections();
-  });
   const { port } = server.address() as AddressInfo;
   return { server, port, name: `https://${address}:${port}` };
 }
