@@ -4,6 +4,7 @@ import { createClient } from 'redis';
 import { storeFailure } from '../../src/cli/log/store-failure';
 import type { RedisSettings } from '../../src/cli/settings/redis';
 import { onCleanup } from '../support/cleanup';
+import { startCommand, type Command } from '../support/command';
 import { handshake } from '../support/http';
 import { temporaryFolder } from '../support/program';
 import { openClient, RedisProcess, type TestClient } from '../support/redis';
@@ -103,10 +104,15 @@ it.each<[kind: RedisSettings['kind'], tls: object | undefined, message: string, 
   expect(storeFailure(new Error(message), { kind, tls: given })).toBe(remedy === undefined ? message : `${message}; ${remedy}`);
 });
 
+/** For `--redis-cluster`: a client of a cluster that is destroyed while it connects tries on, and keeps its process. */
+async function startWithCluster(redis: string, ...flags: string[]): Promise<{ command: Command; url: string }> {
+  return startCommand(['--hosts', hosts.join(), '--redis', redis, '--redis-cluster', ...flags]);
+}
+
 describe('the wrong kind of Redis is said, and what helps:', () => {
   it('--redis-cluster, --redis-sentinel and TLS to a plain Redis', async () => {
     const { url: redis, port } = await RedisProcess.start();
-    await (await startReloadable({ hosts, redis, redisCluster: true })).line(/cluster support disabled; .+ leave --redis-cluster out$/);
+    await (await startWithCluster(redis)).command.line(/cluster support disabled; .+ leave --redis-cluster out$/);
     await (await startReloadable({ hosts, redis, redisSentinel: 'main' })).line(/ unknown command 'SENTINEL'; this is no Sentinel/);
     const toPlain = await startReloadable({ hosts, redis: `rediss://localhost:${port}`, redisCa: CERT });
     await handshake(toPlain.url);
@@ -128,9 +134,9 @@ describe('the wrong kind of Redis is said, and what helps:', () => {
     const { admin, rediss } = await startTls('--tls-auth-clients', 'no', ...cluster);
     await admin.sendCommand(['CONFIG', 'SET', 'bind', '127.0.0.1 127.0.0.2']);
     await admin.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', '0', '16383']);
-    const started = await startReloadable({ hosts, redis: rediss, redisCluster: true, redisCa: CERT });
-    await handshake(started.url);
-    await started.line(/not trusted: Hostname\/IP does not match .+; the nodes have to announce names .+ cluster-announce-hostname/);
+    const { command, url } = await startWithCluster(rediss, '--redis-ca', CERT);
+    await handshake(url);
+    await command.line(/not trusted: Hostname\/IP does not match .+; the nodes have to announce names .+ cluster-announce-hostname/);
   });
 });
 
