@@ -179,8 +179,8 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   }
 
   /** Stops a running rebalance, if there is one. */
-  stopRebalance(): void {
-    this.#operations.stopRebalance();
+  stopRebalance(options: ScopeOptions = {}): void {
+    this.#operations.stopRebalance(options);
   }
 
   /** The progress of the last rebalance, and how far the hosts are from their shares. */
@@ -198,7 +198,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
 
   /**
    * Ends a session: closes it at its host as its client would. The client then makes a new handshake by itself.
-   * Resolves with `elsewhere` if the session's WebSocket goes through another proxy: only that proxy can end it.
+   * Resolves with `elsewhere` if the session's WebSocket goes through another proxy that does not end it for this one.
    * Rejects if the session store or the host cannot be asked.
    */
   endSession(sid: string): Promise<EndOutcome> {

@@ -2,9 +2,11 @@ import { integerOf, MAX_DELAY } from '../base/checks';
 import { Host } from '../hosts/host';
 import { hostOf, weightOf } from '../hosts/host-options';
 import { movesPerSecondOf } from '../operating/pace';
-import type { DrainOptions, HostReport, Operator, Scope } from '../operating/operator';
+import type { DrainOptions, HostReport, Operator } from '../operating/operator';
 import { readObject } from './body';
+import { DrainedWaits, waitOf } from './drained';
 import { Problem, valid } from './problems';
+import { scopeOf } from './query';
 import { jsonReply, type Reply } from './reply';
 import type { Asked } from './router';
 import { hostJson, snapshotOf } from './snapshot';
@@ -12,16 +14,21 @@ import { hostJson, snapshotOf } from './snapshot';
 /** The API for hosts. */
 export class HostRoutes {
   readonly #operator: Operator;
+  readonly #drained: DrainedWaits;
 
   constructor(operator: Operator) {
     this.#operator = operator;
+    this.#drained = new DrainedWaits(operator);
   }
 
   async list(): Promise<Reply> {
     return jsonReply(200, snapshotOf(this.#operator, await this.#operator.totals()));
   }
 
-  get({ params: [name = ''] }: Asked): Promise<Reply> {
+  async get({ params: [name = ''], query, res }: Asked): Promise<Reply> {
+    const timeout = waitOf(query);
+    this.#named(name);
+    if (timeout !== undefined) await this.#drained.wait(name, timeout, res);
     return this.#replyOf(200, this.#named(name));
   }
 
@@ -59,7 +66,8 @@ export class HostRoutes {
   remove({ params: [name = ''], query }: Asked): Reply {
     const force = forceOf(query);
     const scope = scopeOf(query, 'force');
-    const { sessions, tunnels } = this.#named(name);
+    const own = this.#named(name);
+    const { sessions, tunnels } = scope === 'fleet' && own.fleet ? own.fleet : own;
     if (!force && sessions + tunnels > 0) {
       throw new Problem('SESSIONS_LIVE', 'the host has sessions: drain it first, or cut them with ?force=true');
     }
@@ -94,21 +102,6 @@ function drainOf(body: Readonly<Partial<Record<keyof DrainOptions, unknown>>>, s
     options.movesPerSecond = movesPerSecondOf('movesPerSecond', movesPerSecond);
   });
   return options;
-}
-
-/** @param others the route's other parameters. */
-function scopeOf(query: URLSearchParams, ...others: string[]): Scope {
-  const names = ['scope', ...others];
-  for (const key of query.keys()) {
-    // A misspelled parameter must not be ignored.
-    if (!names.includes(key)) throw new Problem('INVALID', `unknown parameter '${key}'; expected ${names.join(', ')}`);
-  }
-  const given = query.getAll('scope');
-  const [scope = 'fleet'] = given;
-  if (given.length > 1 || (scope !== 'fleet' && scope !== 'proxy')) {
-    throw new Problem('INVALID', "'scope' must be fleet or proxy");
-  }
-  return scope;
 }
 
 function forceOf(query: URLSearchParams): boolean {

@@ -52,7 +52,7 @@ export function routesOf(operator: Operator, streams: Streams): Routes {
       methods: {
         GET: () => sessions.getRebalance(),
         POST: (asked) => sessions.startRebalance(asked),
-        DELETE: () => sessions.stopRebalance(),
+        DELETE: (asked) => sessions.stopRebalance(asked),
       },
     },
     { path: '/api/fleet', methods: { GET: () => fleetReply(operator) } },

@@ -3,6 +3,7 @@ import { movesPerMinuteOf } from '../operating/pace';
 import type { Operator, RebalanceStatus } from '../operating/operator';
 import { readObject } from './body';
 import { Problem, valid, type ProblemCode } from './problems';
+import { scopeOf } from './query';
 import { jsonReply, type Reply } from './reply';
 import type { Asked } from './router';
 
@@ -31,7 +32,7 @@ export class SessionRoutes {
   async end({ params: [sid = ''] }: Asked): Promise<Reply> {
     const outcome = await available(this.#operator.endSession(sid));
     if (outcome === 'elsewhere') {
-      throw new Problem('ELSEWHERE', "the session's WebSocket goes through another proxy, and only that can end it");
+      throw new Problem('ELSEWHERE', "the session's WebSocket goes through another proxy, which has not ended it");
     }
     if (outcome !== 'ended') throw absent(outcome);
     return { status: 204 };
@@ -41,17 +42,18 @@ export class SessionRoutes {
     return jsonReply(200, this.#rebalance);
   }
 
-  async startRebalance({ req }: Asked): Promise<Reply> {
+  async startRebalance({ req, query }: Asked): Promise<Reply> {
+    const scope = scopeOf(query);
     const { perMinute } = await readObject(req, ['perMinute']);
     const options = perMinute === undefined ? {} :
       valid(() => ({ perMinute: movesPerMinuteOf('perMinute', perMinute) }));
     if (this.#rebalance.running) throw new Problem('REBALANCE_RUNNING', 'a rebalance is under way');
-    this.#operator.rebalance(options);
+    this.#operator.rebalance({ ...options, scope });
     return jsonReply(202, this.#rebalance);
   }
 
-  stopRebalance(): Reply {
-    this.#operator.stopRebalance();
+  stopRebalance({ query }: Asked): Reply {
+    this.#operator.stopRebalance({ scope: scopeOf(query) });
     return { status: 204 };
   }
 

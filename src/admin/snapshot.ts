@@ -21,8 +21,8 @@ export function snapshotOf(operator: Operator, totals: Totals, previous?: Totals
 export function hostJson(
   report: HostReport, totals: HostTotals = createHostTotals(), previous?: HostTotals,
 ): Readonly<Record<string, unknown>> {
-  const { host, state, downReason = null, downText = null, draining, weight, drain } = report;
-  const { sessions, tunnels, requests, polls } = report;
+  const { host, state, downReason = null, downText = null, draining, weight } = report;
+  const { sessions, tunnels, requests, polls, drain, drained, fleet = null } = report;
   const { responses, handshakes, upgrades, moved, sentBytes, receivedBytes } = totals;
   return {
     host,
@@ -36,6 +36,8 @@ export function hostJson(
     requests,
     polls,
     drain: drain ? { movesIn: drain.movesIn ?? null, movesPerSecond: drain.movesPerSecond } : null,
+    drained,
+    fleet,
     totals: {
       requests: sumOf(responses), handshakes: sumOf(handshakes), upgrades, moved, sentBytes, receivedBytes,
     },

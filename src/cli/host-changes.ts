@@ -12,7 +12,10 @@ export interface Changed {
   readonly weights: { readonly host: string; readonly weight: number; readonly before: number }[];
 }
 
-/** Changes the hosts of a running proxy without losing a session. */
+/**
+ * Changes the hosts of a running proxy without losing a session. Other members of the fleet have settings of their own,
+ * and are not told.
+ */
 export class HostChanges {
   readonly #operator: Operator;
   readonly #hosts: Hosts;
@@ -44,14 +47,14 @@ export class HostChanges {
   #want(host: Host): boolean {
     const running = twinOf(host, this.#hosts.all);
     if (running) return this.#leaving.restore(running.name);
-    return this.#try(() => this.#operator.addHost(host.name, { weight: host.weight }));
+    return this.#try(() => this.#operator.addHost(host.name, { weight: host.weight, scope: 'proxy' }));
   }
 
   #weigh(wanted: Host): Changed['weights'] {
     const running = twinOf(wanted, this.#hosts.all);
     if (!running || running.weight === wanted.weight) return [];
     const { name: host, weight: before } = running;
-    this.#operator.setWeight(host, wanted.weight);
+    this.#operator.setWeight(host, wanted.weight, { scope: 'proxy' });
     return [{ host, weight: wanted.weight, before }];
   }
 

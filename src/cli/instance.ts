@@ -27,8 +27,8 @@ export class Instance {
   static async create(
     settings: Settings, log: Pick<Log, 'warn'>, internals: ProxyInternals = {},
   ): Promise<Instance> {
-    const { options, tls, redis, accessLog } = settings;
-    const store = redis ? { redisClient: await createRedisClient(redis) } : { store: new MemoryStore() };
+    const { options, tls, redis, fleet, accessLog } = settings;
+    const store = redis ? { redisClient: await createRedisClient(redis), fleet } : { store: new MemoryStore() };
     // The library does not apply its limits to a server that it is given.
     const tlsServer = tls && createServer(settings.resolved, tls);
     const own = tlsServer ? { ...withoutLimits(options), server: tlsServer } : options;

@@ -49,6 +49,8 @@ export interface FleetOptions {
   readonly id: string;
   /** How long `start`, `beat` and `stop` wait for Redis, in ms. */
   readonly timeout: number;
+  /** How long a session lives on that only a vanished member knew, in ms. */
+  readonly life: number;
   /** The clock, in ms: by default `performance.now`. */
   readonly clock?: () => number;
 }
@@ -86,15 +88,16 @@ export class Fleet extends EventEmitter<FleetEvents> {
   /** Ends the wait for an answer of Redis. */
   #giveUp: () => void = () => {};
 
-  constructor({ id, timeout, clock = () => performance.now() }: FleetOptions, store: FleetStore, self: () => Self) {
+  constructor(options: FleetOptions, store: FleetStore, self: () => Self) {
     super();
+    const { id, timeout, life, clock = () => performance.now() } = options;
     this.id = id;
     this.#store = store;
     this.#self = self;
     this.#timeout = timeout;
     this.#clock = clock;
     this.#since = clock();
-    this.#members = new Members(id);
+    this.#members = new Members(id, life);
   }
 
   /** Begins to beat. Resolves after the first beat, whether it went well or not. Never rejects. */
@@ -108,6 +111,11 @@ export class Fleet extends EventEmitter<FleetEvents> {
   /** All members that live, this one first. */
   get members(): readonly Member[] {
     return this.#members.at(this.now ?? 0);
+  }
+
+  /** What members showed that have vanished, while sessions may go on that they knew. */
+  get lost(): readonly MemberRecord[] {
+    return this.#members.lost;
   }
 
   /** The revision of the registers that this member knows; '' for none. */

@@ -9,6 +9,10 @@ export interface HostShown {
   readonly polls: number;
   /** In the time since the beat before. */
   readonly handshakesPerSecond: number;
+  /** The host is draining, and nothing is left there that the member knows of. */
+  readonly idle: boolean;
+  /** Hashes of its sids that are in the member's sample. */
+  readonly sids: Int32Array;
 }
 
 /** What sessions depend on: proxies that spell it differently do not find each other's. */
@@ -35,6 +39,8 @@ export interface MemberRecord {
   /** The revision of the registers that the member knows. */
   readonly revision: string;
   readonly hosts: readonly HostShown[];
+  /** The level of the sample of sids: see `SidSample`. */
+  readonly level: number;
   /** The hosts of the member's own configuration that it does not use, because the fleet has removed them. */
   readonly without: readonly string[];
   /** The member has ended. */
@@ -44,15 +50,19 @@ export interface MemberRecord {
 /** The longest interval that is believed, in ms: else a mistaken record would stay for ever. */
 const MAX_INTERVAL = 20_000;
 
+/** The highest level of a sample: no hash has more leading zeros. */
+const MAX_LEVEL = 32;
+
 const STATES = ['checking', 'up', 'down'] as const;
 
 /** A member's record as JSON. Hosts are lists, since each member reads those of all others. */
 export function textOfRecord({ hosts, ...rest }: MemberRecord): string {
   return JSON.stringify({
     ...rest,
-    hosts: hosts.map(({ host, state, sessions, tunnels, polls, handshakesPerSecond }) => (
-      [host, STATES.indexOf(state), sessions, tunnels, polls, Math.round(handshakesPerSecond * 10) / 10]
-    )),
+    hosts: hosts.map(({ host, state, sessions, tunnels, polls, handshakesPerSecond, idle, sids }) => [
+      host, STATES.indexOf(state), sessions, tunnels, polls, Math.round(handshakesPerSecond * 10) / 10, Number(idle),
+      Buffer.from(sids.buffer, sids.byteOffset, sids.byteLength).toString('base64'),
+    ]),
   });
 }
 
@@ -77,6 +87,7 @@ export function recordOf(text: string): MemberRecord | undefined {
     spelling: spellingIn(field('spelling')),
     revision: textIn(field('revision')),
     hosts: Array.isArray(hosts) ? hosts.flatMap(hostIn) : [],
+    level: Math.min(MAX_LEVEL, countIn(field('level'))),
     without: Array.isArray(without) ? without.filter((name) => typeof name === 'string') : [],
     left: field('left') === true,
   };
@@ -85,8 +96,17 @@ export function recordOf(text: string): MemberRecord | undefined {
 function hostIn(value: unknown): HostShown[] {
   if (!Array.isArray(value) || typeof value[0] !== 'string') return [];
   const [host, state, ...counts] = value as [string, ...unknown[]];
-  const [sessions = 0, tunnels = 0, polls = 0, handshakesPerSecond = 0] = counts.map(countIn);
-  return [{ host, state: STATES[countIn(state)] ?? 'checking', sessions, tunnels, polls, handshakesPerSecond }];
+  const [sessions = 0, tunnels = 0, polls = 0, handshakesPerSecond = 0, idle = 0] = counts.map(countIn);
+  return [{
+    host, state: STATES[countIn(state)] ?? 'checking', sessions, tunnels, polls, handshakesPerSecond,
+    idle: idle === 1, sids: hashesIn(counts[5]),
+  }];
+}
+
+function hashesIn(value: unknown): Int32Array {
+  const bytes = Buffer.from(textIn(value), 'base64');
+  // Copied, since the bytes may lie at any place of a larger buffer.
+  return new Int32Array(Uint8Array.from(bytes.subarray(0, bytes.length - bytes.length % 4)).buffer);
 }
 
 function spellingIn(value: unknown): Spelling {

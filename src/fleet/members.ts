@@ -41,11 +41,23 @@ export class Members {
   readonly #disagreeing = new Set<string>();
   /** When those who fell silent last showed themselves. By the clock of another Redis that may still be to come. */
   readonly #silent = new Map<string, number>();
+  /** Those who have vanished without a word, and when they last showed themselves: by our clock. */
+  readonly #lost = new Map<string, { readonly record: MemberRecord; readonly at: number }>();
+  readonly #life: number;
   #readAt: number | undefined;
 
-  /** @param self the id of the one that looks. */
-  constructor(self: string) {
+  /**
+   * @param self the id of the one that looks.
+   * @param life how long a session lives on that only a vanished member knew, in ms.
+   */
+  constructor(self: string, life: number) {
     this.#self = self;
+    this.#life = life;
+  }
+
+  /** What vanished members showed last, while sessions may go on that they knew. */
+  get lost(): readonly MemberRecord[] {
+    return Array.from(this.#lost.values(), ({ record }) => record);
   }
 
   /** All of them at a time by Redis's clock. */
@@ -75,8 +87,9 @@ export class Members {
       const record = recordOf(text);
       if (!record || !this.#isOurs(record, own)) continue;
       if (record.left) this.#known.delete(id);
-      // What a member has left behind that ended long ago is no news.
       else if (known || now - at <= MISSED * record.interval) this.#known.set(id, { record, at, seenAt: time });
+      // What a member has left behind that ended long ago is no news.
+      else this.#lose(id, record, at, time - (now - at));
       if (!known && id !== this.#self && this.#known.has(id)) came.push(id);
       if (known && record.left) went.push(id);
     }
@@ -86,14 +99,21 @@ export class Members {
       const missed = Math.max(0, gap - 2 * record.interval);
       if (time - seenAt - missed > MISSED * record.interval) {
         this.#known.delete(id);
-        this.#silent.set(id, at);
+        this.#lose(id, record, at, seenAt);
         went.push(id);
       } else if (missed > 0) {
         this.#known.set(id, { record, at, seenAt: seenAt + missed });
       }
     }
     for (const id of this.#silent.keys()) if (!members.has(id) || this.#known.has(id)) this.#silent.delete(id);
+    for (const [id, { at }] of this.#lost) if (this.#known.has(id) || time - at > this.#life) this.#lost.delete(id);
     return { came, went, other: this.#findDisagreeing() };
+  }
+
+  /** @param seenAt when it last showed itself, by our clock. */
+  #lose(id: string, record: MemberRecord, at: number, seenAt: number): void {
+    this.#silent.set(id, at);
+    this.#lost.set(id, { record, at: seenAt });
   }
 
   #findDisagreeing(): string[] {

@@ -51,7 +51,7 @@ function random(hosts: readonly Host[]): Host | undefined {
 }
 
 /** Chooses the host with the fewest sessions for its share, and a random one among equals. */
-function leastConnections(hosts: readonly Host[]): Host | undefined {
+export function leastConnections(hosts: readonly Host[]): Host | undefined {
   let best: Host | undefined;
   let least = Infinity;
   let ties = 0;
@@ -64,6 +64,16 @@ function leastConnections(hosts: readonly Host[]): Host | undefined {
     least = load;
   }
   return best;
+}
+
+/**
+ * Chooses two hosts at random, which may be the same, and of these the one with fewer sessions for its share. Where
+ * several processes choose by counts that are a moment old, all would choose the emptiest host until they hear of each
+ * other, and it would become the fullest one.
+ */
+export function lessOfTwo(hosts: readonly Host[]): Host | undefined {
+  const two = [random(hosts), random(hosts)];
+  return leastConnections(two.filter((host) => host !== undefined));
 }
 
 /**

@@ -38,6 +38,22 @@ export interface HostStatus {
   readonly polls: number;
 }
 
+/** What other processes have of a host: other members of the fleet, and for a worker also the other workers. */
+export interface Elsewhere {
+  /** How many sessions they know that this process does not. */
+  readonly sessions: number;
+  /** How many sessions each of them knows, in all: those that several know count several times. */
+  readonly known: number;
+  readonly tunnels: number;
+  readonly polls: number;
+  /** How many of them see the host up. */
+  readonly up: number;
+  /** How many of them see it down. */
+  readonly down: number;
+}
+
+export const NOWHERE: Elsewhere = { sessions: 0, known: 0, tunnels: 0, polls: 0, up: 0, down: 0 };
+
 /**
  * How long the sessions of an unresponsive host may survive, in ms. This is Engine.IO's default `pingTimeout`, after
  * which they end anyway.
@@ -79,8 +95,12 @@ export class Host {
   polls = 0;
   /** Its counts so far. */
   readonly totals: HostTotals = createHostTotals();
+  /** As last heard. */
+  elsewhere = NOWHERE;
   /** Other processes' counts are not known now, so the host may not be empty. */
   uncertain = false;
+  /** The fleet drains the host, and other members may still have something there. */
+  inUseElsewhere = false;
   /** How many of `requests` and `tunnels` may still open a session. */
   opening = 0;
   /** How often the host has lost all its sessions. A session that was counted in an earlier era no longer counts. */
@@ -155,7 +175,18 @@ export class Host {
 
   /** The sessions that exist or may be about to open. A session with a WebSocket counts once. */
   get load(): number {
-    return this.sessions + this.opening;
+    return this.allSessions + this.opening;
+  }
+
+  /** The sessions that this process and all others know. */
+  get allSessions(): number {
+    return this.sessions + this.elsewhere.sessions;
+  }
+
+  /** This process's part of what all know, from 0 to 1. */
+  get part(): number {
+    const { sessions, elsewhere: { known } } = this;
+    return sessions === 0 ? 0 : sessions / (sessions + known);
   }
 
   get status(): HostStatus {

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
-import { createBalance, type Balance, type Choose } from './balance';
+import { createBalance, leastConnections, lessOfTwo, type Balance, type Choose } from './balance';
 import type { DownReason, Host } from './host';
 import { reasonOf } from './reasons';
 
@@ -52,7 +52,8 @@ export class Hosts extends EventEmitter<HostsEvents> {
   #anyKnown = false;
   /** Balances by `least-connections`, unless the balance is the user's function. */
   levelling = false;
-  readonly #level = createBalance('least-connections');
+  /** Other processes send new sessions to these hosts, too. */
+  shared = false;
   /** Hosts are still to be discovered: an unknown name may turn out to be a host. */
   awaitsDiscovery = false;
   readonly #seekers: Seeker[] = [];
@@ -128,6 +129,7 @@ export class Hosts extends EventEmitter<HostsEvents> {
     const host = this.named(name);
     if (!host.draining) return;
     host.draining = false;
+    host.inUseElsewhere = false;
     this.#draining.delete(host);
     this.emit('undrained', host);
   }
@@ -138,10 +140,11 @@ export class Hosts extends EventEmitter<HostsEvents> {
 
   /** Called when something on a host has ended: if the host is draining, it may be empty now. */
   settle(host: Host): void {
-    if (!host.empty || !this.#draining.has(host)) return;
+    const isOver = (): boolean => host.empty && !host.inUseElsewhere;
+    if (!isOver() || !this.#draining.has(host)) return;
     // Deferred, because the caller may start further work on this host in the same turn.
     setImmediate(() => {
-      if (host.empty && this.#draining.delete(host)) this.emit('drained', host);
+      if (isOver() && this.#draining.delete(host)) this.emit('drained', host);
     });
   }
 
@@ -158,8 +161,14 @@ export class Hosts extends EventEmitter<HostsEvents> {
   /** Chooses the host of a new session among those not tried yet; `undefined` when there is none. */
   pick(request: IncomingMessage, tried?: ReadonlySet<Host>): Host | undefined {
     const open = this.#all.filter((host) => host.open && !tried?.has(host));
-    const choose = this.levelling && typeof this.#options.balance === 'string' ? this.#level : this.#choose;
-    return choose(open, request);
+    return this.#choice(open, request);
+  }
+
+  #choice(open: readonly Host[], request: IncomingMessage): Host | undefined {
+    const { balance } = this.#options;
+    if (this.levelling && typeof balance === 'string') return leastConnections(open);
+    if (this.shared && balance === 'least-connections') return lessOfTwo(open);
+    return this.#choose(open, request);
   }
 
   /** Records a health check's result: `undefined` when the host is well. `text`: more about it, for people. */

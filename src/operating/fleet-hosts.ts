@@ -3,7 +3,9 @@ import { isPlainObject, MAX_DELAY, toError } from '../base/checks';
 import type { Fleet } from '../fleet/fleet';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
-import type { Draining, HostControl } from './host-control';
+import { FleetDrains } from './fleet-drains';
+import type { HostControl } from './host-control';
+import type { Draining } from './moves';
 import { movesPerSecondOf } from './pace';
 
 const debug = createDebug('socket.io-proxy:fleet');
@@ -13,6 +15,8 @@ const FADE_TIME = 600_000;
 
 /** What the fleet shares of a host, each in a register of its own: `<kind> <host>`. */
 type Kind = 'listed' | 'weight' | 'drain';
+
+const NAME = /^(?:listed|weight|drain) /;
 
 /** The register `drain`. */
 interface SharedDrain {
@@ -30,6 +34,7 @@ export class FleetHosts {
   readonly #fleet: Fleet;
   readonly #hosts: Hosts;
   readonly #control: HostControl;
+  readonly #drains: FleetDrains;
   /** The hosts of this proxy's own configuration. */
   readonly #configured: ReadonlySet<string>;
   /** Since when no member has a host, by `performance.now()`. */
@@ -41,6 +46,7 @@ export class FleetHosts {
     this.#fleet = fleet;
     this.#hosts = hosts;
     this.#control = control;
+    this.#drains = new FleetDrains(fleet, hosts);
     this.#configured = new Set(hosts.all.map(({ name }) => name));
     fleet.on('changed', (names) => {
       for (const name of names) this.#apply(name);
@@ -69,6 +75,7 @@ export class FleetHosts {
   }
 
   drained(host: string, { deadline, movesPerSecond }: Draining): void {
+    this.#drains.follow(this.#hosts.named(host));
     const before = this.#drainOf(host);
     // Draining again without a deadline keeps an earlier one.
     if (before?.draining && deadline === undefined) {
@@ -146,7 +153,8 @@ export class FleetHosts {
     const now = this.#fleet.now ?? Date.now();
     // A longer delay would be none, for a timer of Node.
     const deadline = movesAt === null ? undefined : Math.min(MAX_DELAY, Math.max(0, movesAt - now));
-    this.#control.drainAfresh(host, { deadline, movesPerSecond });
+    this.#control.drainAfresh(host, { deadline, movesPerSecond, alone: false });
+    this.#drains.follow(this.#hosts.named(host));
   }
 
   /** Listeners of the user come later, and may drain the host at once. */
@@ -170,6 +178,7 @@ export class FleetHosts {
     const now = performance.now();
     const unknown = new Map<string, number>();
     for (const name of this.#fleet.registers.keys()) {
+      if (!NAME.test(name)) continue;
       const host = name.slice(name.indexOf(' ') + 1);
       if (known.has(host)) continue;
       const since = this.#unknown.get(host) ?? now;

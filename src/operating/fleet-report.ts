@@ -1,6 +1,18 @@
 import type { Fleet } from '../fleet/fleet';
 import type { Member } from '../fleet/members';
-import type { FleetReport, MemberReport } from './operator';
+import type { Host } from '../hosts/host';
+import type { FleetCounts, FleetReport, MemberReport } from './operator';
+
+/** What all members have of a host, this proxy included. */
+export function fleetCountsOf({ sessions, tunnels, polls, up, downReason, elsewhere }: Host): FleetCounts {
+  return {
+    sessions: sessions + elsewhere.sessions,
+    tunnels: tunnels + elsewhere.tunnels,
+    polls: polls + elsewhere.polls,
+    up: elsewhere.up + Number(up),
+    down: elsewhere.down + Number(downReason !== undefined),
+  };
+}
 
 /** What an operator sees of the fleet. */
 export function reportOf(fleet: Fleet | undefined): FleetReport {

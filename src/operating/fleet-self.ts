@@ -4,6 +4,9 @@ import type { Self } from '../fleet/fleet';
 import type { HostShown, Spelling } from '../fleet/member';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
+import type { SidSample } from '../sessions/sid-sample';
+
+const NO_SIDS = new Int32Array(0);
 
 /** What sessions depend on, in the options. */
 export interface SpelledOptions {
@@ -26,20 +29,21 @@ export class FleetSelf {
   }
 
   /** Called once a beat: rates are of the time since the call before. */
-  show(ready: boolean, workers: number, without: readonly string[]): Self {
+  show(ready: boolean, workers: number, without: readonly string[], sample: SidSample): Self {
     const now = performance.now();
     const seconds = Math.max(0.001, (now - this.#shownAt) / 1000);
     this.#shownAt = now;
-    const hosts = this.#hosts.all.map((host) => this.#hostOf(host, seconds));
-    return { version, ready, workers, spelling: this.#spelling, hosts, without };
+    const hosts = this.#hosts.all.map((host) => this.#hostOf(host, seconds, sample));
+    return { version, ready, workers, spelling: this.#spelling, hosts, level: sample.level, without };
   }
 
-  #hostOf(host: Host, seconds: number): HostShown {
+  #hostOf(host: Host, seconds: number, sample: SidSample): HostShown {
     const { status: { host: name, state, sessions, tunnels, polls }, totals: { handshakes } } = host;
     const count = handshakes.polling + handshakes.websocket;
     const handshakesPerSecond = (count - (this.#handshakes.get(host) ?? count)) / seconds;
     this.#handshakes.set(host, count);
-    return { host: name, state, sessions, tunnels, polls, handshakesPerSecond };
+    const [idle, sids] = [host.draining && host.empty, sample.hosts.get(name) ?? NO_SIDS];
+    return { host: name, state, sessions, tunnels, polls, handshakesPerSecond, idle, sids };
   }
 }
 

@@ -1,16 +1,9 @@
 import { isObject, MAX_DELAY, numberOf, wrong } from '../base/checks';
 import { hostOf, weightOf } from '../hosts/host-options';
 import type { Hosts } from '../hosts/hosts';
-import type { Moves } from './moves';
+import type { Draining, Moves } from './moves';
 import type { DrainOptions } from './operator';
 import { movesPerSecondOf } from './pace';
-
-/** A drain's options, with defaults. */
-export interface Draining {
-  /** In ms; `undefined` for none. */
-  readonly deadline: number | undefined;
-  readonly movesPerSecond: number;
-}
 
 /** Changes the hosts of this proxy. */
 export class HostControl {
@@ -32,18 +25,18 @@ export class HostControl {
     this.#hosts.remove(host);
   }
 
-  drain(name: string, { deadline, movesPerSecond }: Draining): void {
+  drain(name: string, draining: Draining): void {
     const host = this.#hosts.named(name);
     const isNew = !host.draining;
     this.#hosts.drain(name);
     // Draining again without a deadline keeps an earlier one.
-    if (isNew || deadline !== undefined) this.#moves.drain(host, deadline, movesPerSecond);
+    if (isNew || draining.deadline !== undefined) this.#moves.drain(host, draining);
   }
 
   /** Drains just so: without a deadline, an earlier one no longer holds. */
-  drainAfresh(name: string, { deadline, movesPerSecond }: Draining): void {
+  drainAfresh(name: string, draining: Draining): void {
     this.#hosts.drain(name);
-    this.#moves.drain(this.#hosts.named(name), deadline, movesPerSecond);
+    this.#moves.drain(this.#hosts.named(name), draining);
   }
 
   undrain(host: string): void {
@@ -58,10 +51,10 @@ export class HostControl {
 /** @throws TypeError if an option is unknown or out of its bounds. */
 export function drainingOf(options: DrainOptions): Draining {
   checkNames(options, 'deadline', 'movesPerSecond', 'scope');
-  const { deadline, movesPerSecond = 5 } = options;
+  const { deadline, movesPerSecond = 5, scope } = options;
   if (deadline !== undefined) numberOf('deadline', deadline, 0, MAX_DELAY);
   movesPerSecondOf('movesPerSecond', movesPerSecond);
-  return { deadline, movesPerSecond };
+  return { deadline, movesPerSecond, alone: scope === 'proxy' };
 }
 
 /** @throws TypeError if `options` is not an object, or has a name that is not listed. */

@@ -14,6 +14,9 @@ const RETURN_TIME = 3000;
 /** How long the hosts' counts may lag behind a move, in ms. */
 const COUNT_TIME = 500;
 
+/** How much later this proxy learns what other members of the fleet count, in ms: two of their beats. */
+const FLEET_LAG = 3000;
+
 /** The tolerated deviation of a host's number of sessions from its share, as a part of that share. */
 const TOLERANCE = 0.1;
 
@@ -22,6 +25,16 @@ export interface MovesEvents {
   rebalancing: [];
   /** A rebalance has ended after moving `moved` sessions. */
   rebalanced: [moved: number];
+}
+
+/** A drain's options, with defaults. */
+export interface Draining {
+  /** After this time, sessions that are left are moved. In ms; `undefined` for never. */
+  readonly deadline: number | undefined;
+  /** For all members of the fleet together. */
+  readonly movesPerSecond: number;
+  /** Only this proxy drains the host, and so moves its sessions at that rate by itself. */
+  readonly alone: boolean;
 }
 
 interface Drain {
@@ -33,7 +46,7 @@ interface Drain {
 
 /**
  * Moves sessions: ends them at a steady rate, so that their clients reconnect to other hosts. Each proxy moves only the
- * sessions that it knows.
+ * sessions that it knows. In a fleet, all go by what all know, and each moves its part: together they keep the rate.
  */
 export class Moves extends EventEmitter<MovesEvents> {
   readonly #hosts: Hosts;
@@ -59,13 +72,14 @@ export class Moves extends EventEmitter<MovesEvents> {
     hosts.on('up', () => this.#resetAttempts());
   }
 
-  /** Moves the sessions that are left on a draining host after `deadline` ms. */
-  drain(host: Host, deadline: number | undefined, movesPerSecond: number): void {
+  /** Moves the sessions that are left on a draining host after its deadline. */
+  drain(host: Host, draining: Draining): void {
     this.#stopDrain(host);
     const stopping = new AbortController();
+    const { deadline, movesPerSecond } = draining;
     const movesAt = deadline === undefined ? undefined : performance.now() + deadline;
     this.#drains.set(host, { movesPerSecond, movesAt, stopping });
-    if (deadline !== undefined && !this.#isStopped) void this.#empty(host, deadline, movesPerSecond, stopping.signal);
+    if (deadline !== undefined && !this.#isStopped) void this.#empty(host, deadline, draining, stopping.signal);
   }
 
   drainOf(host: Host): DrainStatus | undefined {
@@ -76,14 +90,17 @@ export class Moves extends EventEmitter<MovesEvents> {
     return { movesIn, movesPerSecond };
   }
 
-  /** @throws Error if a rebalance is already running, and after `stop`. */
-  rebalance(perMinute: number): void {
+  /**
+   * @param alone the other members of the fleet take no part.
+   * @throws Error if a rebalance is already running, and after `stop`.
+   */
+  rebalance(perMinute: number, alone = false): void {
     if (this.#isStopped) throw new Error('the proxy is closing');
     if (this.#rebalance) throw new Error('a rebalance is under way');
     const stopping = this.#rebalance = new AbortController();
     this.#moved = 0;
     this.#resetAttempts();
-    void this.#level(perMinute, stopping.signal).finally(() => {
+    void this.#level(perMinute, alone, stopping.signal).finally(() => {
       this.#hosts.levelling = false;
       this.#rebalance = undefined;
       this.emit('rebalanced', this.#moved);
@@ -121,24 +138,22 @@ export class Moves extends EventEmitter<MovesEvents> {
     this.#drains.delete(host);
   }
 
-  async #empty(host: Host, deadline: number, perSecond: number, signal: AbortSignal): Promise<void> {
+  async #empty(host: Host, deadline: number, { movesPerSecond, alone }: Draining, signal: AbortSignal): Promise<void> {
     if (!await pause(deadline, signal)) return;
-    for (const pace = new Pace(perSecond); await pause(host.empty ? IDLE_TICK : pace.pause(), signal);) {
-      if (!host.empty) await this.#sessions.endSome(host.name, pace.take());
+    for (const pace = new Pace(movesPerSecond); await pause(host.empty ? IDLE_TICK : pace.pause(), signal);) {
+      if (!host.empty) await this.#sessions.endSome(host.name, pace.take(alone ? 1 : host.part));
     }
   }
 
-  async #level(perMinute: number, signal: AbortSignal): Promise<void> {
+  async #level(perMinute: number, alone: boolean, signal: AbortSignal): Promise<void> {
     if (!this.isUneven) return;
     this.emit('rebalancing');
     this.#hosts.levelling = true;
     // Hosts may look even while moved clients are away, and returning clients must still go to the emptiest host.
     const isDone = (): boolean => signal.aborted || this.#attemptsLeft <= 0 || (!this.isUneven && this.#away === 0);
-    for (const pace = new Pace(perMinute / 60); await pause(pace.pause(), signal);) {
-      for (let left = pace.take(); left > 0; left -= 1) {
-        if (isDone()) return;
-        await this.#moveOne();
-      }
+    for (const pace = new Pace(perMinute / 60); !isDone() && await pause(pace.pause(), signal);) {
+      const part = alone ? 1 : this.#fullest()?.part ?? 1;
+      for (let left = pace.take(part); left > 0 && !isDone(); left -= 1) await this.#moveOne();
     }
   }
 
@@ -159,14 +174,16 @@ export class Moves extends EventEmitter<MovesEvents> {
   /** An estimate of how many moved clients have not come back yet. */
   get #away(): number {
     const now = performance.now();
-    const uncounted = this.#recent.reduce((sum, { at, count }) => now - at < COUNT_TIME ? sum + count : sum, 0);
+    const lag = COUNT_TIME + (this.#hosts.shared ? FLEET_LAG : 0);
+    const uncounted = this.#recent.reduce((sum, { at, count }) => now - at < lag ? sum + count : sum, 0);
     return Math.max(uncounted, this.#missing);
   }
 
   /** How many sessions are missing because of recent moves. */
   get #missing(): number {
     const now = performance.now();
-    this.#recent = this.#recent.filter(({ at }) => now - at < RETURN_TIME);
+    const time = RETURN_TIME + (this.#hosts.shared ? FLEET_LAG : 0);
+    this.#recent = this.#recent.filter(({ at }) => now - at < time);
     const most = this.#recent.reduce((sum, { count }) => sum + count, 0);
     const missing = Math.max(0, ...this.#recent.map(({ before }) => before)) - this.#total;
     return Math.max(0, Math.min(most, missing));
@@ -202,7 +219,7 @@ export class Moves extends EventEmitter<MovesEvents> {
     const total = this.#total;
     return hosts.map((host) => {
       const share = total * partOf(host) / whole;
-      return { host, share, surplus: host.sessions - share };
+      return { host, share, surplus: host.allSessions - share };
     });
   }
 
@@ -211,6 +228,6 @@ export class Moves extends EventEmitter<MovesEvents> {
   }
 
   get #total(): number {
-    return this.#open.reduce((sum, { sessions }) => sum + sessions, 0);
+    return this.#open.reduce((sum, { allSessions }) => sum + allSessions, 0);
   }
 }

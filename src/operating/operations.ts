@@ -11,12 +11,15 @@ import type {
   Scope, ScopeOptions, SessionReport, SessionSource, Summary,
 } from './operator';
 import { watchChanges } from './changes';
+import { FleetEnds } from './fleet-ends';
 import { FleetHosts } from './fleet-hosts';
-import { reportOf } from './fleet-report';
+import { FleetRebalance } from './fleet-rebalance';
+import { fleetCountsOf, reportOf } from './fleet-report';
 import { checkNames, drainingOf, HostControl } from './host-control';
 import type { ProxyEvents } from './proxy-events';
 import { announce } from '../base/announce';
 import type { Totals } from '../base/totals';
+import type { SidSample } from '../sessions/sid-sample';
 
 /** The processes that an operator controls: this one, or all workers. */
 export interface Operated {
@@ -24,6 +27,8 @@ export interface Operated {
   /** The number of processes that serve. */
   readonly workers: number;
   readonly storeFails: boolean;
+  /** Some of the sids that they know. */
+  readonly sample: SidSample;
   /** Whether the processes can serve, regardless of the hosts. */
   readonly readiness: Readiness;
   totals(): Promise<Totals>;
@@ -43,6 +48,8 @@ export class Operations implements Operator {
   readonly #control: HostControl;
   readonly #fleet: Fleet | undefined;
   readonly #fleetHosts: FleetHosts | undefined;
+  readonly #fleetRebalance: FleetRebalance | undefined;
+  readonly #fleetEnds: FleetEnds | undefined;
   readonly #events: EventEmitter<ProxyEvents>;
   readonly #isChecked: () => boolean;
   readonly #since = Date.now();
@@ -66,6 +73,8 @@ export class Operations implements Operator {
     this.#control = new HostControl(hosts, this.#moves);
     this.#fleet = fleet;
     this.#fleetHosts = fleet && new FleetHosts(fleet, hosts, this.#control);
+    this.#fleetRebalance = fleet && new FleetRebalance(fleet, this.#moves);
+    this.#fleetEnds = fleet && new FleetEnds(fleet, operated.sessions);
     this.#moves.on('rebalancing', () => announce(events, 'rebalancing'));
     this.#moves.on('rebalanced', (moved) => announce(events, 'rebalanced', moved));
     if (rebalance) this.#rebalanceWhenHostsCome(rebalance.perMinute);
@@ -73,7 +82,12 @@ export class Operations implements Operator {
   }
 
   get hosts(): readonly HostReport[] {
-    return this.#hosts.all.map((host) => ({ ...host.status, drain: this.#moves.drainOf(host) }));
+    return this.#hosts.all.map((host) => ({
+      ...host.status,
+      drain: this.#moves.drainOf(host),
+      drained: host.draining && this.#hosts.isSettled(host),
+      fleet: this.#fleet && fleetCountsOf(host),
+    }));
   }
 
   get summary(): Summary {
@@ -162,17 +176,22 @@ export class Operations implements Operator {
   }
 
   async endSession(sid: string): Promise<EndOutcome> {
-    return this.#operated.sessions.end(checkedSid(sid));
+    const outcome = await this.#operated.sessions.end(checkedSid(sid));
+    return outcome === 'elsewhere' && this.#fleetEnds ? this.#fleetEnds.end(sid) : outcome;
   }
 
   rebalance(options: RebalanceOptions = {}): void {
-    checkNames(options, 'perMinute');
-    const { perMinute = 60 } = options;
-    this.#moves.rebalance(movesPerMinuteOf('perMinute', perMinute));
+    checkNames(options, 'perMinute', 'scope');
+    const { perMinute = 60, scope } = options;
+    movesPerMinuteOf('perMinute', perMinute);
+    this.#rebalance(perMinute, this.#isForAll(scope));
   }
 
-  stopRebalance(): void {
+  stopRebalance(options: ScopeOptions = {}): void {
+    checkNames(options, 'scope');
+    const isForAll = this.#isForAll(options.scope);
     this.#moves.stopRebalance();
+    if (isForAll) this.#fleetRebalance?.stopped();
   }
 
   /** Called when the proxy begins to close. Stops all moves. */
@@ -186,16 +205,26 @@ export class Operations implements Operator {
   #rebalanceWhenHostsCome(perMinute: number): void {
     const start = (): void => {
       const { isRunning, isUneven } = this.#moves;
-      if (!this.#isClosing && !isRunning && isUneven) this.#moves.rebalance(perMinute);
+      if (!this.#isClosing && !isRunning && isUneven) this.#rebalance(perMinute, true);
     };
     this.#events.on('up', start).on('undrained', start);
   }
 
-  /** What is shared, unless a change is for this proxy alone. @throws TypeError if the scope is unknown. */
-  #shared(scope: Scope = 'fleet'): FleetHosts | undefined {
+  #rebalance(perMinute: number, isForAll: boolean): void {
+    this.#moves.rebalance(perMinute, !isForAll);
+    if (isForAll) this.#fleetRebalance?.started(perMinute);
+  }
+
+  /** @throws TypeError if the scope is unknown. */
+  #isForAll(scope: Scope = 'fleet'): boolean {
     const given: string = scope;
     if (given !== 'fleet' && given !== 'proxy') throw wrong('scope', "be 'fleet' or 'proxy'", scope);
-    return scope === 'fleet' ? this.#fleetHosts : undefined;
+    return scope === 'fleet';
+  }
+
+  /** What is shared, unless a change is for this proxy alone. @throws TypeError if the scope is unknown. */
+  #shared(scope: Scope | undefined): FleetHosts | undefined {
+    return this.#isForAll(scope) ? this.#fleetHosts : undefined;
   }
 
   /** The same for a change that has no option but its scope. @throws TypeError if there is another one. */

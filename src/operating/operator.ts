@@ -6,6 +6,27 @@ import type { Totals } from '../base/totals';
 export interface HostReport extends HostStatus {
   /** The host's drain; `undefined` while the host is not draining. */
   readonly drain: DrainStatus | undefined;
+  /**
+   * The host is draining, and nothing is left there. If the fleet drains the host: at no member, twice in a row, and no
+   * member has vanished whose sessions may go on.
+   */
+  readonly drained: boolean;
+  /** What all members of the fleet have there; `undefined` without a fleet. */
+  readonly fleet: FleetCounts | undefined;
+}
+
+/** What all members of the fleet have of a host, as this proxy last heard. */
+export interface FleetCounts {
+  /** How many sessions they know. A session that goes through several counts once: see docs/fleet.md. */
+  readonly sessions: number;
+  /** How many WebSockets are open or opening. */
+  readonly tunnels: number;
+  /** How many polls are in progress. */
+  readonly polls: number;
+  /** How many members see the host up. */
+  readonly up: number;
+  /** How many members see the host down. */
+  readonly down: number;
 }
 
 /** The drain of a host. */
@@ -32,12 +53,15 @@ export interface DrainOptions extends ScopeOptions {
    * Without a deadline, sessions stay until they end by themselves. In ms, from 0. @default undefined
    */
   deadline?: number | undefined;
-  /** How many sessions to move per second after the deadline, about evenly. From 0.001 to 10000. @default 5 */
+  /**
+   * How many sessions to move per second after the deadline, about evenly: all members of the fleet together. From
+   * 0.001 to 10000. @default 5
+   */
   movesPerSecond?: number | undefined;
 }
 
-/** Options of `rebalance`. */
-export interface RebalanceOptions {
+/** Options of `rebalance`. In a fleet, all members take part unless the scope is `'proxy'`. */
+export interface RebalanceOptions extends ScopeOptions {
   /** How many sessions to move per minute, about evenly. From 0.01 to 600000. @default 60 */
   perMinute?: number | undefined;
 }
@@ -72,7 +96,10 @@ export interface SessionReport {
   readonly open: number | undefined;
 }
 
-/** The result of ending a session. `elsewhere`: its WebSocket goes through another proxy, and only that can end it. */
+/**
+ * The result of ending a session. `elsewhere`: its WebSocket goes through another proxy, which is no member of the
+ * fleet or has not answered in time.
+ */
 export type EndOutcome = 'ended' | 'elsewhere' | Absence;
 
 /** The sessions of one process, or of all workers. */
@@ -187,5 +214,5 @@ export interface Operator {
   endSession(sid: string): Promise<EndOutcome>;
   /** @throws Error if a rebalance is already running. */
   rebalance(options?: RebalanceOptions): void;
-  stopRebalance(): void;
+  stopRebalance(options?: ScopeOptions): void;
 }

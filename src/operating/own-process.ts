@@ -7,6 +7,7 @@ import type { ProcessMetrics } from './operator';
 import { ownProcessMetrics } from './process-metrics';
 import { Sessions } from './sessions';
 import type { SessionAtHostOptions } from '../sessions/session-at-host';
+import type { SidSample } from '../sessions/sid-sample';
 import { sumOf, type Totals } from '../base/totals';
 
 /** The parts of a proxy that its operator sees into. */
@@ -18,6 +19,11 @@ export interface OwnParts {
   readonly totals: Totals;
 }
 
+export interface OwnOptions extends SessionAtHostOptions {
+  /** `undefined`: there is no fleet. */
+  readonly fleet: object | undefined;
+}
+
 /** Operates a single process: this one. */
 export class OwnProcess implements Operated {
   readonly sessions: Sessions;
@@ -25,13 +31,23 @@ export class OwnProcess implements Operated {
   readonly readiness = { ready: true } as const;
   readonly #parts: OwnParts;
 
-  constructor(options: SessionAtHostOptions, parts: OwnParts) {
+  constructor(options: OwnOptions, parts: OwnParts) {
     this.#parts = parts;
+    if (options.fleet) this.keepSample();
     this.sessions = new Sessions(options, parts.hosts, parts.bindings, parts.forwarder);
   }
 
   get storeFails(): boolean {
     return this.#parts.bindings.degraded;
+  }
+
+  /** Makes `sample` possible. To be called before the first session. */
+  keepSample(): void {
+    this.#parts.bindings.counts.keepSample();
+  }
+
+  get sample(): SidSample {
+    return this.#parts.bindings.counts.sample;
   }
 
   totals(): Promise<Totals> {

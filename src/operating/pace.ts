@@ -28,11 +28,16 @@ export class Pace {
     return Math.max(TICK, 1000 / this.#perSecond) * (0.5 + Math.random());
   }
 
-  /** The number of actions that are due now. */
-  take(): number {
+  /**
+   * The number of actions that are due now.
+   *
+   * @param part of the actions that are meant for this process, from 0 to 1.
+   */
+  take(part = 1): number {
     const now = performance.now();
     // Bounded, so that idle time does not lead to a burst.
-    this.#due += Math.min((now - this.#at) / 1000, 1.5 * Math.max(TICK / 1000, 1 / this.#perSecond)) * this.#perSecond;
+    const passed = Math.min((now - this.#at) / 1000, 1.5 * Math.max(TICK / 1000, 1 / this.#perSecond));
+    this.#due += passed * this.#perSecond * part;
     this.#at = now;
     const whole = Math.floor(this.#due);
     this.#due -= whole;

@@ -6,6 +6,7 @@ import { Fleet } from '../fleet/fleet';
 import type { FleetStore } from '../fleet/fleet-store';
 import type { HealthSource } from '../hosts/health-checker';
 import type { Hosts } from '../hosts/hosts';
+import { followCounts } from './fleet-counts';
 import { FleetSelf, type SpelledOptions } from './fleet-self';
 import type { Operated, Operations } from './operations';
 import type { ProxyEvents } from './proxy-events';
@@ -18,6 +19,8 @@ export interface ProxyFleetOptions extends SpelledOptions {
   readonly fleet: FleetStore | undefined;
   /** In ms. */
   readonly storeTimeout: number;
+  /** In seconds. */
+  readonly keyExpiry: number;
 }
 
 /** A proxy's part in the fleet, if it has one. */
@@ -40,15 +43,17 @@ export function createFleet(
 ): ProxyFleet {
   if (!options.fleet) return NONE;
   const self = new FleetSelf(options, hosts);
-  let show = (): ReturnType<FleetSelf['show']> => self.show(false, 1, []);
+  let show = (): ReturnType<FleetSelf['show']> => self.show(false, 1, [], { level: 0, hosts: new Map() });
+  const { storeTimeout: timeout, keyExpiry } = options;
   const id = randomBytes(4).toString('hex');
-  const member = new Fleet({ id, timeout: options.storeTimeout }, options.fleet, () => show());
+  const member = new Fleet({ id, timeout, life: keyExpiry * 1000 }, options.fleet, () => show());
   relay(member, events);
+  followCounts(member, hosts);
   return {
     member,
     before: (health) => new AfterFleet(member, health),
     show: (operations, operated) => {
-      show = () => self.show(operations.readiness.ready, operated.workers, operations.without);
+      show = () => self.show(operations.readiness.ready, operated.workers, operations.without, operated.sample);
     },
     stop: () => within(LEAVE_TIMEOUT, member.stop()),
   };

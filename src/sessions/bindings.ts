@@ -57,7 +57,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   readonly #lookUps: LookUps;
   readonly #copies: Copies;
   readonly #claims: Claims;
-  readonly #counts: SessionCounts;
+  readonly counts: SessionCounts;
   readonly #totals: Totals;
   #sweeping: NodeJS.Timeout | undefined;
 
@@ -65,7 +65,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     super();
     this.#totals = totals;
     this.#hosts = hosts;
-    this.#counts = new SessionCounts(hosts);
+    this.counts = new SessionCounts(hosts);
     this.#keyExpiry = options.keyExpiry;
     this.#cache = new LRUCache({ max: options.cacheSize, dispose: (binding) => this.#dropped(binding) });
     this.#guard = new StoreGuard(store, options.storeTimeout, totals.store);
@@ -112,7 +112,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   /** Counts a session whose sid is another session's, and which needs no routing: it was opened by WebSocket. */
   bindApart(sid: string, host: Host, lifetime: number): Binding {
     const binding = createApart(sid, host, ttlOf(lifetime, this.#keyExpiry));
-    this.#counts.add(binding);
+    this.counts.add(binding);
     return binding;
   }
 
@@ -133,7 +133,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     if (binding.host.gone) return binding;
     binding.usedAt = now;
     // The session may no longer count, but is in use again.
-    this.#counts.add(binding);
+    this.counts.add(binding);
     this.#copies.freshen(binding, now);
     return binding;
   }
@@ -162,7 +162,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
 
   /** Stops counting a session that has ended or whose host is gone, until it is used again. */
   discount(binding: Binding): void {
-    this.#counts.delete(binding);
+    this.counts.delete(binding);
   }
 
   /**
@@ -275,7 +275,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     const binding = createBinding(sid, host, ttl, stored);
     this.#lookUps.forget(sid);
     this.#cache.set(sid, binding);
-    this.#counts.add(binding);
+    this.counts.add(binding);
     this.#expiries.add(binding);
     return binding;
   }

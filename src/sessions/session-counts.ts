@@ -1,12 +1,29 @@
 import { UNCOUNTED, type Binding } from './binding';
+import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
+import { sampleOf, SidHashes, type SidSample } from './sid-sample';
 
 /** Counts the sessions of each host that this process knows. Each counts once, however often that is said. */
 export class SessionCounts {
   readonly #hosts: Hosts;
+  /** The counted sids of each host, if somebody wants samples. */
+  #sids: WeakMap<Host, { era: number; hashes: SidHashes }> | undefined;
 
   constructor(hosts: Hosts) {
     this.#hosts = hosts;
+  }
+
+  /** Makes `sample` possible. To be called before the first session. */
+  keepSample(): void {
+    this.#sids ??= new WeakMap();
+  }
+
+  /** A sample of the counted sids: see `unionOf`. */
+  get sample(): SidSample {
+    return sampleOf(new Map(this.#hosts.all.flatMap((host) => {
+      const sids = this.#sids?.get(host);
+      return sids?.era === host.era ? [[host.name, sids.hashes]] : [];
+    })));
   }
 
   /** Counts a session from now on, unless its host loses all. */
@@ -15,6 +32,7 @@ export class SessionCounts {
     if (binding.era === host.era) return;
     binding.era = host.era;
     host.sessions += 1;
+    this.#hashesOf(host)?.add(binding.sid);
   }
 
   /** Stops counting a session, until it is added again. */
@@ -23,6 +41,13 @@ export class SessionCounts {
     if (era !== host.era) return;
     binding.era = UNCOUNTED;
     host.sessions -= 1;
+    this.#hashesOf(host)?.delete(binding.sid);
     this.#hosts.settle(host);
+  }
+
+  #hashesOf(host: Host): SidHashes | undefined {
+    let sids = this.#sids?.get(host);
+    if (sids?.era !== host.era) this.#sids?.set(host, sids = { era: host.era, hashes: new SidHashes() });
+    return this.#sids && sids?.hashes;
   }
 }

@@ -120,6 +120,8 @@ export const FLAGS: readonly Flag[] = [
     ['redis-key', 'The key (PEM) of --redis-cert', file],
     ['redis-insecure', 'Accepts a Redis with an untrusted certificate', no],
     ['store', 'Where to store bindings; --redis decides if not set', choice(['memory', 'redis'])],
+    ['fleet', 'Shares drains, weights and hosts with all commands on this Redis, as one fleet',
+      yes('Leaves the fleet of the commands on this Redis: this one is operated alone')],
     ['key-prefix', 'The prefix of the keys in Redis; the sid follows it',
       { ...text('text', 'socket.io#'), option: 'keyPrefix' }],
     ['key-expiry', 'The store expires a binding this long after its last use',

@@ -39,6 +39,8 @@ export interface Settings {
   /** The number of processes that serve. */
   readonly workers: number;
   readonly redis: RedisSettings | undefined;
+  /** Whether the command is a member of the fleet. */
+  readonly fleet: boolean;
   readonly tls: TlsPair | undefined;
   readonly log: 'text' | 'json';
   readonly accessLog: AccessLogOptions | undefined;
@@ -81,6 +83,7 @@ function settingsOf(values: ReadonlyMap<string, Value>): Settings {
     port,
     workers: workersOf(values, redis),
     redis,
+    fleet: fleetOf(values, redis),
     tls: pairOf(values, 'tls-cert', 'tls-key'),
     log: valueOf('log') === 'json' ? 'json' : 'text',
     accessLog: accessLogOf(values),
@@ -135,6 +138,12 @@ function workersOf(values: ReadonlyMap<string, Value>, redis: RedisSettings | un
   if (workers === 1 || redis !== undefined) return workers;
   const reason = 'with bindings in memory, each would know only its own sessions';
   throw new SettingsError(`${given?.label}: ${workers} workers need --redis; ${reason}`);
+}
+
+function fleetOf(values: ReadonlyMap<string, Value>, redis: RedisSettings | undefined): boolean {
+  const given = values.get('fleet');
+  if (given?.value === true && !redis) throw new SettingsError(`${given.label} needs --redis too`);
+  return redis !== undefined && given?.value !== false;
 }
 
 function fallbackOf(name: string): unknown {

@@ -2,6 +2,8 @@ import type { Absence } from '../../base/refusals';
 import type { Operated } from '../../operating/operations';
 import type { EndOutcome, ProcessMetrics, Readiness, SessionReport, SessionSource } from '../../operating/operator';
 import { createTotals, sumOf, type Totals } from '../../base/totals';
+import { mergedSample } from '../../sessions/session-union';
+import type { SidSample } from '../../sessions/sid-sample';
 import type { Answer, Questions, Topic } from './questions';
 
 /** A worker that answers questions. */
@@ -13,6 +15,8 @@ export interface AskedWorker {
   ask<T extends Topic>(about: T, question: Questions[T]['question']): Promise<Answer<T> | undefined>;
   /** The number of a host's sessions that the worker knows. */
   sessionsOn(host: string): number;
+  /** Some of the sids that the worker knows. */
+  readonly sample: SidSample;
 }
 
 /** Operates all workers: merges what they know, and passes operations on to them. */
@@ -47,6 +51,10 @@ export class AllWorkers implements Operated, SessionSource {
 
   get readiness(): Readiness {
     return this.#serving.length > 0 ? { ready: true } : { ready: false, reason: 'no worker serves' };
+  }
+
+  get sample(): SidSample {
+    return mergedSample(this.#workers().map(({ sample }) => sample));
   }
 
   /** Records the totals of a worker. */

@@ -8,7 +8,17 @@ import { Hosts } from '../../hosts/hosts';
 import { Operations, type Operated } from '../../operating/operations';
 import { relayHosts, type ProxyEvents } from '../../operating/proxy-events';
 import type { ResolvedOptions } from '../../options/options';
-import type { HostEntry, HostList, HostLoad } from './messages';
+import { createFleet, type ProxyFleet } from '../../operating/proxy-fleet';
+import { unionOf } from '../../sessions/session-union';
+import type { SidSample } from '../../sessions/sid-sample';
+import type { HostEntry, HostList, HostLoad, SessionsElsewhere } from './messages';
+
+/** What a worker has. */
+interface WorkerLoad {
+  readonly load: readonly HostLoad[];
+  /** Some of the sids that it knows. */
+  readonly sample: SidSample;
+}
 
 /** The hosts of all workers. The primary checks, discovers and operates them; the workers send their traffic. */
 export class HostTable {
@@ -17,6 +27,7 @@ export class HostTable {
   /** The events of a proxy, for all workers together. */
   readonly events = new EventEmitter<ProxyEvents>();
   readonly #health: HealthSource;
+  readonly #fleet: ProxyFleet;
   readonly #admin: AdminServer | undefined;
   #version = 0;
   #lastList = '';
@@ -24,10 +35,12 @@ export class HostTable {
   constructor(options: Omit<ResolvedOptions, 'store'>, operated: Operated) {
     const { events } = this;
     const hosts = this.hosts = new Hosts(options.hosts.map(({ name, weight }) => new Host(name, weight)), options);
-    const health = this.#health = createHealthSource(hosts, options, (error) => {
+    const fleet = this.#fleet = createFleet(options, hosts, events);
+    const health = this.#health = fleet.before(createHealthSource(hosts, options, (error) => {
       announce(events, 'discoveryError', error);
-    });
-    this.operations = new Operations(hosts, operated, options, events, () => health.ready);
+    }));
+    this.operations = new Operations(hosts, operated, options, events, () => health.ready, fleet.member);
+    fleet.show(this.operations, operated);
     this.#admin = options.admin && createAdminServer(this.operations, options.admin, (address) => {
       announce(events, 'adminListening', address);
     });
@@ -43,15 +56,18 @@ export class HostTable {
     await this.#admin?.listen();
   }
 
-  /** Resolves after the first health checks: within `checkTimeout`, and 5 s more if DNS does not answer. */
+  /**
+   * Resolves after the first look at the fleet and the first health checks: within `storeTimeout`, and within
+   * `checkTimeout` and 5 s more if DNS does not answer.
+   */
   start(): Promise<void> {
     return this.#health.start();
   }
 
-  /** Stops the health checks and the admin server. */
+  /** Stops the health checks and the admin server, and leaves the fleet. */
   async stop(): Promise<void> {
     this.#health.stop();
-    await this.#admin?.close();
+    await Promise.all([this.#fleet.stop(), this.#admin?.close()]);
   }
 
   /** The current list of hosts, under a new version if it has changed since the last call. */
@@ -74,24 +90,36 @@ export class HostTable {
   }
 
   /**
-   * Records the load of all workers.
+   * Records the load of all workers. A session that several workers know counts once.
    *
    * @param version of the list that all workers have applied: hosts that drain in it have got no session since. A
    * drain makes `takeList` be called at once, so that no newer list can have one.
    */
-  count(loads: readonly HostLoad[], version: number): void {
+  count(workers: readonly WorkerLoad[], version: number): void {
     const isCertain = version >= this.#version;
+    const union = unionOf(workers.map(({ load, sample }) => (
+      { counts: new Map(load.map(({ host, sessions }) => [host, sessions])), sample }
+    )));
+    const loads = workers.flatMap(({ load }) => load);
     for (const host of this.hosts.all) {
       const own = loads.filter(({ host: name }) => name === host.name);
-      const sum = (count: keyof Pick<HostStatus, 'sessions' | 'tunnels' | 'requests' | 'polls'>): number =>
+      const sum = (count: keyof Pick<HostStatus, 'tunnels' | 'requests' | 'polls'>): number =>
         own.reduce((total, load) => total + load[count], 0);
-      host.sessions = sum('sessions');
+      host.sessions = union.get(host.name) ?? 0;
       host.tunnels = sum('tunnels');
       host.requests = sum('requests');
       host.polls = sum('polls');
       if (isCertain) host.uncertain = false;
       this.hosts.settle(host);
     }
+  }
+
+  /** What other workers and other members of the fleet have that a worker does not know. */
+  elsewhere({ load }: WorkerLoad): SessionsElsewhere {
+    const own = new Map(load.map(({ host, sessions }) => [host, sessions]));
+    return Object.fromEntries(this.hosts.all.map(({ name, allSessions }) => (
+      [name, Math.max(0, allSessions - (own.get(name) ?? 0))]
+    )));
   }
 
   /** Records that hosts have answered a worker, so that they are at most busy. */

@@ -3,7 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { startDeadline } from '../../base/deadline';
 import { CLOSING_TIME } from '../../proxy-internals';
 import type { AskedWorker } from './all-workers';
-import type { HostLoad, StoreFailure, ToPrimary, ToWorker } from './messages';
+import type { HostLoad, SessionsElsewhere, StoreFailure, ToPrimary, ToWorker } from './messages';
+import type { SidSample } from '../../sessions/sid-sample';
 import { write } from '../log/output';
 import {
   ANSWER_TIMEOUT, QUICK_ANSWER_TIMEOUT, type Answer, type Question, type Questions, type Topic,
@@ -32,6 +33,8 @@ export class Member implements AskedWorker {
   readonly ended: Promise<Ending>;
   /** The last load that the worker reported. */
   load: readonly HostLoad[] = [];
+  /** Some of the sids that the worker knew then. */
+  sample: SidSample = { level: 0, hosts: new Map() };
   /** The version of the host list that the worker has applied; `Infinity` before its start, which uses the latest. */
   version = Infinity;
   /** The worker's address; `undefined` while it does not listen. */
@@ -47,6 +50,7 @@ export class Member implements AskedWorker {
   readonly #start: () => Start;
   readonly #asked = new Map<number, (answer: unknown) => void>();
   #questions = 0;
+  #elsewhere = '';
 
   /**
    * @param start returns the first message to the worker.
@@ -91,6 +95,14 @@ export class Member implements AskedWorker {
 
   tell(message: ToWorker): void {
     if (this.#worker.isConnected()) this.#worker.send(message, undefined, () => {});
+  }
+
+  /** Tells the worker what others know, if that has changed. */
+  tellElsewhere(sessions: SessionsElsewhere): void {
+    const text = JSON.stringify(sessions);
+    if (text === this.#elsewhere) return;
+    this.#elsewhere = text;
+    this.tell({ type: 'elsewhere', sessions });
   }
 
   get serves(): boolean {
@@ -150,7 +162,9 @@ export class Member implements AskedWorker {
     else if (message.type === 'failed') this.failure = message.reason;
     else if (message.type === 'store') this.storeFailure = message.failure;
     else if (message.type === 'answer') this.#asked.get(message.id)?.(message.answer);
-    else if (message.type === 'load') [this.load, this.version] = [message.hosts, message.version];
+    else if (message.type === 'load') {
+      [this.load, this.version, this.sample] = [message.hosts, message.version, message.sample];
+    }
   }
 
   #begin(): void {
@@ -162,6 +176,7 @@ export class Member implements AskedWorker {
     const start = this.#start();
     this.version = start.hosts.version;
     this.tell(start);
+    this.#elsewhere = '';
   }
 }
 

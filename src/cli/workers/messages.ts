@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import type { DownReason, HostStatus } from '../../hosts/host';
 import type { Totals } from '../../base/totals';
 import type { FailureKind } from '../../sessions/outage';
+import type { SidSample } from '../../sessions/sid-sample';
 import type { Fields } from '../log/log';
 import type { Question } from './questions';
 import type { Settings, TlsPair } from '../settings/settings';
@@ -24,6 +25,9 @@ export interface HostList {
   readonly levelling: boolean;
 }
 
+/** How many sessions other workers and other members of the fleet know that the worker does not, by host. */
+export type SessionsElsewhere = Readonly<Record<string, number>>;
+
 /** The load of a host in one worker. */
 export interface HostLoad extends Pick<HostStatus, 'host' | 'sessions' | 'tunnels' | 'requests' | 'polls'> {
   /** The host has answered a request since the last report. */
@@ -39,6 +43,7 @@ export type PlainSettings = Omit<Settings, 'resolved'>;
 export type ToWorker =
   | { readonly type: 'start'; readonly settings: PlainSettings; readonly hosts: HostList }
   | { readonly type: 'hosts'; readonly hosts: HostList }
+  | { readonly type: 'elsewhere'; readonly sessions: SessionsElsewhere }
   /** The search for a host has ended. If it was found, it is one of the hosts by now. */
   | { readonly type: 'sought'; readonly host: string }
   | { readonly type: 'tls'; readonly pair: TlsPair }
@@ -79,6 +84,7 @@ export type ToPrimary =
   /** `version`: the applied host list. `requests`: the number since the last report. For `Member`, then `Primary`. */
   | {
     readonly type: 'load'; readonly hosts: readonly HostLoad[]; readonly version: number; readonly requests: number;
+    readonly sample: SidSample;
   }
   /** `undefined`: the worker cannot answer. For `Member`. */
   | { readonly type: 'answer'; readonly id: number; readonly answer: unknown }

@@ -4,6 +4,7 @@ import { Outage } from '../../sessions/outage';
 import { toError } from '../../base/checks';
 import { AllWorkers } from './all-workers';
 import { adminError, logAdmin, logClosing, logDegraded, logChanges, logReady, logRecovered } from '../log/events';
+import { openFleetStore, type OpenFleetStore } from './fleet-store';
 import { HostTable } from './host-table';
 import type { Member, Start } from './member';
 import { LOAD_INTERVAL, type PlainSettings, type ToPrimary } from './messages';
@@ -15,8 +16,8 @@ import { showStatus, type Watched } from '../log/status';
 import { Workers } from './workers';
 
 /** Runs the workers until a signal ends them. Resolves with the exit code. */
-export function runWorkers(settings: Settings, context: Context): Promise<number> {
-  return new Primary(settings, context).run();
+export async function runWorkers(settings: Settings, context: Context): Promise<number> {
+  return new Primary(settings, context, await openFleetStore(settings)).run();
 }
 
 /** Checks the hosts, manages the workers, and writes the log for all of them. */
@@ -24,6 +25,7 @@ class Primary {
   readonly #settings: Settings;
   readonly #context: Context;
   readonly #all: AllWorkers;
+  readonly #fleet: OpenFleetStore | undefined;
   readonly #table: HostTable;
   readonly #workers: Workers;
   readonly #reload: Reload;
@@ -34,7 +36,7 @@ class Primary {
   #requests = 0;
   #closing = false;
 
-  constructor(settings: Settings, context: Context) {
+  constructor(settings: Settings, context: Context, fleet: OpenFleetStore | undefined) {
     this.#settings = settings;
     this.#context = context;
     this.#tls = settings.tls;
@@ -44,7 +46,8 @@ class Primary {
       async () => [{ worker: 'primary', metrics: await ownProcessMetrics() }],
       (name) => this.#table.hosts.get(name) !== undefined,
     );
-    this.#table = new HostTable(settings.resolved, this.#all);
+    this.#fleet = fleet;
+    this.#table = new HostTable({ ...settings.resolved, fleet: fleet?.store }, this.#all);
     this.#table.hosts.on('removed', ({ name }) => this.#all.removed(name));
     this.#workers = new Workers({
       count: settings.workers,
@@ -81,7 +84,10 @@ class Primary {
     const closed = this.#onSignals();
     await this.#table.start();
     // No event tells of a changed weight, of the address in use, of the end of the first discovery, and of levelling.
-    setInterval(() => this.#tellHosts(), LOAD_INTERVAL).unref();
+    setInterval(() => {
+      this.#tellHosts();
+      for (const member of this.#workers.members) member.tellElsewhere(this.#table.elsewhere(member));
+    }, LOAD_INTERVAL).unref();
     return Promise.race([closed, this.#serve(closed)]);
   }
 
@@ -132,6 +138,7 @@ class Primary {
     this.#reload.stop();
     await this.#workers.close();
     await this.#table.stop();
+    await this.#fleet?.close();
   }
 
   #start(port: number): Start {
@@ -161,8 +168,7 @@ class Primary {
 
   #count(): void {
     const members = Array.from(this.#workers.members);
-    const loads = members.flatMap(({ load }) => load);
-    this.#table.count(loads, Math.min(...members.map(({ version }) => version)));
+    this.#table.count(members, Math.min(...members.map(({ version }) => version)));
     this.#tellStore();
   }
 

@@ -1,9 +1,9 @@
 import { startDeadline } from '../../base/deadline';
-import type { DownReason, Host } from '../../hosts/host';
+import { NOWHERE, type DownReason, type Host } from '../../hosts/host';
 import type { HealthSource } from '../../hosts/health-checker';
 import { hostOf } from '../../hosts/host-options';
 import type { Hosts } from '../../hosts/hosts';
-import { LOAD_INTERVAL, type HostEntry, type HostList, type HostLoad } from './messages';
+import { LOAD_INTERVAL, type HostEntry, type HostList, type HostLoad, type SessionsElsewhere } from './messages';
 
 /** How long the primary may look for a host, in ms: longer than DNS takes to fail. */
 const SEEK_TIMEOUT = 6000;
@@ -58,6 +58,12 @@ export class ToldHosts implements HealthSource {
     this.#hosts.awaitsDiscovery = awaitsDiscovery;
     this.#hosts.levelling = levelling;
     this.version = version;
+  }
+
+  /** Records what other processes know. Of their own counts only the primary needs more. */
+  countElsewhere(sessions: SessionsElsewhere): void {
+    for (const host of this.#hosts.all) host.elsewhere = { ...NOWHERE, sessions: sessions[host.name] ?? 0 };
+    this.#hosts.shared = true;
   }
 
   /** Called when the primary's search for a host has ended. If found, the host is in the list by now. */

@@ -3,7 +3,7 @@ import { MemoryStore } from '../../sessions/memory-store';
 import { WORKER_OUTPUT, type PlainSettings } from './messages';
 import type { Settings } from '../settings/settings';
 
-/** One worker's share of the settings. The primary handles health checks, DNS and the admin server. */
+/** One worker's share of the settings. The primary handles health checks, DNS, the fleet and the admin server. */
 export function shareOf(plain: PlainSettings): Settings {
   const options = { ...plain.options };
   delete options.admin;
@@ -14,5 +14,6 @@ export function shareOf(plain: PlainSettings): Settings {
   options.maxQueuedHandshakes = Math.ceil(share('max-queued-handshakes'));
   const { accessLog: log } = plain;
   const accessLog = typeof log?.target === 'number' ? { ...log, target: WORKER_OUTPUT } : log;
-  return { ...plain, options, accessLog, resolved: resolveOptions({ ...options, store: new MemoryStore() }) };
+  const resolved = resolveOptions({ ...options, store: new MemoryStore() });
+  return { ...plain, options, accessLog, fleet: false, resolved };
 }

@@ -44,8 +44,9 @@ class Worker {
     else void this.#created.then(() => this.#change(message));
   }
 
-  #change(message: Extract<ToWorker, { type: 'hosts' | 'sought' | 'tls' | 'reopen' }>): void {
+  #change(message: Extract<ToWorker, { type: 'hosts' | 'elsewhere' | 'sought' | 'tls' | 'reopen' }>): void {
     if (message.type === 'hosts') this.#follow(message.hosts);
+    else if (message.type === 'elsewhere') this.#hosts?.countElsewhere(message.sessions);
     else if (message.type === 'sought') this.#hosts?.sought(message.host);
     else if (message.type === 'tls') this.#instance?.setTls(message.pair);
     else this.#instance?.reopenLog();
@@ -92,6 +93,7 @@ class Worker {
         seek: (host) => tell({ type: 'seek', host }),
       }),
     });
+    instance.proxy.parts.own.keepSample();
     if (this.#closing) return;
     this.#drainTimeout = settings.resolved.drainTimeout;
     this.#retirement = new Retirement(instance.server);
@@ -138,7 +140,8 @@ class Worker {
     const load = JSON.stringify([version, hosts]);
     const isNews = load !== this.#lastLoad || this.#requests > 0 || hosts.some(({ answered }) => answered);
     if (!isNews) return;
-    tell({ type: 'load', hosts, version, requests: this.#requests });
+    const sample = this.#parts?.own.sample ?? { level: 0, hosts: new Map() };
+    tell({ type: 'load', hosts, version, requests: this.#requests, sample });
     [this.#lastLoad, this.#requests] = [load, 0];
   }
 

@@ -1,0 +1,84 @@
+import createDebug from 'debug';
+import { toError } from '../base/checks';
+import { startDeadline } from '../base/deadline';
+import { shownSid } from '../base/shown';
+import type { Fleet } from '../fleet/fleet';
+import type { EndOutcome, SessionSource } from './operator';
+
+const debug = createDebug('socket.io-proxy:fleet');
+
+/** The register of a session that somebody wants to end: `end <sid>`. */
+const PREFIX = 'end ';
+
+const WANTED = 'wanted';
+const ENDED = 'ended';
+
+/** How long the member that carries the session may take, in ms: its next beat comes within two seconds. */
+const TIMEOUT = 6000;
+
+/** How often to look meanwhile whether it has ended, in ms. */
+const LOOK_INTERVAL = 250;
+
+/** Ends sessions whose WebSocket goes through another member. */
+export class FleetEnds {
+  readonly #fleet: Fleet;
+  readonly #sessions: SessionSource;
+  /** Called when a session that is waited for has ended. */
+  readonly #waiting = new Map<string, () => void>();
+
+  constructor(fleet: Fleet, sessions: SessionSource) {
+    this.#fleet = fleet;
+    this.#sessions = sessions;
+    fleet.on('changed', (names) => {
+      for (const name of names) if (name.startsWith(PREFIX)) this.#apply(name);
+    });
+    fleet.on('beat', () => this.#clearOld());
+  }
+
+  /** Resolves with `'elsewhere'` if no member says in time that it has ended the session. Never rejects. */
+  async end(sid: string): Promise<EndOutcome> {
+    const name = PREFIX + sid;
+    const looking = setInterval(() => void this.#fleet.beat(), LOOK_INTERVAL);
+    const outcome = await new Promise<EndOutcome>((resolve) => {
+      const cancel = startDeadline(TIMEOUT, () => resolve('elsewhere'));
+      this.#waiting.set(name, () => {
+        cancel();
+        resolve('ended');
+      });
+      this.#fleet.write(name, WANTED);
+    });
+    clearInterval(looking);
+    this.#waiting.delete(name);
+    this.#fleet.write(name, null);
+    return outcome;
+  }
+
+  #apply(name: string): void {
+    const register = this.#fleet.get(name);
+    if (register?.value === JSON.stringify(ENDED)) this.#waiting.get(name)?.();
+    else if (register?.value === JSON.stringify(WANTED) && !this.#isOld(register.at)) void this.#endOwn(name);
+  }
+
+  /** Ends the session if its WebSocket goes through this proxy. Never rejects. */
+  async #endOwn(name: string): Promise<void> {
+    const sid = name.slice(PREFIX.length);
+    try {
+      const found = await this.#sessions.find(sid);
+      if (typeof found === 'string' || found.transport !== 'websocket') return;
+      if (await this.#sessions.end(sid) === 'ended') this.#fleet.write(name, ENDED);
+    } catch (error) {
+      debug('%s is not ended: %s', shownSid(sid), toError(error).message);
+    }
+  }
+
+  /** Whoever has asked may have died before it could clear the register. */
+  #clearOld(): void {
+    for (const [name, { at }] of this.#fleet.registers) {
+      if (name.startsWith(PREFIX) && !this.#waiting.has(name) && this.#isOld(at)) this.#fleet.clear(name);
+    }
+  }
+
+  #isOld(at: number): boolean {
+    return (this.#fleet.now ?? 0) - at > 2 * TIMEOUT;
+  }
+}

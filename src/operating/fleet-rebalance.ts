@@ -1,0 +1,52 @@
+import { isPlainObject } from '../base/checks';
+import type { Fleet } from '../fleet/fleet';
+import type { Moves } from './moves';
+import { movesPerMinuteOf } from './pace';
+
+/** The register of a rebalance: `{ "perMinute": n }` while one is wanted. */
+const NAME = 'rebalance';
+
+/** Lets all members of the fleet take part in a rebalance. Each moves its own part. */
+export class FleetRebalance {
+  readonly #fleet: Fleet;
+  readonly #moves: Moves;
+
+  constructor(fleet: Fleet, moves: Moves) {
+    this.#fleet = fleet;
+    this.#moves = moves;
+    fleet.on('changed', (names) => {
+      if (names.includes(NAME)) this.#apply();
+    });
+    moves.on('rebalanced', () => {
+      // Whoever starts later has nothing to do. While hosts are uneven, other members may still go on.
+      if (!moves.isUneven) fleet.clear(NAME);
+    });
+  }
+
+  started(perMinute: number): void {
+    this.#fleet.write(NAME, { perMinute });
+  }
+
+  stopped(): void {
+    this.#fleet.write(NAME, { perMinute: null });
+  }
+
+  #apply(): void {
+    const perMinute = this.#perMinute;
+    const { isRunning, isUneven } = this.#moves;
+    if (perMinute === null) this.#moves.stopRebalance();
+    else if (perMinute !== undefined && !isRunning && isUneven) this.#moves.rebalance(perMinute);
+  }
+
+  /** `null`: it was stopped; `undefined`: there is none, or what is there is malformed. */
+  get #perMinute(): number | null | undefined {
+    try {
+      const value: unknown = JSON.parse(this.#fleet.get(NAME)?.value ?? 'null');
+      if (!isPlainObject(value)) return undefined;
+      const perMinute: unknown = Reflect.get(value, 'perMinute');
+      return perMinute === null ? null : movesPerMinuteOf('perMinute', perMinute);
+    } catch {
+      return undefined;
+    }
+  }
+}
