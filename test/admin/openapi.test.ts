@@ -110,6 +110,23 @@ describe('hosts', () => {
     }
   });
 
+  it('are answered when they are drained, or not in time', async () => {
+    const operated = await operatedBefore(await startSessionHosts(1));
+    const [host] = operated.proxy.hosts.map((each) => each.host) as [string];
+    const waiting = `GET ${pathOf(host)}?wait=drained`;
+    expect(codeOf(await asked(operated, one, `${waiting}&timeout=1`, 504))).toBe('NOT_DRAINED');
+    const parameters = ['wait=x', 'wait=drained&timeout=0', 'wait=drained&timeout=3600001', 'wait=drained&timeout=', 'timeout=1', 'waits=1',
+      'wait=drained&wait=drained'];
+    for (const query of parameters) expect(codeOf(await asked(operated, one, `GET ${pathOf(host)}?${query}`, 422))).toBe('INVALID');
+    const waits = Array.from({ length: 51 }, () => operated.ask(`${waiting}&timeout=3600000`));
+    // Only one of them is answered at once, since as many as may wait do.
+    const refused = await Promise.race(waits);
+    expect(refused.status).toBe(503);
+    contract.check(one, refused);
+    operated.proxy.drainHost(host);
+    expect((await Promise.all(waits)).filter(({ status }) => status === 200)).toHaveLength(50);
+  });
+
   it('are refused what cannot be done', async () => {
     const [host] = await startSessionHosts(1) as [SessionHost];
     const operated = await operatedBefore([host]);
@@ -246,6 +263,7 @@ describe('a rebalance', () => {
     expect(idle.json()).toEqual({ running: false, moved: 0, toMove: 5, spread: 1 });
     await asked(operated, `POST ${path}`, `POST ${path}`, 422, { perMinute: 0 });
     await asked(operated, `POST ${path}`, `POST ${path}`, 413, 'x'.repeat(20_000));
+    for (const method of ['POST', 'DELETE']) await asked(operated, `${method} ${path}`, `${method} ${path}?scope=all`, 422);
     const running = await asked(operated, `POST ${path}`, `POST ${path}`, 202, { perMinute: 0.01 });
     expect(running.json()).toEqual({ running: true, moved: 0, toMove: 5, spread: 1 });
     expect(codeOf(await asked(operated, `POST ${path}`, `POST ${path}`, 409))).toBe('REBALANCE_RUNNING');

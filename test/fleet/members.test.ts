@@ -1,16 +1,19 @@
-import { textOfRecord, recordOf, type MemberRecord } from '../../src/fleet/member';
+import { textOfRecord, recordOf, type HostShown, type MemberRecord } from '../../src/fleet/member';
 import { Members, type Comings } from '../../src/fleet/members';
 
-const HOST = { host: 'a:1', state: 'up', sessions: 3, tunnels: 2, polls: 1, handshakesPerSecond: 0.5 } as const;
+const HOST: HostShown = {
+  host: 'a:1', state: 'up', sessions: 3, tunnels: 2, polls: 1, handshakesPerSecond: 0.5, idle: false, sids: Int32Array.of(1, -2, 3),
+};
 const RECORD: MemberRecord = {
-  version: '1.0.0', age: 500, interval: 1000, ready: true, workers: 1, revision: '', hosts: [HOST], without: ['b:1'], left: false,
+  version: '1.0.0', age: 500, interval: 1000, ready: true, workers: 1, revision: '', hosts: [HOST], level: 2, without: ['b:1'],
+  left: false,
   spelling: { hosts: 'x', path: '/socket.io/', keyPrefix: 'p#' },
 };
 const NONE: Comings = { came: [], went: [], other: [] };
 
 /** What Redis shows to `me`, at times by a clock that is the same for all. */
 class Shown {
-  readonly members = new Members('me');
+  readonly members = new Members('me', 5000);
   readonly #records = new Map<string, { record: string; at: number }>();
 
   show(id: string, at: number, record: Partial<MemberRecord> = {}): this {
@@ -115,9 +118,51 @@ describe('those who spell otherwise', () => {
   });
 });
 
+describe('what a vanished member showed last is kept while its sessions may go on:', () => {
+  it('where it fell silent', () => {
+    const shown = new Shown().show('other', 0);
+    for (const now of [0, 1000, 2000, 3000]) shown.read(now);
+    expect(shown.members.lost).toEqual([]);
+    shown.read(3001);
+    expect(shown.members.lost).toEqual([RECORD]);
+    for (const now of [4000, 5000]) shown.read(now);
+    expect(shown.members.lost).toEqual([RECORD]);
+    shown.read(5001);
+    expect(shown.members.lost).toEqual([]);
+  });
+
+  it('where it had fallen silent before anybody looked', () => {
+    const shown = new Shown().show('other', 0);
+    shown.read(4000, 100);
+    expect(shown.members.lost).toEqual([RECORD]);
+    shown.read(5000, 1100);
+    expect(shown.members.lost).toEqual([RECORD]);
+    shown.read(5001, 1101);
+    expect(shown.members.lost).toEqual([]);
+  });
+
+  it('but not where it left, or is back', () => {
+    const shown = new Shown().show('leaver', 0).show('other', 0);
+    shown.read(0);
+    shown.show('leaver', 1000, { left: true });
+    for (const now of [1000, 2000, 3000, 3001]) shown.read(now);
+    expect(shown.ids).toEqual(['me']);
+    expect(shown.members.lost).toHaveLength(1);
+    shown.show('other', 3500);
+    shown.read(3500);
+    expect(shown.members.lost).toEqual([]);
+  });
+});
+
 describe('a record', () => {
   it('is read as it was written', () => {
     expect(recordOf(textOfRecord(RECORD))).toEqual(RECORD);
+    expect(recordOf(textOfRecord({ ...RECORD, hosts: [{ ...HOST, idle: true, sids: new Int32Array(0) }] }))?.hosts[0]?.idle).toBe(true);
+  });
+
+  it.each([1, null, '*', 'AAA', 'AAAAAAA'])('has no hash that is cut or malformed: %j', (sids) => {
+    const text = textOfRecord(RECORD).replace(/"[^"]*"\]\]/, `${JSON.stringify(sids)}]]`);
+    expect(recordOf(text)?.hosts[0]?.sids).toEqual(Int32Array.from(sids === 'AAAAAAA' ? [0] : []));
   });
 
   it.each(['', 'null', '1', '"text"', '{', '[1'])('is none: %s', (text) => {

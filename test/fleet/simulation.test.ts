@@ -9,7 +9,7 @@ const STEPS = 40;
 const NAMES = ['a', 'b', 'c'];
 
 const SELF: Self = {
-  version: '', ready: true, workers: 1, spelling: { hosts: '', path: '', keyPrefix: '' }, hosts: [], without: [],
+  version: '', ready: true, workers: 1, spelling: { hosts: '', path: '', keyPrefix: '' }, hosts: [], level: 0, without: [],
 };
 
 type Fault = 'lost request' | 'lost answer' | undefined;
@@ -31,7 +31,7 @@ class Simulated implements FleetStore {
 
   constructor(world: World, id: string) {
     this.#world = world;
-    this.fleet = new Fleet({ id, timeout: 1000, clock: () => world.time }, this, () => SELF);
+    this.fleet = new Fleet({ id, timeout: 1000, life: 60_000, clock: () => world.time }, this, () => SELF);
     this.fleet.on('changed', (names) => {
       for (const name of names) this.held.set(name, this.valueOf(name));
     });

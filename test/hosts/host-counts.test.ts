@@ -14,7 +14,7 @@ describe('hosts', () => {
     const hosts = [host.name, { host: '127.0.0.1:1', weight: 7 }];
     const proxy = new Proxy({ store: new MemoryStore(), hosts, checkInterval: 20 });
     onCleanup(() => proxy.close());
-    const idle = { draining: false, sessions: 0, tunnels: 0, requests: 0, polls: 0, drain: undefined };
+    const idle = { draining: false, sessions: 0, tunnels: 0, requests: 0, polls: 0, drain: undefined, drained: false };
     expect(proxy.hosts).toEqual([
       { host: host.name, state: 'checking', downReason: undefined, weight: 1, ...idle },
       { host: '127.0.0.1:1', state: 'checking', downReason: undefined, weight: 7, ...idle },

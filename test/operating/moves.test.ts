@@ -23,7 +23,7 @@ function draining(sessions: number, deadline: number, movesPerSecond: number): C
   const [first, second] = crowd.all;
   crowd.hosts.setWeight(second?.name ?? '', 1);
   crowd.hosts.drain(first?.name ?? '');
-  if (first) crowd.moves.drain(first, deadline, movesPerSecond);
+  if (first) crowd.moves.drain(first, { deadline, movesPerSecond, alone: false });
   return crowd;
 }
 
@@ -59,7 +59,7 @@ describe('a host that drains, once its deadline has passed,', () => {
     }],
     ['is a proxy\'s that closes', ({ moves, all: [first] }) => {
       moves.stop();
-      if (first) moves.drain(first, 0, 100);
+      if (first) moves.drain(first, { deadline: 0, movesPerSecond: 100, alone: false });
     }],
   ])('keeps what it has when it %s: before the deadline, or after', async (_, end) => {
     for (const [ms, least, most] of [[MINUTE - 1, 0, 0], [MINUTE + 2000, 10, 30]] as const) {

@@ -232,7 +232,8 @@ describe('a proxy', () => {
     for (const [options, message] of [
       [{ perMinute: 0 }, "'perMinute' must be a number from 0.01 to 600000, received 0"],
       [{ perMinute: '60' }, "'perMinute' must be a number from 0.01 to 600000, received '60'"],
-      [{ perSecond: 1 }, "'perSecond' is not an option; expected perMinute"],
+      [{ perSecond: 1 }, "'perSecond' is not an option; expected perMinute, scope"],
+      [{ scope: 'all' }, "'scope' must be 'fleet' or 'proxy', received 'all'"],
       [5, "'options' must be an object, received 5"],
     ] as const) expect(() => proxy.rebalance(options as object)).toThrow(new TypeError(message));
     for (const [rebalance, message] of [

@@ -5,6 +5,7 @@ import { createHostTotals, createTotals, type HostTotals, type Totals } from '..
 class CountingWorker implements AskedWorker {
   readonly number = 1;
   readonly serves = true;
+  readonly sample = { level: 0, hosts: new Map<string, Int32Array>() };
   hosts: Record<string, number> = {};
 
   get totals(): Totals {
