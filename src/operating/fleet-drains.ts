@@ -3,36 +3,36 @@ import type { MemberRecord } from '../fleet/member';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 
-/** How many beats in a row have to find a host idle. A session may be on its way from one member to another. */
-const BEATS = 2;
-
-/** Lets a host that the fleet drains count as drained only once no member has anything there. */
+/**
+ * Lets a host that the fleet drains count as drained only once no member has anything there, by what each has shown
+ * twice in a row: a session may be on its way from one member to another.
+ */
 export class FleetDrains {
   readonly #fleet: Fleet;
   readonly #hosts: Hosts;
-  /** How many beats in a row have found a host idle. */
-  readonly #idle = new Map<Host, number>();
+  /** Since when all beats have found a host idle, by Redis's clock; `undefined` while it is not. */
+  readonly #idleSince = new Map<Host, number | undefined>();
 
   constructor(fleet: Fleet, hosts: Hosts) {
     this.#fleet = fleet;
     this.#hosts = hosts;
-    const forget = (host: Host): void => void this.#idle.delete(host);
+    const forget = (host: Host): void => void this.#idleSince.delete(host);
     hosts.on('drained', forget).on('undrained', forget).on('removed', forget);
     fleet.on('beat', () => {
-      for (const [host, beats] of this.#idle) this.#look(host, beats);
+      for (const [host, since] of this.#idleSince) this.#look(host, since);
     });
   }
 
   /** Called when a host begins to drain at all members. */
   follow(host: Host): void {
     host.inUseElsewhere = true;
-    this.#idle.set(host, 0);
+    this.#idleSince.set(host, undefined);
   }
 
-  #look(host: Host, before: number): void {
-    const beats = host.empty && this.#isIdleElsewhere(host) ? before + 1 : 0;
-    this.#idle.set(host, beats);
-    host.inUseElsewhere = beats < BEATS;
+  #look(host: Host, since: number | undefined): void {
+    const isIdle = host.empty && this.#isIdleElsewhere(host);
+    this.#idleSince.set(host, isIdle ? since ?? this.#fleet.now : undefined);
+    host.inUseElsewhere = !isIdle || since === undefined || !this.#haveShownSince(since);
     this.#hosts.settle(host);
   }
 
@@ -42,6 +42,12 @@ export class FleetDrains {
     const others = members.flatMap(({ self, record }) => (self ? [] : [record]));
     // The sessions of a member that has vanished go on, and come to others while their bindings live.
     return own !== undefined && [...others, ...lost].every((record) => isIdle(record, own, name));
+  }
+
+  /** Whether all members have shown themselves anew. */
+  #haveShownSince(time: number): boolean {
+    const { members, now = 0 } = this.#fleet;
+    return members.every(({ seenAgo }) => now - seenAgo > time);
   }
 }
 

@@ -19,7 +19,7 @@ export class FleetRebalance {
     });
     moves.on('rebalanced', () => {
       // Whoever starts later has nothing to do. While hosts are uneven, other members may still go on.
-      if (!moves.isUneven) fleet.clear(NAME);
+      if (!moves.isUneven && fleet.get(NAME)) fleet.write(NAME, null);
     });
   }
 

@@ -1,0 +1,84 @@
+import type Proxy from '../../src';
+import { handshake, pollUrl, request } from '../support/http';
+import { ModelFleet, ModelMember } from '../support/model-member';
+import { startProxy, type ProxyInstance, type Started } from '../support/proxy';
+import { openClient, uniqueKeyPrefix } from '../support/redis';
+import { before, openWebSocket, startSessionHosts, type SessionHost } from '../support/session-host';
+import { until } from '../support/until';
+
+const NAMES = ['a:1', 'b:1'];
+
+describe('what the other members have of a host', () => {
+  it('is told with each beat, and is gone with them', async () => {
+    const world = new ModelFleet();
+    const [one, other, third] = ['one', 'other', 'third'].map((id) => new ModelMember(world, id, NAMES)) as [ModelMember, ModelMember, ModelMember];
+    expect(one.hosts.shared).toBe(false);
+    for (const sid of ['x', 'y']) one.know(sid);
+    for (const sid of ['y', 'z']) other.know(sid);
+    for (const sid of ['x', 'y', 'z', 'v']) third.know(sid, 1);
+    Object.assign(third.host(1), { tunnels: 3, polls: 2 });
+    third.hosts.report(third.host(0), 'refused');
+    await world.pass(1500, other, third, one);
+    expect(one.hosts.shared).toBe(true);
+    expect(one.host().elsewhere).toEqual({ sessions: 1, known: 2, tunnels: 0, polls: 0, up: 1, down: 1 });
+    expect(one.host(1).elsewhere).toEqual({ sessions: 4, known: 4, tunnels: 3, polls: 2, up: 2, down: 0 });
+    expect([one.host().allSessions, one.host().part, one.host(1).part]).toEqual([3, 0.5, 0]);
+    await world.pass(10_000, one);
+    expect(one.host(1).elsewhere).toEqual({ sessions: 0, known: 0, tunnels: 0, polls: 0, up: 0, down: 0 });
+    expect([one.hosts.shared, one.host().part]).toEqual([false, 1]);
+  });
+
+  it('has none of the sessions that a host lost', async () => {
+    const world = new ModelFleet();
+    const [one, other] = ['one', 'other'].map((id) => new ModelMember(world, id, NAMES)) as [ModelMember, ModelMember];
+    for (let i = 0; i < 5; i += 1) other.know(`old-${i}`);
+    other.hosts.report(other.host(), 'refused');
+    other.hosts.report(other.host(), undefined);
+    other.know('new');
+    await world.pass(1500, other, one);
+    expect(one.host().elsewhere).toMatchObject({ sessions: 1, known: 1 });
+  });
+});
+
+describe('the members of a fleet', () => {
+  let hosts: SessionHost[];
+  let options: Partial<Proxy.PartialProxyOptions>;
+
+  beforeEach(async () => {
+    hosts = await startSessionHosts(2);
+    options = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), fleet: true };
+  });
+
+  const start = (more: Partial<Proxy.PartialProxyOptions> = {}): Promise<Started> => before(hosts, { ...options, ...more });
+  const fleetOf = ({ proxy }: { proxy: ProxyInstance }): unknown[] => proxy.hosts.map(({ fleet }) => fleet);
+
+  it('count a session once, whichever of them it goes through', async () => {
+    const [one, other] = [await start({ balance: 'round-robin' }), await start({ balance: 'round-robin' })];
+    const sids = [];
+    for (let i = 0; i < 6; i += 1) sids.push(await handshake(one.url));
+    for (let i = 0; i < 2; i += 1) sids.push(await handshake(other.url));
+    for (const sid of sids) await request(pollUrl(other.url, sid), { method: 'POST', body: '2' });
+    await openWebSocket(other.url);
+    const all = [{ sessions: 5, tunnels: 1, polls: 0, up: 2, down: 0 }, { sessions: 4, tunnels: 0, polls: 0, up: 2, down: 0 }];
+    for (const member of [one, other]) {
+      await until('it knows all', () => JSON.stringify(fleetOf(member)) === JSON.stringify(all));
+    }
+    expect(one.proxy.hosts.map(({ sessions }) => sessions)).toEqual([3, 3]);
+    const [, { sessions } = { sessions: NaN }] = one.proxy.fleet.members;
+    expect(sessions).toBe(9);
+  });
+
+  it('show where they differ about the health of a host', async () => {
+    for (const host of hosts) host.health = 404;
+    const one = await start();
+    const names = hosts.map(({ name }) => name);
+    const strict = await startProxy({ ...options, hosts: names, checkInterval: 20, checkStatus: '200-299' });
+    await until('one sees it', () => one.proxy.hosts.every(({ fleet }) => fleet?.up === 1 && fleet.down === 1));
+    expect([one, strict].map(({ proxy }) => proxy.hosts[0]?.state)).toEqual(['up', 'down']);
+  });
+
+  it('have no such counts without the option', async () => {
+    const { proxy } = await start({ fleet: false });
+    expect(fleetOf({ proxy })).toEqual([undefined, undefined]);
+  });
+});

@@ -1,0 +1,159 @@
+import { FleetDrains } from '../../src/operating/fleet-drains';
+import { ModelFleet, ModelMember } from '../support/model-member';
+
+const HOST = 'a:1';
+
+let world: ModelFleet;
+
+beforeEach(() => {
+  world = new ModelFleet();
+});
+
+class Draining extends ModelMember {
+  /** How often it was told that the host is drained. */
+  told = 0;
+  readonly #drains: FleetDrains;
+
+  constructor(id: string, keyPrefix?: string) {
+    super(world, id, [HOST], keyPrefix);
+    this.#drains = new FleetDrains(this.fleet, this.hosts);
+    this.hosts.on('drained', () => this.told += 1);
+  }
+
+  drain(): void {
+    this.hosts.drain(HOST);
+    this.#drains.follow(this.host());
+  }
+}
+
+/** Two that know each other. */
+async function startTwo(keyPrefix?: string): Promise<[Draining, Draining]> {
+  const [one, other] = [new Draining('one'), new Draining('other', keyPrefix)];
+  await world.pass(3000, one, other);
+  return [one, other];
+}
+
+describe('a host that the fleet drains is drained', () => {
+  it('once no member has anything there, twice in a row', async () => {
+    const [one, other] = await startTwo();
+    const [here, there] = [one.know('x'), other.know('y')];
+    one.drain();
+    other.drain();
+    await world.pass(10_000, one, other);
+    one.forget(here);
+    await world.pass(10_000, one, other);
+    expect([one.told, other.told]).toEqual([0, 0]);
+    other.forget(there);
+    await world.pass(1500, other, one);
+    expect([one.told, other.told]).toEqual([0, 0]);
+    await world.pass(3000, other, one);
+    expect([one.told, other.told]).toEqual([1, 1]);
+    await world.pass(10_000, one, other);
+    expect([one.told, other.told]).toEqual([1, 1]);
+  });
+
+  it('not before the other member drains it, too', async () => {
+    const [one, other] = await startTwo();
+    one.drain();
+    await world.pass(10_000, one, other);
+    expect(one.told).toBe(0);
+    other.drain();
+    await world.pass(6000, one, other);
+    expect([one.told, other.told]).toEqual([1, 1]);
+  });
+
+  it('not while a session passes from one to the other', async () => {
+    const [one, other] = await startTwo();
+    const here = one.know('x');
+    one.drain();
+    other.drain();
+    await world.pass(1500, one, other);
+    one.forget(here);
+    await world.pass(1500, one, other);
+    const there = other.know('x');
+    await world.pass(10_000, one, other);
+    expect([one.told, other.told]).toEqual([0, 0]);
+    other.forget(there);
+    await world.pass(6000, one, other);
+    expect([one.told, other.told]).toEqual([1, 1]);
+  });
+
+  it('not while Redis is away', async () => {
+    const [one, other] = await startTwo();
+    world.isAway = true;
+    one.drain();
+    other.drain();
+    await world.pass(100_000, one, other);
+    expect([one.told, other.told]).toEqual([0, 0]);
+    world.isAway = false;
+    await world.pass(6000, one, other);
+    expect([one.told, other.told]).toEqual([1, 1]);
+  });
+
+  it('anew after it was undone', async () => {
+    const one = new Draining('one');
+    const here = one.know('x');
+    one.drain();
+    await world.pass(3000, one);
+    one.hosts.undrain(HOST);
+    one.forget(here);
+    await world.pass(10_000, one);
+    expect(one.told).toBe(0);
+    one.drain();
+    await world.pass(1500, one);
+    expect(one.told).toBe(0);
+    await world.pass(1500, one);
+    expect(one.told).toBe(1);
+  });
+
+  it('by this proxy alone at once', async () => {
+    const [one, other] = await startTwo();
+    other.know('y');
+    one.hosts.drain(HOST);
+    await new Promise((resolve) => void setImmediate(resolve));
+    expect(one.told).toBe(1);
+  });
+});
+
+describe('a member that vanishes', () => {
+  it('is waited for until its sessions have expired, if it had any there', async () => {
+    const [one, other] = await startTwo();
+    other.know('y');
+    for (const member of [one, other]) member.drain();
+    await world.pass(1500, one, other);
+    await world.pass(59_999, one);
+    expect([one.fleet.members.length, one.told]).toEqual([1, 0]);
+    await world.pass(4500, one);
+    expect(one.told).toBe(1);
+  });
+
+  it('is waited for if it did not drain the host', async () => {
+    const [one] = await startTwo();
+    one.drain();
+    await world.pass(58_500, one);
+    expect([one.fleet.members.length, one.told]).toEqual([1, 0]);
+    await world.pass(6000, one);
+    expect(one.told).toBe(1);
+  });
+
+  it('is not waited for if it had nothing there, or has left', async () => {
+    const [one, other] = await startTwo();
+    for (const member of [one, other]) member.drain();
+    const third = new Draining('third');
+    third.know('z');
+    await world.pass(1500, one, other, third);
+    await third.fleet.start();
+    await third.fleet.stop();
+    await world.pass(9000, one);
+    expect([one.fleet.members.length, one.told]).toEqual([1, 1]);
+  });
+});
+
+it.each([[1, 0], [0, 1]])('a member of another prefix counts while it has sessions there: %d', async (sessions, told) => {
+  const [one, other] = await startTwo('q#');
+  for (let i = 0; i < sessions; i += 1) other.know(`x${i}`);
+  await world.pass(1500, other, one);
+  one.drain();
+  await world.pass(9000, one, other);
+  expect(one.told).toBe(told);
+});
