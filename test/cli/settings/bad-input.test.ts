@@ -83,6 +83,7 @@ describe('a bad value', () => {
     [[...HOSTS, '--balance', 'robin'], /^--balance must be random or round-robin or least-connections, received 'robin'$/],
     [[...HOSTS, '--headers-timeout', '5000', '--request-timeout', '4000'], /^--request-timeout must be an integer from 5000 to/],
     [[...HOSTS, '--store', 'redis'], '--store: redis needs --redis too'],
+    [[...HOSTS, '--fleet'], '--fleet needs --redis too'],
     [[...HOSTS, '--store', 'memory', '--redis', `redis://:${SECRET}@localhost`], '--store: memory excludes --redis'],
     [[...HOSTS, '--redis', `redis://a,redis://:${SECRET}@b`],
       '--redis must be the URL of one Redis, as in redis://localhost:6379; several need --redis-cluster or --redis-sentinel'],

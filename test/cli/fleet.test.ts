@@ -1,0 +1,128 @@
+import { startHost } from '../support/hosts';
+import { handshake, pollUrl, request } from '../support/http';
+import { sharedRedisUrl, uniqueKeyPrefix } from '../support/redis';
+import { startSessionHosts } from '../support/session-host';
+import { until } from '../support/until';
+import { WorkersCommand } from '../support/workers';
+
+interface Started {
+  command: WorkersCommand;
+  url: string;
+  /** Asks its admin server. */
+  ask: (path: string, method?: string, body?: object) => Promise<{ status: number; json: unknown }>;
+}
+
+interface FleetJson {
+  enabled: boolean;
+  members: { self: boolean; workers: number; ready: boolean; sessions: number }[];
+}
+
+interface HostJson {
+  state: string;
+  weight: number;
+  sessions: number;
+  drained: boolean;
+  fleet: { sessions: number; tunnels: number } | null;
+}
+
+let prefix: string;
+let names: string[];
+
+beforeEach(() => {
+  prefix = uniqueKeyPrefix();
+});
+
+async function start(...more: string[]): Promise<Started> {
+  const args = ['--bind', '127.0.0.1', '--port', '0', '--admin-port', '0', '--log', 'json', '--check-interval', '50', '--drain-timeout', '1',
+    '--hosts', names.join(), '--redis', sharedRedisUrl(), '--key-prefix', prefix];
+  const command = new WorkersCommand([...args, ...more]);
+  const url = await command.ready();
+  const [{ url: admin }] = await command.seen('admin') as [{ url: string }];
+  const ask: Started['ask'] = async (path, method = 'GET', body = undefined) => {
+    const json = body === undefined ? {} : { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } };
+    const reply = await request(admin + path, { method, ...json });
+    return { status: reply.status, json: reply.body === '' ? undefined : JSON.parse(reply.body) as unknown };
+  };
+  return { command, url, ask };
+}
+
+const fleetOf = async ({ ask }: Started): Promise<FleetJson> => (await ask('/api/fleet')).json as FleetJson;
+const pathOf = (at: number): string => `/api/hosts/${encodeURIComponent(names[at] ?? '')}`;
+const hostOf = async ({ ask }: Started, at: number): Promise<HostJson> => (await ask(pathOf(at))).json as HostJson;
+
+/** Resolves when all know so many members. */
+async function together(...all: Started[]): Promise<void> {
+  const areAll = ({ members }: FleetJson): boolean => members.length === all.length && members.every(({ ready }) => ready);
+  await until('all know each other', async () => (await Promise.all(all.map(fleetOf))).every(areAll));
+}
+
+it('commands on one Redis are a fleet: with workers each is one member, and what is set at one holds for all', async () => {
+  names = (await startSessionHosts(2)).map(({ name }) => name);
+  const [one, other] = [await start('--workers', '2'), await start()];
+  await together(one, other);
+  expect((await fleetOf(one)).members).toMatchObject([{ self: true, workers: 2 }, { self: false, workers: 1 }]);
+  expect(await one.command.seen('joined')).toHaveLength(1);
+
+  expect((await other.ask(pathOf(0), 'PATCH', { state: 'draining' })).status).toBe(200);
+  expect((await one.ask(pathOf(1), 'PATCH', { weight: 9 })).status).toBe(200);
+  for (const member of [one, other]) {
+    await until('both know', async () => (await hostOf(member, 0)).state === 'draining' && (await hostOf(member, 1)).weight === 9);
+  }
+  for (let i = 0; i < 4; i += 1) await handshake(one.url);
+  await until('its workers follow', async () => (await hostOf(one, 1)).sessions === 4);
+
+  const late = await start('--workers', '2');
+  expect(await hostOf(late, 0)).toMatchObject({ state: 'draining' });
+  other.command.signal('SIGTERM');
+  await one.command.seen('left');
+  await together(one, late);
+});
+
+it('--no-fleet leaves a command by itself', async () => {
+  names = (await startSessionHosts(1)).map(({ name }) => name);
+  const [one, alone] = [await start(), await start('--no-fleet')];
+  const workers = await start('--no-fleet', '--workers', '2');
+  for (const { ask } of [alone, workers]) {
+    expect((await ask('/api/fleet')).json).toEqual({ enabled: false, revision: null, agree: true, members: [] });
+    expect(((await ask(pathOf(0))).json as HostJson).fleet).toBeNull();
+  }
+  expect((await fleetOf(one)).members).toHaveLength(1);
+});
+
+it('a session counts once, whichever workers and members it goes through', async () => {
+  names = (await startSessionHosts(1)).map(({ name }) => name);
+  const [one, other] = [await start('--workers', '2'), await start('--workers', '2')];
+  await together(one, other);
+  const sids = await Promise.all(Array.from({ length: 10 }, () => handshake(one.url)));
+  // Each on a connection of its own, which go to the workers in turn.
+  for (let round = 0; round < 4; round += 1) {
+    for (const { url } of [one, other]) {
+      await Promise.all(sids.map((sid) => request(pollUrl(url, sid), { method: 'POST', body: '2' })));
+    }
+  }
+  for (const member of [one, other]) {
+    await until('it counts all once', async () => {
+      const { sessions, fleet } = await hostOf(member, 0);
+      return sessions === 10 && fleet?.sessions === 10;
+    });
+    await until('it has shown that', async () => (await fleetOf(member)).members.every(({ sessions }) => sessions === 10));
+  }
+});
+
+it('a host is drained once no worker of any member has anything there, and a deploy script can wait for it', async () => {
+  names = [(await startHost()).name];
+  const [one, other] = [await start('--workers', '2'), await start('--workers', '2')];
+  await together(one, other);
+  const sid = await handshake(other.url);
+  await until('it is known', async () => (await hostOf(one, 0)).fleet?.sessions === 1);
+  await one.ask(pathOf(0), 'PATCH', { state: 'draining' });
+  expect((await one.ask(`${pathOf(0)}?wait=drained&timeout=1`)).json).toMatchObject({
+    code: 'NOT_DRAINED', message: expect.stringMatching(/ is not drained yet: 1 sessions, 0 WebSockets$/) as string,
+  });
+  const waited = one.ask(`${pathOf(0)}?wait=drained&timeout=3600000`);
+  await until('the other drains it, too', async () => (await hostOf(other, 0)).state === 'draining');
+  expect(one.command.eventsOf('drained')).toEqual([]);
+  expect((await other.ask(`/api/sessions/${sid}`, 'DELETE')).status).toBe(204);
+  expect(await waited).toMatchObject({ status: 200, json: { drained: true } });
+  for (const { command } of [one, other]) await command.seen('drained');
+});

@@ -1,0 +1,119 @@
+import { once } from 'node:events';
+import type Proxy from '../../src';
+import { FleetEnds } from '../../src/operating/fleet-ends';
+import type { EndOutcome, SessionReport, SessionSource } from '../../src/operating/operator';
+import { stopClock } from '../support/clock';
+import { startHost } from '../support/hosts';
+import { pollUrl, request } from '../support/http';
+import { ModelFleet, ModelMember } from '../support/model-member';
+import { openClient, uniqueKeyPrefix } from '../support/redis';
+import { before, openWebSocket } from '../support/session-host';
+import { startOperated } from '../support/admin';
+import { until } from '../support/until';
+
+it('a session is ended through any member, wherever its WebSocket is', async () => {
+  const hosts = [await startHost()];
+  const options: Proxy.PartialProxyOptions = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), fleet: true };
+  const one = await startOperated({ hosts: hosts.map(({ name }) => name), ...options });
+  const [other, third] = [await before(hosts, options), await before(hosts, options)];
+  await until('all know each other', () => one.proxy.fleet.members.length === 3);
+  const opened = once(other.proxy, 'session') as Promise<[Proxy.Session]>;
+  const closed = once(await openWebSocket(other.url), 'close');
+  const [{ sid }] = await opened;
+  expect((await one.ask(`DELETE /api/sessions/${sid}`)).status).toBe(204);
+  await closed;
+  for (const { url } of [one, other, third]) {
+    await until('it is over everywhere', async () => (await request(pollUrl(url, sid))).status === 400);
+  }
+});
+
+/** A process that carries the WebSockets of these sids. */
+class Carrier implements SessionSource {
+  readonly ended: string[] = [];
+  readonly #sids: ReadonlySet<string>;
+  readonly #outcome: EndOutcome;
+
+  constructor(sids: readonly string[], outcome: EndOutcome = 'ended') {
+    this.#sids = new Set(sids);
+    this.#outcome = outcome;
+  }
+
+  find(sid: string): Promise<SessionReport> {
+    const carries = this.#sids.has(sid);
+    return Promise.resolve({
+      sid, host: 'a:1', from: carries ? 'cache' : 'store', transport: carries ? 'websocket' : undefined, age: 1, expiresIn: 1, open: 1,
+    });
+  }
+
+  end(sid: string): Promise<EndOutcome> {
+    this.ended.push(sid);
+    return this.#outcome === 'ended' ? Promise.resolve('ended') : Promise.reject(new Error('the host does not answer'));
+  }
+
+  endSome(): Promise<string[]> {
+    return Promise.resolve([]);
+  }
+}
+
+describe('whoever is asked to end a session that another member may carry', () => {
+  const ODD = 'a b\n{c}';
+
+  /** The asked one and the other one, which the test lets beat. */
+  function start(carrier: Carrier): { world: ModelFleet; one: ModelMember; other: ModelMember; ends: FleetEnds } {
+    const world = new ModelFleet();
+    const [one, other] = [new ModelMember(world, 'one', ['a:1']), new ModelMember(world, 'other', ['a:1'])];
+    const ends = new FleetEnds(one.fleet, new Carrier([]));
+    new FleetEnds(other.fleet, carrier);
+    return { world, one, other, ends };
+  }
+
+  it('learns that it has ended, and leaves nothing behind', async () => {
+    const clock = stopClock();
+    const carrier = new Carrier([ODD]);
+    const { world, one, other, ends } = start(carrier);
+    await world.pass(1500, one, other);
+    const outcome = ends.end(ODD);
+    await clock.advance(250);
+    await world.pass(1500, other);
+    await world.pass(1500, other);
+    await clock.advance(250);
+    expect([await outcome, carrier.ended]).toEqual(['ended', [ODD]]);
+    await world.pass(3000, one, other);
+    for (const { fleet } of [one, other]) expect([...fleet.registers]).toEqual([]);
+  });
+
+  it.each([
+    ['nobody carries it', new Carrier([])], ['its host does not answer', new Carrier(['x'], 'elsewhere')],
+  ])('learns that it goes on where %s', async (_, carrier) => {
+    const clock = stopClock();
+    const { world, one, other, ends } = start(carrier);
+    await world.pass(1500, one, other);
+    const outcome = ends.end('x');
+    let isOver = false;
+    void outcome.then(() => isOver = true);
+    await clock.advance(250);
+    await world.pass(3000, other);
+    await clock.advance(5749);
+    expect(isOver).toBe(false);
+    await clock.advance(1);
+    expect(await outcome).toBe('elsewhere');
+    await world.pass(3000, one, other);
+    expect([...other.fleet.registers]).toEqual([]);
+  });
+
+  it('ends none long after it was asked, if it died meanwhile, and others clear what it has left', async () => {
+    const carrier = new Carrier(['x', 'y']);
+    const { world, one, other } = start(carrier);
+    await world.pass(1500, one, other);
+    one.fleet.write('end x', 'wanted');
+    await world.pass(1500, one);
+    world.time += 12_001;
+    one.fleet.write('end y', 'wanted');
+    await world.pass(1, one, other);
+    expect(carrier.ended).toEqual(['y']);
+    await world.pass(1, other);
+    world.time += 12_001;
+    await world.pass(3000, other);
+    expect([...other.fleet.registers]).toEqual([]);
+  });
+});
