@@ -33,12 +33,13 @@ beforeEach(() => {
 });
 
 async function start(...more: string[]): Promise<Started> {
-  const args = ['--bind', '127.0.0.1', '--port', '0', '--admin-port', '0', '--log', 'json', '--check-interval', '50', '--drain-timeout', '1',
-    '--hosts', names.join(), '--redis', sharedRedisUrl(), '--key-prefix', prefix];
-  const command = new WorkersCommand([...args, ...more]);
+  const here = ['--bind', '127.0.0.1', '--port', '0', '--admin-port', '0', '--log', 'json'];
+  const redis = ['--redis', sharedRedisUrl(), '--key-prefix', prefix];
+  const quick = ['--check-interval', '50', '--drain-timeout', '1'];
+  const command = new WorkersCommand(['--hosts', names.join(), ...here, ...redis, ...quick, ...more]);
   const url = await command.ready();
   const [{ url: admin }] = await command.seen('admin') as [{ url: string }];
-  const ask: Started['ask'] = async (path, method = 'GET', body = undefined) => {
+  const ask: Started['ask'] = async (path, method = 'GET', body?: object) => {
     const json = body === undefined ? {} : { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } };
     const reply = await request(admin + path, { method, ...json });
     return { status: reply.status, json: reply.body === '' ? undefined : JSON.parse(reply.body) as unknown };

@@ -11,7 +11,8 @@ const NAMES = ['a:1', 'b:1'];
 describe('what the other members have of a host', () => {
   it('is told with each beat, and is gone with them', async () => {
     const world = new ModelFleet();
-    const [one, other, third] = ['one', 'other', 'third'].map((id) => new ModelMember(world, id, NAMES)) as [ModelMember, ModelMember, ModelMember];
+    const start = (id: string): ModelMember => new ModelMember(world, id, NAMES);
+    const [one, other, third] = [start('one'), start('other'), start('third')];
     expect(one.hosts.shared).toBe(false);
     for (const sid of ['x', 'y']) one.know(sid);
     for (const sid of ['y', 'z']) other.know(sid);
@@ -30,7 +31,7 @@ describe('what the other members have of a host', () => {
 
   it('has none of the sessions that a host lost', async () => {
     const world = new ModelFleet();
-    const [one, other] = ['one', 'other'].map((id) => new ModelMember(world, id, NAMES)) as [ModelMember, ModelMember];
+    const [one, other] = [new ModelMember(world, 'one', NAMES), new ModelMember(world, 'other', NAMES)];
     for (let i = 0; i < 5; i += 1) other.know(`old-${i}`);
     other.hosts.report(other.host(), 'refused');
     other.hosts.report(other.host(), undefined);
