@@ -8,6 +8,7 @@ import { CONTENT_TYPE, metricsText } from './metrics';
 import { Problem } from './problems';
 import { jsonReply, type Reply } from './reply';
 import { Routes, type Asked, type Handler } from './router';
+import { RolloutRoutes } from './rollout-routes';
 import { SessionRoutes } from './session-routes';
 import { readinessOf } from './snapshot';
 import { StaticFiles } from './static-files';
@@ -17,6 +18,7 @@ import type { Streams } from './streams';
 export function routesOf(operator: Operator, streams: Streams): Routes {
   const hosts = new HostRoutes(operator);
   const sessions = new SessionRoutes(operator);
+  const rollouts = new RolloutRoutes(operator);
   const files = new StaticFiles();
   const description: Reply = {
     status: 200,
@@ -54,6 +56,10 @@ export function routesOf(operator: Operator, streams: Streams): Routes {
         POST: (asked) => sessions.startRebalance(asked),
         DELETE: (asked) => sessions.stopRebalance(asked),
       },
+    },
+    {
+      path: '/api/rollout',
+      methods: { GET: () => rollouts.get(), POST: (asked) => rollouts.start(asked), DELETE: () => rollouts.stop() },
     },
     { path: '/api/fleet', methods: { GET: () => fleetReply(operator) } },
     { path: '/api/events', methods: { GET: (asked) => eventsReply(streams, asked) } },

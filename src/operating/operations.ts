@@ -8,7 +8,7 @@ import { Moves } from './moves';
 import { movesPerMinuteOf } from './pace';
 import type {
   Change, DrainOptions, EndOutcome, FleetReport, HostReport, Operator, ProcessMetrics, Readiness, RebalanceOptions,
-  Scope, ScopeOptions, SessionReport, SessionSource, Summary,
+  RolloutOptions, RolloutStatus, Scope, ScopeOptions, SessionReport, SessionSource, Summary,
 } from './operator';
 import { watchChanges } from './changes';
 import { FleetEnds } from './fleet-ends';
@@ -17,6 +17,7 @@ import { FleetRebalance } from './fleet-rebalance';
 import { fleetCountsOf, reportOf } from './fleet-report';
 import { checkNames, drainingOf, HostControl } from './host-control';
 import type { ProxyEvents } from './proxy-events';
+import { Rollout } from './rollout';
 import { announce } from '../base/announce';
 import type { Totals } from '../base/totals';
 import type { SidSample } from '../sessions/sid-sample';
@@ -50,6 +51,7 @@ export class Operations implements Operator {
   readonly #fleetHosts: FleetHosts | undefined;
   readonly #fleetRebalance: FleetRebalance | undefined;
   readonly #fleetEnds: FleetEnds | undefined;
+  readonly #rollout: Rollout;
   readonly #events: EventEmitter<ProxyEvents>;
   readonly #isChecked: () => boolean;
   readonly #since = Date.now();
@@ -75,6 +77,7 @@ export class Operations implements Operator {
     this.#fleetHosts = fleet && new FleetHosts(fleet, hosts, this.#control);
     this.#fleetRebalance = fleet && new FleetRebalance(fleet, this.#moves);
     this.#fleetEnds = fleet && new FleetEnds(fleet, operated.sessions);
+    this.#rollout = new Rollout(hosts, this, fleet);
     this.#moves.on('rebalancing', () => announce(events, 'rebalancing'));
     this.#moves.on('rebalanced', (moved) => announce(events, 'rebalanced', moved));
     if (rebalance) this.#rebalanceWhenHostsCome(rebalance.perMinute);
@@ -192,6 +195,18 @@ export class Operations implements Operator {
     const isForAll = this.#isForAll(options.scope);
     this.#moves.stopRebalance();
     if (isForAll) this.#fleetRebalance?.stopped();
+  }
+
+  get rollout(): RolloutStatus | undefined {
+    return this.#rollout.status;
+  }
+
+  startRollout(options: RolloutOptions): void {
+    this.#rollout.start(options);
+  }
+
+  stopRollout(): void {
+    this.#rollout.stop();
   }
 
   /** Called when the proxy begins to close. Stops all moves. */

@@ -66,6 +66,35 @@ export interface RebalanceOptions extends ScopeOptions {
   perMinute?: number | undefined;
 }
 
+/** Options of a rollout, which replaces hosts. */
+export interface RolloutOptions {
+  /**
+   * The hosts that there are to be, as in the option `hosts`: those that are missing are added, and the others are
+   * replaced. Without it, all hosts are replaced by those that come later, for example from DNS. @default undefined
+   */
+  hosts?: readonly (string | { host: string; weight?: number | undefined })[] | undefined;
+  /** How many new hosts have to be up at all members before the old ones drain. @default all of `hosts`, or 1 */
+  atLeast?: number | undefined;
+  /** As of `drainHost`, counted from the time on when the old hosts drain. @default undefined */
+  deadline?: number | undefined;
+  /** As of `drainHost`. @default 5 */
+  movesPerSecond?: number | undefined;
+}
+
+/** The state of a rollout. */
+export interface RolloutStatus {
+  /** The hosts that are replaced, and still there. */
+  readonly old: readonly string[];
+  /** The hosts that replace them, as far as they are there. */
+  readonly new: readonly string[];
+  /** How many new hosts have to be up at all members before the old ones drain. */
+  readonly atLeast: number;
+  /** The new hosts that are not up at all members yet. */
+  readonly waiting: readonly string[];
+  /** Whether the old hosts drain. */
+  readonly draining: boolean;
+}
+
 /** The progress of a rebalance. */
 export interface RebalanceStatus {
   /** A rebalance is running. */
@@ -215,4 +244,11 @@ export interface Operator {
   /** @throws Error if a rebalance is already running. */
   rebalance(options?: RebalanceOptions): void;
   stopRebalance(options?: ScopeOptions): void;
+
+  /** `undefined`: there is none. */
+  readonly rollout: RolloutStatus | undefined;
+  /** Begins a rollout for all members, instead of one that is under way. @throws TypeError if an option is invalid. */
+  startRollout(options: RolloutOptions): void;
+  /** Ends the rollout. Old hosts that are left get new sessions again. */
+  stopRollout(): void;
 }

@@ -1,0 +1,31 @@
+import type { Operator, RolloutOptions } from '../operating/operator';
+import { readObject } from './body';
+import { valid } from './problems';
+import { jsonReply, type Reply } from './reply';
+import type { Asked } from './router';
+
+/** The API for rollouts. They always concern all members of the fleet. */
+export class RolloutRoutes {
+  readonly #operator: Operator;
+
+  constructor(operator: Operator) {
+    this.#operator = operator;
+  }
+
+  /** `null`: there is none. */
+  get(): Reply {
+    return jsonReply(200, this.#operator.rollout ?? null);
+  }
+
+  async start({ req }: Asked): Promise<Reply> {
+    const options = await readObject(req, ['hosts', 'atLeast', 'deadline', 'movesPerSecond']);
+    // The operator checks all of it before it changes anything.
+    valid(() => this.#operator.startRollout(options as RolloutOptions));
+    return jsonReply(202, this.#operator.rollout ?? null);
+  }
+
+  stop(): Reply {
+    this.#operator.stopRollout();
+    return { status: 204 };
+  }
+}
