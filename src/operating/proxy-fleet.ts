@@ -6,6 +6,7 @@ import { Fleet } from '../fleet/fleet';
 import type { FleetStore } from '../fleet/fleet-store';
 import type { HealthSource } from '../hosts/health-checker';
 import type { Hosts } from '../hosts/hosts';
+import { FleetRate, type RateLimit } from './fleet-rate';
 import { FleetSelf, type SpelledOptions } from './fleet-self';
 import type { Operated, Operations } from './operations';
 import type { ProxyEvents } from './proxy-events';
@@ -25,6 +26,8 @@ export interface ProxyFleet {
   readonly member: Fleet | undefined;
   /** Lets the first look at the fleet be over, or have failed, before a health source is ready. */
   before(health: HealthSource): HealthSource;
+  /** Lets a limit follow this member's slice of the fleet's rate. To be called before the fleet's first look. */
+  sharing<L extends RateLimit>(limit: L): L;
   /** Sets what the proxy shows of itself. */
   show(operations: Operations, operated: Operated): void;
   /** Leaves the fleet. Never rejects. */
@@ -32,7 +35,8 @@ export interface ProxyFleet {
 }
 
 const NONE: ProxyFleet = {
-  member: undefined, before: (health) => health, show: () => {}, stop: () => Promise.resolve(),
+  member: undefined, before: (health) => health, sharing: (limit) => limit, show: () => {},
+  stop: () => Promise.resolve(),
 };
 
 export function createFleet(
@@ -44,13 +48,21 @@ export function createFleet(
   const id = randomBytes(4).toString('hex');
   const member = new Fleet({ id, timeout: options.storeTimeout }, options.fleet, () => show());
   relay(member, events);
+  let rate: FleetRate | undefined;
   return {
     member,
     before: (health) => new AfterFleet(member, health),
+    sharing: (limit) => {
+      rate = new FleetRate(member, limit);
+      return limit;
+    },
     show: (operations, operated) => {
       show = () => self.show(operations.readiness.ready, operated.workers, operations.without);
     },
-    stop: () => within(LEAVE_TIMEOUT, member.stop()),
+    stop: () => {
+      rate?.stop();
+      return within(LEAVE_TIMEOUT, member.stop());
+    },
   };
 }
 
