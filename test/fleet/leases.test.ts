@@ -43,6 +43,8 @@ class Sharer implements FleetStore {
   readonly fleet: Fleet;
   rate = 100;
   wanted = 0;
+  /** How long an answer is on its way, in ms. */
+  delay = 0;
   fault: 'lost request' | 'lost answer' | undefined;
   /** The highest slice at each of the last times when it was looked at. */
   readonly #slices: { at: number; rate: number }[] = [];
@@ -61,6 +63,7 @@ class Sharer implements FleetStore {
     if (fault === 'lost request') throw new Error('no connection');
     const askedAt = time;
     const reading = await store.beat(beat);
+    time += this.delay;
     if (fault) throw new Error('the connection is lost');
     this.#askedAt = askedAt;
     return reading;
@@ -174,6 +177,17 @@ describe('a member', () => {
     expect(other.isLeased).toBe(false);
     await go(2, one);
     expect(one.slice).toBe(100);
+  });
+
+  it('that is answered late believes in its lease no longer than Redis does', async () => {
+    const one = new Sharer('one');
+    one.delay = 2000;
+    await one.fleet.beat();
+    expect(one.fleet.slice).toEqual({ rate: 100, changesIn: LIFE - 2000 });
+    one.delay = LIFE;
+    await one.fleet.beat();
+    expect([one.isLeased, await heldBy()]).toEqual([false, {}]);
+    expect(one.fleet.slice?.changesIn).toBeGreaterThan(500);
   });
 
   it('asks for no lease where it has no rate', async () => {

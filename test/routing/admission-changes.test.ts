@@ -2,6 +2,7 @@ import { refusals, type Refusal } from '../../src/base/refusals';
 import { Admission, type AdmissionOptions } from '../../src/routing/admission';
 import { stopClock, type Clock } from '../support/clock';
 import { requestsOf } from '../support/handshakes';
+import { mostWithin } from '../support/most-within';
 import { Random } from '../support/random';
 
 /** A second as the rate counts it, in ms. */
@@ -125,6 +126,22 @@ it('counts the handshakes that could have gone on: those that came, and those th
   expect(admission.takeDemand()).toBe(5);
   come(1);
   expect(admission.takeDemand()).toBe(4);
+});
+
+it.each([100, 200])('a rate that falls leaves no room in the second before for more than it was (of %d)', async (whole) => {
+  limit(whole);
+  admission.setRate(100);
+  come(2000);
+  await clock.advance(3000);
+  // What was missed is made up for: the second that begins now is full before it is over.
+  clock.stall(100);
+  const from = passed();
+  await clock.advance(915);
+  admission.setRate(50);
+  await clock.advance(2000);
+  const times = outcomes.filter((time) => typeof time === 'number');
+  expect(mostWithin(1000, times.filter((time) => time > from - 1000))).toBe(100);
+  expect(mostWithin(1000, times.filter((time) => time >= from + 915))).toBe(50);
 });
 
 /** The most handshakes that came in some second beyond the highest rate in it, and how many of all came. */
