@@ -39,6 +39,7 @@ interface Waiter {
 export class Admission {
   /** The highest rate that may be set, in handshakes per second; `undefined`: unlimited. */
   readonly rate: number | undefined;
+  readonly #isLimited: boolean;
   readonly #maxQueued: number;
   readonly #timeout: number;
   readonly #queue = new Set<Waiter>();
@@ -47,7 +48,10 @@ export class Admission {
   /** Since when the rate is 0. */
   #pausedAt: number | undefined;
   /** The time between two handshakes, in ms. */
-  #interval: number;
+  #interval = 0;
+  /** How many handshakes a second has at the most, and how long it is in ms: no shorter than the interval. */
+  #most = 0;
+  #second = 0;
   /** The highest rate that counts, and until when. */
   #peak: number;
   #peakUntil = Infinity;
@@ -65,11 +69,12 @@ export class Admission {
 
   constructor({ maxHandshakesPerSecond: rate, maxQueuedHandshakes, handshakeQueueTimeout }: AdmissionOptions) {
     this.rate = rate;
+    this.#isLimited = rate !== undefined;
     this.#maxQueued = maxQueuedHandshakes;
     this.#timeout = handshakeQueueTimeout;
     this.#pace = this.#peak = rate ?? 1;
-    this.#interval = SECOND / this.#pace;
-    this.#admittedAt = new Float64Array(Math.ceil(this.#pace)).fill(-Infinity);
+    this.#settle();
+    this.#admittedAt = new Float64Array(this.#most).fill(-Infinity);
   }
 
   /** How many handshakes wait. */
@@ -94,8 +99,8 @@ export class Admission {
       this.#stretch(this.#pausedAt ?? now, now, this.#pace / rate);
       this.#pausedAt = undefined;
       this.#pace = rate;
-      this.#interval = SECOND / rate;
       this.#peak = Math.max(this.#peak, rate);
+      this.#settle();
     }
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -114,7 +119,7 @@ export class Admission {
    * resolves if the client leaves first.
    */
   admit(req: IncomingMessage): Refusal | undefined | Promise<Refusal | undefined> {
-    if (this.rate === undefined) return undefined;
+    if (!this.#isLimited) return undefined;
     if (this.#stopped) return refusals.closing;
     this.#demand += 1;
     const now = performance.now();
@@ -185,23 +190,31 @@ export class Admission {
     for (let i = 0; i < this.#admittedAt.length; i += 1) this.#admittedAt[i] = moved(this.#admittedAt[i] ?? -Infinity);
   }
 
+  #settle(): void {
+    this.#interval = SECOND / this.#pace;
+    this.#most = Math.ceil(this.#pace);
+    this.#second = Math.max(SECOND, this.#interval);
+  }
+
   /** How long the next handshake must wait, in ms; 0 or less if it need not. */
   #waitAt(now: number): number {
     if (now >= this.#peakUntil) {
       this.#peak = this.#pace;
       this.#peakUntil = Infinity;
     }
-    let at = Math.max(this.#next, this.#freeAt(this.#pace));
-    // A second that began before the rate fell has no room for both.
-    if (this.#peak > this.#pace) at = Math.max(at, this.#freeAt(this.#peak));
+    let at = Math.max(this.#next, this.#back(this.#most) + this.#second);
+    // A second that began before the rate fell has no room for as many again.
+    if (this.#peak > this.#pace) {
+      const turns = Math.max(SECOND * (this.#peak / this.#pace), this.#interval);
+      at = Math.max(at, this.#back(Math.ceil(this.#peak)) + turns);
+    }
     return this.#pausedAt === undefined ? at - now : Math.max(at - now, PAUSE);
   }
 
-  /** When a second at a rate has room for one more: as many as the rate back, the first is a second's turns ago. */
-  #freeAt(rate: number): number {
-    const slot = this.#slot - Math.ceil(rate);
-    const admittedAt = this.#admittedAt[slot < 0 ? slot + this.#admittedAt.length : slot] ?? 0;
-    return admittedAt + Math.max(SECOND * (rate / this.#pace), this.#interval);
+  /** When the last but so many was admitted. */
+  #back(count: number): number {
+    const slot = this.#slot - count;
+    return this.#admittedAt[slot < 0 ? slot + this.#admittedAt.length : slot] ?? 0;
   }
 
   /** How long the last in the queue must wait, in ms, when the first waits for `wait`. */
