@@ -75,7 +75,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     const fleet = this.#fleet = createFleet(options, hosts, this);
     const health = this.#health = fleet.before(internals.healthSource?.(hosts, options) ??
       createHealthSource(hosts, options, this.#announcing('discoveryError')));
-    const admission = this.#admission = new Admission(options);
+    const admission = this.#admission = fleet.sharing(new Admission(options));
     const router = new Router(options, hosts, bindings, admission);
     const underWay = this.#underWay = new UnderWay(stallTimeoutOf(options));
     const opened = this.#announcing('session');

@@ -1,5 +1,28 @@
 import type { Register, Write } from './registers';
 
+/** A part of the rate of all members that one of them asks for. Rates are in handshakes per second. */
+export interface LeaseAsked {
+  /** What all may let through together, as this member has it. */
+  readonly rate: number;
+  /** What the member could use. */
+  readonly wanted: number;
+  /** The most that the member may have let through in the last second, or may in the next ones before an answer. */
+  readonly held: number;
+  /** How many members, this one included, had a lease when the member last looked; 0 if it never did. */
+  readonly sharers: number;
+  /** How long the lease lives, in ms. */
+  readonly life: number;
+  /** The member gives its lease back. What it has held is free after `life`. */
+  readonly left: boolean;
+}
+
+export interface LeaseGranted {
+  /** In handshakes per second. 0 while the others hold all. */
+  readonly granted: number;
+  /** How many members have a lease, this one included. */
+  readonly sharers: number;
+}
+
 /** What a member shows and asks in one beat. */
 export interface Beat {
   /** The member's id. */
@@ -9,6 +32,8 @@ export interface Beat {
   /** The revision of the registers that the member knows, '' for none. It gets them only if they have another one. */
   readonly revision: string;
   readonly writes: readonly Write[];
+  /** `undefined`: the member shares no rate. */
+  readonly lease?: LeaseAsked | undefined;
 }
 
 /** What a member has shown. */
@@ -28,6 +53,8 @@ export interface Reading {
   readonly members: ReadonlyMap<string, Shown>;
   /** All registers; `undefined` if their revision is the one that the beat named. */
   readonly registers: ReadonlyMap<string, Register> | undefined;
+  /** `undefined` if the beat asked for none. */
+  readonly lease?: LeaseGranted | undefined;
 }
 
 /** Where members meet. */

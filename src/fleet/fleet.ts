@@ -2,7 +2,8 @@ import { EventEmitter } from 'node:events';
 import { toError } from '../base/checks';
 import { startDeadline, within } from '../base/deadline';
 import { pause } from '../base/pause';
-import type { FleetStore, Reading } from './fleet-store';
+import type { FleetStore, LeaseAsked, Reading } from './fleet-store';
+import { Lease, type Demand } from './lease';
 import { textOfRecord, type MemberRecord } from './member';
 import { Members, type Member } from './members';
 import { CLEARED, Registers, type Register } from './registers';
@@ -13,6 +14,9 @@ const JITTER = 500;
 
 /** The longest interval, in ms: three of them are less than a record's life in Redis. */
 const MAX_INTERVAL = 15_000;
+
+/** How many intervals a lease lives. */
+const LEASE_INTERVALS = 3;
 
 /** How long an answer of Redis is awaited, in ms. No further beat begins meanwhile, or they would pile up. */
 const ANSWER_TIMEOUT = 30_000;
@@ -37,6 +41,8 @@ export interface FleetEvents {
   changed: [names: readonly string[]];
   /** A beat has ended well. */
   beat: [];
+  /** This member's slice of the rate may be another now. */
+  slice: [];
   /** Redis can be asked, but refuses the fleet. Emitted for the first of several such answers. */
   refused: [error: Error];
 }
@@ -78,6 +84,8 @@ export class Fleet extends EventEmitter<FleetEvents> {
   #offset: number | undefined;
   /** Redis's clock at the last reading. */
   #readAt = 0;
+  /** This member's slice of the rate, if it shares one. */
+  #lease: Lease | undefined;
   #isRefused = false;
   /** The last beat went well. */
   #isWell = false;
@@ -137,6 +145,20 @@ export class Fleet extends EventEmitter<FleetEvents> {
     return this.#registers.all;
   }
 
+  /** Shares a rate with the other members. To be called before `start`. */
+  share(demand: Demand): void {
+    this.#lease = new Lease(demand);
+  }
+
+  /** This member's slice of the rate, in handshakes per second, and when it next changes by itself, in ms from now. */
+  get slice(): { readonly rate: number; readonly changesIn: number | undefined } | undefined {
+    const now = this.#clock();
+    const changesAt = this.#lease?.changesAt(now);
+    return this.#lease && {
+      rate: this.#lease.at(now), changesIn: changesAt === undefined ? undefined : changesAt - now,
+    };
+  }
+
   /** Sets a register for all members: here at once, elsewhere with the next beats. `null` clears it. */
   write(name: string, value: unknown): void {
     this.#registers.write(name, value === null ? CLEARED : JSON.stringify(value), this.id);
@@ -189,16 +211,26 @@ export class Fleet extends EventEmitter<FleetEvents> {
     const [age, interval, revision] = [this.#clock() - this.#since, this.#interval, this.#revision];
     const record = textOfRecord({ ...this.#self(), age, interval, revision, left: isLast });
     const { writes } = this.#registers;
+    const now = this.#clock();
+    const lease = this.#lease?.ask(now, LEASE_INTERVALS * interval, isLast);
     this.#isWell = false;
     try {
-      const reading = await this.#inTime(this.#store.beat({ id: this.id, record, revision, writes }));
+      const reading = await this.#inTime(this.#store.beat({ id: this.id, record, revision, writes, lease }));
       this.#isWell = true;
       this.#isRefused = false;
       this.#toldInterval = interval;
+      if (lease) this.#takeLease(lease, reading, now);
       this.#take(reading, writes);
     } catch (error) {
       this.#onFailure(toError(error));
     }
+  }
+
+  #takeLease({ life }: LeaseAsked, { lease }: Reading, askedAt: number): void {
+    // Another member's lease may have been renewed one beat after this one, and no beat since.
+    const later = life / LEASE_INTERVALS + JITTER;
+    if (lease) this.#lease?.take(lease, this.#clock(), askedAt + life, later);
+    this.emit('slice');
   }
 
   #take(reading: Reading, writes: Registers['writes']): void {
@@ -222,6 +254,8 @@ export class Fleet extends EventEmitter<FleetEvents> {
     const isRefusal = REFUSAL.test(error.message) && !PASSING.test(error.message);
     if (!(isRefusal || error instanceof TypeError) || this.#isRefused || this.#closing.signal.aborted) return;
     this.#isRefused = true;
+    this.#lease?.refuse(this.#clock());
+    this.emit('slice');
     this.emit('refused', error);
   }
 

@@ -1,5 +1,6 @@
-import type { Beat, FleetStore, Reading, Shown } from './fleet-store';
+import type { Beat, FleetStore, LeaseGranted, Reading, Shown } from './fleet-store';
 import { textOf } from '../sessions/redis-clients';
+import { LEASE } from './lease-script';
 import { CLEARED, LIFE, type Register } from './registers';
 
 /** Where members show themselves. Keys do not begin with `keyPrefix`, since a sid may be any text. */
@@ -7,6 +8,9 @@ const MEMBERS = '{socket.io-fleet}:members';
 
 /** Where the members of one `keyPrefix` share registers: in the same slot of a cluster. */
 const STATE = '{socket.io-fleet}:state:';
+
+/** Where the members of one `keyPrefix` lease their slices of the rate: in the same slot, too. */
+const RATE = '{socket.io-fleet}:rate:';
 
 /** After what time a silent member's record is deleted, in ms. */
 const RECORD_LIFE = 60_000;
@@ -18,12 +22,20 @@ const RECORD_LIFE = 60_000;
  */
 const BEAT = `
 if redis.replicate_commands then redis.replicate_commands() end
-local members, state = KEYS[1], KEYS[2]
+${LEASE}
+local members, state, leases = KEYS[1], KEYS[2], KEYS[3]
 local id, record, known, life, recordLife = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local rate, wanted, held, sharers, leaseLife = unpack(ARGV, 6, 10)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local granted, living = '', 0
+if rate ~= '' then
+  granted, living = lease(leases, id, now, tonumber(rate), tonumber(wanted), tonumber(held), tonumber(sharers),
+    tonumber(leaseLife), ARGV[11] == '1')
+  redis.call('PEXPIRE', leases, life)
+end
 local changed = false
-for i = 6, #ARGV, 5 do
+for i = 12, #ARGV, 5 do
   local field, isNew, at, by, value = ARGV[i], ARGV[i + 1] == '1', tonumber(ARGV[i + 2]), ARGV[i + 3], ARGV[i + 4]
   local stored = redis.call('HGET', state, field)
   local storedAt, storedBy = string.match(stored or '', '^(%d+) (%S+) ')
@@ -52,7 +64,8 @@ for i = 1, #shown, 2 do
 end
 redis.call('PEXPIRE', members, life)
 redis.call('PEXPIRE', state, life)
-return { string.format('%.0f', now), revision, shown, revision ~= known and redis.call('HGETALL', state) or false }
+local all = revision ~= known and redis.call('HGETALL', state) or false
+return { string.format('%.0f', now), revision, shown, all, granted, living }
 `;
 
 /** Runs a script on a Redis. Resolves with its answer. */
@@ -65,14 +78,16 @@ export class RedisFleet implements FleetStore {
 
   constructor(evaluate: Evaluate, keyPrefix: string) {
     this.#evaluate = evaluate;
-    this.#keys = [MEMBERS, STATE + keyPrefix];
+    this.#keys = [MEMBERS, STATE + keyPrefix, RATE + keyPrefix];
   }
 
-  async beat({ id, record, revision, writes }: Beat): Promise<Reading> {
+  async beat({ id, record, revision, writes, lease }: Beat): Promise<Reading> {
     const changes = writes.flatMap(({ name, isNew, register: { at, by, value } }) => (
       [name, isNew ? '1' : '0', String(at), by, value]
     ));
-    const args = [id, record, revision, String(LIFE), String(RECORD_LIFE), ...changes];
+    const { rate = '', wanted = 0, held = 0, sharers = 0, life = 0, left = false } = lease ?? {};
+    const asked = [...[rate, wanted, held, sharers, Math.ceil(life)].map(String), left ? '1' : '0'];
+    const args = [id, record, revision, String(LIFE), String(RECORD_LIFE), ...asked, ...changes];
     return readingOf(await this.#evaluate(BEAT, this.#keys, args));
   }
 }
@@ -80,7 +95,7 @@ export class RedisFleet implements FleetStore {
 /** @throws TypeError when the answer is none of the script's. */
 function readingOf(answer: unknown): Reading {
   if (!Array.isArray(answer) || answer.length < 4) throw new TypeError("the Redis client cannot run scripts by 'eval'");
-  const [time, revision, shown, state] = answer as unknown[];
+  const [time, revision, shown, state, granted, sharers] = answer as unknown[];
   const now = Number(textOf(time) ?? NaN);
   if (!Number.isFinite(now)) throw new TypeError('the Redis client does not pass on what a script answers');
   const members = new Map<string, Shown>();
@@ -89,7 +104,13 @@ function readingOf(answer: unknown): Reading {
     if (at !== undefined && record !== undefined) members.set(id, { at: Number(at), record });
   }
   const registers = Array.isArray(state) ? registersOf(state) : undefined;
-  return { now, revision: textOf(revision) ?? '', members, registers };
+  return { now, revision: textOf(revision) ?? '', members, registers, lease: leaseOf(granted, sharers) };
+}
+
+function leaseOf(granted: unknown, sharers: unknown): LeaseGranted | undefined {
+  const text = textOf(granted) ?? '';
+  const lease = { granted: Number(text), sharers: Number(sharers) };
+  return text !== '' && Number.isFinite(lease.granted + lease.sharers) ? lease : undefined;
 }
 
 function registersOf(state: unknown): Map<string, Register> {

@@ -7,6 +7,7 @@ import type { FleetStore } from '../fleet/fleet-store';
 import type { HealthSource } from '../hosts/health-checker';
 import type { Hosts } from '../hosts/hosts';
 import { followCounts } from './fleet-counts';
+import { FleetRate, type RateLimit } from './fleet-rate';
 import { FleetSelf, type SpelledOptions } from './fleet-self';
 import type { Operated, Operations } from './operations';
 import type { ProxyEvents } from './proxy-events';
@@ -28,6 +29,8 @@ export interface ProxyFleet {
   readonly member: Fleet | undefined;
   /** Lets the first look at the fleet be over, or have failed, before a health source is ready. */
   before(health: HealthSource): HealthSource;
+  /** Lets a limit follow this member's slice of the fleet's rate. To be called before the fleet's first look. */
+  sharing<L extends RateLimit>(limit: L): L;
   /** Sets what the proxy shows of itself. */
   show(operations: Operations, operated: Operated): void;
   /** Leaves the fleet. Never rejects. */
@@ -35,7 +38,8 @@ export interface ProxyFleet {
 }
 
 const NONE: ProxyFleet = {
-  member: undefined, before: (health) => health, show: () => {}, stop: () => Promise.resolve(),
+  member: undefined, before: (health) => health, sharing: (limit) => limit, show: () => {},
+  stop: () => Promise.resolve(),
 };
 
 export function createFleet(
@@ -49,13 +53,21 @@ export function createFleet(
   const member = new Fleet({ id, timeout, life: keyExpiry * 1000 }, options.fleet, () => show());
   relay(member, events);
   followCounts(member, hosts);
+  let rate: FleetRate | undefined;
   return {
     member,
     before: (health) => new AfterFleet(member, health),
+    sharing: (limit) => {
+      rate = new FleetRate(member, limit);
+      return limit;
+    },
     show: (operations, operated) => {
       show = () => self.show(operations.readiness.ready, operated.workers, operations.without, operated.sample);
     },
-    stop: () => within(LEAVE_TIMEOUT, member.stop()),
+    stop: () => {
+      rate?.stop();
+      return within(LEAVE_TIMEOUT, member.stop());
+    },
   };
 }
 

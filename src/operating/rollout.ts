@@ -1,6 +1,7 @@
 import createDebug from 'debug';
 import { toError } from '../base/checks';
 import type { Fleet } from '../fleet/fleet';
+import type { HostShown } from '../fleet/member';
 import { hostsOf } from '../hosts/host-options';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
@@ -134,7 +135,8 @@ export class Rollout {
     const { members } = this.#fleet;
     const own = members.find(({ self }) => self)?.record.spelling.keyPrefix;
     const others = members.filter(({ self, record }) => !self && record.spelling.keyPrefix === own);
-    return open && others.every(({ record: { hosts } }) => hosts.some(({ host, state }) => host === name && state === 'up'));
+    const seesUp = (hosts: readonly HostShown[]): boolean => hosts.some(({ host, state }) => host === name && state === 'up');
+    return open && others.every(({ record }) => seesUp(record.hosts));
   }
 
   /** The host that is there already, however its name is spelled. */

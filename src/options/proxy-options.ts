@@ -214,8 +214,9 @@ export interface PartialProxyOptions {
    */
   keepAliveTimeout?: number | undefined;
   /**
-   * The most handshakes that the proxy sends to the hosts per second, about evenly. Further ones wait in a queue. Any
-   * number above 0, up to 100000. @default undefined
+   * The most handshakes that the proxy sends to the hosts per second, about evenly. Further ones wait in a queue. With
+   * `fleet`, the most that all members send together: give each the same rate. Any number above 0, up to 100000.
+   * @default undefined
    */
   maxHandshakesPerSecond?: number | undefined;
   /**
@@ -230,8 +231,8 @@ export interface PartialProxyOptions {
   handshakeQueueTimeout?: number | undefined;
   /**
    * Makes the proxy a member of the fleet: of the proxies that share its Redis and `keyPrefix`. What an operator sets
-   * at run time through one member then holds for all: drains, weights, and hosts that were added or removed. Needs
-   * `redisClient`. @default false
+   * at run time through one member then holds for all: drains, weights, and hosts that were added or removed. All share
+   * `maxHandshakesPerSecond`. Needs `redisClient`. @default false
    */
   fleet?: boolean | undefined;
   /**
