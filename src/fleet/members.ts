@@ -96,13 +96,12 @@ export class Members {
     for (const [id, { record, at, seenAt }] of this.#known) {
       if (seenAt === time) continue;
       // While nothing could be read here, the others may have been as unable to write.
-      const missed = Math.max(0, gap - 2 * record.interval);
-      if (time - seenAt - missed > MISSED * record.interval) {
+      if (gap > 2 * Math.max(record.interval, own?.interval ?? 0)) {
+        this.#known.set(id, { record, at, seenAt: time });
+      } else if (time - seenAt > MISSED * record.interval) {
         this.#known.delete(id);
         this.#lose(id, record, at, seenAt);
         went.push(id);
-      } else if (missed > 0) {
-        this.#known.set(id, { record, at, seenAt: seenAt + missed });
       }
     }
     for (const id of this.#silent.keys()) if (!members.has(id) || this.#known.has(id)) this.#silent.delete(id);

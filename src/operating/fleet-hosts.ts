@@ -13,6 +13,9 @@ const debug = createDebug('socket.io-proxy:fleet');
 /** After what time the state of a host is cleared that no member has, in ms. */
 const FADE_TIME = 600_000;
 
+/** How long not to look again for a host that others may have added, in ms. */
+const SEEK_PAUSE = 500;
+
 /** What the fleet shares of a host, each in a register of its own: `<kind> <host>`. */
 type Kind = 'listed' | 'weight' | 'drain';
 
@@ -39,6 +42,9 @@ export class FleetHosts {
   readonly #configured: ReadonlySet<string>;
   /** Since when no member has a host, by `performance.now()`. */
   #unknown: ReadonlyMap<string, number> = new Map<string, number>();
+  /** When it was last looked whether others have added a host, by `performance.now()`. */
+  #soughtAt = -Infinity;
+  #seeking: Promise<void> | undefined;
   /** A host is being added to all members. */
   #isAdding = false;
 
@@ -53,6 +59,7 @@ export class FleetHosts {
     });
     fleet.on('beat', () => this.#fade());
     hosts.on('added', (host) => this.#onAdded(host));
+    hosts.seekWith(() => this.#seek());
   }
 
   /** The configured hosts that the fleet has removed. */
@@ -155,6 +162,15 @@ export class FleetHosts {
     const deadline = movesAt === null ? undefined : Math.min(MAX_DELAY, Math.max(0, movesAt - now));
     this.#control.drainAfresh(host, { deadline, movesPerSecond, alone: false });
     this.#drains.follow(this.#hosts.named(host));
+  }
+
+  /** Looks whether another member has added a host since the last beat, on which a session is. */
+  #seek(): Promise<void> | undefined {
+    const now = performance.now();
+    // Sessions of a host that was removed ask for it, too.
+    if (now - this.#soughtAt < SEEK_PAUSE) return this.#seeking;
+    this.#soughtAt = now;
+    return this.#seeking = this.#fleet.beat();
   }
 
   /** Listeners of the user come later, and may drain the host at once. */

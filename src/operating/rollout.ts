@@ -135,8 +135,8 @@ export class Rollout {
     const { members } = this.#fleet;
     const own = members.find(({ self }) => self)?.record.spelling.keyPrefix;
     const others = members.filter(({ self, record }) => !self && record.spelling.keyPrefix === own);
-    const seesUp = (hosts: readonly HostShown[]): boolean => hosts.some(({ host, state }) => host === name && state === 'up');
-    return open && others.every(({ record }) => seesUp(record.hosts));
+    const isUp = ({ host, state }: HostShown): boolean => host === name && state === 'up';
+    return open && others.every(({ record }) => record.hosts.some(isUp));
   }
 
   /** The host that is there already, however its name is spelled. */

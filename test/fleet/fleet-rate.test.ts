@@ -4,7 +4,7 @@ import { FleetRate } from '../../src/operating/fleet-rate';
 import { stopClock, type Clock } from '../support/clock';
 
 const SELF: Self = {
-  version: '', ready: true, workers: 1, spelling: { hosts: '', path: '', keyPrefix: '' }, hosts: [], without: [],
+  version: '', ready: true, workers: 1, spelling: { hosts: '', path: '', keyPrefix: '' }, hosts: [], level: 0, without: [],
 };
 
 /** Grants what a test says, and knows what was asked for. */
@@ -42,7 +42,7 @@ let fleet: Fleet;
 beforeEach(() => {
   clock = stopClock();
   grants = new Grants();
-  fleet = new Fleet({ id: 'me', timeout: 1000 }, grants, () => SELF);
+  fleet = new Fleet({ id: 'me', timeout: 1000, life: 60_000 }, grants, () => SELF);
 });
 
 it('passes on a quarter at first, then what is leased, and an equal part when the lease is over', async () => {

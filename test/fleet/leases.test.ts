@@ -6,7 +6,7 @@ import { openClient, RedisProcess, type TestClient } from '../support/redis';
 
 const KEY = '{socket.io-fleet}:rate:p#';
 const SELF: Self = {
-  version: '', ready: true, workers: 1, spelling: { hosts: '', path: '', keyPrefix: '' }, hosts: [], without: [],
+  version: '', ready: true, workers: 1, spelling: { hosts: '', path: '', keyPrefix: '' }, hosts: [], level: 0, without: [],
 };
 
 /** How long a lease lives, in ms. */
@@ -54,7 +54,7 @@ class Sharer implements FleetStore {
   constructor(readonly id: string, wanted = 0, rate = 100) {
     this.wanted = wanted;
     this.rate = rate;
-    this.fleet = new Fleet({ id, timeout: 1000, clock: () => time }, this, () => SELF);
+    this.fleet = new Fleet({ id, timeout: 1000, life: 60_000, clock: () => time }, this, () => SELF);
     this.fleet.share({ rate, wanted: () => this.wanted });
   }
 

@@ -27,6 +27,10 @@ class Shown {
     return this.members.take({ now, revision: '', members: new Map(this.#records), registers: undefined }, time);
   }
 
+  get shown(): Map<string, { record: string; at: number }> {
+    return new Map(this.#records);
+  }
+
   get ids(): string[] {
     return this.members.at(0).map(({ id }) => id);
   }
@@ -115,6 +119,30 @@ describe('those who spell otherwise', () => {
     const shown = new Shown().show('foreign', 0, { spelling, hosts: [{ ...HOST, host: 'c:1' }] }).show('same', 0, { spelling });
     expect(shown.read(0)).toEqual({ came: ['same'], went: [], other: ['same'] });
     expect(shown.members.differencesOf('same')).toEqual(['keyPrefix']);
+  });
+});
+
+describe('nobody is gone', () => {
+  it('where Redis was away and has lost its data, until some beats have been missed since', () => {
+    const shown = new Shown().show('other', 0);
+    shown.read(0);
+    // Just before its next beat, and the last reading for a while.
+    shown.read(1900);
+    const empty = (now: number): Comings =>
+      shown.members.take({ now, revision: '', members: new Map([['me', { record: textOfRecord(RECORD), at: now }]]), registers: undefined }, now);
+    for (const now of [61_900, 62_900, 63_900, 64_900]) expect(empty(now)).toEqual(NONE);
+    expect(empty(64_901)).toEqual({ ...NONE, went: ['other'] });
+  });
+
+  it('but a member is that fell silent before all beats became rarer', () => {
+    const shown = new Shown().show('other', 0);
+    shown.read(0);
+    const seen: string[][] = [];
+    for (let now = 5000; now <= 20_000; now += 5000) {
+      shown.show('me', now, { interval: 5000 });
+      seen.push([...shown.members.take({ now, revision: '', members: shown.shown, registers: undefined }, now).went]);
+    }
+    expect(seen.flat()).toEqual(['other']);
   });
 });
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type Proxy from '../../src';
 import { startOperated } from '../support/admin';
+import { handshake, pollUrl, request } from '../support/http';
 import type { ProxyInstance } from '../support/proxy';
 import { openClient, uniqueKeyPrefix, type TestClient } from '../support/redis';
 import { before, startSessionHosts, type SessionHost } from '../support/session-host';
@@ -79,6 +80,23 @@ describe('what is set at one member', () => {
     late.addHost(third.name);
     for (const proxy of [one, other]) {
       await until('it is undone', () => hostOf(proxy, first)?.draining === false && hostOf(proxy, third) !== undefined);
+    }
+  });
+
+  it('is known where a session needs it: on a host that was just added', async () => {
+    const [first] = hosts as [SessionHost];
+    hosts = [first];
+    const [one, other] = [await before(hosts, options), await before(hosts, options)];
+    await until('they know each other', () => [one, other].every(({ proxy }) => proxy.fleet.members.length === 2));
+    one.proxy.drainHost(first.name, { scope: 'proxy' });
+    for (let round = 0; round < 3; round += 1) {
+      const [added] = await startSessionHosts(1) as [SessionHost];
+      const up = once(one.proxy, 'up');
+      one.proxy.addHost(added.name);
+      await up;
+      const sid = await handshake(one.url);
+      expect((await request(pollUrl(other.url, sid), { method: 'POST', body: '3' })).status).toBe(200);
+      one.proxy.drainHost(added.name);
     }
   });
 
