@@ -5,6 +5,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { createClient } from 'redis';
 import { Remote } from './remote.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -65,12 +66,20 @@ class RemotePart extends Part {
 }
 
 export class HostPart extends RemotePart {
+  /** When it was last not in the list of each proxy, by `performance.now()`; `Infinity` while it is not. */
+  unlistedAt = -Infinity;
+
   constructor(redisUrl, onStart) {
     super('./host.mjs', { redisUrl }, onStart);
   }
 
   get name() {
     return `127.0.0.1:${this.port}`;
+  }
+
+  /** Each proxy listed it all through the last `ms`. */
+  wasListed(ms) {
+    return performance.now() - this.unlistedAt > ms;
   }
 }
 
@@ -115,6 +124,15 @@ export class RedisPart extends Part {
 
   signal(signal) {
     this.#child.kill(signal);
+  }
+
+  /** Loses what the members of a fleet have written. */
+  async forgetFleet() {
+    const client = createClient({ url: this.url });
+    client.on('error', () => {});
+    await client.connect();
+    await client.del(['{socket.io-fleet}:members', '{socket.io-fleet}:state:socket.io#']);
+    client.destroy();
   }
 
   async end() {

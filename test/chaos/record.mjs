@@ -11,6 +11,8 @@ export class Record {
   refusals = 0;
   /** Refused since the store failed, as is documented for sessions that a proxy has not seen. */
   storeRefusals = 0;
+  /** Refused by a proxy that did not list the session's host, or not yet. */
+  unlistedRefusals = 0;
   misrouted = [];
   duplicates = 0;
   #connectedBefore = new Set();
@@ -19,9 +21,22 @@ export class Record {
   #news = new Set();
   #gaps = [];
   #checks = [];
+  #start = performance.now();
+  #notes = [];
 
-  fault(kind) {
+  /** @param detail what tells it from others of its kind. */
+  fault(kind, detail = '') {
     this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1);
+    this.note(`${kind} ${detail}`);
+  }
+
+  note(text) {
+    this.#notes.push(`${((performance.now() - this.#start) / 1000).toFixed(2)} s ${text}`);
+  }
+
+  /** What was noted since the last call. */
+  takeNotes() {
+    return this.#notes.splice(0);
   }
 
   watchHost(remote) {
@@ -83,6 +98,7 @@ export class Record {
       const alive = await host.remote.call('has', sid).catch(() => false);
       if (!alive || !host.wasWell(AFTERMATH)) continue;
       if (body.includes('STORE_FAILED') && !redis.wasWell(AFTERMATH)) this.storeRefusals += 1;
+      else if (!host.wasListed(AFTERMATH)) this.unlistedRefusals += 1;
       else this.misrouted.push(`${sid} on ${host.name}: ${status} ${body}`);
     }
   }
