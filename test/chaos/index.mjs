@@ -114,13 +114,13 @@ async function wreak(end, dice) {
 /** Rounds of faults and of what an operator does. After each one, the members of the fleet have to agree. */
 async function wreakInRounds(end) {
   for (let round = 1; performance.now() < end; round += 1) {
-    record.takeNotes();
+    record.note(`round ${round}`);
     const roundEnd = Math.min(end, performance.now() + ROUND);
     await Promise.all([wreak(roundEnd, new Dice(seed, round, 1)), operator.operate(roundEnd, new Dice(seed, round, 2))]);
     try {
       await operator.settle(new Dice(seed, round, 3));
     } catch (error) {
-      failures.push(`round ${round} of seed ${seed}: ${error.message}\n${record.takeNotes().join('\n')}`);
+      failures.push(`round ${round}: ${error.message}`);
     }
   }
 }
@@ -159,7 +159,8 @@ try {
   await Promise.all([...crowds, ...hosts, ...proxies].map((part) => part.kill()));
   await redis.end();
 }
-for (const failure of failures) console.error(`failed: ${failure}`);
+if (failures.length > 0) console.error(record.notes.join('\n'));
+for (const failure of failures) console.error(`failed: ${failure} (seed ${seed})`);
 process.exit(failures.length === 0 ? 0 : 1);
 
 function report(after, again) {
@@ -193,7 +194,6 @@ function report(after, again) {
   });
   rows.push(['leaked', leaked]);
   console.log(`\n| what | count |\n| --- | --- |\n${rows.map(([what, count]) => `| ${what} | ${count} |`).join('\n')}\n`);
-  for (const line of record.misrouted.slice(0, 10)) console.log(`misrouted: ${line}`);
   const wrong = { misrouted: record.misrouted.length, lost: record.lost, twice: record.duplicates, missed: record.missed, leaked };
   for (const [what, count] of Object.entries(wrong)) if (count > 0) failures.push(`${count} ${what}`);
 }

@@ -43,7 +43,7 @@ export class Operator {
     const operations = this.#operations(dice);
     while (performance.now() < end) {
       const kind = dice.oneOf(Object.keys(operations));
-      // All are drawn, whatever comes of it: so the next ones are the same in each run.
+      // All are drawn, whatever comes of it: so what follows is the same in each run.
       const [at, gap, proxy] = [dice.between(0, 1000), dice.between(200, 1500), dice.oneOf(this.#live())];
       const operation = operations[kind](at);
       if (operation && proxy) await this.#tell(kind, proxy, ...operation);
@@ -75,7 +75,10 @@ export class Operator {
   #operations(dice) {
     const named = (condition) => dice.oneOf([...this.#known].filter(([, state]) => condition(state)).map(([name]) => name));
     const open = ({ listed, draining, weight }) => listed && !draining && weight > 0;
-    const spare = () => [...this.#known.values()].filter(open).length > MIN_OPEN ? named(open) : undefined;
+    const spare = () => {
+      const name = named(open);
+      return [...this.#known.values()].filter(open).length > MIN_OPEN ? name : undefined;
+    };
     const on = (name, ...operation) => name && [name, ...operation];
     return {
       'told: drain': () => on(spare(), 'drainHost'),

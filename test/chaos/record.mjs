@@ -21,8 +21,9 @@ export class Record {
   #news = new Set();
   #gaps = [];
   #checks = [];
+  /** What was done, and what came of it, with the times. */
+  notes = [];
   #start = performance.now();
-  #notes = [];
 
   /** @param detail what tells it from others of its kind. */
   fault(kind, detail = '') {
@@ -31,12 +32,7 @@ export class Record {
   }
 
   note(text) {
-    this.#notes.push(`${((performance.now() - this.#start) / 1000).toFixed(2)} s ${text}`);
-  }
-
-  /** What was noted since the last call. */
-  takeNotes() {
-    return this.#notes.splice(0);
+    this.notes.push(`${((performance.now() - this.#start) / 1000).toFixed(2)} s ${text}`);
   }
 
   watchHost(remote) {
@@ -99,7 +95,12 @@ export class Record {
       if (!alive || !host.wasWell(AFTERMATH)) continue;
       if (body.includes('STORE_FAILED') && !redis.wasWell(AFTERMATH)) this.storeRefusals += 1;
       else if (!host.wasListed(AFTERMATH)) this.unlistedRefusals += 1;
-      else this.misrouted.push(`${sid} on ${host.name}: ${status} ${body}`);
+      else this.#misroute(`${sid} on ${host.name}: ${status} ${body}`);
     }
+  }
+
+  #misroute(what) {
+    this.misrouted.push(what);
+    this.note(`misrouted: ${what}`);
   }
 }
