@@ -171,6 +171,7 @@ function report(after, again) {
     ['messages sent, and acknowledged', `${record.sent}, ${record.acknowledged}`],
     ['requests of a session refused', record.refusals],
     ['… since Redis failed, by a proxy that had not seen it', record.storeRefusals],
+    ['… opened as Redis failed, by a proxy that had it back first', record.earlyRefusals],
     ['… of a host that was removed, or that not every proxy had yet', record.unlistedRefusals],
     ['misrouted: live on a live host, and refused', record.misrouted.length],
     ['lost: acknowledged, and not seen', record.lost],

@@ -10,10 +10,15 @@ import { Remote } from './remote.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
+/** How long after a fault a part's refusals are still the fault's, in ms: its clients and their polls lag behind. */
+export const AFTERMATH = 3000;
+
 /** One process of the run: it is started, killed and frozen, and says whether it can be counted on. */
 class Part {
   /** When it was last anything but well, by `performance.now()`; `Infinity` while it is. */
   troubledAt = -Infinity;
+  /** Since when it has had one trouble after the other, by `performance.now()`. */
+  troubledSince = -Infinity;
 
   get well() {
     return this.troubledAt !== Infinity;
@@ -25,6 +30,7 @@ class Part {
   }
 
   async trouble(fault) {
+    if (this.wasWell(AFTERMATH)) this.troubledSince = performance.now();
     this.troubledAt = Infinity;
     try {
       await fault();
