@@ -1,4 +1,5 @@
 import createDebug from 'debug';
+import { LRUCache } from 'lru-cache';
 import { isPlainObject, MAX_DELAY, toError } from '../base/checks';
 import type { Fleet } from '../fleet/fleet';
 import type { Host } from '../hosts/host';
@@ -13,7 +14,7 @@ const debug = createDebug('socket.io-proxy:fleet');
 /** After what time the state of a host is cleared that no member has, in ms. */
 const FADE_TIME = 600_000;
 
-/** How long not to look again for a host that others may have added, in ms. */
+/** How long not to look again for a host of the same name that others may have added, in ms. */
 const SEEK_PAUSE = 500;
 
 /** What the fleet shares of a host, each in a register of its own: `<kind> <host>`. */
@@ -42,9 +43,8 @@ export class FleetHosts {
   readonly #configured: ReadonlySet<string>;
   /** Since when no member has a host, by `performance.now()`. */
   #unknown: ReadonlyMap<string, number> = new Map<string, number>();
-  /** When it was last looked whether others have added a host, by `performance.now()`. */
-  #soughtAt = -Infinity;
-  #seeking: Promise<void> | undefined;
+  /** The names that were looked for a moment ago. */
+  readonly #sought = new LRUCache<string, true>({ max: 1000, ttl: SEEK_PAUSE });
   /** A host is being added to all members. */
   #isAdding = false;
 
@@ -59,7 +59,7 @@ export class FleetHosts {
     });
     fleet.on('beat', () => this.#fade());
     hosts.on('added', (host) => this.#onAdded(host));
-    hosts.seekWith(() => this.#seek());
+    hosts.seekWith((name) => this.#seek(name));
   }
 
   /** The configured hosts that the fleet has removed. */
@@ -165,12 +165,12 @@ export class FleetHosts {
   }
 
   /** Looks whether another member has added a host since the last beat, on which a session is. */
-  #seek(): Promise<void> | undefined {
-    const now = performance.now();
+  async #seek(host: string): Promise<void> {
     // Sessions of a host that was removed ask for it, too.
-    if (now - this.#soughtAt < SEEK_PAUSE) return this.#seeking;
-    this.#soughtAt = now;
-    return this.#seeking = this.#fleet.beat();
+    if (this.#sought.has(host)) return;
+    this.#sought.set(host, true);
+    // A beat that is under way may have looked before the host was added.
+    for (let beats = 0; beats < 2 && !this.#hosts.get(host); beats += 1) await this.#fleet.beat();
   }
 
   /** Listeners of the user come later, and may drain the host at once. */

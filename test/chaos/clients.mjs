@@ -42,10 +42,12 @@ class Client {
   #connected() {
     const { engine } = this.#socket.io;
     const { id: sid } = engine;
+    const connectedAt = performance.now();
     engine.on('close', (_, details) => {
       // A poll that was answered with an error, and what it was answered with.
       if (typeof details?.description === 'number' && details.description >= 400) {
-        tell('refused', { sid, status: details.description, body: details.context?.responseText ?? '' });
+        const age = performance.now() - connectedAt;
+        tell('refused', { sid, age, status: details.description, body: details.context?.responseText ?? '' });
       }
     });
     if (!this.#socket.recovered) this.#gapFrom = undefined;

@@ -3,9 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startBalancer } from './balancer.mjs';
+import { Dice } from './dice.mjs';
+import { Operator } from './operator.mjs';
 import { HostPart, ProxyPart, RedisPart } from './parts.mjs';
 import { Record } from './record.mjs';
 import { Remote } from './remote.mjs';
+import { until } from './until.mjs';
+
+/** How long parts fail, until the members of the fleet have to agree, in ms. */
+const ROUND = 20_000;
 
 const { values } = parseArgs({
   options: {
@@ -20,24 +26,22 @@ if (!(minutes > 0) || !Number.isSafeInteger(seed) || !(clientCount >= 12)) {
   process.exit(2);
 }
 
-const random = mulberry32(seed);
-const between = (low, high) => Math.floor(low + random() * (high - low));
-const oneOf = (list) => list[Math.floor(random() * list.length)];
-
 const record = new Record();
 const redis = await new RedisPart().start();
-const hosts = await Promise.all([1, 2, 3].map(() => new HostPart(redis.url, (remote) => record.watchHost(remote)).start()));
-const options = { redisUrl: redis.url, hosts: hosts.map(({ name }) => name), drainTimeout: 1000, keepAliveTimeout: 5000 };
-const proxies = await Promise.all([1, 2].map(() => new ProxyPart(options).start()));
+const hosts = await Promise.all([1, 2, 3, 4].map(() => new HostPart(redis.url, (remote) => record.watchHost(remote)).start()));
+// The last host has to be added.
+const configured = hosts.slice(0, -1).map(({ name }) => name);
+const options = { redisUrl: redis.url, hosts: configured, fleet: true, drainTimeout: 1000, keepAliveTimeout: 5000 };
+const proxies = await Promise.all([1, 2, 3].map(() => new ProxyPart(options).start()));
 
 // Most clients keep to a proxy while it lives, as with a load balancer that keeps connections together; a quarter has
-// each connection sent to either.
+// each connection sent to any.
 const live = () => proxies.filter(({ well }) => well);
 const balancers = await Promise.all([
-  startBalancer(() => (proxies[0].well ? proxies[0] : live()[0])?.port),
-  startBalancer(() => (proxies[1].well ? proxies[1] : live()[0])?.port),
+  ...proxies.map((proxy) => startBalancer(() => (proxy.well ? proxy : live()[0])?.port)),
   startBalancer(() => live()[Math.floor(Math.random() * live().length)]?.port),
 ]);
+const operator = new Operator(hosts, configured, live, record);
 
 const TRANSPORTS = [['polling'], ['websocket'], ['polling', 'websocket']];
 const crowds = [1, 2].map(() => new Remote(fileURLToPath(new URL('./clients.mjs', import.meta.url))));
@@ -46,7 +50,7 @@ for (const crowd of crowds) record.watchClients(crowd, hosts, redis);
 async function startClients(round) {
   const specifications = Array.from({ length: clientCount }, (_, i) => ({
     name: `${round}-${i}`,
-    url: balancers[i % 4 === 3 ? 2 : i % 2].url,
+    url: balancers[i % 4 === 3 ? 3 : Math.floor(i / 3) % 3].url,
     transports: TRANSPORTS[i % 3],
     pause: 500,
   }));
@@ -72,36 +76,52 @@ async function rest() {
   }));
 }
 
-const freeze = async (part) => {
+const freeze = async (part, dice) => {
   part.signal('SIGSTOP');
-  await sleep(between(500, 4000));
+  await sleep(dice.between(500, 4000));
   part.signal('SIGCONT');
 };
-const restart = async (part) => {
+const restart = async (part, dice) => {
   await part.kill();
-  await sleep(between(0, 2000));
+  await sleep(dice.between(0, 2000));
   await part.start();
 };
 const FAULTS = {
-  'host killed, and started again': () => [oneOf(hosts), restart],
-  'host frozen': () => [oneOf(hosts), freeze],
-  'proxy killed, and started again': () => [oneOf(proxies), restart],
-  'proxy frozen': () => [oneOf(proxies), freeze],
-  'proxy closed, and started again': () => [oneOf(proxies), async (proxy) => {
+  'host killed, and started again': [hosts, restart],
+  'host frozen': [hosts, freeze],
+  'proxy killed, and started again': [proxies, restart],
+  'proxy frozen': [proxies, freeze],
+  'proxy closed, and started again': [proxies, async (proxy, dice) => {
     await proxy.remote.call('close');
-    await restart(proxy);
+    await restart(proxy, dice);
   }],
-  'Redis killed, and started again empty': () => [redis, restart],
-  'Redis frozen': () => [redis, freeze],
+  'Redis killed, and started again empty': [[redis], restart],
+  'Redis frozen': [[redis], freeze],
+  'Redis without what the fleet wrote': [[redis], () => redis.forgetFleet()],
 };
 
-async function wreak(end) {
+async function wreak(end, dice) {
   while (performance.now() < end) {
-    const kind = oneOf(Object.keys(FAULTS));
-    const [part, fault] = FAULTS[kind]();
-    record.fault(kind);
-    await part.trouble(() => fault(part));
-    await sleep(between(500, 2500));
+    const kind = dice.oneOf(Object.keys(FAULTS));
+    const [parts, fault] = FAULTS[kind];
+    const part = dice.oneOf(parts);
+    record.fault(kind, part.port);
+    await part.trouble(() => fault(part, dice));
+    await sleep(dice.between(500, 2500));
+  }
+}
+
+/** Rounds of faults and of what an operator does. After each one, the members of the fleet have to agree. */
+async function wreakInRounds(end) {
+  for (let round = 1; performance.now() < end; round += 1) {
+    record.note(`round ${round}`);
+    const roundEnd = Math.min(end, performance.now() + ROUND);
+    await Promise.all([wreak(roundEnd, new Dice(seed, round, 1)), operator.operate(roundEnd, new Dice(seed, round, 2))]);
+    try {
+      await operator.settle(new Dice(seed, round, 3));
+    } catch (error) {
+      failures.push(`round ${round}: ${error.message}`);
+    }
   }
 }
 
@@ -115,30 +135,14 @@ async function broadcast(signal) {
   }
 }
 
-async function until(what, condition, ms) {
-  const start = performance.now();
-  while (!await condition()) {
-    if (performance.now() - start > ms) throw new Error(`${what}: not within ${ms} ms`);
-    await sleep(50);
-  }
-}
-
-function mulberry32(state) {
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
-console.log(`chaos: ${minutes} min, ${clientCount} clients, 2 proxies, 3 hosts, Redis; seed ${seed} (--seed ${seed} repeats the faults)`);
+console.log(`chaos: ${minutes} min, ${clientCount} clients, a fleet of 3 proxies, 4 hosts, Redis; ` +
+  `seed ${seed} (--seed ${seed} repeats the faults of each round)`);
 const failures = [];
 try {
   await startClients(1);
   const broadcasting = new AbortController();
   const broadcasts = broadcast(broadcasting.signal);
-  await wreak(performance.now() + minutes * 60_000);
+  await wreakInRounds(performance.now() + minutes * 60_000);
   await allConnected().catch((error) => failures.push(error.message));
   broadcasting.abort();
   await broadcasts;
@@ -150,11 +154,13 @@ try {
   await record.settle();
   report(after, again);
 } finally {
+  await operator.end();
   for (const balancer of balancers) balancer.close();
   await Promise.all([...crowds, ...hosts, ...proxies].map((part) => part.kill()));
   await redis.end();
 }
-for (const failure of failures) console.error(`failed: ${failure}`);
+if (failures.length > 0) console.error(record.notes.join('\n'));
+for (const failure of failures) console.error(`failed: ${failure} (seed ${seed})`);
 process.exit(failures.length === 0 ? 0 : 1);
 
 function report(after, again) {
@@ -165,10 +171,17 @@ function report(after, again) {
     ['messages sent, and acknowledged', `${record.sent}, ${record.acknowledged}`],
     ['requests of a session refused', record.refusals],
     ['… since Redis failed, by a proxy that had not seen it', record.storeRefusals],
+    ['… opened as Redis failed, by a proxy that had it back first', record.earlyRefusals],
+    ['… of a host that was removed, or that not every proxy had yet', record.unlistedRefusals],
     ['misrouted: live on a live host, and refused', record.misrouted.length],
     ['lost: acknowledged, and not seen', record.lost],
     ['seen twice', record.duplicates],
     ['broadcasts missed after recovery', record.missed],
+  );
+  rows.push(
+    ['what a member was told and could not do', operator.refused],
+    ['members have agreed: how often, and after how many ms at most',
+      `${operator.agreements.length}, ${Math.max(...operator.agreements).toFixed()}`],
   );
   let leaked = 0;
   proxies.forEach(({ atStart }, i) => {
@@ -182,7 +195,6 @@ function report(after, again) {
   });
   rows.push(['leaked', leaked]);
   console.log(`\n| what | count |\n| --- | --- |\n${rows.map(([what, count]) => `| ${what} | ${count} |`).join('\n')}\n`);
-  for (const line of record.misrouted.slice(0, 10)) console.log(`misrouted: ${line}`);
   const wrong = { misrouted: record.misrouted.length, lost: record.lost, twice: record.duplicates, missed: record.missed, leaked };
   for (const [what, count] of Object.entries(wrong)) if (count > 0) failures.push(`${count} ${what}`);
 }

@@ -5,14 +5,20 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { createClient } from 'redis';
 import { Remote } from './remote.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+
+/** How long after a fault a part's refusals are still the fault's, in ms: its clients and their polls lag behind. */
+export const AFTERMATH = 3000;
 
 /** One process of the run: it is started, killed and frozen, and says whether it can be counted on. */
 class Part {
   /** When it was last anything but well, by `performance.now()`; `Infinity` while it is. */
   troubledAt = -Infinity;
+  /** Since when it has had one trouble after the other, by `performance.now()`. */
+  troubledSince = -Infinity;
 
   get well() {
     return this.troubledAt !== Infinity;
@@ -24,6 +30,7 @@ class Part {
   }
 
   async trouble(fault) {
+    if (this.wasWell(AFTERMATH)) this.troubledSince = performance.now();
     this.troubledAt = Infinity;
     try {
       await fault();
@@ -65,12 +72,20 @@ class RemotePart extends Part {
 }
 
 export class HostPart extends RemotePart {
+  /** When it was last not in the list of each proxy, by `performance.now()`; `Infinity` while it is not. */
+  unlistedAt = -Infinity;
+
   constructor(redisUrl, onStart) {
     super('./host.mjs', { redisUrl }, onStart);
   }
 
   get name() {
     return `127.0.0.1:${this.port}`;
+  }
+
+  /** Each proxy listed it all through the last `ms`. */
+  wasListed(ms) {
+    return performance.now() - this.unlistedAt > ms;
   }
 }
 
@@ -115,6 +130,15 @@ export class RedisPart extends Part {
 
   signal(signal) {
     this.#child.kill(signal);
+  }
+
+  /** Loses what the members of a fleet have written. */
+  async forgetFleet() {
+    const client = createClient({ url: this.url });
+    client.on('error', () => {});
+    await client.connect();
+    await client.del(['{socket.io-fleet}:members', '{socket.io-fleet}:state:socket.io#']);
+    client.destroy();
   }
 
   async end() {

@@ -1,5 +1,4 @@
-/** How long after a fault a part's refusals are still the fault's, in ms: its clients and their polls lag behind. */
-const AFTERMATH = 3000;
+import { AFTERMATH } from './parts.mjs';
 
 /** What the run has seen, and what is wrong with it. */
 export class Record {
@@ -11,6 +10,10 @@ export class Record {
   refusals = 0;
   /** Refused since the store failed, as is documented for sessions that a proxy has not seen. */
   storeRefusals = 0;
+  /** Refused by a proxy that had Redis back sooner than the one that had opened the session, and stores it again. */
+  earlyRefusals = 0;
+  /** Refused by a proxy that did not list the session's host, or not yet. */
+  unlistedRefusals = 0;
   misrouted = [];
   duplicates = 0;
   #connectedBefore = new Set();
@@ -19,9 +22,18 @@ export class Record {
   #news = new Set();
   #gaps = [];
   #checks = [];
+  /** What was done, and what came of it, with the times. */
+  notes = [];
+  #start = performance.now();
 
-  fault(kind) {
+  /** @param detail what tells it from others of its kind. */
+  fault(kind, detail = '') {
     this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1);
+    this.note(`${kind} ${detail}`);
+  }
+
+  note(text) {
+    this.notes.push(`${((performance.now() - this.#start) / 1000).toFixed(2)} s ${text}`);
   }
 
   watchHost(remote) {
@@ -76,14 +88,23 @@ export class Record {
   }
 
   /** A refused session that is alive on a host that was well is misrouted. */
-  async #check({ sid, status, body }, hosts, redis) {
+  async #check({ sid, age, status, body }, hosts, redis) {
     this.refusals += 1;
+    const openedAt = performance.now() - age;
     for (const host of hosts) {
       if (!host.wasWell(AFTERMATH)) continue;
       const alive = await host.remote.call('has', sid).catch(() => false);
       if (!alive || !host.wasWell(AFTERMATH)) continue;
-      if (body.includes('STORE_FAILED') && !redis.wasWell(AFTERMATH)) this.storeRefusals += 1;
-      else this.misrouted.push(`${sid} on ${host.name}: ${status} ${body}`);
+      const isOfRedis = !redis.wasWell(AFTERMATH);
+      if (isOfRedis && body.includes('STORE_FAILED')) this.storeRefusals += 1;
+      else if (isOfRedis && openedAt > redis.troubledSince - AFTERMATH) this.earlyRefusals += 1;
+      else if (!host.wasListed(AFTERMATH)) this.unlistedRefusals += 1;
+      else this.#misroute(`${sid} on ${host.name}: ${status} ${body}`);
     }
+  }
+
+  #misroute(what) {
+    this.misrouted.push(what);
+    this.note(`misrouted: ${what}`);
   }
 }

@@ -128,8 +128,10 @@ describe('nobody is gone', () => {
     shown.read(0);
     // Just before its next beat, and the last reading for a while.
     shown.read(1900);
-    const empty = (now: number): Comings =>
-      shown.members.take({ now, revision: '', members: new Map([['me', { record: textOfRecord(RECORD), at: now }]]), registers: undefined }, now);
+    const empty = (now: number): Comings => {
+      const members = new Map([['me', { record: textOfRecord(RECORD), at: now }]]);
+      return shown.members.take({ now, revision: '', members, registers: undefined }, now);
+    };
     for (const now of [61_900, 62_900, 63_900, 64_900]) expect(empty(now)).toEqual(NONE);
     expect(empty(64_901)).toEqual({ ...NONE, went: ['other'] });
   });
