@@ -3,6 +3,7 @@ import type { Hosts } from './hosts/hosts';
 import { DRAIN_END, type UnderWay } from './forwarding/under-way';
 import type { ResolvedOptions } from './options/options';
 import type { Operations } from './operating/operations';
+import type { Admission } from './routing/admission';
 import type { OwnProcess } from './operating/own-process';
 
 /** How long `Proxy.close()` promises to take at most besides `shutdownDelay` and `drainTimeout`, in ms. */
@@ -17,6 +18,7 @@ export interface ProxyParts {
   readonly hosts: Hosts;
   /** The operator's access to this process. */
   readonly own: OwnProcess;
+  readonly admission: Admission;
   /** The requests and WebSockets in progress. */
   readonly underWay: UnderWay;
 }

@@ -90,6 +90,15 @@ it('--no-fleet leaves a command by itself', async () => {
   expect((await fleetOf(one)).members).toHaveLength(1);
 });
 
+it('handshakes are admitted at any command, whose limit is that of all', async () => {
+  names = (await startSessionHosts(1)).map(({ name }) => name);
+  const limit = ['--max-handshakes-per-second', '40', '--handshake-queue-timeout', '60000'];
+  const [one, other] = [await start(...limit, '--workers', '2'), await start(...limit)];
+  await together(one, other);
+  const all = [one, other].flatMap(({ url }) => Array.from({ length: 100 }, () => handshake(url)));
+  expect(new Set(await Promise.all(all)).size).toBe(200);
+});
+
 it('a session counts once, whichever workers and members it goes through', async () => {
   names = (await startSessionHosts(1)).map(({ name }) => name);
   const [one, other] = [await start('--workers', '2'), await start('--workers', '2')];

@@ -8,6 +8,7 @@ import { Hosts } from '../../hosts/hosts';
 import { Operations, type Operated } from '../../operating/operations';
 import { relayHosts, type ProxyEvents } from '../../operating/proxy-events';
 import type { ResolvedOptions } from '../../options/options';
+import type { RateLimit } from '../../operating/fleet-rate';
 import { createFleet, type ProxyFleet } from '../../operating/proxy-fleet';
 import { unionOf } from '../../sessions/session-union';
 import type { SidSample } from '../../sessions/sid-sample';
@@ -32,10 +33,12 @@ export class HostTable {
   #version = 0;
   #lastList = '';
 
-  constructor(options: Omit<ResolvedOptions, 'store'>, operated: Operated) {
+  /** @param rate that the fleet may limit. */
+  constructor(options: Omit<ResolvedOptions, 'store'>, operated: Operated, rate: RateLimit) {
     const { events } = this;
     const hosts = this.hosts = new Hosts(options.hosts.map(({ name, weight }) => new Host(name, weight)), options);
     const fleet = this.#fleet = createFleet(options, hosts, events);
+    fleet.sharing(rate);
     const health = this.#health = fleet.before(createHealthSource(hosts, options, (error) => {
       announce(events, 'discoveryError', error);
     }));

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { startDeadline } from '../../base/deadline';
 import { CLOSING_TIME } from '../../proxy-internals';
 import type { AskedWorker } from './all-workers';
+import type { LimitedWorker } from './workers-rate';
 import type { HostLoad, SessionsElsewhere, StoreFailure, ToPrimary, ToWorker } from './messages';
 import type { SidSample } from '../../sessions/sid-sample';
 import { write } from '../log/output';
@@ -26,13 +27,15 @@ export interface Ending {
 }
 
 /** One worker process, as the primary sees it. */
-export class Member implements AskedWorker {
+export class Member implements AskedWorker, LimitedWorker {
   readonly number: number;
   /** Resolves when the worker listens; with `undefined` if it ends before. */
   readonly listening: Promise<AddressInfo | undefined>;
   readonly ended: Promise<Ending>;
   /** The last load that the worker reported. */
   load: readonly HostLoad[] = [];
+  /** How many handshakes waited then. */
+  queued = 0;
   /** Some of the sids that the worker knew then. */
   sample: SidSample = { level: 0, hosts: new Map() };
   /** The version of the host list that the worker has applied; `Infinity` before its start, which uses the latest. */
@@ -95,6 +98,10 @@ export class Member implements AskedWorker {
 
   tell(message: ToWorker): void {
     if (this.#worker.isConnected()) this.#worker.send(message, undefined, () => {});
+  }
+
+  setRate(rate: number): void {
+    this.tell({ type: 'rate', rate });
   }
 
   /** Tells the worker what others know, if that has changed. */
@@ -164,6 +171,7 @@ export class Member implements AskedWorker {
     else if (message.type === 'answer') this.#asked.get(message.id)?.(message.answer);
     else if (message.type === 'load') {
       [this.load, this.version, this.sample] = [message.hosts, message.version, message.sample];
+      this.queued = message.handshakes.queued;
     }
   }
 

@@ -36,6 +36,14 @@ export interface HostLoad extends Pick<HostStatus, 'host' | 'sessions' | 'tunnel
   readonly served: boolean;
 }
 
+/** The handshakes of a worker, where their rate is limited. */
+export interface HandshakeLoad {
+  /** How many have come since the last report. */
+  readonly came: number;
+  /** How many wait. */
+  readonly queued: number;
+}
+
 /** Settings that can be sent to another process. */
 export type PlainSettings = Omit<Settings, 'resolved'>;
 
@@ -43,6 +51,8 @@ export type PlainSettings = Omit<Settings, 'resolved'>;
 export type ToWorker =
   | { readonly type: 'start'; readonly settings: PlainSettings; readonly hosts: HostList }
   | { readonly type: 'hosts'; readonly hosts: HostList }
+  /** How many handshakes a second to admit from now on. */
+  | { readonly type: 'rate'; readonly rate: number }
   | { readonly type: 'elsewhere'; readonly sessions: SessionsElsewhere }
   /** The search for a host has ended. If it was found, it is one of the hosts by now. */
   | { readonly type: 'sought'; readonly host: string }
@@ -63,7 +73,7 @@ export interface StoreFailure {
 
 /** Messages from a worker to the primary: for its `Member` there, for `Primary`, or for both, `Member` first. */
 export type ToPrimary =
-  /** The worker listens for messages. For `Member`. */
+  /** The worker listens for messages. For `Member`, then `Primary`. */
   | { readonly type: 'here' }
   /** For `Member`. */
   | { readonly type: 'listening'; readonly address: AddressInfo }
@@ -84,7 +94,7 @@ export type ToPrimary =
   /** `version`: the applied host list. `requests`: the number since the last report. For `Member`, then `Primary`. */
   | {
     readonly type: 'load'; readonly hosts: readonly HostLoad[]; readonly version: number; readonly requests: number;
-    readonly sample: SidSample;
+    readonly sample: SidSample; readonly handshakes: HandshakeLoad;
   }
   /** `undefined`: the worker cannot answer. For `Member`. */
   | { readonly type: 'answer'; readonly id: number; readonly answer: unknown }

@@ -14,6 +14,7 @@ import type { Settings, TlsPair } from '../settings/settings';
 import { onSignals } from '../signals';
 import { showStatus, type Watched } from '../log/status';
 import { Workers } from './workers';
+import { WorkersRate } from './workers-rate';
 
 /** Runs the workers until a signal ends them. Resolves with the exit code. */
 export async function runWorkers(settings: Settings, context: Context): Promise<number> {
@@ -26,6 +27,7 @@ class Primary {
   readonly #context: Context;
   readonly #all: AllWorkers;
   readonly #fleet: OpenFleetStore | undefined;
+  readonly #rate: WorkersRate;
   readonly #table: HostTable;
   readonly #workers: Workers;
   readonly #reload: Reload;
@@ -47,12 +49,14 @@ class Primary {
       (name) => this.#table.hosts.get(name) !== undefined,
     );
     this.#fleet = fleet;
-    this.#table = new HostTable({ ...settings.resolved, fleet: fleet?.store }, this.#all);
+    const { resolved, workers: count } = settings;
+    this.#rate = new WorkersRate(resolved.maxHandshakesPerSecond, count, () => this.#workers.members);
+    this.#table = new HostTable({ ...resolved, fleet: fleet?.store }, this.#all, this.#rate);
     this.#table.hosts.on('removed', ({ name }) => this.#all.removed(name));
     this.#workers = new Workers({
-      count: settings.workers,
-      shutdownDelay: settings.resolved.shutdownDelay,
-      drainTimeout: settings.resolved.drainTimeout,
+      count,
+      shutdownDelay: resolved.shutdownDelay,
+      drainTimeout: resolved.drainTimeout,
       log: context.log,
       port: settings.port,
       start: (port) => this.#start(port),
@@ -150,7 +154,8 @@ class Primary {
 
   #take(message: ToPrimary, member: Member): void {
     const { log } = this.#context;
-    if (message.type === 'unreached') this.#table.unreached(message.host, message.reason, message.text);
+    if (message.type === 'here') this.#rate.follow(member);
+    else if (message.type === 'unreached') this.#table.unreached(message.host, message.reason, message.text);
     else if (message.type === 'store') this.#tellStore();
     else if (message.type === 'duplicate') {
       this.#table.events.emit('duplicate', message.sid, message.host, message.otherHost);
@@ -161,6 +166,7 @@ class Primary {
       log.error('error', `the server of a worker has failed: ${message.error}`, { error: message.error });
     } else if (message.type === 'load') {
       this.#requests += message.requests;
+      this.#rate.came(message.handshakes.came);
       this.#table.answered(message.hosts);
       this.#count();
     }

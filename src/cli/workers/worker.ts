@@ -8,7 +8,9 @@ import { Instance } from '../instance';
 import { describe } from '../../base/describe';
 import type { Log } from '../log/log';
 import { storeFailure } from '../log/store-failure';
-import { LOAD_INTERVAL, type HostList, type PlainSettings, type ToPrimary, type ToWorker } from './messages';
+import {
+  LOAD_INTERVAL, type HandshakeLoad, type HostList, type PlainSettings, type ToPrimary, type ToWorker,
+} from './messages';
 import type { Question } from './questions';
 import { Retirement } from './retirement';
 import type { Settings } from '../settings/settings';
@@ -24,6 +26,8 @@ class Worker {
   #onRetired = (): void => {};
   #drainTimeout = 0;
   #requests = 0;
+  /** How many handshakes waited at the last report. */
+  #waited = 0;
   #lastLoad = '';
   #closing = false;
   /** Cuts a retirement short: the worker must end, and no other worker goes on. */
@@ -44,8 +48,9 @@ class Worker {
     else void this.#created.then(() => this.#change(message));
   }
 
-  #change(message: Extract<ToWorker, { type: 'hosts' | 'elsewhere' | 'sought' | 'tls' | 'reopen' }>): void {
+  #change(message: Extract<ToWorker, { type: 'hosts' | 'elsewhere' | 'rate' | 'sought' | 'tls' | 'reopen' }>): void {
     if (message.type === 'hosts') this.#follow(message.hosts);
+    else if (message.type === 'rate') this.#parts?.admission.setRate(message.rate);
     else if (message.type === 'elsewhere') this.#hosts?.countElsewhere(message.sessions);
     else if (message.type === 'sought') this.#hosts?.sought(message.host);
     else if (message.type === 'tls') this.#instance?.setTls(message.pair);
@@ -140,9 +145,17 @@ class Worker {
     const load = JSON.stringify([version, hosts]);
     const isNews = load !== this.#lastLoad || this.#requests > 0 || hosts.some(({ answered }) => answered);
     if (!isNews) return;
+    const handshakes = this.#handshakes();
     const sample = this.#parts?.own.sample ?? { level: 0, hosts: new Map() };
-    tell({ type: 'load', hosts, version, requests: this.#requests, sample });
+    tell({ type: 'load', hosts, version, requests: this.#requests, sample, handshakes });
     [this.#lastLoad, this.#requests] = [load, 0];
+  }
+
+  #handshakes(): HandshakeLoad {
+    const { admission } = this.#parts ?? {};
+    const came = (admission?.takeDemand() ?? 0) - this.#waited;
+    this.#waited = admission?.queued ?? 0;
+    return { came, queued: this.#waited };
   }
 
   /** Hands the clients over to other workers, one by one, without a failed request. */
