@@ -50,9 +50,6 @@ class Primary {
     );
     this.#fleet = fleet;
     const { resolved, workers: count } = settings;
-    this.#rate = new WorkersRate(resolved.maxHandshakesPerSecond, count, () => this.#workers.members);
-    this.#table = new HostTable({ ...resolved, fleet: fleet?.store }, this.#all, this.#rate);
-    this.#table.hosts.on('removed', ({ name }) => this.#all.removed(name));
     this.#workers = new Workers({
       count,
       shutdownDelay: resolved.shutdownDelay,
@@ -66,6 +63,9 @@ class Primary {
         this.#count();
       },
     });
+    this.#rate = new WorkersRate(resolved.maxHandshakesPerSecond, count, () => this.#workers.members);
+    this.#table = new HostTable({ ...resolved, fleet: fleet?.store }, this.#all, this.#rate);
+    this.#table.hosts.on('removed', ({ name }) => this.#all.removed(name));
     const setTls = (pair: TlsPair): void => this.#workers.tell({ type: 'tls', pair: this.#tls = pair });
     const { operations: operator, hosts } = this.#table;
     this.#reload = new Reload({ operator, hosts, setTls }, settings, context.log);
