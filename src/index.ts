@@ -27,6 +27,7 @@ declare namespace Proxy {
   export type DrainOptions = types.DrainOptions;
   export type DrainStatus = types.DrainStatus;
   export type EndOutcome = types.EndOutcome;
+  export type FleetCounts = types.FleetCounts;
   export type FleetReport = types.FleetReport;
   export type HostOptions = types.HostOptions;
   export type HostReport = types.HostReport;

@@ -7,7 +7,7 @@ export type { DownReason, HostStatus } from './hosts/host';
 export type { HostOptions } from './hosts/host-options';
 export type { HostTls } from './hosts/host-tls';
 export type {
-  DrainOptions, DrainStatus, EndOutcome, FleetReport, HostReport, MemberReport, RebalanceOptions, RebalanceStatus,
+  DrainOptions, DrainStatus, EndOutcome, FleetCounts, FleetReport, HostReport, MemberReport, RebalanceOptions, RebalanceStatus,
   Scope, ScopeOptions, SessionReport,
 } from './operating/operator';
 export type { ProxyEvents } from './operating/proxy-events';

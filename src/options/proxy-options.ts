@@ -231,8 +231,8 @@ export interface PartialProxyOptions {
   handshakeQueueTimeout?: number | undefined;
   /**
    * Makes the proxy a member of the fleet: of the proxies that share its Redis and `keyPrefix`. What an operator sets
-   * at run time through one member then holds for all: drains, weights, and hosts that were added or removed. All share
-   * `maxHandshakesPerSecond`. Needs `redisClient`. @default false
+   * at run time through one member then holds for all: drains, weights, and hosts that were added or removed. All go
+   * by the sessions of all, and share `maxHandshakesPerSecond`. Needs `redisClient`. @default false
    */
   fleet?: boolean | undefined;
   /**
