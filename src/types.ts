@@ -7,8 +7,8 @@ export type { DownReason, HostStatus } from './hosts/host';
 export type { HostOptions } from './hosts/host-options';
 export type { HostTls } from './hosts/host-tls';
 export type {
-  DrainOptions, DrainStatus, EndOutcome, FleetCounts, FleetReport, HostReport, MemberReport, RebalanceOptions, RebalanceStatus,
-  Scope, ScopeOptions, SessionReport,
+  DrainOptions, DrainStatus, EndOutcome, FleetCounts, FleetReport, HostReport, MemberReport, RebalanceOptions,
+  RebalanceStatus, Scope, ScopeOptions, SessionReport,
 } from './operating/operator';
 export type { ProxyEvents } from './operating/proxy-events';
 export type {

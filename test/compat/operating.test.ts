@@ -146,10 +146,11 @@ describe('the commands', () => {
 
   it('drain a host on all proxies, take it back, and even the hosts out', async () => {
     const states = (): Promise<unknown[]> => Promise.all([first, second].map(({ admin }) => stateOf(admin, host)));
-    await run(blockWith('"state":"draining"'), env);
+    // The block waits until it is drained everywhere.
+    expect(await run(blockWith('"state":"draining"'), env)).toMatch(/"drained":true/);
     expect(await states()).toEqual(['draining', 'draining']);
     await run(blockWith('"state":"active"'), env);
-    expect(await states()).toEqual(['active', 'active']);
+    await until('both follow', async () => (await states()).every((state) => state === 'active'));
     expect(await run(blockWith('-X POST "$ADMIN/api/rebalance"'), env)).toMatch(/^\{"running":.+\{"running":/);
     await run(blockWith('-X DELETE "$ADMIN/api/rebalance"'), env);
     expect(await run(blockWith('{"weight":1}'), env)).toContain('"weight":1');
@@ -157,9 +158,22 @@ describe('the commands', () => {
 
   it('take a host away, and add one', async () => {
     await run(blockWith('-X DELETE "$ADMIN/api/hosts/$HOST"'), { ...env, ADMIN: second.admin });
-    const left = await ask(`${second.admin}/api/hosts`);
-    expect(left).not.toContain(hosts[1]?.name);
-    expect(left).toContain('"host":"127.0.0.1:3009"');
+    const [removed] = hosts.slice(1).map(({ name }) => name);
+    for (const { admin } of [first, second]) {
+      await until('it has followed', async () => {
+        const left = await ask(`${admin}/api/hosts`);
+        return !left.includes(`"${removed}"`) && left.includes('"host":"127.0.0.1:3009"');
+      });
+    }
+    // For what comes later.
+    for (const name of [removed, '127.0.0.1:3009']) {
+      const method = name === removed ? 'POST' : 'DELETE';
+      const at = method === 'POST' ? `${first.admin}/api/hosts` : `${first.admin}/api/hosts/${encodeURIComponent(String(name))}`;
+      const body = method === 'POST' ? { body: JSON.stringify({ host: name }) } : {};
+      const headers = { Authorization: `Bearer ${TOKEN}`, 'Content-Type': 'application/json' };
+      expect((await request(at, { method, headers, ...body })).status).toBeLessThan(300);
+    }
+    await until('it is up', async () => (await ask(`${first.admin}/api/hosts`)).split('"health":"up"').length === 3);
   });
 
   it('look a sid up, and end its session', async () => {
@@ -193,6 +207,9 @@ describe('the commands', () => {
     expect((await request(pollUrl(url, await handshake(first.url)), { method: 'POST', body: '3' })).status).toBe(200);
     expect((await request(pollUrl(first.url, await handshake(url)), { method: 'POST', body: '3' })).status).toBe(200);
     expect(command.output).not.toContain('the store fails');
+    // It is operated alone.
+    await command.line(/this Redis refuses the fleet: NOPERM/);
+    expect(JSON.parse(await ask(`${await adminOf(command)}/api/fleet`))).toMatchObject({ enabled: true, members: [] });
   });
 
   it('tell from the access log how long WebSockets last', async () => {
