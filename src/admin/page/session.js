@@ -71,7 +71,7 @@ function explain(error) {
 }
 
 function askToEnd({ sid, host }) {
-  confirm({
+  void confirm({
     title: 'End this session?',
     note: `Its connection to ${host} is closed. A client that reconnects makes a new handshake, and goes to whichever host is next.`,
     action: 'End session',
