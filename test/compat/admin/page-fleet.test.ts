@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Browser, Locator } from 'playwright-core';
 import { Clients } from '../../support/clients';
 import { Dashboard, expectCleanliness, startChromium } from '../../support/dashboard';
@@ -251,6 +252,40 @@ it('begins and stops a rebalance at all members, or at this proxy alone', async 
   await becomes([true, true]);
   await ask('Stop', false);
   await becomes([false, false]);
+  expectCleanliness(dashboard, one.admin);
+});
+
+it('ends a session whichever member carries it, and says so', async () => {
+  const [one, other] = await startMembers(await startHosts(1), {}, {}) as [Stand, Stand];
+  const [client] = await connect(clients, other, 1, { transports: ['websocket'] });
+  const dashboard = await Dashboard.open(browser, one.admin);
+  const { page } = dashboard;
+  await page.getByLabel('sid').fill(client?.sid ?? '');
+  await page.keyboard.press('Enter');
+  await page.locator('#session').getByRole('button', { name: 'End session' }).click();
+  await page.getByRole('dialog').getByText(/ This concerns whichever member carries it\.$/).waitFor();
+  expect(await page.getByRole('dialog').getByText('Whom it concerns').isVisible()).toBe(false);
+  const reconnected = once(clients, 'connect');
+  await press(dashboard, 'End session');
+  await reconnected;
+  await page.getByText('The session is ended.').waitFor();
+});
+
+it.each(['light', 'dark'] as const)('never scrolls sideways on a phone in the %s scheme', async (colorScheme) => {
+  const [one] = await startMembers(await startHosts(1), {}, { path: '/other/' }) as [Stand];
+  const [host = ''] = one.names;
+  const options = { colorScheme, viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
+  const dashboard = await Dashboard.open(browser, one.admin, options);
+  const { page } = dashboard;
+  await page.locator('#members-body').getByText('Disagrees').waitFor();
+  expect(await page.evaluate('Math.max(document.documentElement.scrollWidth, visualViewport.width)')).toBe(360);
+  for (const name of [`Drain ${host}`, `Remove ${host}`, 'Add a host']) {
+    await page.getByRole('button', { name }).click();
+    await scope(dashboard, /^this proxy alone/).check();
+    const { x = -1, y = -1, width = 0, height = 0 } = await page.getByRole('dialog').boundingBox() ?? {};
+    expect([x >= 0, y >= 0, x + width <= 360, y + height <= 740]).toEqual([true, true, true, true]);
+    await press(dashboard, 'Cancel');
+  }
   expectCleanliness(dashboard, one.admin);
 });
 
