@@ -22,8 +22,8 @@ export function snapshotOf(operator: Operator, totals: Totals, previous?: Totals
 }
 
 /** The fleet, as JSON. Without one there are no members. */
-export function fleetJson({ enabled, revision = null, agree, members }: FleetReport): Snapshot['fleet'] {
-  return { enabled, revision, agree, members: members.map(memberJson) };
+export function fleetJson({ enabled, revision, agree, members }: FleetReport): Snapshot['fleet'] {
+  return { enabled, revision: revision ?? null, agree, members: members.map(memberJson) };
 }
 
 /** A host, as JSON. `state` is its flag of draining, `health` is `HostStatus.state`. */
@@ -58,8 +58,8 @@ export function readinessOf(readiness: Readiness): { readonly ready: boolean; re
   return { ready: readiness.ready, reason: readiness.ready ? null : readiness.reason };
 }
 
-function memberJson({ since, revision = null, ...rest }: MemberReport): Readonly<Record<string, unknown>> {
-  return { ...rest, since: since.toISOString(), revision };
+function memberJson({ since, revision, ...rest }: MemberReport): Readonly<Record<string, unknown>> {
+  return { ...rest, since: since.toISOString(), revision: revision ?? null };
 }
 
 function summaryOf(
