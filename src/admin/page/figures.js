@@ -29,7 +29,9 @@ export function showFigures({ enabled }) {
  * in any case.
  */
 export function rowsOf(rows, figures) {
-  return rows.map((own) => (figures === 'fleet' && own.fleet !== null ? fleetRow(own) : { ...own, figures: 'proxy', own }));
+  return rows.map((own) => (
+    figures === 'fleet' && own.fleet !== null ? fleetRow(own) : { ...own, figures: 'proxy', own }
+  ));
 }
 
 function fleetRow(own) {
@@ -45,4 +47,6 @@ export function showOwnTags(parent, figures) {
 }
 
 /** How many sessions of a host a change concerns. */
-export const sessionsIn = ({ fleet, own }, scope) => (scope === 'fleet' && fleet !== null ? fleet.sessions : own.sessions);
+export const sessionsIn = ({ fleet, own }, scope) => (
+  scope === 'fleet' && fleet !== null ? fleet.sessions : own.sessions
+);

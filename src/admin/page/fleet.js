@@ -56,6 +56,7 @@ function noteOf(members) {
     word.toLowerCase(), members.filter(({ troubles }) => troubles.some(([, other]) => other === word)),
   ]);
   found.unshift(['not ready', members.filter(({ ready }) => !ready)]);
-  const said = found.filter(([, those]) => those.length > 0).map(([word, those]) => `${word}: ${those.map(({ id }) => id).join(', ')}`);
+  const said = found.filter(([, those]) => those.length > 0)
+    .map(([word, those]) => `${word}: ${those.map(({ id }) => id).join(', ')}`);
   return `${counted(members.length, 'member')}${said.length === 0 ? ', all in step' : `, ${said.join('; ')}`}`;
 }

@@ -19,9 +19,9 @@ export const hostActions = {
       notify(`${host.host} drains${whom(scope)}.`);
     }, {
       alone: LASTS,
-      chosen: (scope) => setText(
-        byId('drain-note'), `It gets no new session${scope === 'proxy' ? ' from here' : ''}. It has ${sessionsOf(host, scope)} now.`,
-      ),
+      chosen: (scope) => setText(byId('drain-note'), [
+        `It gets no new session${scope === 'proxy' ? ' from here' : ''}.`, `It has ${sessionsOf(host, scope)} now.`,
+      ].join(' ')),
     });
   },
 

@@ -3,8 +3,8 @@ import { count, duration, rate } from './format.js';
 import { kindOf } from './members.js';
 
 export const COLUMNS = [
-  ['Member'], ['State'], ['Version'], ['Up for', 'number'], ['Workers', 'number'], ['Sessions', 'number'], ['Tunnels', 'number'],
-  ['Polls', 'number'], ['Handshakes/s', 'number'], ['Seen', 'number'],
+  ['Member'], ['State'], ['Version'], ['Up for', 'number'], ['Workers', 'number'], ['Sessions', 'number'],
+  ['Tunnels', 'number'], ['Polls', 'number'], ['Handshakes/s', 'number'], ['Seen', 'number'],
 ];
 
 /** It is not told more exactly: members show themselves every one and a half seconds, more or less. */
@@ -29,7 +29,8 @@ export class MemberRow {
   }
 
   show(member) {
-    const { ready, troubles, version, since, workers, sessions, tunnels, polls, handshakesPerSecond, seenAgo, age } = member;
+    const { ready, troubles, version, since, age, workers, seenAgo } = member;
+    const { sessions, tunnels, polls, handshakesPerSecond } = member;
     setAttribute(this.element, 'data-kind', kindOf(member));
     this.#showStates([ready ? ['good', 'Ready', ''] : ['bad', 'Not ready', 'It takes no new sessions.'], ...troubles]);
     setText(this.#cells.version, version);

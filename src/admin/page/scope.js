@@ -27,7 +27,7 @@ export function askScope(dialog, { alone, chosen, signal }) {
   }
   setText(choice.allText, members.length === 1 ? 'all members: at present there is one' : `all ${members.length} members`);
   setText(choice.ownText, `this proxy alone (${members.find(({ self }) => self)?.id ?? ''})`);
-  setText(choice.note, agree ? '' : 'Not all members agree: those that spell the hosts or keyPrefix otherwise may not follow.');
+  setText(choice.note, agree ? '' : 'Not all members agree: those that spell hosts or keyPrefix otherwise may not follow.');
   const take = () => {
     setText(choice.alone, choice.own.checked ? alone : '');
     chosen(choice.own.checked ? 'proxy' : 'fleet');

@@ -75,7 +75,8 @@ function askToEnd({ sid, host }) {
   void confirm({
     title: 'End this session?',
     note: [
-      `Its connection to ${host} is closed. A client that reconnects makes a new handshake, and goes to whichever host is next.`,
+      `Its connection to ${host} is closed.`,
+      'A client that reconnects makes a new handshake, and goes to whichever host is next.',
       ...(fleet().enabled ? ['This concerns whichever member carries it.'] : []),
     ].join(' '),
     action: 'End session',
