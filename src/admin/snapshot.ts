@@ -1,12 +1,15 @@
 import { countOf } from '../base/histogram';
-import type { HostReport, Operator, Readiness, Summary } from '../operating/operator';
+import type {
+  FleetReport, HostReport, MemberReport, Operator, Readiness, Summary,
+} from '../operating/operator';
 import { createHostTotals, type HostTotals, type Totals } from '../base/totals';
 import { version } from '../base/version';
 
-/** The hosts and a summary, as JSON for the dashboard. */
+/** The hosts, a summary and the fleet, as JSON for the dashboard. */
 export interface Snapshot {
   readonly hosts: readonly Readonly<Record<string, unknown>>[];
   readonly summary: Readonly<Record<string, unknown>>;
+  readonly fleet: Readonly<Record<string, unknown>>;
 }
 
 /** @param previous the totals of an earlier snapshot: the latency then covers only the time since. */
@@ -14,7 +17,13 @@ export function snapshotOf(operator: Operator, totals: Totals, previous?: Totals
   return {
     hosts: operator.hosts.map((report) => hostJson(report, totals.hosts[report.host], previous?.hosts[report.host])),
     summary: summaryOf(operator.summary, totals),
+    fleet: fleetJson(operator.fleet),
   };
+}
+
+/** The fleet, as JSON. Without one there are no members. */
+export function fleetJson({ enabled, revision, agree, members }: FleetReport): Snapshot['fleet'] {
+  return { enabled, revision: revision ?? null, agree, members: members.map(memberJson) };
 }
 
 /** A host, as JSON. `state` is its flag of draining, `health` is `HostStatus.state`. */
@@ -47,6 +56,10 @@ export function hostJson(
 
 export function readinessOf(readiness: Readiness): { readonly ready: boolean; readonly reason: string | null } {
   return { ready: readiness.ready, reason: readiness.ready ? null : readiness.reason };
+}
+
+function memberJson({ since, revision, ...rest }: MemberReport): Readonly<Record<string, unknown>> {
+  return { ...rest, since: since.toISOString(), revision: revision ?? null };
 }
 
 function summaryOf(

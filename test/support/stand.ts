@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { MemoryStore, Proxy } from '../../src';
+import Proxy from '../../src';
 import { onCleanup } from './cleanup';
 import type { Clients, ClientOptions, Connected } from './clients';
 import { startHosts, type HostProcess } from './hosts';
+import { openClient, uniqueKeyPrefix } from './redis';
 import { until } from './until';
 
 /** A proxy with hosts that are up, and its admin server. */
@@ -20,19 +21,35 @@ export interface Stand {
 
 /** Sessions are spread evenly, in turns. */
 export async function startStand(count: number, token?: string): Promise<Stand> {
-  const hosts = await startHosts(count);
+  const stand = await standBefore(await startHosts(count), {
+    store: new Proxy.MemoryStore(), admin: { port: 0, ...(token === undefined ? {} : { token }) },
+  });
+  await until('all hosts are up', () => stand.proxy.hosts.every(({ state }) => state === 'up'));
+  return stand;
+}
+
+/** The same, with options of your own, before hosts that may be down. */
+export async function standBefore(hosts: HostProcess[], options: Partial<Proxy.PartialProxyOptions>): Promise<Stand> {
   const names = hosts.map(({ name }) => name);
   const proxy = new Proxy({
-    hosts: names, checkInterval: 100, balance: 'round-robin', drainTimeout: 0, store: new MemoryStore(),
-    admin: { port: 0, ...(token === undefined ? {} : { token }) },
-  });
+    hosts: names, checkInterval: 100, balance: 'round-robin', drainTimeout: 0, admin: { port: 0 }, ...options,
+  } as Proxy.ProxyOptions);
   onCleanup(() => proxy.close());
   const ready = Promise.all([once(proxy, 'adminListening') as Promise<[AddressInfo]>, once(proxy, 'listening')]);
   proxy.listen(0, '127.0.0.1');
   const [[operated]] = await ready;
-  await until('all hosts are up', () => proxy.hosts.every(({ state }) => state === 'up'));
   const { port } = proxy.server.address() as AddressInfo;
   return { hosts, names, proxy, url: `http://127.0.0.1:${port}`, admin: `http://127.0.0.1:${operated.port}` };
+}
+
+/** Members of one fleet before the same hosts. @param options of each. */
+export async function startMembers(hosts: HostProcess[], ...options: Partial<Proxy.PartialProxyOptions>[]): Promise<Stand[]> {
+  const shared = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), fleet: true };
+  const members: Stand[] = [];
+  // One after the other, so that their order is known.
+  for (const each of options) members.push(await standBefore(hosts, { ...shared, ...each }));
+  await until('all know all', () => members.every(({ proxy }) => proxy.fleet.members.length === members.length));
+  return members;
 }
 
 /** Connects clients that come back by themselves, until the test is over. */

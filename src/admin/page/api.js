@@ -47,6 +47,12 @@ export async function call(method, path, body) {
 
 export const hostPath = (host) => `/api/hosts/${encodeURIComponent(host)}`;
 
+/** The path of a change that concerns those: all members of the fleet, unless it is for this proxy alone. */
+export function scoped(path, scope) {
+  if (scope !== 'proxy') return path;
+  return `${path}${path.includes('?') ? '&' : '?'}scope=proxy`;
+}
+
 export const sessionPath = (sid) => `/api/sessions/${encodeURIComponent(sid)}`;
 
 function reasonOf(error) {

@@ -2,11 +2,13 @@ import { whenUnauthorized } from './api.js';
 import { Charts } from './charts.js';
 import { byId } from './dom.js';
 import { addEvent, announceEvents } from './events.js';
+import { figuresOf, rowsOf, showFigures, startFigures } from './figures.js';
+import { showFleet, startFleet } from './fleet.js';
 import { showConnection, showHeader } from './header.js';
 import { hostActions, startHostActions } from './host-actions.js';
 import { HostsTable } from './hosts.js';
 import { lock, startLock, unlock } from './lock.js';
-import { Rates } from './rates.js';
+import { Rates, withShares } from './rates.js';
 import { showRebalance, startRebalance } from './rebalance.js';
 import { startSession } from './session.js';
 import { keepSlots } from './slots.js';
@@ -16,19 +18,35 @@ const table = new HostsTable(hostActions);
 const charts = new Charts();
 const rates = new Rates();
 
-function showHosts({ hosts, summary }) {
-  keepSlots(hosts.map(({ host }) => host));
-  const rows = rates.rows({ hosts, summary });
-  showHeader(summary, rows);
-  table.show(rows);
-  charts.push(rows);
-  showRebalance(summary.rebalance);
+/** What was told last, and the rows of its hosts. */
+let last;
+
+function take(snapshot) {
+  keepSlots(snapshot.hosts.map(({ host }) => host));
+  last = { snapshot, rows: rates.rows(snapshot) };
+  charts.push(last.rows);
+  show();
   announceEvents();
+}
+
+/** What was told last, with the figures that are wanted at present. */
+function show() {
+  if (last === undefined) return;
+  const { snapshot } = last;
+  const { fleet, summary } = snapshot;
+  const figures = figuresOf(fleet);
+  const rows = withShares(rowsOf(last.rows, figures));
+  showFigures(fleet);
+  showFleet(fleet, summary.uptime);
+  showHeader(snapshot, rows, figures);
+  table.show(rows, figures);
+  charts.show(figures);
+  showRebalance(summary.rebalance);
 }
 
 const stream = new Stream(
   (type, data) => {
-    if (type === 'hosts') showHosts(data);
+    if (type === 'hosts') take(data);
     else if (type === 'change') addEvent(data);
   },
   (state) => {
@@ -40,6 +58,8 @@ const stream = new Stream(
 
 whenUnauthorized(lock);
 startLock(() => stream.retry());
+startFigures(show);
+startFleet();
 startHostActions();
 startSession();
 startRebalance();

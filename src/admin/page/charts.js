@@ -2,6 +2,7 @@ import uPlot from '/uplot/uPlot.esm.js';
 import { colour, DASH_PATTERNS } from './colours.js';
 import { byId, element, setAttribute, setText } from './dom.js';
 import { brief, clock, count, milliseconds, rate } from './format.js';
+import { ownTag, showOwnTags } from './figures.js';
 import { History } from './history.js';
 import { slotOf } from './slots.js';
 import { sum } from './rates.js';
@@ -11,7 +12,10 @@ const HEIGHT = 150;
 
 /** Of the values that a chart shows: what is said of one, and of all at present. */
 const CHARTS = [
-  { metric: 'sessions', title: 'Sessions', least: 5, say: count, present: (values) => count(sum(values, (value) => value)) },
+  {
+    metric: 'sessions', fleetMetric: 'fleetSessions', title: 'Sessions', least: 5, say: count,
+    present: (values) => count(sum(values, (value) => value)),
+  },
   { metric: 'requests', title: 'Requests a second', least: 1, say: rate, present: (values) => rate(sum(values, (value) => value)) },
   {
     metric: 'latency', title: 'Latency of handshakes and POSTs', least: 1, say: (ms) => milliseconds(ms === null ? null : ms / 1000),
@@ -31,8 +35,15 @@ export class Charts {
     document.addEventListener('visibilitychange', redraw);
   }
 
+  /** Adds a snapshot's rows, with this proxy's figures. */
   push(rows) {
     this.#history.push(Date.now() / 1000, rows);
+  }
+
+  /** @param figures of which they are: `fleet` or `proxy`. */
+  show(figures) {
+    for (const chart of this.#charts) chart.figures = figures;
+    showOwnTags(byId('charts'), figures);
     setText(byId('charts-title'), `Last ${minutesOf(this.#history.span)}`);
     for (const chart of this.#charts) chart.draw();
   }
@@ -44,6 +55,7 @@ export class Charts {
 
 class Chart {
   element;
+  figures = 'proxy';
   #chart;
   #history;
   #box = element('div', { class: 'plot', role: 'img' });
@@ -54,7 +66,8 @@ class Chart {
   constructor(chart, history) {
     this.#chart = chart;
     this.#history = history;
-    const caption = element('figcaption', {}, element('span', {}, chart.title), this.#present);
+    const title = element('span', {}, chart.title, ...(chart.fleetMetric === undefined ? [ownTag()] : []));
+    const caption = element('figcaption', {}, title, this.#present);
     this.element = element('figure', { class: 'panel' }, caption, this.#box);
     setAttribute(this.#box, 'aria-label', `${chart.title}: no figures yet`);
     new ResizeObserver(([{ contentRect }]) => this.#resize(contentRect.width)).observe(this.#box);
@@ -62,15 +75,17 @@ class Chart {
 
   draw() {
     if (document.hidden || this.#history.times.length === 0) return;
-    const { metric, title, say, present } = this.#chart;
+    const { fleetMetric, title, say, present } = this.#chart;
+    const whose = this.figures === 'fleet' ? `, of ${fleetMetric === undefined ? 'this proxy' : 'the fleet'}` : '';
     const { hosts } = this.#history;
     if (hosts.join('\n') !== this.#hosts || this.#plot === undefined) this.#create(hosts);
-    const data = this.#history.data(metric);
+    const data = this.#data();
     this.#plot?.setData(data);
     const values = data.slice(1).map((list) => list.at(-1));
     setText(this.#present, hosts.length === 0 ? '–' : present(values));
     const words = hosts.map((host, at) => `${host} ${values[at] === null ? 'none' : say(values[at])}`).join(', ');
-    setAttribute(this.#box, 'aria-label', `${title}, the last ${minutesOf(this.#history.span)}. At present: ${words || 'no hosts'}.`);
+    const said = `${title}${whose}, the last ${minutesOf(this.#history.span)}`;
+    setAttribute(this.#box, 'aria-label', `${said}. At present: ${words || 'no hosts'}.`);
   }
 
   #resize(width) {
@@ -98,7 +113,12 @@ class Chart {
       ],
       series: [{}, ...hosts.map(lineOf)],
       plugins: [tooltip(hosts, say)],
-    }, this.#history.data(metric), this.#box);
+    }, this.#data(), this.#box);
+  }
+
+  #data() {
+    const { metric, fleetMetric = metric } = this.#chart;
+    return this.#history.data(this.figures === 'fleet' ? fleetMetric : metric);
   }
 
   #range() {

@@ -4,9 +4,9 @@ import { clock } from './format.js';
 const KEPT = 200;
 
 const KINDS = {
-  up: 'good', recovered: 'good', added: 'good', undrained: 'good', rebalanced: 'good',
-  down: 'bad', degraded: 'bad', duplicate: 'bad',
-  draining: 'leaving', drained: 'leaving', removed: 'leaving', closing: 'leaving',
+  up: 'good', recovered: 'good', added: 'good', joined: 'good', undrained: 'good', rebalanced: 'good',
+  down: 'bad', degraded: 'bad', disagree: 'bad', duplicate: 'bad',
+  draining: 'leaving', drained: 'leaving', removed: 'leaving', closing: 'leaving', left: 'leaving',
   undiscovered: 'waiting', rebalancing: 'waiting',
 };
 

@@ -1,5 +1,6 @@
 import { byId, element, mark, setAttribute, setText } from './dom.js';
 import { bytes, clock, count, duration, rate } from './format.js';
+import { standingOf } from './fleet.js';
 import { sum } from './rates.js';
 
 const LINES = {
@@ -11,30 +12,67 @@ const LINES = {
 
 const SHAPES = { connecting: 'waiting', live: 'good', locked: 'bad', waiting: 'bad' };
 
-/** The nodes that hold the values of the facts, by the facts' names. */
-const values = new Map();
+/** The nodes that hold the values of the facts, by the list that they stand in and their names. */
+const lists = new Map();
 let lastAt;
 
-/** @param rows as `Rates` makes them. */
-export function showHeader(summary, rows) {
+/**
+ * @param rows with the figures that are wanted.
+ * @param figures of which they are: `fleet` or `proxy`.
+ */
+export function showHeader({ summary, fleet }, rows, figures) {
   lastAt = new Date();
   setText(byId('version'), summary.version);
   const { ready, reason } = summary.ready;
   showWord(byId('ready'), ready ? 'good' : 'bad', ready ? 'Ready' : `Not ready: ${reason}`);
-  const total = (valueOf) => sum(rows, valueOf);
-  showFact('Up for', duration(summary.uptime));
-  showFact('Workers', count(summary.workers));
-  showFact('Store', summary.store === 'ok' ? 'Works' : 'Fails', summary.store === 'ok' ? 'good' : 'bad');
-  showFact('Hosts up', `${rows.filter(({ health }) => health === 'up').length} of ${rows.length}`);
-  showFact('Sessions', count(total(({ sessions }) => sessions)));
-  showFact('Tunnels', count(total(({ tunnels }) => tunnels)));
-  showFact('Polls held', count(total(({ polls }) => polls)));
-  showFact('Requests/s', rate(total(({ rates }) => rates.requests)));
-  showFact('Sent/s', bytes(total(({ rates }) => rates.sent)));
-  showFact('Received/s', bytes(total(({ rates }) => rates.received)));
-  showFact('Queued', count(summary.queued));
-  showFact('Refused', count(summary.refused));
+  const isFleet = figures === 'fleet';
+  const members = fleet.enabled ? [['Members', ...standingOf(fleet)]] : [];
+  showFacts('facts', [...members, ...(isFleet ? fleetFacts(fleet, rows) : factsOf(summary, rows))]);
+  if (isFleet) showFacts('own-facts', ownFacts(summary, rows));
+  byId('facts-title').hidden = !isFleet;
+  byId('own').hidden = !isFleet;
   for (const id of ['facts', 'ready']) byId(id).hidden = false;
+}
+
+function factsOf(summary, rows) {
+  const [uptime, store, ...others] = ownFacts(summary, rows);
+  return [uptime, ['Workers', count(summary.workers)], store, hostsUp(rows), ...countsOf(rows), ...others];
+}
+
+function fleetFacts({ members }, rows) {
+  return [
+    ['Workers', count(sum(members, ({ workers }) => workers))],
+    hostsUp(rows),
+    ...countsOf(rows),
+    ['Handshakes/s', rate(sum(members, ({ handshakesPerSecond }) => handshakesPerSecond))],
+  ];
+}
+
+/** What no member tells the others, or what has no sum. */
+function ownFacts(summary, rows) {
+  return [
+    ['Up for', duration(summary.uptime)],
+    ['Store', summary.store === 'ok' ? 'Works' : 'Fails', summary.store === 'ok' ? 'good' : 'bad'],
+    ['Requests/s', rate(sum(rows, ({ rates }) => rates.requests))],
+    ['Sent/s', bytes(sum(rows, ({ rates }) => rates.sent))],
+    ['Received/s', bytes(sum(rows, ({ rates }) => rates.received))],
+    ['Queued', count(summary.queued)],
+    ['Refused', count(summary.refused)],
+  ];
+}
+
+/** In a fleet, one that some members see down is not counted. */
+function hostsUp(rows) {
+  const isUp = ({ health, figures, fleet }) => (figures === 'fleet' ? fleet.up > 0 && fleet.down === 0 : health === 'up');
+  return ['Hosts up', `${rows.filter(isUp).length} of ${rows.length}`];
+}
+
+function countsOf(rows) {
+  return [
+    ['Sessions', count(sum(rows, ({ sessions }) => sessions))],
+    ['Tunnels', count(sum(rows, ({ tunnels }) => tunnels))],
+    ['Polls held', count(sum(rows, ({ polls }) => polls))],
+  ];
 }
 
 export function showConnection(state) {
@@ -51,13 +89,17 @@ function showWord(node, kind, word) {
   setText(node.lastElementChild, word);
 }
 
-function showFact(name, value, kind) {
-  let node = values.get(name);
-  if (node === undefined) {
-    node = element('dd');
-    values.set(name, node);
-    byId('facts').append(element('div', {}, element('dt', {}, name), node));
+/** @param facts of a name, a value and, where a shape goes with it, its kind. */
+function showFacts(id, facts) {
+  const names = facts.map(([name]) => name);
+  let values = lists.get(id) ?? new Map();
+  if ([...values.keys()].join() !== names.join()) {
+    values = new Map(names.map((name) => [name, element('dd')]));
+    lists.set(id, values);
+    byId(id).replaceChildren(...Array.from(values, ([name, node]) => element('div', {}, element('dt', {}, name), node)));
   }
-  if (kind === undefined) setText(node, value);
-  else showWord(node, kind, value);
+  for (const [name, value, kind] of facts) {
+    if (kind === undefined) setText(values.get(name), value);
+    else showWord(values.get(name), kind, value);
+  }
 }

@@ -4,7 +4,7 @@ const SPANS = [60, 120, 300, 600];
 /** Points are not closer, in seconds. */
 const CLOSEST = 0.5;
 
-export const METRICS = ['sessions', 'requests', 'latency'];
+export const METRICS = ['sessions', 'requests', 'latency', 'fleetSessions'];
 
 /** What the charts show: for each metric a list of values a host, as long as the list of times. */
 export class History {
@@ -68,6 +68,6 @@ export class History {
 }
 
 /** In the order of METRICS. Latency in ms. */
-function valuesOf({ sessions, rates, latency }) {
-  return [sessions, rates.requests, latency === null ? null : latency * 1000];
+function valuesOf({ sessions, rates, latency, fleet }) {
+  return [sessions, rates.requests, latency === null ? null : latency * 1000, fleet?.sessions ?? null];
 }

@@ -1,47 +1,58 @@
-import { call, hostPath } from './api.js';
+import { call, hostPath, scoped } from './api.js';
 import { confirm, nameAction, open } from './dialog.js';
 import { byId, setText } from './dom.js';
+import { sessionsIn } from './figures.js';
+import { fleet } from './fleet.js';
 import { counted } from './format.js';
 import { notify } from './notice.js';
+import { LASTS, whom } from './scope.js';
 
-/** What can be done to hosts. */
+/** What can be done to hosts. Where there is a fleet, each is asked whom it concerns. */
 export const hostActions = {
   drain(host) {
     setText(byId('drain-title'), `Drain ${host.host}?`);
-    setText(byId('drain-note'), `It gets no new session. It has ${counted(host.sessions, 'session')} now.`);
     const dialog = byId('drain-dialog');
     dialog.querySelector('form').reset();
     enableDeadline();
-    open(dialog, async () => {
-      await call('PATCH', hostPath(host.host), { state: 'draining', ...deadline() });
-      notify(`${host.host} drains.`);
+    void open(dialog, async (scope) => {
+      await call('PATCH', scoped(hostPath(host.host), scope), { state: 'draining', ...deadline() });
+      notify(`${host.host} drains${whom(scope)}.`);
+    }, {
+      alone: LASTS,
+      chosen: (scope) => setText(byId('drain-note'), [
+        `It gets no new session${scope === 'proxy' ? ' from here' : ''}.`, `It has ${sessionsOf(host, scope)} now.`,
+      ].join(' ')),
     });
   },
 
   undrain({ host }) {
-    confirm({
+    void confirm({
       title: `Undrain ${host}?`,
       note: 'It gets new sessions again. Sessions that have been moved do not come back by themselves: see Rebalance.',
       action: 'Undrain',
-      submit: async () => {
-        await call('PATCH', hostPath(host), { state: 'active' });
-        notify(`${host} is active again.`);
+      alone: LASTS,
+      submit: async (scope) => {
+        await call('PATCH', scoped(hostPath(host), scope), { state: 'active' });
+        notify(`${host} is active again${whom(scope)}.`);
       },
     });
   },
 
-  remove({ host, sessions }) {
+  remove(row) {
+    const { host } = row;
     let force = false;
-    confirm({
+    void confirm({
       title: `Remove ${host}?`,
-      note: sessions === 0
+      note: (scope) => (sessionsIn(row, scope) === 0
         ? 'It has no sessions. It can be added again at any time.'
-        : `It has ${counted(sessions, 'session')}. Drain it first, and none is cut off.`,
+        : `It has ${sessionsOf(row, scope)}. Drain it first, and none is cut off.`),
       action: 'Remove',
       danger: true,
-      submit: async () => {
+      alone: LASTS,
+      chosen: () => (force = false),
+      submit: async (scope) => {
         try {
-          await call('DELETE', `${hostPath(host)}${force ? '?force=true' : ''}`);
+          await call('DELETE', scoped(`${hostPath(host)}${force ? '?force=true' : ''}`, scope));
         } catch (error) {
           if (error.status === 409) {
             force = true;
@@ -49,16 +60,28 @@ export const hostActions = {
           }
           throw error;
         }
-        notify(`${host} is removed.`);
+        notify(`${host} is removed${whom(scope)}.`);
       },
     });
   },
 
   /** Resolves with whether it was done. */
   async weigh(host, weight) {
+    const change = async (scope) => {
+      await call('PATCH', scoped(hostPath(host), scope), { weight });
+      notify(`${host} has weight ${weight}${whom(scope)}.`);
+    };
+    if (fleet().enabled) {
+      return confirm({
+        title: `Set the weight of ${host}?`,
+        note: weight === null ? 'The field holds no number.' : `It gets a share of new sessions by the weight ${weight}.`,
+        action: 'Set',
+        alone: LASTS,
+        submit: change,
+      });
+    }
     try {
-      await call('PATCH', hostPath(host), { weight });
-      notify(`${host} has weight ${weight}.`);
+      await change('fleet');
       return true;
     } catch (error) {
       notify(error.message, true);
@@ -66,6 +89,13 @@ export const hostActions = {
     }
   },
 };
+
+/** In words. */
+function sessionsOf(row, scope) {
+  const number = counted(sessionsIn(row, scope), 'session');
+  if (row.fleet === null) return number;
+  return scope === 'proxy' ? `${number} that this proxy knows` : `${number} at all members`;
+}
 
 export function startHostActions() {
   byId('add').addEventListener('click', add);
@@ -75,11 +105,11 @@ export function startHostActions() {
 function add() {
   const dialog = byId('add-dialog');
   dialog.querySelector('form').reset();
-  open(dialog, async () => {
+  void open(dialog, async (scope) => {
     const host = byId('add-host').value.trim();
-    await call('POST', '/api/hosts', { host, weight: numberOf('add-weight') });
-    notify(`${host} is added.`);
-  });
+    await call('POST', scoped('/api/hosts', scope), { host, weight: numberOf('add-weight') });
+    notify(`${host} is added${whom(scope)}.`);
+  }, { alone: LASTS });
 }
 
 /** Null where the field holds no number: the server tells what it expects. */

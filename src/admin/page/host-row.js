@@ -17,6 +17,10 @@ const REASONS = {
   failing: 'errors',
 };
 
+const LABELS = {
+  tunnels: 'Tunnels', polls: 'Polls', requests: 'Requests/s', latency: 'Latency', sent: 'Sent/s', received: 'Received/s',
+};
+
 /** How far the scale of a bar goes: shares are compared with each other, and few are near 100 %. */
 const scaleOf = (share, due) => Math.min(1, Math.max(share ?? 0, due ?? 0, 0.25) * 1.25);
 
@@ -41,10 +45,7 @@ export class Row {
     this.#addCell('weight', 'Weight', 'number').append(this.#weight.element);
     this.#addCell('sessions', 'Sessions', 'number strong');
     this.#addShare();
-    for (const [key, label] of [
-      ['tunnels', 'Tunnels'], ['polls', 'Polls'], ['requests', 'Requests/s'], ['latency', 'Latency'], ['sent', 'Sent/s'],
-      ['received', 'Received/s'],
-    ]) this.#addCell(key, label, 'number');
+    for (const [key, label] of Object.entries(LABELS)) this.#addCell(key, label, 'number');
     this.#addActions();
   }
 
@@ -53,8 +54,7 @@ export class Row {
     this.#host = host;
     if (first) paintSwatch(this.#swatch, this.#name);
     this.#showStatus('state', ...stateOf(host));
-    const [kind, word] = HEALTH[host.health] ?? ['waiting', host.health];
-    this.#showStatus('health', kind, word, host.downReason === null ? '' : REASONS[host.downReason] ?? host.downReason);
+    this.#showStatus('health', ...healthOf(host));
     this.#weight.show(host.weight);
     this.#showShare(host);
     setText(this.#cells.sessions, count(host.sessions));
@@ -64,6 +64,9 @@ export class Row {
     setText(this.#cells.latency, milliseconds(host.latency));
     setText(this.#cells.sent, bytes(host.rates.sent));
     setText(this.#cells.received, bytes(host.rates.received));
+    for (const key of ['requests', 'latency', 'sent', 'received']) {
+      setAttribute(this.#cells[key], 'data-label', `${LABELS[key]}${host.figures === 'fleet' ? ', this proxy' : ''}`);
+    }
     const verb = host.state === 'draining' ? 'Undrain' : 'Drain';
     setText(this.#cells.drain, verb);
     setAttribute(this.#cells.drain, 'aria-label', `${verb} ${this.#name}`);
@@ -122,9 +125,23 @@ export class Row {
   }
 }
 
-function stateOf({ state, drain, sessions, weight }) {
+/** A mark's kind, a word, and more. In a fleet, others may see the host otherwise. */
+function healthOf({ health, downReason, fleet, figures }) {
+  const [kind, word] = HEALTH[health] ?? ['waiting', health];
+  const reason = downReason === null ? '' : REASONS[downReason] ?? downReason;
+  if (fleet === null) return [kind, word, reason];
+  const { up, down } = fleet;
+  const differs = up > 0 && down > 0;
+  const seen = differs ? `${down} of ${up + down} ${down === 1 ? 'sees' : 'see'} it down` : '';
+  if (figures === 'fleet' && differs) return ['leaving', 'Partly up', seen];
+  return [kind, word, [reason, seen].filter((text) => text !== '').join('; ')];
+}
+
+function stateOf({ state, drain, drained, sessions, weight, fleet, figures }) {
   if (state !== 'draining') return weight === 0 ? ['waiting', 'Active', 'weight 0'] : ['good', 'Active', ''];
-  if (sessions === 0) return ['leaving', 'Drained', 'empty'];
+  // In a fleet, what is empty here may have sessions elsewhere, and what others have told of may be older.
+  if (fleet === null ? sessions === 0 : drained) return ['leaving', 'Drained', 'empty'];
+  if (sessions === 0) return ['leaving', 'Draining', figures === 'fleet' ? 'empty so far' : 'empty here'];
   if (drain === null || drain.movesIn === null) return ['leaving', 'Draining', 'no deadline'];
   if (drain.movesIn > 0) return ['leaving', 'Draining', `moves in ${countdown(drain.movesIn)}`];
   return ['leaving', 'Draining', `moves ${rate(drain.movesPerSecond)}/s`];

@@ -1,11 +1,12 @@
 import { byId, element, setText } from './dom.js';
+import { ownTag, showOwnTags } from './figures.js';
 import { Row } from './host-row.js';
 import { paintSwatch } from './slots.js';
 
 const COLUMNS = [
   ['Host'], ['State'], ['Health'], ['Weight', 'number'], ['Sessions', 'number'], ['Share / due', 'share'],
-  ['Tunnels', 'number'], ['Polls', 'number'], ['Requests/s', 'number'], ['Latency', 'number'],
-  ['Sent/s', 'number'], ['Received/s', 'number'], ['Actions', 'actions'],
+  ['Tunnels', 'number'], ['Polls', 'number'], ['Requests/s', 'number own'], ['Latency', 'number own'],
+  ['Sent/s', 'number own'], ['Received/s', 'number own'], ['Actions', 'actions'],
 ];
 
 /** The table of hosts. A row is made once and then written to, so that focus and selection stay where they are. */
@@ -17,11 +18,14 @@ export class HostsTable {
   constructor(actions) {
     this.#actions = actions;
     byId('hosts-head').append(...COLUMNS.map(([title, kind = '']) => (
-      element('th', { role: 'columnheader', scope: 'col', class: kind }, title)
+      element('th', { role: 'columnheader', scope: 'col', class: kind }, title, ...(kind.includes('own') ? [ownTag()] : []))
     )));
   }
 
-  show(hosts) {
+  /** @param figures of which they are: `fleet` or `proxy`. */
+  show(hosts, figures) {
+    showOwnTags(byId('hosts-head'), figures);
+    byId('hosts').classList.toggle('of-fleet', hosts.some(({ fleet }) => fleet !== null));
     const body = byId('hosts-body');
     const names = new Set(hosts.map(({ host }) => host));
     for (const [name, row] of this.#rows) if (!names.has(name)) this.#remove(name, row);

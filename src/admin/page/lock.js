@@ -31,7 +31,7 @@ export function lock() {
   if (refused) setText(byId('token-problem'), 'The server does not take this token.');
   if (!byId('locked').hidden) return;
   byId('locked').hidden = false;
-  for (const id of ['board', 'facts', 'ready', 'forget']) byId(id).hidden = true;
+  for (const id of ['board', 'facts', 'facts-title', 'own', 'figures', 'ready', 'forget']) byId(id).hidden = true;
   byId('token').focus();
 }
 

@@ -3,33 +3,37 @@ const CLOSEST = 0.5;
 
 const UNKNOWN = { requests: null, sent: null, received: null };
 
-/** Works out rates from snapshots that follow each other, and each host's share. */
+/** Works out rates from snapshots that follow each other. */
 export class Rates {
   #before = new Map();
   #uptime = 0;
   #rates = new Map();
 
-  /** @returns the hosts of the snapshot, each with `rates`, `share` and `due`; null where that cannot be told. */
+  /** @returns the hosts of the snapshot, each with `rates`; null where they cannot be told. */
   rows({ hosts, summary }) {
     // By the server's clock: when a snapshot arrives says little about when it was taken.
     const seconds = summary.uptime - this.#uptime;
     const again = seconds >= 0 && seconds < CLOSEST;
     if (!again) this.#measure(hosts, seconds);
-    const sessions = sum(hosts, (host) => host.sessions);
-    const weights = sum(hosts.filter(takesSessions), (host) => host.weight);
     if (!again) this.#uptime = summary.uptime;
-    return hosts.map((host) => ({
-      ...host,
-      rates: this.#rates.get(host.host) ?? UNKNOWN,
-      share: sessions === 0 ? null : host.sessions / sessions,
-      due: weights === 0 ? null : (takesSessions(host) ? host.weight : 0) / weights,
-    }));
+    return hosts.map((host) => ({ ...host, rates: this.#rates.get(host.host) ?? UNKNOWN }));
   }
 
   #measure(hosts, seconds) {
     this.#rates = new Map(hosts.map(({ host, totals }) => [host, ratesOf(totals, this.#before.get(host), seconds)]));
     this.#before = new Map(hosts.map(({ host, totals }) => [host, totals]));
   }
+}
+
+/** Adds to each host its `share` of sessions and what is `due` to it; null where that cannot be told. */
+export function withShares(rows) {
+  const sessions = sum(rows, (row) => row.sessions);
+  const weights = sum(rows.filter(takesSessions), (row) => row.weight);
+  return rows.map((row) => ({
+    ...row,
+    share: sessions === 0 ? null : row.sessions / sessions,
+    due: weights === 0 ? null : (takesSessions(row) ? row.weight : 0) / weights,
+  }));
 }
 
 /** Null as soon as one is. */

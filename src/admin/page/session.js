@@ -1,6 +1,7 @@
 import { call, sessionPath } from './api.js';
 import { confirm } from './dialog.js';
 import { byId, element, mark } from './dom.js';
+import { fleet } from './fleet.js';
 import { counted, duration } from './format.js';
 import { notify } from './notice.js';
 
@@ -71,9 +72,13 @@ function explain(error) {
 }
 
 function askToEnd({ sid, host }) {
-  confirm({
+  void confirm({
     title: 'End this session?',
-    note: `Its connection to ${host} is closed. A client that reconnects makes a new handshake, and goes to whichever host is next.`,
+    note: [
+      `Its connection to ${host} is closed.`,
+      'A client that reconnects makes a new handshake, and goes to whichever host is next.',
+      ...(fleet().enabled ? ['This concerns whichever member carries it.'] : []),
+    ].join(' '),
     action: 'End session',
     danger: true,
     submit: async () => {

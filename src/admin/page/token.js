@@ -1,22 +1,8 @@
+import { keep, kept } from './kept.js';
+
 const KEY = 'socket.io-proxy2 admin token';
 
-/** The token lives in this tab: in sessionStorage, or in memory where the browser keeps none. */
-let kept = '';
+/** The token lives in this tab. Empty where there is none. */
+export const token = () => kept(KEY) ?? '';
 
-export function token() {
-  try {
-    return sessionStorage.getItem(KEY) ?? kept;
-  } catch {
-    return kept;
-  }
-}
-
-export function setToken(value) {
-  kept = value;
-  try {
-    if (value === '') sessionStorage.removeItem(KEY);
-    else sessionStorage.setItem(KEY, value);
-  } catch {
-    // It is kept in memory.
-  }
-}
+export const setToken = (value) => keep(KEY, value === '' ? undefined : value);
