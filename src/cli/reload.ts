@@ -1,4 +1,5 @@
 import type { Hosts } from '../hosts/hosts';
+import type { ProxyFleet } from '../operating/proxy-fleet';
 import type { Operator } from '../operating/operator';
 import { HostChanges, type Changed } from './host-changes';
 import type { Log } from './log/log';
@@ -11,6 +12,8 @@ export interface Reloaded {
   readonly operator: Operator;
   readonly hosts: Hosts;
   readonly setTls: (pair: TlsPair) => void;
+  /** What the fleet is told of the settings. */
+  readonly fleet: Pick<ProxyFleet, 'respell'>;
 }
 
 /** Flags that a reload applies. */
@@ -20,13 +23,15 @@ const RELOADED = new Set(['hosts', 'config', 'tls-cert', 'tls-key']);
 export class Reload {
   readonly #log: Log;
   readonly #hosts: HostChanges;
+  readonly #fleet: Reloaded['fleet'];
   readonly #tls: TlsFiles | undefined;
   /** The settings at the start. */
   readonly #started: Settings;
 
-  constructor({ operator, hosts, setTls }: Reloaded, settings: Settings, log: Log) {
+  constructor({ operator, hosts, setTls, fleet }: Reloaded, settings: Settings, log: Log) {
     this.#started = settings;
     this.#log = log;
+    this.#fleet = fleet;
     this.#hosts = new HostChanges(operator, hosts, settings.resolved.keyExpiry, log);
     this.#tls = settings.tls && new TlsFiles(settings.tls, log, setTls);
   }
@@ -48,6 +53,7 @@ export class Reload {
   /** A change between `--hosts` and `--discover` needs a restart; until then the hosts stay. */
   #applyHosts({ resolved: { discover, hosts } }: Settings): Changed {
     if (discover || this.#started.resolved.discover) return { added: [], draining: [], weights: [] };
+    this.#fleet.respell(hosts);
     return this.#hosts.apply(hosts);
   }
 

@@ -19,13 +19,18 @@ export interface SpelledOptions {
 /** What a proxy shows of itself to the fleet. */
 export class FleetSelf {
   readonly #hosts: Hosts;
-  readonly #spelling: Spelling;
+  #spelling: Spelling;
   readonly #handshakes = new WeakMap<Host, number>();
   #shownAt = performance.now();
 
   constructor(options: SpelledOptions, hosts: Hosts) {
     this.#hosts = hosts;
     this.#spelling = spellingOf(options);
+  }
+
+  /** Called when the settings name other hosts. */
+  respell(hosts: readonly Host[]): void {
+    this.#spelling = { ...this.#spelling, hosts: digestOf(namesOf(hosts)) };
   }
 
   /** Called once a beat: rates are of the time since the call before. */
@@ -48,7 +53,14 @@ export class FleetSelf {
 }
 
 function spellingOf({ hosts, discover, path, keyPrefix }: SpelledOptions): Spelling {
-  const named = discover ? [`${discover.name}:${discover.port ?? 'srv'}`] : hosts.map(({ name }) => name).sort();
-  const digest = createHash('sha256').update(JSON.stringify(named)).digest('hex').slice(0, 12);
-  return { hosts: digest, path, keyPrefix };
+  const named = discover ? [`${discover.name}:${discover.port ?? 'srv'}`] : namesOf(hosts);
+  return { hosts: digestOf(named), path, keyPrefix };
+}
+
+function namesOf(hosts: readonly Host[]): string[] {
+  return hosts.map(({ name }) => name).sort();
+}
+
+function digestOf(names: readonly string[]): string {
+  return createHash('sha256').update(JSON.stringify(names)).digest('hex').slice(0, 12);
 }

@@ -5,6 +5,7 @@ import { within } from '../base/deadline';
 import { Fleet } from '../fleet/fleet';
 import type { FleetStore } from '../fleet/fleet-store';
 import type { HealthSource } from '../hosts/health-checker';
+import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import { followCounts } from './fleet-counts';
 import { FleetRate, type RateLimit } from './fleet-rate';
@@ -33,13 +34,15 @@ export interface ProxyFleet {
   sharing<L extends RateLimit>(limit: L): L;
   /** Sets what the proxy shows of itself. */
   show(operations: Operations, operated: Operated): void;
+  /** Called when the settings name other hosts. */
+  respell(hosts: readonly Host[]): void;
   /** Leaves the fleet. Never rejects. */
   stop(): Promise<void>;
 }
 
 const NONE: ProxyFleet = {
   member: undefined, before: (health) => health, sharing: (limit) => limit, show: () => {},
-  stop: () => Promise.resolve(),
+  respell: () => {}, stop: () => Promise.resolve(),
 };
 
 export function createFleet(
@@ -64,6 +67,7 @@ export function createFleet(
     show: (operations, operated) => {
       show = () => self.show(operations.readiness.ready, operated.workers, operations.without, operated.sample);
     },
+    respell: (named) => self.respell(named),
     stop: () => {
       rate?.stop();
       return within(LEAVE_TIMEOUT, member.stop());

@@ -48,6 +48,20 @@ describe('SIGHUP', () => {
     expect(lines.join()).not.toContain('is removed');
   });
 
+  it('changes this member of a fleet alone, which disagrees until the others have the same settings', async () => {
+    const [old, added] = await start(2);
+    const settings = { redis: sharedRedisUrl(), keyPrefix: uniqueKeyPrefix(), hosts: [old.name] };
+    const [one, other] = [await startReloadable(settings), await startReloadable(settings)];
+    await until('they agree', () => [one, other].every(({ proxy: { fleet } }) => fleet.members.length === 2 && fleet.agree));
+    one.write({ ...settings, hosts: [{ host: old.name, weight: 3 }, added.name] });
+    one.reload();
+    await other.line(/^warn: .* has other hosts/);
+    expect(other.proxy.hosts).toMatchObject([{ host: old.name, weight: 1 }]);
+    other.write({ ...settings, hosts: [added.name, { host: old.name, weight: 3 }] });
+    other.reload();
+    await until('they agree again', () => [one, other].every(({ proxy }) => proxy.fleet.agree));
+  });
+
   it('takes back a host that has left when a session comes that another proxy has there', async () => {
     const [old, kept] = await start(2);
     const settings = { redis: sharedRedisUrl(), keyPrefix: uniqueKeyPrefix(), keyExpiry: 1, checkInterval: 50 };

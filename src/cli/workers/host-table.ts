@@ -28,7 +28,7 @@ export class HostTable {
   /** The events of a proxy, for all workers together. */
   readonly events = new EventEmitter<ProxyEvents>();
   readonly #health: HealthSource;
-  readonly #fleet: ProxyFleet;
+  readonly fleet: ProxyFleet;
   readonly #admin: AdminServer | undefined;
   #version = 0;
   #lastList = '';
@@ -37,7 +37,7 @@ export class HostTable {
   constructor(options: Omit<ResolvedOptions, 'store'>, operated: Operated, rate: RateLimit) {
     const { events } = this;
     const hosts = this.hosts = new Hosts(options.hosts.map(({ name, weight }) => new Host(name, weight)), options);
-    const fleet = this.#fleet = createFleet(options, hosts, events);
+    const fleet = this.fleet = createFleet(options, hosts, events);
     fleet.sharing(rate);
     const health = this.#health = fleet.before(createHealthSource(hosts, options, (error) => {
       announce(events, 'discoveryError', error);
@@ -70,7 +70,7 @@ export class HostTable {
   /** Stops the health checks and the admin server, and leaves the fleet. */
   async stop(): Promise<void> {
     this.#health.stop();
-    await Promise.all([this.#fleet.stop(), this.#admin?.close()]);
+    await Promise.all([this.fleet.stop(), this.#admin?.close()]);
   }
 
   /** The current list of hosts, under a new version if it has changed since the last call. */

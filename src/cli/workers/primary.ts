@@ -67,8 +67,8 @@ class Primary {
     this.#table = new HostTable({ ...resolved, fleet: fleet?.store }, this.#all, this.#rate);
     this.#table.hosts.on('removed', ({ name }) => this.#all.removed(name));
     const setTls = (pair: TlsPair): void => this.#workers.tell({ type: 'tls', pair: this.#tls = pair });
-    const { operations: operator, hosts } = this.#table;
-    this.#reload = new Reload({ operator, hosts, setTls }, settings, context.log);
+    const { operations: operator, hosts, fleet: own } = this.#table;
+    this.#reload = new Reload({ operator, hosts, setTls, fleet: own }, settings, context.log);
   }
 
   async run(): Promise<number> {
