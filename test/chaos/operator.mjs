@@ -53,6 +53,7 @@ export class Operator {
 
   /** Once no part fails: all members agree. Then all is told that makes the hosts even again, and they agree on that. */
   async settle(dice) {
+    await this.#tell('even again', dice.oneOf(this.#live()), undefined, 'stopRollout');
     const found = await this.#agree('on anything', () => true);
     for (const [name, state] of this.#known) state.listed = found.some(([host]) => host === name);
     for (const [name, draining, weight] of found) Object.assign(this.#known.get(name), { draining, weight });
@@ -88,6 +89,12 @@ export class Operator {
       'told: weight 0': () => on(spare(), 'setWeight', 0),
       'told: remove': () => on(spare(), 'removeHost'),
       'told: add': (at) => on(named(({ listed }) => !listed), 'addHost', { weight: 1 + at % 5 }),
+      'told: rollout': (at) => {
+        const old = spare();
+        const hosts = [...this.#known].filter(([name, state]) => name !== old && (open(state) || !state.listed)).map(([name]) => name);
+        return old && [undefined, 'startRollout', { hosts, deadline: at, movesPerSecond: 20 }];
+      },
+      'told: rollout ends': () => [undefined, 'stopRollout'],
       'told: rebalance': () => [undefined, 'rebalance', { perMinute: 600 }],
     };
   }
@@ -105,11 +112,20 @@ export class Operator {
       this.#record.note(`  which failed: ${error.message.split('\n', 1)[0]}`);
     }
     const state = this.#known.get(name);
+    if (method === 'startRollout') this.#rolledOut(args[0].hosts);
     if (method === 'removeHost') state.listed = false;
     if (method === 'addHost') Object.assign(state, { listed: true, draining: false, weight: args[0].weight });
     if (method === 'setWeight') [state.weight] = args;
     if (method === 'drainHost') state.draining = true;
     if (method === 'undrainHost') state.draining = false;
+  }
+
+  /** A rollout drains the old hosts once the new ones are up at all members. */
+  #rolledOut(hosts) {
+    for (const [name, state] of this.#known) {
+      if (!hosts.includes(name)) state.draining = true;
+      else if (!state.listed) Object.assign(state, { listed: true, weight: 1, draining: false });
+    }
   }
 
   /** Resolves with the hosts of all members once they agree. */
