@@ -5,6 +5,7 @@ import { operatedBefore } from '../../support/admin';
 import { readExample } from '../../support/examples';
 import { handshake, pollUrl, request } from '../../support/http';
 import { parseMetrics } from '../../support/prometheus';
+import { openClient, uniqueKeyPrefix } from '../../support/redis';
 import { startSessionHosts, type SessionHost } from '../../support/session-host';
 
 // Its types say that it is an ES module alone, which it is not.
@@ -43,7 +44,7 @@ const known = new Map<string, Set<string>>();
 
 beforeAll(async () => {
   const [host] = await startSessionHosts(1) as [SessionHost];
-  const { url, admin } = await operatedBefore([host]);
+  const { url, admin } = await operatedBefore([host], { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), fleet: true });
   await handshake(url);
   // Without a refusal there are no samples of them.
   await request(pollUrl(url, 'none'));
