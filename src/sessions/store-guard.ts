@@ -125,12 +125,6 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     return this.#ask(sid, () => this.#whole.inspect(sid));
   }
 
-  /** Whether the binding was stored. Never rejects. */
-  async bind(sid: string, host: string, ttl: number): Promise<boolean> {
-    if (this.#degraded) return false;
-    return this.#write(sid, () => this.#whole.bind(sid, host, ttl), this.#totals.bind);
-  }
-
   /** Binds a sid unless it is bound. The host that it is bound to by then; `undefined` on a failure. Never rejects. */
   async claim(sid: string, host: string, ttl: number, over?: string): Promise<string | undefined> {
     if (this.#degraded) return undefined;
@@ -153,13 +147,11 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     await closed.catch((error: unknown) => debug('close: %s', toError(error).message));
   }
 
-  async #write(sid: string, write: () => Promise<void>, histogram: HistogramTotals): Promise<boolean> {
+  async #write(sid: string, write: () => Promise<void>, histogram: HistogramTotals): Promise<void> {
     try {
       await this.#ask(sid, write, this.#timeout, histogram);
-      return true;
     } catch (error) {
       this.#suspect(toError(error));
-      return false;
     }
   }
 

@@ -1,7 +1,7 @@
 import type { SessionStore, StoredBinding } from './session-store';
 
 /** The calls on a store, those included that it need not have. */
-export type WholeStore = Required<Pick<SessionStore, 'bind' | 'find' | 'claim' | 'release' | 'inspect'>>;
+export type WholeStore = Required<Pick<SessionStore, 'find' | 'claim' | 'release' | 'inspect'>>;
 
 /** Does with a store's `bind`, `find` and `unbind`, in several steps, what it cannot do in one. */
 export function wholeOf(store: SessionStore): WholeStore {
@@ -16,7 +16,6 @@ export function wholeOf(store: SessionStore): WholeStore {
     return host;
   };
   const whole: WholeStore = {
-    bind: (sid, host, ttl) => store.bind(sid, host, ttl),
     find: (sid, ttl) => store.find(sid, ttl),
     inspect: (sid) => store.inspect?.(sid) ?? inspect(sid),
     claim: (sid, host, ttl, over) => {

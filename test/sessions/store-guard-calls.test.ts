@@ -91,7 +91,7 @@ it('binds nothing while the store fails, and tells so', async () => {
   const { guard, asked, fail } = guarded({});
   fail();
   await guard.release('x', 'a:1', 60);
-  expect([await guard.bind('x', 'a:1', 60), await guard.claim('x', 'a:1', 60)]).toEqual([false, undefined]);
+  expect(await guard.claim('x', 'a:1', 60)).toBeUndefined();
   expect(asked).toEqual([]);
 });
 
@@ -116,7 +116,7 @@ it('counts calls, how long they take, and failures', async () => {
   answer();
   await found;
   await guard.inspect('x');
-  await guard.bind('x', 'a:1', 60);
+  await guard.claim('x', 'a:1', 60);
   await guard.claim('x', 'a:1', 60);
   await guard.release('x', 'a:1', 60);
   expect([totals.find, totals.bind, totals.unbind].map(countOf)).toEqual([1, 2, 1]);
@@ -163,7 +163,7 @@ it('answers what waits for reads while the store only takes no writes', async ()
   const { guard, events } = guarded({ bind: failing, find });
   guard.start();
   const found = guard.find('x', 60);
-  expect(await guard.bind('y', 'a:1', 60)).toBe(false);
+  expect(await guard.claim('y', 'a:1', 60)).toBeUndefined();
   await settle();
   expect(events).toEqual(['degraded: READONLY']);
   answer();
@@ -203,7 +203,7 @@ it('is forgiven what it has left unanswered each time when it is back', async ()
     await clock.advance(800);
     await found;
     serves = false;
-    await guard.bind('y', 'a:1', 60);
+    await guard.claim('y', 'a:1', 60);
     await clock.advance(1000);
     expect(guard.degraded).toBe(true);
     serves = true;
@@ -271,7 +271,7 @@ describe('close', () => {
     const asked = new Promise<undefined>((resolve) => answer = () => resolve(undefined));
     const all = guarded({ bind: (sid) => sid === 'x' ? failing() : asked.then(() => {}) });
     all.guard.start();
-    await all.guard.bind('x', 'a:1', 60);
+    await all.guard.claim('x', 'a:1', 60);
     await all.guard.close();
     answer();
     all.fail();

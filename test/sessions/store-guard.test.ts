@@ -31,6 +31,11 @@ function guarding(answers: Partial<SessionStore>, timeout = 50): Guarding {
       note('bind', sid);
       await answers.bind?.(sid, ...rest);
     },
+    claim: async (sid, host, ttl) => {
+      note('claim', sid);
+      await answers.bind?.(sid, host, ttl);
+      return host;
+    },
     find: async (sid, ttl) => {
       note('find', sid);
       return answers.find?.(sid, ttl);
@@ -75,12 +80,12 @@ it('lets nothing wait any longer as soon as it is known not to answer', async ()
   await clock.advance(320);
   await failed;
   await clock.advance(200);
-  const bound = guard.bind('b', 'host', 60);
+  const bound = guard.claim('b', 'host', 60);
   const found = expect(guard.find('c', 60)).rejects.toThrow(/^the session store does not answer$/);
   // It is known 400 ms after it was doubted; alone, they would wait for longer.
   await clock.advance(200);
   await found;
-  expect([await bound, events]).toEqual([false, ['degraded']]);
+  expect([await bound, events]).toEqual([undefined, ['degraded']]);
 });
 
 it('does not take a standstill of its own process for silence', async () => {
@@ -131,14 +136,14 @@ it('is asked to find after it has refused to bind, but not after it has left tha
   const refusing = guarding({ bind: failing });
   refusing.guard.start();
   const refused = once(refusing.guard, 'degraded');
-  expect(await refusing.guard.bind('a', 'host', 60)).toBe(false);
+  expect(await refusing.guard.claim('a', 'host', 60)).toBeUndefined();
   await expect(refusing.guard.find('b', 60)).resolves.toBeUndefined();
   await refused;
   await expect(refusing.guard.find('c', 60)).resolves.toBeUndefined();
   const silent = guarding({ bind: never, find: never });
   silent.guard.start();
   const degraded = once(silent.guard, 'degraded');
-  expect(await silent.guard.bind('a', 'host', 60)).toBe(false);
+  expect(await silent.guard.claim('a', 'host', 60)).toBeUndefined();
   await degraded;
   await expect(silent.guard.find('b', 60)).rejects.toThrow('does not answer');
 });
@@ -147,12 +152,12 @@ it('is asked for no change while it is degraded', async () => {
   const { guard, asked } = guarding({ bind: failing });
   guard.start();
   const degraded = once(guard, 'degraded');
-  await guard.bind('a', 'host', 60);
+  await guard.claim('a', 'host', 60);
   await degraded;
   expect(guard.degraded).toBe(true);
-  await guard.bind('b', 'host', 60);
+  await guard.claim('b', 'host', 60);
   await guard.release('a', 'host', 60);
-  expect(asked).toEqual(['bind a']);
+  expect(asked).toEqual(['claim a']);
 });
 
 it.each<[string, Partial<SessionStore>]>([
@@ -164,12 +169,12 @@ it.each<[string, Partial<SessionStore>]>([
   guard.start();
   for (let i = 0; i < 100; i += 1) {
     if (call === 'find') await expect(guard.find(`chosen-${i}`, 60)).rejects.toThrow('CLUSTERDOWN');
-    else if (call === 'bind') expect(await guard.bind(`chosen-${i}`, 'host', 60)).toBe(false);
+    else if (call === 'bind') expect(await guard.claim(`chosen-${i}`, 'host', 60)).toBeUndefined();
     else await guard.release(`chosen-${i}`, 'host', 60);
   }
   await until('it was looked at', () => events.length > 0);
   await expect(guard.find('other', 60)).resolves.toBeUndefined();
-  expect(await guard.bind('other', 'host', 60)).toBe(true);
+  expect(await guard.claim('other', 'host', 60)).toBe('host');
   expect(asked).toHaveLength(102);
   expect(events).toEqual(['writable']);
   expect(own.size).toBe(16);
@@ -178,11 +183,11 @@ it.each<[string, Partial<SessionStore>]>([
 it('looks at itself with sids that nobody could know before', async () => {
   const { guard, own, events } = guarding({ bind: failingFor('chosen') });
   guard.start();
-  await guard.bind('chosen', 'host', 60);
+  await guard.claim('chosen', 'host', 60);
   await until('it was looked at', () => events.length === 1);
   const before = [...own];
   await until('it is done', async () => {
-    await guard.bind('chosen', 'host', 60);
+    await guard.claim('chosen', 'host', 60);
     return own.size > before.length;
   });
   await until('it was looked at once more', () => events.length > 1);
@@ -269,7 +274,7 @@ it('is opened once, however long it takes to answer after that', async () => {
   });
   const recovered = once(guard, 'recovered');
   guard.start();
-  await guard.bind('a', 'host', 60);
+  await guard.claim('a', 'host', 60);
   await recovered;
   expect(opened).toBe(1);
 });
