@@ -162,16 +162,16 @@ it('is asked for no change while it is degraded', async () => {
 
 it.each<[string, Partial<SessionStore>]>([
   ['find', { bind: failingFor('chosen'), find: failingFor('chosen') }],
-  ['bind', { bind: failingFor('chosen') }],
+  ['claim', { bind: failingFor('chosen') }],
   ['release', { release: failingFor('chosen') }],
 ])('has not failed when it fails to %s sids that somebody has chosen', async (call, answers) => {
   const { guard, asked, own, events } = guarding(answers);
   guard.start();
-  for (let i = 0; i < 100; i += 1) {
+  await Promise.all(Array.from({ length: 100 }, async (_, i) => {
     if (call === 'find') await expect(guard.find(`chosen-${i}`, 60)).rejects.toThrow('CLUSTERDOWN');
-    else if (call === 'bind') expect(await guard.claim(`chosen-${i}`, 'host', 60)).toBeUndefined();
+    else if (call === 'claim') expect(await guard.claim(`chosen-${i}`, 'host', 60)).toBeUndefined();
     else await guard.release(`chosen-${i}`, 'host', 60);
-  }
+  }));
   await until('it was looked at', () => events.length > 0);
   await expect(guard.find('other', 60)).resolves.toBeUndefined();
   expect(await guard.claim('other', 'host', 60)).toBe('host');
