@@ -66,6 +66,8 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
   /** Whether the store's contents may be gone, at least in part. */
   #mayHaveLost = false;
   #probing = false;
+  /** When the store was last probed, by `performance.now()`. */
+  #probedAt = -Infinity;
   /** Ends the pause before the next probe. */
   #wake: () => void = () => {};
 
@@ -205,10 +207,11 @@ export class StoreGuard extends EventEmitter<StoreGuardEvents> {
     this.#probing = true;
     const { signal } = this.#closing;
     this.#probe.renew();
-    // A store that is only in doubt is probed at once.
-    if (this.#degraded) await this.#rest();
+    // A store that is only in doubt is probed at once, but not for each call that somebody lets fail.
+    if (this.#degraded || performance.now() - this.#probedAt < PROBE_INTERVAL) await this.#rest();
     while (!signal.aborted && (this.#degraded || this.#doubt)) {
       await this.#probeOnce();
+      this.#probedAt = performance.now();
       if (this.#degraded || this.#doubt) await this.#rest();
     }
     this.#probing = false;
