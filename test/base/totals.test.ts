@@ -10,6 +10,7 @@ import { handshake, pollUrl, request, startServer } from '../support/http';
 import { startProxy, type ProxyInstance, type Started } from '../support/proxy';
 import { before, openWebSocket, startSessionHost } from '../support/session-host';
 import { until } from '../support/until';
+import { connect } from '../support/upgrades';
 
 const POLL = '/socket.io/?EIO=4&transport=polling';
 
@@ -131,15 +132,17 @@ describe('totals of a host', () => {
     await until('nothing is counted twice', isEqual);
   });
 
-  it('have the time until its answer, but for polls, which it holds', async () => {
+  it("have the time until its answer, but for polls, which it holds, and large bodies, which take their client's time", async () => {
     const { url, host, host0 } = await start();
     const sid = await handshake(url);
     await request(pollUrl(url, sid), { method: 'POST', body: '2' });
+    await request(pollUrl(url, sid), { method: 'POST', body: 'x'.repeat(100_000) });
     const [poll] = [request(pollUrl(url, sid)), await until('the poll is held', () => host.held === 1)];
     host.answer();
     await poll;
+    await request(pollUrl(url, sid), { method: 'POST', body: '2' });
     const { latency } = await host0();
-    expect(countOf(latency)).toBe(2);
+    expect(countOf(latency)).toBe(3);
     expect(latency.sum).toBeGreaterThan(0);
   });
 
@@ -165,6 +168,23 @@ describe('totals', () => {
     await proxy.findSession(sid);
     await proxy.findSession('unknown');
     expect((await totalsOf(proxy)).cache).toEqual({ hits: 1, misses: 1 });
+  });
+
+  it('count a sid as found when its client has left before the answer, and no more when its host has answered with 400', async () => {
+    const { proxy, url, port, host } = await start();
+    const sid = await handshake(url);
+    const post = async (query = ''): Promise<Totals['cache']> => {
+      await request(pollUrl(url, sid) + query, { method: 'POST', body: '2' });
+      await until('it is over', () => proxy.hosts[0]?.requests === 0);
+      return (await totalsOf(proxy)).cache;
+    };
+    const client = await connect(port, `GET ${pollUrl('', sid)} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    await until('the poll is held', () => host.held === 1);
+    client.destroy();
+    await until('it is over', () => proxy.hosts[0]?.requests === 0);
+    expect(await post()).toEqual({ hits: 2, misses: 0 });
+    expect(await post('&status=400')).toEqual({ hits: 3, misses: 0 });
+    expect(await post()).toEqual({ hits: 3, misses: 1 });
   });
 
   it('count calls of the store, with the time that they took, and those that failed', async () => {

@@ -68,19 +68,27 @@ describe.each(SIZES)('a body of %i bytes', (size) => {
   });
 });
 
-it('gathers a body that is sent byte by byte', async () => {
-  const { port } = await behind(digests);
+it('gathers a body that comes byte by byte', async () => {
+  const { port, proxy } = await behind(digests);
+  // What is sent while it waits for that would be read here alone.
+  await until('it is up', () => proxy.hosts[0]?.state === 'up');
   const req = http.request({ port, host: '127.0.0.1', path: POLL, method: 'POST', headers: { 'Content-Length': 20 } });
   onCleanup(() => req.destroy());
   const responded = once(req, 'response') as Promise<[IncomingMessage]>;
-  for (const byte of '0123456789abcdefghij') await new Promise((resolve) => req.write(byte, resolve));
+  const arrived = once(proxy.server, 'request') as Promise<[IncomingMessage]>;
+  req.flushHeaders();
+  const [body] = await arrived;
+  for (const byte of '0123456789abcdefghij') {
+    const came = once(body, 'data');
+    req.write(byte);
+    expect(String((await came)[0])).toBe(byte);
+  }
   req.end();
   const [response] = await responded;
-  const { digest: arrived } = JSON.parse((await bytesOf(response)).toString()) as { digest: string };
-  expect(arrived).toBe(digest(Buffer.from('0123456789abcdefghij')));
+  expect(JSON.parse((await bytesOf(response)).toString())).toEqual({ length: '20', digest: digest(Buffer.from('0123456789abcdefghij')) });
 });
 
-it('asks the host for nothing before a small body is whole, so that no host waits for a slow client', async () => {
+it.each([10, 16 * 1024])('asks the host for nothing before a body of %i bytes is whole: no host waits for a slow client', async (size) => {
   let asked = 0;
   const { port, proxy } = await behind((req, res) => {
     asked += 1;
@@ -88,11 +96,12 @@ it('asks the host for nothing before a small body is whole, so that no host wait
   });
   await until('it is up', () => proxy.hosts[0]?.state === 'up');
   const arrived = once(proxy.server, 'request');
-  const client = await connect(port, `POST ${POLL} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nfirst`);
+  const body = 'x'.repeat(size);
+  const client = await connect(port, `POST ${POLL} HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\n${body.slice(5)}`);
   await arrived;
   await settle();
   expect(asked).toBe(0);
-  client.write(' last');
+  client.write(body.slice(0, 5));
   await once(client, 'data');
   expect(asked).toBe(1);
 });

@@ -123,6 +123,16 @@ it('tells of a session once it is bound', async () => {
   expect((await told)[0]).toEqual({ sid, host: name, transport: 'polling' });
 });
 
+it('tells once of a session whose handshake has its end just behind the bytes that make it too large to gather', async () => {
+  const body = OPEN.padEnd(65_600);
+  const { proxy, url } = await startProxy({ hosts: [await hostAnswering(body, { 'Transfer-Encoding': 'chunked' })] });
+  let sessions = 0;
+  proxy.on('session', () => sessions += 1);
+  expect((await request(`${url}/socket.io/?EIO=4&transport=polling`)).body).toBe(body);
+  expect((await request(pollUrl(url, 's-1'))).body).toBe('2');
+  expect(sessions).toBe(1);
+});
+
 it('binds nothing for a response that is no handshake', async () => {
   // A poll's answer, or a file, may look like an OPEN packet.
   const { name } = await startServer((_, res) => res.end(OPEN));

@@ -1,5 +1,10 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import net, { type Socket } from 'node:net';
+import { stopClock } from '../support/clock';
+import { ADDRESS } from '../support/hosts';
+import { request, startServer } from '../support/http';
 import { startBench } from '../support/idle-connections';
+import { before } from '../support/session-host';
 import { until } from '../support/until';
 
 describe('a connection that is reused, and ends before a byte of the answer', () => {
@@ -27,11 +32,41 @@ describe('a connection that is reused, and ends before a byte of the answer', ()
     expect(bench.sockets).toHaveLength(3);
   });
 
-  it('fails a POST, which could take effect twice', async () => {
+  it('costs no more than one other try where the new one was reused too, after the host has begun anew', async () => {
+    const clock = stopClock();
+    const sockets: Socket[] = [];
+    let handler = (_: IncomingMessage, res: ServerResponse): void => void res.end();
+    const { server, name, port } = await startServer((req, res) => {
+      if (req.url?.includes('?')) sockets.push(req.socket);
+      handler(req, res);
+    }, { keepAliveTimeout: 0 }, { host: ADDRESS });
+    const { proxy, url } = await before([{ name }], { hostKeepAlive: 60_000, healthyAfter: 1, checkInterval: 100 });
+    const send = async (): Promise<number> => (await request(`${url}/socket.io/?EIO=4`)).status;
+    expect(await send()).toBe(200);
+    const answers = handler;
+    handler = () => {};
+    const status = send();
+    await until('it is held', () => sockets.length === 2);
+    // That of `http.Server` would end idle connections.
+    net.Server.prototype.close.call(server);
+    expect(await send()).toBe(503);
+    handler = answers;
+    server.listen(port, ADDRESS);
+    await clock.advanceUntil('the host is up again', () => proxy.hosts[0]?.state === 'up');
+    expect(await send()).toBe(200);
+    handler = ({ socket }) => void socket.end();
+    sockets[1]?.end();
+    expect(await status).toBe(502);
+    expect(sockets).toHaveLength(4);
+    expect(sockets[1]).toBe(sockets[0]);
+    expect(sockets[3]).toBe(sockets[2]);
+  });
+
+  it.each([['with a body', { body: 'x' }], ['without one', {}]])('fails a POST %s, which could take effect twice', async (_, options) => {
     const bench = await startBench({ hostKeepAlive: 60_000 });
     await bench.used(1);
     bench.handler = end;
-    expect(await bench.send({ method: 'POST', body: 'x' })).toBe(502);
+    expect(await bench.send({ method: 'POST', ...options })).toBe(502);
     expect(bench.sockets).toHaveLength(2);
   });
 

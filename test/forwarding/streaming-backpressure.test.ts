@@ -4,7 +4,8 @@ import { MemoryStore } from '../../src';
 import { onCleanup } from '../support/cleanup';
 import { startServer } from '../support/http';
 import { startProxy } from '../support/proxy';
-import type { Writable } from 'node:stream';
+import { until } from '../support/until';
+import { Duplex, type Writable } from 'node:stream';
 
 const POLL = '/socket.io/?EIO=4&transport=polling';
 const CHUNK = Buffer.alloc(65_536, 'x');
@@ -97,4 +98,20 @@ describe.each([
     expect(await sizeOf(hostReq)).toBe(SIZE);
     expect((await responded)[0].statusCode).toBe(200);
   });
+});
+
+it("waits at the host for a client whose stream takes nothing, with a handshake's answer that is too large to gather", async () => {
+  const source = new Source();
+  const { name } = await startServer((req, res) => {
+    if (req.url?.includes('?')) void source.pour(res);
+    else res.end();
+  });
+  const { proxy } = await startProxy({ hosts: [name] });
+  const stream = new Duplex({ read: () => {}, write: () => {} });
+  onCleanup(() => stream.destroy());
+  proxy.server.emit('connection', stream);
+  stream.push(`GET ${POLL} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  await until('its answer has begun', () => stream.writableLength > 0);
+  await source.stalled();
+  expect(source.taken).toBeLessThan(MOST_HELD);
 });

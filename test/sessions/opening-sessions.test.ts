@@ -82,3 +82,17 @@ it.each<[string, () => unknown, number, string]>([
   const came = await reply;
   expect([came.status, came.json()]).toEqual([status, expect.objectContaining({ code })]);
 });
+
+it('counts one refusal of a handshake whose host goes while the store is asked, which then fails', async () => {
+  host = await startSessionHost();
+  const fails: (() => void)[] = [];
+  const store = new MemoryStore();
+  store.bind = () => new Promise((_, reject) => fails.push(() => reject(new Error('no store'))));
+  ({ proxy, url } = await before([host], { checkInterval: HOUR, storeTimeout: HOUR, store, onStoreFailure: 'refuse' }));
+  const reply = request(`${url}/socket.io/?EIO=4&transport=polling`);
+  await until('it waits for the store', () => fails.length === 1);
+  proxy.removeHost(host.name);
+  fails[0]?.();
+  expect((await reply).json()).toMatchObject({ code: 'HOST_FAILED' });
+  expect((await proxy.parts.operations.totals()).refusals).toEqual({ 'HOST_FAILED failed': 1 });
+});
