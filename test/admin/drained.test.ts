@@ -73,12 +73,12 @@ it('answers when the host is removed, or the proxy closes', async () => {
 });
 
 it('waits no more for a client that has gone', async () => {
-  const abort = new AbortController();
   const path = `GET ${pathOf(host.name)}?wait=drained&timeout=3600000`;
   // Some may be refused, for those that look.
-  const gone = Array.from({ length: 60 }, () => operated.ask(path, undefined, { signal: abort.signal }).catch(() => 'gone'));
+  const aborts = Array.from({ length: 60 }, () => new AbortController());
+  const gone = aborts.map(({ signal }) => operated.ask(path, undefined, { signal }).catch(() => 'gone'));
   await until('no more may wait', async () => (await wait(1)).status === 503);
-  abort.abort();
+  for (const abort of aborts) abort.abort();
   expect(await Promise.all(gone)).toContain('gone');
   await until('another one may', async () => (await wait(1)).status === 504);
 });
