@@ -75,10 +75,12 @@ export type Evaluate = (script: string, keys: readonly string[], args: readonly 
 export class RedisFleet implements FleetStore {
   readonly #evaluate: Evaluate;
   readonly #keys: readonly string[];
+  readonly #rateKey: string;
 
   constructor(evaluate: Evaluate, keyPrefix: string) {
     this.#evaluate = evaluate;
-    this.#keys = [MEMBERS, STATE + keyPrefix, RATE + keyPrefix];
+    this.#keys = [MEMBERS, STATE + keyPrefix];
+    this.#rateKey = RATE + keyPrefix;
   }
 
   async beat({ id, record, revision, writes, lease }: Beat): Promise<Reading> {
@@ -88,7 +90,9 @@ export class RedisFleet implements FleetStore {
     const { rate = '', wanted = 0, held = 0, sharers = 0, life = 0, left = false } = lease ?? {};
     const asked = [...[rate, wanted, held, sharers, Math.ceil(life)].map(String), left ? '1' : '0'];
     const args = [id, record, revision, String(LIFE), String(RECORD_LIFE), ...asked, ...changes];
-    return readingOf(await this.#evaluate(BEAT, this.#keys, args));
+    // While a cluster moves a slot, it refuses a script one of whose keys does not exist.
+    const keys = lease ? [...this.#keys, this.#rateKey] : this.#keys;
+    return readingOf(await this.#evaluate(BEAT, keys, args));
   }
 }
 
