@@ -164,20 +164,26 @@ describe('a rollout', () => {
   });
 
   it('waits for a member that starts in between, which follows it', async () => {
-    second.health = 404;
-    const [one, other] = await startTwo();
-    await handshake(one.url);
-    await roll(one, { hosts: namesOf(first, second) });
-    await until('the other waits for it', () => reportOf(other, second)?.state === 'down');
-    const late = await startOperated({ hosts: [old.name], checkInterval: 20, ...options, checkStatus: '200-299' });
+    first.health = 404;
+    const [one, other] = [await startStrictMember(), await startStrictMember()];
+    await together(one, other);
+    const sid = await handshake(one.url);
+    await roll(one, { hosts: [first.name] });
+    await until('the other waits for it', () => reportOf(other, first)?.state === 'down');
+    const late = await startOperated({ hosts: [old.name], ...options, checkInterval: 20, checkStatus: '201' });
     await together(one, other, late);
-    expect(await rolloutOf(late)).toMatchObject({ old: [old.name], waiting: expect.arrayContaining([second.name]) as string[] });
-    second.health = 200;
+    expect(await rolloutOf(late)).toMatchObject({ old: [old.name], waiting: [first.name], draining: false });
+    // Down for the late one alone.
+    first.health = 200;
+    await until('the others see it up', () => [one, other].every((each) => reportOf(each, first)?.state === 'up'));
+    await until('all know', () => [one, other].every((each) => reportOf(each, first)?.fleet?.down === 1));
+    expect(isDrainingAt(old, one) || isDrainingAt(old, other)).toBe(false);
+    first.health = 201;
     await until('all drain the old one', () => isDrainingAt(old, one, other, late));
     const later = await startMember();
     expect(reportOf(later, old)?.draining).toBe(true);
-    await one.proxy.endSession(old.sids[0] ?? '');
-    await over([first, second], one, other, late, later);
+    await one.proxy.endSession(sid);
+    await over([first], one, other, late, later);
   });
 
   it('is replaced by another one', async () => {
