@@ -1,6 +1,6 @@
 import type { Operator, RolloutOptions } from '../operating/operator';
 import { readObject } from './body';
-import { valid } from './problems';
+import { Problem, valid } from './problems';
 import { jsonReply, type Reply } from './reply';
 import type { Asked } from './router';
 
@@ -17,7 +17,8 @@ export class RolloutRoutes {
     return jsonReply(200, this.#operator.rollout ?? null);
   }
 
-  async start({ req }: Asked): Promise<Reply> {
+  async start({ req, query }: Asked): Promise<Reply> {
+    for (const key of query.keys()) throw new Problem('INVALID', `unknown parameter '${key}'; a rollout is for all`);
     const options = await readObject(req, ['hosts', 'atLeast', 'deadline', 'movesPerSecond']);
     // The operator checks all of it before it changes anything.
     valid(() => this.#operator.startRollout(options as RolloutOptions));

@@ -14,7 +14,7 @@ export interface Changed {
 
 /**
  * Changes the hosts of a running proxy without losing a session. Other members of the fleet have settings of their own,
- * and are not told.
+ * and are not told. What the fleet has set stays, unless the settings have changed there.
  */
 export class HostChanges {
   readonly #operator: Operator;
@@ -29,12 +29,19 @@ export class HostChanges {
     this.#log = log;
   }
 
-  /** Adds missing hosts and drops unwanted ones, whoever added or removed them. */
-  apply(wanted: readonly Host[]): Changed {
-    const unwanted = this.#hosts.all.filter((host) => !twinOf(host, wanted) && !this.#leaving.has(host.name));
+  /**
+   * Adds missing hosts and drops unwanted ones, whoever added or removed them.
+   *
+   * @param before in a fleet, the settings that were applied last: then only what differs from them is changed.
+   */
+  apply(wanted: readonly Host[], before?: readonly Host[]): Changed {
+    const running = before ? this.#hosts.all.filter((host) => twinOf(host, before)) : this.#hosts.all;
+    const unwanted = running.filter((host) => !twinOf(host, wanted) && !this.#leaving.has(host.name));
     const draining = unwanted.map(({ name }) => name).filter((name) => this.#try(() => this.#leaving.drop(name)));
-    const weights = wanted.flatMap((host) => this.#weigh(host));
-    const added = wanted.filter((host) => this.#want(host));
+    const isNew = (host: Host): boolean => !before || !twinOf(host, before);
+    const weights = wanted.filter((host) => isNew(host) || twinOf(host, before ?? [])?.weight !== host.weight)
+      .flatMap((host) => this.#weigh(host));
+    const added = wanted.filter((host) => isNew(host) && this.#want(host));
     this.#tellOfSpelling(wanted);
     return { added: added.map((host) => this.#nameOf(host)), draining, weights };
   }

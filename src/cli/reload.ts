@@ -1,3 +1,4 @@
+import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import type { ProxyFleet } from '../operating/proxy-fleet';
 import type { Operator } from '../operating/operator';
@@ -27,9 +28,12 @@ export class Reload {
   readonly #tls: TlsFiles | undefined;
   /** The settings at the start. */
   readonly #started: Settings;
+  /** The hosts of the settings that were applied last. */
+  #applied: readonly Host[];
 
   constructor({ operator, hosts, setTls, fleet }: Reloaded, settings: Settings, log: Log) {
     this.#started = settings;
+    this.#applied = settings.resolved.hosts;
     this.#log = log;
     this.#fleet = fleet;
     this.#hosts = new HostChanges(operator, hosts, settings.resolved.keyExpiry, log);
@@ -54,7 +58,9 @@ export class Reload {
   #applyHosts({ resolved: { discover, hosts } }: Settings): Changed {
     if (discover || this.#started.resolved.discover) return { added: [], draining: [], weights: [] };
     this.#fleet.respell(hosts);
-    return this.#hosts.apply(hosts);
+    const before = this.#started.fleet ? this.#applied : undefined;
+    this.#applied = hosts;
+    return this.#hosts.apply(hosts, before);
   }
 
   stop(): void {

@@ -53,6 +53,9 @@ const MAX_INTERVAL = 20_000;
 /** The highest level of a sample: no hash has more leading zeros. */
 const MAX_LEVEL = 32;
 
+/** The largest number that is believed: also of ms, so that what is reckoned from it is a date. */
+const MAX_COUNT = 1e12;
+
 const STATES = ['checking', 'up', 'down'] as const;
 
 /** A member's record as JSON. Hosts are lists, since each member reads those of all others. */
@@ -120,5 +123,5 @@ function textIn(value: unknown): string {
 }
 
 function countIn(value: unknown): number {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : 0;
+  return typeof value === 'number' && value >= 0 && value <= MAX_COUNT ? value : 0;
 }

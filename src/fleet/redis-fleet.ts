@@ -12,13 +12,19 @@ const STATE = '{socket.io-fleet}:state:';
 /** Where the members of one `keyPrefix` lease their slices of the rate: in the same slot, too. */
 const RATE = '{socket.io-fleet}:rate:';
 
+/** The latest time that is believed, in ms since the epoch. */
+const MAX_TIME = 9_000_000_000_000;
+
+/** The longest record that is read, in characters: that of some thousand hosts is shorter. */
+const MAX_RECORD = 1_000_000;
+
 /** After what time a silent member's record is deleted, in ms. */
 const RECORD_LIFE = 60_000;
 
 /**
  * One beat. Numbers are printed with `%.0f`, since Lua would round them. A field of the members is
  * `<at> <record>`, one of the state `<at> <by> <value>`. Fields of another form are left alone until they are written.
- * A time of more than 15 digits is another form: Lua could not count on from it.
+ * A time after the year 2255 is another form: the next ones would have more digits, which nobody reads.
  */
 const BEAT = `
 if redis.replicate_commands then redis.replicate_commands() end
@@ -39,7 +45,8 @@ for i = 12, #ARGV, 5 do
   local field, isNew, at, by, value = ARGV[i], ARGV[i + 1] == '1', tonumber(ARGV[i + 2]), ARGV[i + 3], ARGV[i + 4]
   local stored = redis.call('HGET', state, field)
   local storedAt, storedBy = string.match(stored or '', '^(%d+) (%S+) ')
-  storedAt = storedAt and #storedAt <= 15 and tonumber(storedAt) or 0
+  storedAt = storedAt and tonumber(storedAt) or 0
+  if storedAt > ${MAX_TIME} then storedAt = 0 end
   if isNew then at = math.max(now, at + 1, storedAt + 1) end
   if at > storedAt or (at == storedAt and by > (storedBy or '')) then
     redis.call('HSET', state, field, string.format('%.0f %s %s', at, by, value))
@@ -104,8 +111,9 @@ function readingOf(answer: unknown): Reading {
   if (!Number.isFinite(now)) throw new TypeError('the Redis client does not pass on what a script answers');
   const members = new Map<string, Shown>();
   for (const [id, text] of pairsOf(shown)) {
-    const [, at, record] = /^(\d{1,15}) (.*)$/s.exec(text) ?? [];
-    if (at !== undefined && record !== undefined) members.set(id, { at: Number(at), record });
+    const [, at, record] = /^(\d{1,13}) (.*)$/s.exec(text) ?? [];
+    if (at === undefined || record === undefined || record.length > MAX_RECORD) continue;
+    members.set(id, { at: Number(at), record });
   }
   const registers = Array.isArray(state) ? registersOf(state) : undefined;
   return { now, revision: textOf(revision) ?? '', members, registers, lease: leaseOf(granted, sharers) };
@@ -120,8 +128,9 @@ function leaseOf(granted: unknown, sharers: unknown): LeaseGranted | undefined {
 function registersOf(state: unknown): Map<string, Register> {
   const registers = new Map<string, Register>();
   for (const [name, text] of pairsOf(state)) {
-    const [, at, by, value] = /^(\d{1,15}) (\S+) (.*)$/s.exec(text) ?? [];
-    if (at !== undefined && by !== undefined && value !== undefined) registers.set(name, { at: Number(at), by, value });
+    const [, at, by, value] = /^(\d{1,13}) (\S+) (.*)$/s.exec(text) ?? [];
+    if (at === undefined || by === undefined || value === undefined || Number(at) > MAX_TIME) continue;
+    registers.set(name, { at: Number(at), by, value });
   }
   return registers;
 }

@@ -25,6 +25,8 @@ export class FleetEnds {
   readonly #sessions: SessionSource;
   /** Called when a session that is waited for has ended. */
   readonly #waiting = new Map<string, () => void>();
+  /** What those are told who ask for the same session meanwhile. */
+  readonly #ending = new Map<string, Promise<EndOutcome>>();
 
   constructor(fleet: Fleet, sessions: SessionSource) {
     this.#fleet = fleet;
@@ -36,7 +38,13 @@ export class FleetEnds {
   }
 
   /** Resolves with `'elsewhere'` if no member says in time that it has ended the session. Never rejects. */
-  async end(sid: string): Promise<EndOutcome> {
+  end(sid: string): Promise<EndOutcome> {
+    let ending = this.#ending.get(sid);
+    if (!ending) this.#ending.set(sid, ending = this.#end(sid).finally(() => this.#ending.delete(sid)));
+    return ending;
+  }
+
+  async #end(sid: string): Promise<EndOutcome> {
     const name = PREFIX + sid;
     const looking = setInterval(() => void this.#fleet.beat(), LOOK_INTERVAL);
     const outcome = await new Promise<EndOutcome>((resolve) => {
@@ -64,8 +72,10 @@ export class FleetEnds {
     const sid = name.slice(PREFIX.length);
     try {
       const found = await this.#sessions.find(sid);
-      if (typeof found === 'string' || found.transport !== 'websocket') return;
-      if (await this.#sessions.end(sid) === 'ended') this.#fleet.write(name, ENDED);
+      // It may just have ended for another one who has asked.
+      const isOver = found === 'ended';
+      if (!isOver && (typeof found === 'string' || found.transport !== 'websocket')) return;
+      if (isOver || await this.#sessions.end(sid) === 'ended') this.#fleet.write(name, ENDED);
     } catch (error) {
       debug('%s is not ended: %s', shownSid(sid), toError(error).message);
     }

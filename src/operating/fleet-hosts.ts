@@ -120,7 +120,11 @@ export class FleetHosts {
     const draining: unknown = isPlainObject(value) ? Reflect.get(value, 'draining') : undefined;
     if (typeof draining !== 'boolean') return undefined;
     const [movesAt = null, movesPerSecond = 5] = ['movesAt', 'movesPerSecond'].map((name) => numberIn(value, name));
-    return { draining, movesAt, movesPerSecond };
+    try {
+      return { draining, movesAt, movesPerSecond: movesPerSecondOf('movesPerSecond', movesPerSecond) };
+    } catch {
+      return undefined;
+    }
   }
 
   /** Applies what another member has written. What is unknown or malformed changes nothing. */
@@ -155,8 +159,7 @@ export class FleetHosts {
       this.#control.undrain(host);
       return;
     }
-    const { movesAt } = drain;
-    const movesPerSecond = movesPerSecondOf('movesPerSecond', drain.movesPerSecond);
+    const { movesAt, movesPerSecond } = drain;
     const now = this.#fleet.now ?? Date.now();
     // A longer delay would be none, for a timer of Node.
     const deadline = movesAt === null ? undefined : Math.min(MAX_DELAY, Math.max(0, movesAt - now));

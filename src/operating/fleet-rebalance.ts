@@ -6,6 +6,9 @@ import { movesPerMinuteOf } from './pace';
 /** The register of a rebalance: `{ "perMinute": n }` while one is wanted. */
 const NAME = 'rebalance';
 
+/** How long after its start a rebalance is joined, in ms. */
+const LIFE = 3_600_000;
+
 /** Lets all members of the fleet take part in a rebalance. Each moves its own part. */
 export class FleetRebalance {
   readonly #fleet: Fleet;
@@ -41,7 +44,10 @@ export class FleetRebalance {
   /** `null`: it was stopped; `undefined`: there is none, or what is there is malformed. */
   get #perMinute(): number | null | undefined {
     try {
-      const value: unknown = JSON.parse(this.#fleet.get(NAME)?.value ?? 'null');
+      const register = this.#fleet.get(NAME);
+      // One that could not make the hosts even has ended long ago.
+      if (!register || (this.#fleet.now ?? 0) - register.at > LIFE) return undefined;
+      const value: unknown = JSON.parse(register.value);
       if (!isPlainObject(value)) return undefined;
       const perMinute: unknown = Reflect.get(value, 'perMinute');
       return perMinute === null ? null : movesPerMinuteOf('perMinute', perMinute);

@@ -89,7 +89,7 @@ export interface RolloutStatus {
   readonly new: readonly string[];
   /** How many new hosts have to be up at all members before the old ones drain. */
   readonly atLeast: number;
-  /** The new hosts that are not up at all members yet. */
+  /** The new hosts that are not up at all members yet, or were removed. */
   readonly waiting: readonly string[];
   /** Whether the old hosts drain. */
   readonly draining: boolean;

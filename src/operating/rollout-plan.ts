@@ -1,9 +1,21 @@
+import { randomBytes } from 'node:crypto';
 import { integerOf, isPlainObject, MAX_DELAY, numberOf, wrong } from '../base/checks';
+import type { Fleet } from '../fleet/fleet';
 import type { RolloutOptions } from './operator';
 import { movesPerSecondOf } from './pace';
 
-/** A rollout, as the members of a fleet share it. */
+/** The register of the rollout: a plan, or that it was stopped. Only operators write it. */
+const PLAN = 'rollout';
+
+/** The register of the id of the rollout whose old hosts drain. */
+const DRAINING = 'rollout draining';
+
+const STOPPED = 'stopped';
+
+/** A rollout, as the members of a fleet share it. It does not change. */
 export interface Plan {
+  /** Unlike any other's. */
+  readonly id: string;
   /** The hosts that are replaced. */
   readonly old: readonly string[];
   /** The hosts that replace them; `null`: all others, as they come. */
@@ -13,34 +25,95 @@ export interface Plan {
   /** The options of their drain. */
   readonly deadline: number | undefined;
   readonly movesPerSecond: number;
-  /** The old hosts drain. */
-  readonly isDraining: boolean;
+}
+
+/**
+ * The rollout that all members of a fleet share; without a fleet, this proxy's. How far it is stands apart from the
+ * plan: a member that has not heard of another plan yet does not override it.
+ */
+export class SharedPlan {
+  readonly #fleet: Fleet | undefined;
+  /** Without a fleet. */
+  readonly #own = new Map<string, string>();
+
+  constructor(fleet: Fleet | undefined) {
+    this.#fleet = fleet;
+  }
+
+  /** `undefined`: there is no rollout. */
+  get plan(): Plan | undefined {
+    return planIn(this.#get(PLAN));
+  }
+
+  /** The last rollout was stopped before it was over. */
+  get isStopped(): boolean {
+    return this.#get(PLAN) === JSON.stringify(STOPPED);
+  }
+
+  /** Whether the old hosts of a plan drain. */
+  isDraining({ id }: Plan): boolean {
+    return this.#get(DRAINING) === JSON.stringify(id);
+  }
+
+  begin(plan: Plan): void {
+    this.#write(PLAN, plan);
+  }
+
+  drain({ id }: Plan): void {
+    this.#write(DRAINING, id);
+  }
+
+  stop(): void {
+    this.#write(PLAN, STOPPED);
+  }
+
+  /** Ends the rollout that is over, unless another one was begun meanwhile. */
+  finish(): void {
+    for (const name of [PLAN, DRAINING]) {
+      this.#fleet?.clear(name);
+      this.#own.delete(name);
+    }
+  }
+
+  #get(name: string): string | undefined {
+    return this.#fleet ? this.#fleet.get(name)?.value : this.#own.get(name);
+  }
+
+  #write(name: string, value: unknown): void {
+    if (this.#fleet) this.#fleet.write(name, value);
+    else this.#own.set(name, JSON.stringify(value));
+  }
 }
 
 /** @throws TypeError if an option is invalid. */
-export function planOf(options: RolloutOptions, old: readonly string[], names: readonly string[] | undefined): Plan {
+export function planOf(
+  options: RolloutOptions, old: readonly string[], names: readonly string[] | undefined,
+  id = randomBytes(4).toString('hex'),
+): Plan {
   const { deadline, movesPerSecond = 5, atLeast } = options;
   if (deadline !== undefined) numberOf('deadline', deadline, 0, MAX_DELAY);
   movesPerSecondOf('movesPerSecond', movesPerSecond);
   const most = names?.length ?? 1000;
   const wanted = atLeast === undefined ? names?.length ?? 1 : integerOf('atLeast', atLeast, 1, most);
-  return { old, new: names ?? null, atLeast: wanted, deadline, movesPerSecond, isDraining: false };
+  return { id, old, new: names ?? null, atLeast: wanted, deadline, movesPerSecond };
 }
 
 /** What a register holds; `undefined` if it is none, or malformed. */
-export function planIn(text: string | undefined): Plan | undefined {
+function planIn(text: string | undefined): Plan | undefined {
   try {
     const value: unknown = JSON.parse(text ?? 'null');
     if (!isPlainObject(value)) return undefined;
     const field = (name: string): unknown => Reflect.get(value, name);
     const [old, names] = [namesIn(field('old')), field('new') === null ? undefined : namesIn(field('new'))];
     const [deadline, movesPerSecond, atLeast] = [field('deadline'), field('movesPerSecond'), field('atLeast')];
+    const id = field('id');
+    if (typeof id !== 'string') return undefined;
     const options = {
       movesPerSecond: Number(movesPerSecond),
       atLeast: Number(atLeast),
       deadline: typeof deadline === 'number' ? deadline : undefined,
     };
-    return { ...planOf(options, old, names), isDraining: field('isDraining') === true };
+    return planOf(options, old, names, id);
   } catch {
     return undefined;
   }

@@ -11,10 +11,11 @@ import { Contract, DESCRIPTION } from '../support/openapi';
 import { startProxy } from '../support/proxy';
 import { openWebSocket, startSessionHosts, type SessionHost } from '../support/session-host';
 import { openStream } from '../support/event-stream';
+import { until } from '../support/until';
 
 const contract = new Contract();
 
-/** Without a token and with one: for tests that change nothing there. */
+/** Without a token and with one: for tests that change nothing there. What bodies are taken: openapi-bodies.test.ts. */
 let idle: Operated;
 let guarded: Operated;
 
@@ -152,56 +153,6 @@ describe('hosts', () => {
     }
     expect(operated.proxy.hosts).toMatchObject([{ host: host.name, weight: 1 }]);
   });
-
-  it.each<[takes: boolean, body: unknown]>([
-    [true, { state: 'draining' }],
-    [true, { state: 'active' }],
-    [true, { weight: 0 }],
-    [true, { weight: 1000, state: 'active' }],
-    [true, { state: 'draining', deadline: 0, movesPerSecond: 0.001 }],
-    [false, { state: 'gone' }],
-    [false, { weight: -1 }],
-    [false, { weight: 1001 }],
-    [false, { weight: 1.5 }],
-    [false, { weight: null }],
-    [false, { weight: '1' }],
-    [false, { state: 'draining', deadline: -1 }],
-    [false, { state: 'draining', deadline: 2 ** 31 }],
-    [false, { state: 'draining', deadline: 0.5 }],
-    [false, { state: 'draining', deadline: 1, movesPerSecond: 0 }],
-    [false, { state: 'draining', deadline: 1, movesPerSecond: 10_001 }],
-    [false, { state: 'draining', movesPerSecond: 5 }],
-    [false, { state: 'active', deadline: 1 }],
-    [false, { weight: 1, deadline: 1 }],
-    [false, { weight: 1, more: 1 }],
-    [false, {}],
-    [false, []],
-    [false, null],
-  ])('take a change where it is as described (%s): %j', async (takes, body) => {
-    // That a deadline is for draining alone is described in words.
-    const inWords = JSON.stringify(body) === '{"state":"active","deadline":1}';
-    expect(contract.takes('PATCH /api/hosts/{host}', body)).toBe(takes || inWords);
-    const operated = takes ? await startOperated() : idle;
-    const before = operated.proxy.hosts;
-    await asked(operated, 'PATCH /api/hosts/{host}', `PATCH ${pathOf('127.0.0.1:1')}`, takes ? 200 : 422, body);
-    if (!takes) expect(operated.proxy.hosts.map(({ weight, draining }) => [weight, draining])).toEqual(before.map(() => [1, false]));
-  });
-
-  it.each<[takes: boolean, body: unknown]>([
-    [true, { host: '127.0.0.1:2' }],
-    [true, { host: 'https://chat.example', weight: 0 }],
-    [false, {}],
-    [false, { host: 1 }],
-    [false, { host: '127.0.0.1:2', weight: '1' }],
-    [false, { host: '127.0.0.1:2', weight: 1001 }],
-    [false, { host: '127.0.0.1:2', state: 'draining' }],
-    [false, [{ host: '127.0.0.1:2' }]],
-  ])('are added where the body is as described (%s): %j', async (takes, body) => {
-    expect(contract.takes('POST /api/hosts', body)).toBe(takes);
-    const operated = takes ? await startOperated() : idle;
-    await asked(operated, 'POST /api/hosts', 'POST /api/hosts', takes ? 201 : 422, body);
-    expect(operated.proxy.hosts).toHaveLength(takes ? 2 : 1);
-  });
 });
 
 describe('sessions', () => {
@@ -269,10 +220,27 @@ describe('a rebalance', () => {
     expect(codeOf(await asked(operated, `POST ${path}`, `POST ${path}`, 409))).toBe('REBALANCE_RUNNING');
     await asked(operated, `DELETE ${path}`, `DELETE ${path}`, 204);
   });
+});
 
-  it.each([0, 0.009, 600_001, '60', null])('does not take %j sessions a minute', async (perMinute) => {
-    expect(contract.takes('POST /api/rebalance', { perMinute })).toBe(false);
-    await asked(idle, 'POST /api/rebalance', 'POST /api/rebalance', 422, { perMinute });
+describe('a rollout', () => {
+  const path = '/api/rollout';
+
+  it('is shown, started and stopped', async () => {
+    const [old, fresh] = await startSessionHosts(2) as [SessionHost, SessionHost];
+    const operated = await operatedBefore([old]);
+    expect((await asked(operated, `GET ${path}`, `GET ${path}`, 200)).json()).toBeNull();
+    const missing = '127.0.0.1:1';
+    const body = { hosts: [fresh.name, { host: missing, weight: 2 }], atLeast: 2, deadline: 60_000, movesPerSecond: 1 };
+    const started = await asked(operated, `POST ${path}`, `POST ${path}`, 202, body);
+    expect(started.json()).toMatchObject({ old: [old.name], new: [fresh.name, missing], atLeast: 2, draining: false });
+    await until('it waits for one', async () => {
+      const { waiting } = (await asked(operated, `GET ${path}`, `GET ${path}`, 200)).json() as { waiting: string[] };
+      return waiting.join() === missing;
+    });
+    await asked(operated, `POST ${path}`, `POST ${path}`, 413, 'x'.repeat(20_000));
+    await asked(operated, `POST ${path}`, `POST ${path}`, 422, { atLeast: 0 });
+    await asked(operated, `DELETE ${path}`, `DELETE ${path}`, 204);
+    expect((await asked(operated, `GET ${path}`, `GET ${path}`, 200)).json()).toBeNull();
   });
 });
 

@@ -1,0 +1,146 @@
+import { EventEmitter } from 'node:events';
+import { Operations, type Operated } from '../../src/operating/operations';
+import { ModelFleet, ModelMember } from '../support/model-member';
+
+const [OLD, NEW] = ['a:1', 'b:1'];
+
+let world: ModelFleet;
+
+beforeEach(() => {
+  world = new ModelFleet();
+});
+
+/** A member that can be told to replace its hosts. */
+class Rolling extends ModelMember {
+  readonly operations: Operations;
+
+  constructor(id: string, names: readonly string[]) {
+    super(world, id, names);
+    const sessions = { endSome: () => Promise.resolve([]) };
+    const operated = { workers: 1, storeFails: false, readiness: { ready: true }, sessions } as unknown as Operated;
+    this.operations = new Operations(this.hosts, operated, { rebalance: undefined }, new EventEmitter(), () => true, this.fleet);
+  }
+
+  see(name: string): void {
+    this.hosts.report(this.hosts.named(name), undefined);
+  }
+
+  /** Each host, and whether it is draining. */
+  get all(): unknown {
+    return this.hosts.all.map(({ name, draining }) => [name, draining]);
+  }
+
+  /** When the sessions of the old host are moved, in ms from now. */
+  get movesIn(): number {
+    const { movesAt } = JSON.parse(this.fleet.get(`drain ${OLD}`)?.value ?? '') as { movesAt: number };
+    return movesAt - world.time;
+  }
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
+async function start(names: readonly string[], otherNames = names): Promise<[Rolling, Rolling]> {
+  const [one, other] = [new Rolling('one', names), new Rolling('other', otherNames)];
+  await world.pass(3000, one, other);
+  return [one, other];
+}
+
+describe('what a member is told', () => {
+  let one: Rolling;
+  let other: Rolling;
+
+  // The other is about to begin with the drain.
+  beforeEach(async () => {
+    [one, other] = await start([OLD]);
+    one.know('x');
+    one.operations.startRollout({ hosts: [NEW] });
+    await world.pass(3000, one, other);
+    one.see(NEW);
+    await world.pass(3000, one, other);
+    expect(other.operations.rollout).toMatchObject({ waiting: [NEW], draining: false });
+  });
+
+  const drainAtOther = async (): Promise<void> => {
+    other.see(NEW);
+    await turn();
+    expect(other.all).toEqual([[OLD, true], [NEW, false]]);
+  };
+
+  it.each(['one', 'other'])('counts where another one has just begun to drain the old host: a roll back, %s beats first', async (first) => {
+    one.operations.startRollout({ hosts: [OLD] });
+    await drainAtOther();
+    await world.pass(15_000, ...(first === 'one' ? [one, other] : [other, one]));
+    for (const each of [one, other]) expect([each.operations.rollout, each.all]).toEqual([undefined, [[OLD, false]]]);
+  });
+
+  it.each(['one', 'other'])('counts where another one has just begun to drain the old host: a stop, %s beats first', async (first) => {
+    one.operations.stopRollout();
+    await drainAtOther();
+    await world.pass(15_000, ...(first === 'one' ? [one, other] : [other, one]));
+    for (const each of [one, other]) expect([each.operations.rollout, each.all]).toEqual([undefined, [[OLD, false], [NEW, false]]]);
+  });
+
+  it('counts where another one has just found that the one before is over', async () => {
+    await drainAtOther();
+    one.operations.removeHost(OLD);
+    for (let beats = 0; other.operations.rollout; beats += 1) await world.pass(1500, beats % 2 ? one : other);
+    one.operations.startRollout({ hosts: ['c:1'] });
+    await world.pass(9000, one, other);
+    for (const each of [one, other]) expect(each.operations.rollout).toMatchObject({ old: [NEW], new: ['c:1'], draining: false });
+  });
+});
+
+it.each(['one', 'other'])('a member that never had the old host may begin its drain, not end it: %s beats first', async (first) => {
+  const [one, other] = await start([OLD, NEW], [NEW]);
+  const session = one.know('x');
+  const members = first === 'one' ? [one, other] : [other, one];
+  other.hosts.report(other.hosts.named(NEW), 'refused');
+  await world.pass(3000, ...members);
+  one.operations.startRollout({ hosts: [NEW] });
+  await world.pass(3000, ...members);
+  expect(one.all).toEqual([[OLD, false], [NEW, false]]);
+  other.see(NEW);
+  await turn();
+  expect(other.operations.rollout).toMatchObject({ draining: true });
+  await world.pass(9000, ...members);
+  expect(one.operations.rollout).toMatchObject({ old: [OLD], draining: true });
+  expect([one.all, other.all]).toEqual([[[OLD, true], [NEW, false]], [[NEW, false]]]);
+  one.forget(session);
+  await world.pass(15_000, ...members);
+  for (const each of [one, other]) expect([each.operations.rollout, each.all]).toEqual([undefined, [[NEW, false]]]);
+});
+
+it.each([
+  [0, 3000],
+  [5000, 5000],
+])('sessions are moved once all members may know of the drain: a deadline of %d ms is one of %d', async (deadline, after) => {
+  const [one] = await start([OLD, NEW]);
+  one.know('x');
+  one.operations.startRollout({ hosts: [NEW], deadline });
+  expect(one.movesIn).toBe(after);
+});
+
+it('sessions are moved at once by a member that is alone', async () => {
+  const one = new Rolling('one', [OLD, NEW]);
+  await world.pass(1500, one);
+  one.know('x');
+  one.operations.startRollout({ hosts: [NEW], deadline: 0 });
+  expect(one.movesIn).toBe(0);
+});
+
+const PLAN = { id: 'x', old: [OLD], new: [NEW], atLeast: 1, movesPerSecond: 5 };
+
+it.each([
+  [1, PLAN],
+  [0, 'x'],
+  [0, { ...PLAN, id: 1 }],
+  [0, { ...PLAN, old: OLD }],
+  [0, { ...PLAN, new: [1] }],
+  [0, { ...PLAN, atLeast: 2 }],
+  [0, { ...PLAN, movesPerSecond: 'x' }],
+])('a plan in Redis counts only if it is well-formed: %d %j', async (counts, plan) => {
+  const [one, other] = await start([OLD]);
+  one.fleet.write('rollout', plan);
+  await world.pass(3000, one, other);
+  expect([other.operations.rollout].filter(Boolean)).toHaveLength(counts);
+});
