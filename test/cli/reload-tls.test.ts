@@ -120,6 +120,8 @@ it('gives every worker a new certificate, also a later one, and a host back that
   const command = new WorkersCommand([
     '--hosts', `${name},${other}`, '--bind', '127.0.0.1', '--port', '0', '--workers', '2', '--log', 'json', '--admin-port', '0',
     '--redis', sharedRedisUrl(), '--key-prefix', uniqueKeyPrefix(), '--tls-cert', tlsCert, '--tls-key', tlsKey,
+    // In a fleet, what was removed by hand stays so.
+    '--no-fleet',
   ]);
   const url = await command.ready();
   // Connections go to one worker and the other in turn.

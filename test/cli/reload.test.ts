@@ -62,6 +62,21 @@ describe('SIGHUP', () => {
     await until('they agree again', () => [one, other].every(({ proxy }) => proxy.fleet.agree));
   });
 
+  it('leaves what the fleet has set as it is, where the settings have not changed', async () => {
+    const [old, added, third] = await start(3);
+    const settings = { redis: sharedRedisUrl(), keyPrefix: uniqueKeyPrefix(), hosts: [old.name, third.name] };
+    const { proxy, reload, write } = await startReloadable(settings);
+    proxy.addHost(added.name, { weight: 2 });
+    proxy.setWeight(third.name, 5);
+    proxy.removeHost(old.name);
+    const before = proxy.hosts.map(({ host, weight }) => [host, weight]);
+    expect(reload()).toEqual([KEPT]);
+    expect(proxy.hosts.map(({ host, weight, draining }) => [host, weight, draining])).toEqual(before.map((each) => [...each, false]));
+    write({ ...settings, hosts: [old.name] });
+    expect(reload()).toContain(`${KEPT}: -${third.name}`);
+    expect(proxy.hosts.find(({ host }) => host === third.name)?.draining).toBe(true);
+  });
+
   it('takes back a host that has left when a session comes that another proxy has there', async () => {
     const [old, kept] = await start(2);
     const settings = { redis: sharedRedisUrl(), keyPrefix: uniqueKeyPrefix(), keyExpiry: 1, checkInterval: 50 };

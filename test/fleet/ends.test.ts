@@ -38,7 +38,8 @@ class Carrier implements SessionSource {
     this.#outcome = outcome;
   }
 
-  find(sid: string): Promise<SessionReport> {
+  find(sid: string): Promise<SessionReport | 'ended'> {
+    if (this.ended.includes(sid) && this.#outcome === 'ended') return Promise.resolve('ended');
     const carries = this.#sids.has(sid);
     return Promise.resolve({
       sid, host: 'a:1', from: carries ? 'cache' : 'store', transport: carries ? 'websocket' : undefined, age: 1, expiresIn: 1, open: 1,
@@ -80,6 +81,22 @@ describe('whoever is asked to end a session that another member may carry', () =
     expect([await outcome, carrier.ended]).toEqual(['ended', [ODD]]);
     await world.pass(3000, one, other);
     for (const { fleet } of [one, other]) expect([...fleet.registers]).toEqual([]);
+  });
+
+  it('is told so twice where it asks twice, and so is another one that asks', async () => {
+    const clock = stopClock();
+    const carrier = new Carrier(['x']);
+    const { world, one, other, ends } = start(carrier);
+    const third = new ModelMember(world, 'third', ['a:1']);
+    const endsThere = new FleetEnds(third.fleet, new Carrier([]));
+    await world.pass(1500, one, other, third);
+    const outcomes = [ends.end('x'), ends.end('x'), endsThere.end('x')];
+    for (let i = 0; i < 4; i += 1) {
+      await clock.advance(250);
+      await world.pass(1500, other);
+    }
+    expect(await Promise.all(outcomes)).toEqual(['ended', 'ended', 'ended']);
+    expect(carrier.ended).toEqual(['x']);
   });
 
   it.each([

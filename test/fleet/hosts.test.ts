@@ -143,3 +143,18 @@ it('has no metrics where there is no fleet', async () => {
   const { ask } = await operatedBefore(hosts);
   expect((await ask('GET /metrics')).body).not.toContain('socketio_proxy_fleet');
 });
+
+it('publishes nothing of a drain that is malformed', async () => {
+  const [one, other] = [await startMember(), await startMember()];
+  await follow(one, other);
+  const redis = await openClient();
+  const key = `{socket.io-fleet}:state:${options.keyPrefix}`;
+  const malformed = JSON.stringify({ draining: true, movesAt: 'x', movesPerSecond: -1 });
+  const at = 1 + (one.fleet.revision ?? NaN);
+  await redis.hSet(key, { [`drain ${first}`]: `${at} evil ${malformed}`, revision: `${at} evil` });
+  await follow(other, one);
+  expect(hostOf(one, first)?.draining).toBe(false);
+  one.drainHost(first);
+  await until('the other drains it', () => hostOf(other, first)?.draining);
+  expect(hostOf(other, first)?.drain).toMatchObject({ movesPerSecond: 5 });
+});

@@ -195,6 +195,12 @@ describe('a record', () => {
     expect(recordOf(text)?.hosts[0]?.sids).toEqual(Int32Array.from(sids === 'AAAAAAA' ? [0] : []));
   });
 
+  it.each([1e13, 1e17, 1e308, -1, '1', null])('has no number that nobody could have: %j', (number) => {
+    const text = textOfRecord(RECORD).replace('"age":500', `"age":${JSON.stringify(number)}`);
+    expect(recordOf(text)).toMatchObject({ age: 0 });
+    expect(new Date(1_800_000_000_000 - (recordOf(text)?.age ?? NaN)).toISOString()).toMatch(/^2027/);
+  });
+
   it.each(['', 'null', '1', '"text"', '{', '[1'])('is none: %s', (text) => {
     expect(recordOf(text)).toBeUndefined();
   });

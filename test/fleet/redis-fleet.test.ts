@@ -88,6 +88,22 @@ describe('a beat', () => {
     expect(registers).toEqual(new Map(['a', 'b', 'c', 'd'].map((name) => [name, { value: '1', at: now, by: 'me' }])));
   });
 
+  it.each(['9000000000001', '9999999999999', '99999999999999', '999999999999999', '9'.repeat(400)])(
+    'overwrites what has a time that nobody has ever had: %s', async (time) => {
+      await redis.hSet(STATE, { a: `${time} evil "x"`, revision: `${time} evil` });
+      expect((await beat()).registers?.get('a')).toBeUndefined();
+      const { now, registers, revision } = await beat([write('a', '1')]);
+      expect(registers?.get('a')).toEqual({ value: '1', at: now, by: 'me' });
+      expect((await beat([], revision)).registers).toBeUndefined();
+    },
+  );
+
+  it('reads no record that is longer than that of any member', async () => {
+    const { now } = await beat();
+    await redis.hSet(MEMBERS, { huge: `${now} ${'x'.repeat(1_000_001)}`, large: `${now} ${'x'.repeat(1_000_000)}` });
+    expect([...(await beat()).members.keys()].sort()).toEqual(['large', 'me']);
+  });
+
   it('is refused where a key holds something else', async () => {
     await redis.set(STATE, 'text');
     await expect(beat()).rejects.toThrow(/WRONGTYPE/);

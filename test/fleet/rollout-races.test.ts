@@ -144,3 +144,52 @@ it.each([
   await world.pass(3000, one, other);
   expect([other.operations.rollout].filter(Boolean)).toHaveLength(counts);
 });
+
+it('is the last one that was told, where two members are told at about the same time, and leaves a host open', async () => {
+  const [one, other] = await start([OLD, NEW]);
+  for (const member of [one, other]) for (const name of [OLD, NEW]) member.see(name);
+  await world.pass(3000, one, other);
+  // Each begins at once, and has not heard of the other's.
+  one.operations.startRollout({ hosts: [NEW] });
+  other.operations.startRollout({ hosts: [OLD] });
+  await world.pass(30_000, one, other);
+  for (const member of [one, other]) {
+    expect(member.hosts.all.some(({ open }) => open)).toBe(true);
+    expect(member.operations.rollout).toBeUndefined();
+  }
+  expect(one.all).toEqual(other.all);
+});
+
+it('removes no host while none of the new ones takes sessions', async () => {
+  const [one, other] = await start([OLD, NEW]);
+  for (const member of [one, other]) for (const name of [OLD, NEW]) member.see(name);
+  await world.pass(3000, one, other);
+  one.operations.startRollout({ hosts: [NEW] });
+  one.operations.drainHost(NEW);
+  await world.pass(30_000, one, other);
+  expect(one.hosts.all.map(({ name }) => name)).toEqual([OLD, NEW]);
+  one.operations.undrainHost(NEW);
+  await world.pass(6000, one, other);
+  expect(other.hosts.all.map(({ name }) => name)).toEqual([NEW]);
+});
+
+it('ends where somebody has undrained what was left of the old hosts', async () => {
+  const [one, other] = await start([OLD, NEW]);
+  for (const member of [one, other]) for (const name of [OLD, NEW]) member.see(name);
+  one.know('x');
+  await world.pass(3000, one, other);
+  one.operations.startRollout({ hosts: [NEW] });
+  await world.pass(3000, one, other);
+  other.operations.undrainHost(OLD);
+  await world.pass(6000, one, other);
+  expect([one.operations.rollout, one.all]).toEqual([undefined, [[OLD, false], [NEW, false]]]);
+});
+
+it('names the new host that somebody has removed, for which it waits', async () => {
+  const [one, other] = await start([OLD]);
+  one.operations.startRollout({ hosts: [NEW] });
+  await world.pass(3000, one, other);
+  other.operations.removeHost(NEW);
+  await world.pass(3000, one, other);
+  for (const member of [one, other]) expect(member.operations.rollout).toMatchObject({ new: [], waiting: [NEW], draining: false });
+});
