@@ -1,5 +1,6 @@
 import type { Fleet } from '../fleet/fleet';
 import type { HostShown, MemberRecord } from '../fleet/member';
+import type { Member } from '../fleet/members';
 import type { Elsewhere } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import { unionOf, type KnownSessions } from '../sessions/session-union';
@@ -9,15 +10,27 @@ export function followCounts(fleet: Fleet, hosts: Hosts): void {
   fleet.on('beat', () => {
     const { members } = fleet;
     const union = unionOf(members.map(({ record }) => knownOf(record)));
-    const own = members.find(({ self }) => self)?.record.hosts ?? [];
-    const others = members.flatMap(({ self, record }) => (self ? [] : [record]));
+    const others = members.filter(({ self }) => !self);
+    // By name, since there may be many members with many hosts, and this is done with each beat.
+    const [here, elsewhere] = [members.filter(({ self }) => self), others].map(byName);
     for (const host of hosts.all) {
-      const shown = others.flatMap((record) => record.hosts.filter((each) => each.host === host.name));
-      const here = own.find((each) => each.host === host.name)?.sessions ?? 0;
-      host.elsewhere = elsewhereOf(shown, (union.get(host.name) ?? 0) - here);
+      const [own] = here?.get(host.name) ?? [];
+      const known = (union.get(host.name) ?? 0) - (own?.sessions ?? 0);
+      host.elsewhere = elsewhereOf(elsewhere?.get(host.name) ?? [], known);
     }
     hosts.shared = others.length > 0;
   });
+}
+
+/** What members show of each host. */
+function byName(members: readonly Member[]): ReadonlyMap<string, readonly HostShown[]> {
+  const shown = new Map<string, HostShown[]>();
+  for (const host of members.flatMap(({ record }) => record.hosts)) {
+    const all = shown.get(host.host);
+    if (all) all.push(host);
+    else shown.set(host.host, [host]);
+  }
+  return shown;
 }
 
 function knownOf({ hosts, level }: MemberRecord): KnownSessions {

@@ -19,7 +19,9 @@ export class FleetDrains {
     const forget = (host: Host): void => void this.#idleSince.delete(host);
     hosts.on('drained', forget).on('undrained', forget).on('removed', forget);
     fleet.on('beat', () => {
-      for (const [host, since] of this.#idleSince) this.#look(host, since);
+      if (this.#idleSince.size === 0) return;
+      const used = this.#usedElsewhere;
+      for (const [host, since] of this.#idleSince) this.#look(host, since, used?.has(host.name) === false);
     });
   }
 
@@ -29,19 +31,21 @@ export class FleetDrains {
     this.#idleSince.set(host, undefined);
   }
 
-  #look(host: Host, since: number | undefined): void {
-    const isIdle = host.empty && this.#isIdleElsewhere(host);
+  #look(host: Host, since: number | undefined, isIdleElsewhere: boolean): void {
+    const isIdle = host.empty && isIdleElsewhere;
     this.#idleSince.set(host, isIdle ? since ?? this.#fleet.now : undefined);
     host.inUseElsewhere = !isIdle || since === undefined || !this.#haveShownSince(since);
     this.#hosts.settle(host);
   }
 
-  #isIdleElsewhere({ name }: Host): boolean {
+  /** The hosts on which another member may have something; `undefined` if this one has not shown itself yet. */
+  get #usedElsewhere(): ReadonlySet<string> | undefined {
     const { members, lost } = this.#fleet;
     const own = members.find(({ self }) => self)?.record;
+    if (!own) return undefined;
     const others = members.flatMap(({ self, record }) => (self ? [] : [record]));
     // The sessions of a member that has vanished go on, and come to others while their bindings live.
-    return own !== undefined && [...others, ...lost].every((record) => isIdle(record, own, name));
+    return new Set([...others, ...lost].flatMap((record) => usedBy(record, own)));
   }
 
   /** Whether all members have shown themselves anew. */
@@ -51,9 +55,9 @@ export class FleetDrains {
   }
 }
 
-function isIdle({ hosts, spelling }: MemberRecord, own: MemberRecord, name: string): boolean {
-  const shown = hosts.find(({ host }) => host === name);
-  if (!shown || shown.idle) return true;
+function usedBy({ hosts, spelling }: MemberRecord, own: MemberRecord): string[] {
   // A member of another `keyPrefix` does not follow the drain.
-  return spelling.keyPrefix !== own.spelling.keyPrefix && shown.sessions + shown.tunnels + shown.polls === 0;
+  const follows = spelling.keyPrefix === own.spelling.keyPrefix;
+  return hosts.filter(({ idle, sessions, tunnels, polls }) => !idle && (follows || sessions + tunnels + polls > 0))
+    .map(({ host }) => host);
 }

@@ -78,7 +78,8 @@ export class Rollout {
     const [old, names] = [this.#oldOf(plan), fresh].map((hosts) => hosts.map(({ name }) => name));
     // Somebody may have removed one.
     const missing = (plan.new ?? []).filter((name) => !this.#hosts.get(name));
-    const waiting = [...fresh.filter((host) => !this.#isUp(host)).map(({ name }) => name), ...missing];
+    const up = this.#upOf(fresh);
+    const waiting = [...fresh.filter((host) => !up.includes(host)).map(({ name }) => name), ...missing];
     return { old: old ?? [], new: names ?? [], atLeast: plan.atLeast, waiting: draining ? [] : waiting, draining };
   }
 
@@ -112,7 +113,7 @@ export class Rollout {
       // The member that has begun may not have all old hosts.
       if (last?.isDraining === false) this.#drain(plan, this.#oldOf(plan).filter((host) => !host.draining));
       this.#clean(plan);
-    } else if (this.#newOf(plan).filter((host) => this.#isUp(host)).length >= plan.atLeast) {
+    } else if (this.#upOf(this.#newOf(plan)).length >= plan.atLeast) {
       this.#last = { plan, isDraining: true };
       this.#shared.drain(plan);
       this.#drain(plan, this.#oldOf(plan));
@@ -162,10 +163,11 @@ export class Rollout {
     return this.#hosts.all.filter(({ name }) => (names ? names.includes(name) : !old.includes(name)));
   }
 
-  /** Whether the host takes new sessions at all members that share this state. */
-  #isUp({ name, open }: Host): boolean {
-    const isUp = ({ host, state }: HostShown): boolean => host === name && state === 'up';
-    return open && this.#others.every(({ hosts }) => hosts.some(isUp));
+  /** Those hosts that take new sessions at all members that share this state. */
+  #upOf(hosts: readonly Host[]): Host[] {
+    const isUp = ({ state }: HostShown): boolean => state === 'up';
+    const elsewhere = this.#others.map((record) => new Set(record.hosts.filter(isUp).map(({ host }) => host)));
+    return hosts.filter(({ name, open }) => open && elsewhere.every((names) => names.has(name)));
   }
 
   /** What the other members show that share this state. */
