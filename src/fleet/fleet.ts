@@ -140,6 +140,17 @@ export class Fleet extends EventEmitter<FleetEvents> {
     return this.#registers.get(name);
   }
 
+  /** The value of a register; `undefined` if it has none, or if that is no JSON. */
+  read(name: string): unknown {
+    const text = this.get(name)?.value;
+    if (text === undefined) return undefined;
+    try {
+      return JSON.parse(text);
+    } catch {
+      return undefined;
+    }
+  }
+
   /** The registers that have a value. */
   get registers(): ReadonlyMap<string, Register> {
     return this.#registers.all;

@@ -62,9 +62,10 @@ export class FleetEnds {
   }
 
   #apply(name: string): void {
-    const register = this.#fleet.get(name);
-    if (register?.value === JSON.stringify(ENDED)) this.#waiting.get(name)?.();
-    else if (register?.value === JSON.stringify(WANTED) && !this.#isOld(register.at)) void this.#endOwn(name);
+    const value = this.#fleet.read(name);
+    const { at = 0 } = this.#fleet.get(name) ?? {};
+    if (value === ENDED) this.#waiting.get(name)?.();
+    else if (value === WANTED && !this.#isOld(at)) void this.#endOwn(name);
   }
 
   /** Ends the session if its WebSocket goes through this proxy. Never rejects. */

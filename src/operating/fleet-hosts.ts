@@ -106,13 +106,7 @@ export class FleetHosts {
   }
 
   #valueOf(kind: Kind, host: string): unknown {
-    const text = this.#fleet.get(`${kind} ${host}`)?.value;
-    if (text === undefined) return undefined;
-    try {
-      return JSON.parse(text);
-    } catch {
-      return undefined;
-    }
+    return this.#fleet.read(`${kind} ${host}`);
   }
 
   #drainOf(host: string): SharedDrain | undefined {

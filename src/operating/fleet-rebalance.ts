@@ -47,7 +47,7 @@ export class FleetRebalance {
       const register = this.#fleet.get(NAME);
       // One that could not make the hosts even has ended long ago.
       if (!register || (this.#fleet.now ?? 0) - register.at > LIFE) return undefined;
-      const value: unknown = JSON.parse(register.value);
+      const value = this.#fleet.read(NAME);
       if (!isPlainObject(value)) return undefined;
       const perMinute: unknown = Reflect.get(value, 'perMinute');
       return perMinute === null ? null : movesPerMinuteOf('perMinute', perMinute);
