@@ -105,7 +105,12 @@ function ofNodeRedis(client: NodeRedis): RedisConnection {
     set: (key, seconds, value) => commands.setEx(key, seconds, value),
     setNew: (key, seconds, value) => commands.set(key, value, { EX: seconds, NX: true }),
     del: (key) => commands.del(key),
-    evaluate: (script, keys, args) => Promise.resolve(call(commands, 'eval', script, { keys, arguments: args })),
+    evaluate: (script, keys, args) => {
+      if (!isCluster) return Promise.resolve(call(commands, 'eval', script, { keys, arguments: args }));
+      // In version 4, `eval` of a cluster's client goes to a random node, and does not always get to the right one.
+      const words = ['EVAL', script, String(keys.length), ...keys, ...args];
+      return Promise.resolve(call(commands, 'sendCommand', keys[0], false, words));
+    },
   };
   return isSentinel(commands) ? sharingOneLease(connection, commands) : connection;
 }

@@ -54,6 +54,14 @@ describe.each(SERVERS)('with a cluster of %s', (program) => {
       expect(await Promise.all(SIDS.map((sid) => spread.find(sid, 100)))).toEqual(SIDS.map(() => undefined));
     });
 
+    it('sends a script to the node that has its key', async () => {
+      const { client } = await opened(make(cluster.ports));
+      const store = new RedisStore(client, `${name} scripts#`);
+      await Promise.all(cluster.nodes.map(({ admin }) => admin.sendCommand(['CONFIG', 'RESETSTAT'])));
+      await Promise.all(SIDS.map((sid) => store.release(sid, 'a:1', 100)));
+      for (const { admin } of cluster.nodes) expect(await admin.info('errorstats')).not.toContain('MOVED');
+    });
+
     it('follows a slot that moves to another node', async () => {
       const { client } = await opened(make(cluster.ports));
       const keyPrefix = `{${name} moves}#`;
