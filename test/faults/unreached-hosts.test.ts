@@ -64,8 +64,11 @@ interface Cut extends Started {
   recover: () => Promise<void>;
   /** The host in Redis that a sid is bound to. */
   boundTo: (sid: string) => Promise<string | null>;
-  /** Requests through this proxy, and lets time pass until it is answered. */
-  postLate: (sid: string) => Promise<[number, string]>;
+  /**
+   * Requests through this proxy, and lets time pass until it is answered, once it is on its way. Connections can be made
+   * again after `cutFor` ms of that time.
+   */
+  postLate: (sid: string, cutFor?: number) => Promise<[number, string]>;
 }
 
 async function start(options: PartialProxyOptions = {}): Promise<Cut> {
@@ -74,9 +77,11 @@ async function start(options: PartialProxyOptions = {}): Promise<Cut> {
   const clock = stopClock();
   const checks = { checkInterval: 10_000, checkTimeout: 5000 };
   const started = await before([host], { hosts: [name], redisClient: redis, keyPrefix, ...checks, ...options });
-  const postLate = async (sid: string): Promise<[number, string]> => {
+  const postLate = async (sid: string, cutFor?: number): Promise<[number, string]> => {
     let answer: [number, string] | undefined;
     void post(started.url, sid).then((came) => answer = came);
+    await until('it is on its way', () => answer ?? started.proxy.hosts[0]?.requests === 1);
+    if (cutFor !== undefined) setTimeout(() => address = '127.0.0.1', cutFor);
     await clock.advanceUntil('it is answered', () => answer, 500);
     return answer as unknown as [number, string];
   };
@@ -105,11 +110,8 @@ describe('a host that one of two proxies cannot reach', () => {
     const downs: unknown[] = [];
     proxy.on('down', (...down) => downs.push(down));
     await cut(FULL);
-    const posted = postLate(sid);
-    await until('it is on its way', () => proxy.hosts[0]?.requests === 1);
     // It goes on as soon as a connection can be made, whatever the checks have found.
-    setTimeout(() => address = '127.0.0.1', 5000);
-    expect(await posted).toEqual([200, 'ok']);
+    expect(await postLate(sid, 5000)).toEqual([200, 'ok']);
     expect(downs).toEqual([[name, 'unreachable']]);
     expect(proxy.hosts).toMatchObject([{ state: 'down', sessions: 1 }]);
     await cut(FULL);
@@ -152,8 +154,7 @@ describe('a host that one of two proxies cannot reach', () => {
     const { proxy, url, cut, postLate } = await start({ unhealthyAfter: 1, checkInterval: 3_600_000 });
     const sid = await handshake(url);
     await cut(code);
-    setTimeout(() => address = '127.0.0.1', 10_000);
-    expect(await postLate(sid)).toEqual([200, 'ok']);
+    expect(await postLate(sid, 10_000)).toEqual([200, 'ok']);
     expect(proxy.hosts[0]).toMatchObject({ downReason, sessions: 1 });
     await cut(code);
     expect(await postLate(sid)).toEqual(late);
