@@ -7,6 +7,9 @@ import { Problem, valid } from './problems';
 /** How long a request waits at most, in ms. */
 const MAX_TIMEOUT = 3_600_000;
 
+/** How often to look, besides, in ms: what comes late to a host that was drained already is told by nothing. */
+const LOOK_INTERVAL = 1000;
+
 /** The most requests that wait: others must still be answered. */
 const MAX_WAITING = 50;
 
@@ -41,6 +44,7 @@ export class DrainedWaits {
       const settle = (problem?: Problem): void => {
         cancel();
         stop();
+        clearInterval(looking);
         res.off('close', settle);
         if (problem instanceof Problem) reject(problem);
         else resolve();
@@ -55,6 +59,7 @@ export class DrainedWaits {
         // After all other listeners, which may change the host once more.
         else if (host === name) queueMicrotask(look);
       });
+      const looking = setInterval(look, LOOK_INTERVAL);
       const cancel = startDeadline(timeout, () => settle(new Problem('NOT_DRAINED', this.#stateOf(name))));
       res.once('close', settle);
       look();

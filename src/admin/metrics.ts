@@ -103,7 +103,7 @@ function fleetMetrics({ enabled, members, agree }: FleetReport): Metric[] {
   if (!enabled) return [];
   return [
     metric('fleet_members', 'Members of the fleet that live, this proxy included.', 'gauge',
-      [{ labels: {}, value: members.length }]),
+      [{ labels: {}, value: Math.max(1, members.length) }]),
     metric('fleet_agrees', 'Whether all members spell hosts, path and key prefix the same.', 'gauge',
       [{ labels: {}, value: agree ? 1 : 0 }]),
   ];

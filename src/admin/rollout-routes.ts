@@ -13,20 +13,27 @@ export class RolloutRoutes {
   }
 
   /** `null`: there is none. */
-  get(): Reply {
+  get({ query }: Asked): Reply {
+    checkNone(query);
     return jsonReply(200, this.#operator.rollout ?? null);
   }
 
   async start({ req, query }: Asked): Promise<Reply> {
-    for (const key of query.keys()) throw new Problem('INVALID', `unknown parameter '${key}'; a rollout is for all`);
+    checkNone(query);
     const options = await readObject(req, ['hosts', 'atLeast', 'deadline', 'movesPerSecond']);
     // The operator checks all of it before it changes anything.
     valid(() => this.#operator.startRollout(options as RolloutOptions));
     return jsonReply(202, this.#operator.rollout ?? null);
   }
 
-  stop(): Reply {
+  stop({ query }: Asked): Reply {
+    checkNone(query);
     this.#operator.stopRollout();
     return { status: 204 };
   }
+}
+
+/** @throws Problem if there is a parameter: a misspelled one must not be ignored. */
+function checkNone(query: URLSearchParams): void {
+  for (const key of query.keys()) throw new Problem('INVALID', `unknown parameter '${key}'; a rollout is for all`);
 }

@@ -20,11 +20,7 @@ export function routesOf(operator: Operator, streams: Streams): Routes {
   const sessions = new SessionRoutes(operator);
   const rollouts = new RolloutRoutes(operator);
   const files = new StaticFiles();
-  const description: Reply = {
-    status: 200,
-    headers: { 'Content-Type': 'application/json' },
-    body: readFileSync(join(__dirname, 'openapi.json')),
-  };
+  const description = describedReply();
   const file: Handler = ({ req, path }) => files.reply(req, path);
   return new Routes([
     { path: '/', isPublic: true, methods: { GET: file } },
@@ -59,11 +55,20 @@ export function routesOf(operator: Operator, streams: Streams): Routes {
     },
     {
       path: '/api/rollout',
-      methods: { GET: () => rollouts.get(), POST: (asked) => rollouts.start(asked), DELETE: () => rollouts.stop() },
+      methods: {
+        GET: (asked) => rollouts.get(asked),
+        POST: (asked) => rollouts.start(asked),
+        DELETE: (asked) => rollouts.stop(asked),
+      },
     },
     { path: '/api/fleet', methods: { GET: () => fleetReply(operator) } },
     { path: '/api/events', methods: { GET: (asked) => eventsReply(streams, asked) } },
   ]);
+}
+
+function describedReply(): Reply {
+  const body = readFileSync(join(__dirname, 'openapi.json'));
+  return { status: 200, headers: { 'Content-Type': 'application/json' }, body };
 }
 
 function readyReply(operator: Operator): Reply {

@@ -121,9 +121,14 @@ export class Fleet extends EventEmitter<FleetEvents> {
     return this.#members.at(this.now ?? 0);
   }
 
-  /** What members showed that have vanished, while sessions may go on that they knew. */
+  /** What members showed that are gone, while sessions may go on that they knew. */
   get lost(): readonly MemberRecord[] {
     return this.#members.lost;
+  }
+
+  /** Redis works, and refuses the fleet. */
+  get isRefused(): boolean {
+    return this.#isRefused;
   }
 
   /** The revision of the registers that this member knows; '' for none. */

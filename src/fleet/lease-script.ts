@@ -18,7 +18,7 @@ local function lease(key, id, now, rate, wanted, held, known, life, left)
   for i = 1, #fields, 2 do
     local ends, holds, want = string.match(fields[i + 1], '^(%d+) ([%d.]+) ([%d.]+)$')
     ends, holds, want = tonumber(ends or ''), tonumber(holds or ''), tonumber(want or '')
-    if not (ends and holds and want) or ends <= now or ends > now + ${MAX_LIFE} then
+    if not (ends and holds and want) or holds > 1 or ends <= now or ends > now + ${MAX_LIFE} then
       redis.call('HDEL', key, fields[i])
     elseif fields[i] ~= id then
       others = others + holds

@@ -9,6 +9,9 @@ const HOLD = 1200;
 /** What part of the rate a member uses that does not know yet how many there are. */
 const UNKNOWN_PART = 1 / 4;
 
+/** For how many times the longest wait between two beats a number of members is remembered. */
+const REMEMBERED = 2;
+
 /** What shares a rate with the fleet. */
 export interface Demand {
   /** The rate of all members together, in handshakes per second. */
@@ -28,6 +31,8 @@ export class Lease {
   #until = 0;
   /** How much later the lease of any other member may be over. */
   #later = 0;
+  /** How many shared the rate before a lease ran out, until others may be known again; and until when. */
+  #before = { sharers: 0, until: -Infinity };
   /** Redis works, and refuses the fleet. */
   #isRefused = false;
   #slice = 0;
@@ -59,7 +64,7 @@ export class Lease {
     const slice = this.at(now);
     const held = now < this.#heldUntil ? Math.max(slice, this.#highest) : slice;
     const { rate } = this.#demand;
-    const [sharers, wanted] = [this.#granted?.sharers ?? 0, left ? 0 : this.#demand.wanted()];
+    const [sharers, wanted] = [this.#sharersAt(now) ?? 0, left ? 0 : this.#demand.wanted()];
     return { rate, wanted, held, sharers, life: left ? HOLD : life, left };
   }
 
@@ -71,6 +76,9 @@ export class Lease {
   take(granted: LeaseGranted, now: number, until: number, later: number): void {
     // What was used until now counts as held.
     this.at(now);
+    // Redis may just be back, without the leases that it had. The others may not have asked it yet.
+    const isNews = now >= until || (this.#granted !== undefined && now >= this.#until);
+    if (isNews) this.#before = { sharers: this.#sharersAt(now) ?? 1 / UNKNOWN_PART, until: now + REMEMBERED * later };
     this.#granted = granted;
     this.#until = until;
     this.#later = later;
@@ -84,12 +92,19 @@ export class Lease {
     this.at(now);
   }
 
+  /** How many members share the rate, as far as is known. */
+  #sharersAt(now: number): number | undefined {
+    const { sharers, until } = this.#before;
+    const known = this.#granted?.sharers;
+    return known !== undefined && now < until ? Math.max(known, sharers) : known;
+  }
+
   #sliceAt(now: number): number {
     const { rate } = this.#demand;
     if (!this.#granted) return this.#isRefused ? rate : partOf(rate, 1 / UNKNOWN_PART);
-    const { granted, sharers } = this.#granted;
+    const { granted } = this.#granted;
     if (now < this.#until) return granted;
-    const part = partOf(rate, sharers);
+    const part = partOf(rate, this.#sharersAt(now) ?? 1);
     // A larger one only when no other lease can still be running.
     return now < this.#until + this.#later && granted > 0 ? Math.min(granted, part) : part;
   }

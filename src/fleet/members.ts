@@ -4,6 +4,9 @@ import { recordOf, type MemberRecord, type Spelling } from './member';
 /** After how many of its intervals without a beat a member is gone. */
 const MISSED = 3;
 
+/** An id can be shown anywhere as it is. */
+const ID = /^[\x21-\x7e]{1,64}$/;
+
 /** A member that lives. */
 export interface Member {
   readonly id: string;
@@ -41,7 +44,7 @@ export class Members {
   readonly #disagreeing = new Set<string>();
   /** When those who fell silent last showed themselves. By the clock of another Redis that may still be to come. */
   readonly #silent = new Map<string, number>();
-  /** Those who have vanished without a word, and when they last showed themselves: by our clock. */
+  /** Those who have left, or vanished without a word, and when they last showed themselves: by our clock. */
   readonly #lost = new Map<string, { readonly record: MemberRecord; readonly at: number }>();
   readonly #life: number;
   #readAt: number | undefined;
@@ -55,7 +58,7 @@ export class Members {
     this.#life = life;
   }
 
-  /** What vanished members showed last, while sessions may go on that they knew. */
+  /** What members that are gone showed last, while sessions may go on that they knew. */
   get lost(): readonly MemberRecord[] {
     return Array.from(this.#lost.values(), ({ record }) => record);
   }
@@ -83,11 +86,14 @@ export class Members {
     const own = recordOf(members.get(this.#self)?.record ?? '');
     for (const [id, { at, record: text }] of members) {
       const known = this.#known.get(id);
-      if (known?.at === at || this.#silent.get(id) === at) continue;
+      if (known?.at === at || this.#silent.get(id) === at || !ID.test(id)) continue;
       const record = recordOf(text);
       if (!record || !this.#isOurs(record, own)) continue;
-      if (record.left) this.#known.delete(id);
-      else if (known || now - at <= MISSED * record.interval) this.#known.set(id, { record, at, seenAt: time });
+      if (record.left) {
+        this.#known.delete(id);
+        // Its sessions by polling come to other members with their next polls.
+        this.#lose(id, record, at, time - (now - at));
+      } else if (known || now - at <= MISSED * record.interval) this.#known.set(id, { record, at, seenAt: time });
       // What a member has left behind that ended long ago is no news.
       else this.#lose(id, record, at, time - (now - at));
       if (!known && id !== this.#self && this.#known.has(id)) came.push(id);

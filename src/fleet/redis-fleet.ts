@@ -46,7 +46,7 @@ for i = 12, #ARGV, 5 do
   local stored = redis.call('HGET', state, field)
   local storedAt, storedBy = string.match(stored or '', '^(%d+) (%S+) ')
   storedAt = storedAt and tonumber(storedAt) or 0
-  if storedAt > ${MAX_TIME} then storedAt = 0 end
+  if storedAt >= ${MAX_TIME} then storedAt = 0 end
   if isNew then at = math.max(now, at + 1, storedAt + 1) end
   if at > storedAt or (at == storedAt and by > (storedBy or '')) then
     redis.call('HSET', state, field, string.format('%.0f %s %s', at, by, value))
@@ -129,7 +129,7 @@ function registersOf(state: unknown): Map<string, Register> {
   const registers = new Map<string, Register>();
   for (const [name, text] of pairsOf(state)) {
     const [, at, by, value] = /^(\d{1,13}) (\S+) (.*)$/s.exec(text) ?? [];
-    if (at === undefined || by === undefined || value === undefined || Number(at) > MAX_TIME) continue;
+    if (at === undefined || by === undefined || value === undefined || Number(at) >= MAX_TIME) continue;
     registers.set(name, { at: Number(at), by, value });
   }
   return registers;

@@ -95,9 +95,14 @@ export class Hosts extends EventEmitter<HostsEvents> {
     return host;
   }
 
+  /** The host that is the same server, whatever its name. */
+  twinOf({ url }: Host): Host | undefined {
+    return this.#all.find((host) => host.url.origin === url.origin);
+  }
+
   /** @throws TypeError when the server is a host already, under this name or another. */
   add(host: Host): void {
-    const twin = this.#all.find(({ url }) => url.origin === host.url.origin);
+    const twin = this.twinOf(host);
     if (twin) throw new TypeError(`'host' must name another server than '${twin.name}', received '${host.name}'`);
     if (this.#anyKnown) this.#newcomers.add(host);
     this.#all = [...this.#all, host];
@@ -125,6 +130,11 @@ export class Hosts extends EventEmitter<HostsEvents> {
     this.settle(host);
   }
 
+  /** Lets a draining host that was told to be drained be told so once more, when it is. */
+  drainOn(host: Host): void {
+    if (host.draining) this.#draining.add(host);
+  }
+
   undrain(name: string): void {
     const host = this.named(name);
     if (!host.draining) return;
@@ -140,17 +150,16 @@ export class Hosts extends EventEmitter<HostsEvents> {
 
   /** Called when something on a host has ended: if the host is draining, it may be empty now. */
   settle(host: Host): void {
-    const isOver = (): boolean => host.empty && !host.inUseElsewhere;
-    if (!isOver() || !this.#draining.has(host)) return;
+    if (!isOver(host) || !this.#draining.has(host)) return;
     // Deferred, because the caller may start further work on this host in the same turn.
     setImmediate(() => {
-      if (isOver() && this.#draining.delete(host)) this.emit('drained', host);
+      if (isOver(host) && this.#draining.delete(host)) this.emit('drained', host);
     });
   }
 
   /** Whether the host is empty and, if it is draining, `drained` was emitted. */
   isSettled(host: Host): boolean {
-    return host.empty && !this.#draining.has(host);
+    return isOver(host) && !this.#draining.has(host);
   }
 
   /** Whether any host may get a new session. */
@@ -243,4 +252,8 @@ export class Hosts extends EventEmitter<HostsEvents> {
       this.emit('down', host, down);
     }
   }
+}
+
+function isOver(host: Host): boolean {
+  return host.empty && !host.inUseElsewhere;
 }

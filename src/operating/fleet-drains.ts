@@ -18,6 +18,9 @@ export class FleetDrains {
     this.#hosts = hosts;
     const forget = (host: Host): void => void this.#idleSince.delete(host);
     hosts.on('drained', forget).on('undrained', forget).on('removed', forget);
+    fleet.on('refused', () => {
+      for (const host of this.#idleSince.keys()) this.follow(host);
+    });
     fleet.on('beat', () => {
       if (this.#idleSince.size === 0) return;
       const used = this.#usedElsewhere;
@@ -27,8 +30,11 @@ export class FleetDrains {
 
   /** Called when a host begins to drain at all members. */
   follow(host: Host): void {
-    host.inUseElsewhere = true;
     this.#idleSince.set(host, undefined);
+    host.inUseElsewhere = !this.#isAlone;
+    // This proxy may have drained it before, for itself.
+    this.#hosts.drainOn(host);
+    this.#hosts.settle(host);
   }
 
   #look(host: Host, since: number | undefined, isIdleElsewhere: boolean): void {
@@ -38,13 +44,19 @@ export class FleetDrains {
     this.#hosts.settle(host);
   }
 
+  /** Redis refuses the fleet, and this proxy knows of no other. */
+  get #isAlone(): boolean {
+    const { members, lost, isRefused } = this.#fleet;
+    return isRefused && lost.length === 0 && members.every(({ self }) => self);
+  }
+
   /** The hosts on which another member may have something; `undefined` if this one has not shown itself yet. */
   get #usedElsewhere(): ReadonlySet<string> | undefined {
     const { members, lost } = this.#fleet;
     const own = members.find(({ self }) => self)?.record;
     if (!own) return undefined;
     const others = members.flatMap(({ self, record }) => (self ? [] : [record]));
-    // The sessions of a member that has vanished go on, and come to others while their bindings live.
+    // The sessions of a member that is gone go on, and come to others while their bindings live.
     return new Set([...others, ...lost].flatMap((record) => usedBy(record, own)));
   }
 
@@ -55,9 +67,10 @@ export class FleetDrains {
   }
 }
 
-function usedBy({ hosts, spelling }: MemberRecord, own: MemberRecord): string[] {
+function usedBy({ hosts, spelling, left }: MemberRecord, own: MemberRecord): string[] {
   // A member of another `keyPrefix` does not follow the drain.
   const follows = spelling.keyPrefix === own.spelling.keyPrefix;
-  return hosts.filter(({ idle, sessions, tunnels, polls }) => !idle && (follows || sessions + tunnels + polls > 0))
+  const isWaitedFor = follows && !left;
+  return hosts.filter(({ idle, sessions, tunnels, polls }) => !idle && (isWaitedFor || sessions + tunnels + polls > 0))
     .map(({ host }) => host);
 }

@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { isPlainObject, MAX_DELAY, toError } from '../base/checks';
 import type { Fleet } from '../fleet/fleet';
 import type { Host } from '../hosts/host';
+import { hostOf } from '../hosts/host-options';
 import type { Hosts } from '../hosts/hosts';
 import { FleetDrains } from './fleet-drains';
 import type { HostControl } from './host-control';
@@ -13,6 +14,9 @@ const debug = createDebug('socket.io-proxy:fleet');
 
 /** After what time the state of a host is cleared that no member has, in ms. */
 const FADE_TIME = 600_000;
+
+/** After how many of its intervals a member drains what another one has begun to drain. */
+const LAG = 2;
 
 /** How long not to look again for a host of the same name that others may have added, in ms. */
 const SEEK_PAUSE = 500;
@@ -47,6 +51,10 @@ export class FleetHosts {
   readonly #sought = new LRUCache<string, true>({ max: 1000, ttl: SEEK_PAUSE });
   /** A host is being added to all members. */
   #isAdding = false;
+  /** Drains that began here before Redis's clock was known: when sessions are moved, by `performance.now()`. */
+  readonly #undated = new Map<string, { readonly at: number; readonly movesPerSecond: number }>();
+  /** Hosts that were removed here. */
+  readonly #dropped = new Set<string>();
 
   constructor(fleet: Fleet, hosts: Hosts, control: HostControl) {
     this.#fleet = fleet;
@@ -57,8 +65,12 @@ export class FleetHosts {
     fleet.on('changed', (names) => {
       for (const name of names) this.#apply(name);
     });
-    fleet.on('beat', () => this.#fade());
+    fleet.on('beat', () => {
+      this.#dateDrains();
+      this.#fade();
+    });
     hosts.on('added', (host) => this.#onAdded(host));
+    hosts.on('removed', ({ name }) => this.#dropped.add(name));
     hosts.seekWith((name) => this.#seek(name));
   }
 
@@ -77,28 +89,59 @@ export class FleetHosts {
     }
   }
 
+  /** Has the members add a host that is here, where another one does not have it. */
+  spread({ name, weight }: Host): void {
+    const others = this.#fleet.members.filter(({ self }) => !self);
+    const isMissing = others.some(({ record }) => !record.hosts.some(({ host }) => host === name));
+    if (isMissing) this.#write('listed', name, { weight });
+  }
+
+  /** Whether the fleet drains a host, also where this proxy alone does not. */
+  drains(host: string): boolean {
+    return this.#drainOf(host)?.draining === true;
+  }
+
   removed(host: string): void {
     this.#write('listed', host, false);
+  }
+
+  /** A drain that moves no session before all members may know of it: its client may come back through any of them. */
+  delayed(draining: Draining): Draining {
+    const { deadline } = draining;
+    return deadline === undefined ? draining : { ...draining, deadline: Math.max(deadline, this.#lag) };
   }
 
   drained(host: string, { deadline, movesPerSecond }: Draining): void {
     this.#drains.follow(this.#hosts.named(host));
     const before = this.#drainOf(host);
-    // Draining again without a deadline keeps an earlier one.
+    // Draining again without a deadline keeps an earlier one, also where this proxy alone has undone it.
     if (before?.draining && deadline === undefined) {
       this.#write('drain', host, before);
+      this.#applyDrain(host);
       return;
     }
-    const movesAt = deadline === undefined ? null : (this.#fleet.now ?? Date.now()) + deadline;
+    const { now } = this.#fleet;
+    this.#undated.delete(host);
+    if (now === undefined && deadline !== undefined) {
+      this.#undated.set(host, { at: performance.now() + deadline, movesPerSecond });
+    }
+    const movesAt = deadline === undefined || now === undefined ? null : now + deadline;
     this.#write('drain', host, { draining: true, movesAt, movesPerSecond });
   }
 
   undrained(host: string): void {
+    this.#undated.delete(host);
     this.#write('drain', host, { draining: false });
   }
 
   weighed(host: string, weight: number): void {
     this.#write('weight', host, weight);
+  }
+
+  /** How much later the other members drain a host, in ms. */
+  get #lag(): number {
+    const others = this.#fleet.members.filter(({ self }) => !self);
+    return LAG * Math.max(0, ...others.map(({ record }) => record.interval));
   }
 
   #write(kind: Kind, host: string, value: unknown): void {
@@ -138,7 +181,14 @@ export class FleetHosts {
     const value = this.#valueOf('listed', host);
     const known = this.#hosts.get(host);
     if (value === false && known) this.#control.remove(host);
-    else if (isPlainObject(value) && !known) this.#control.add(host, numberIn(value, 'weight'));
+    else if (isPlainObject(value) && !known && !this.#hasTwin(host)) this.#control.add(host, numberIn(value, 'weight'));
+  }
+
+  /** Whether the server is a host under another name. Then it stays, and the operator is told. */
+  #hasTwin(host: string): boolean {
+    const twin = this.#hosts.twinOf(hostOf('host', host, 1));
+    if (twin) this.#hosts.suspect(twin, `name ${host}`, sameServer(host));
+    return twin !== undefined;
   }
 
   #applyWeight(host: string): void {
@@ -183,23 +233,50 @@ export class FleetHosts {
     this.#write('drain', name, { draining: false });
   }
 
+  /** Tells the others when drains move sessions that began before Redis's clock was known. */
+  #dateDrains(): void {
+    for (const [host, { at, movesPerSecond }] of this.#undated) {
+      const left = Math.max(0, at - performance.now());
+      this.#write('drain', host, { draining: true, movesAt: (this.#fleet.now ?? 0) + left, movesPerSecond });
+    }
+    this.#undated.clear();
+  }
+
   /** Clears what the fleet has of hosts that no member has any more. */
   #fade(): void {
-    const known = new Set(this.#fleet.members.flatMap(({ record: { hosts, without } }) => (
-      [...hosts.map(({ host }) => host), ...without]
-    )));
+    const [shown, without] = [new Set<string>(), new Set<string>()];
+    for (const { record } of this.#fleet.members) {
+      for (const { host } of record.hosts) shown.add(host);
+      for (const host of record.without) without.add(host);
+    }
+    this.#forgetDropped(shown);
     const now = performance.now();
     const unknown = new Map<string, number>();
     for (const name of this.#fleet.registers.keys()) {
       if (!NAME.test(name)) continue;
       const host = name.slice(name.indexOf(' ') + 1);
-      if (known.has(host)) continue;
+      if (shown.has(host) || without.has(host)) continue;
       const since = this.#unknown.get(host) ?? now;
       unknown.set(host, since);
       if (now - since > FADE_TIME) this.#fleet.clear(name);
     }
     this.#unknown = unknown;
   }
+
+  /** Lets a host that all have dropped come back as a new one. */
+  #forgetDropped(shown: ReadonlySet<string>): void {
+    for (const host of this.#dropped) {
+      if (!this.#hosts.get(host) && shown.has(host)) continue;
+      this.#dropped.delete(host);
+      if (this.#hosts.get(host)) continue;
+      for (const kind of ['weight', 'drain'] as const) this.#fleet.clear(`${kind} ${host}`);
+    }
+  }
+}
+
+function sameServer(host: string): string {
+  return `another proxy of the fleet calls this server '${host}'. Sessions are unknown where it has another name: ` +
+    'give it one name everywhere';
 }
 
 function numberIn(value: unknown, name: string): number | undefined {

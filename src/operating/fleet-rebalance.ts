@@ -36,9 +36,14 @@ export class FleetRebalance {
 
   #apply(): void {
     const perMinute = this.#perMinute;
-    const { isRunning, isUneven } = this.#moves;
-    if (perMinute === null) this.#moves.stopRebalance();
-    else if (perMinute !== undefined && !isRunning && isUneven) this.#moves.rebalance(perMinute);
+    const { running, isUneven } = this.#moves;
+    if (perMinute === null) {
+      this.#moves.stopRebalance();
+    } else if (running !== undefined && perMinute !== undefined && running !== perMinute) {
+      this.#moves.once('rebalanced', () => this.#apply()).stopRebalance();
+    } else if (perMinute !== undefined && running === undefined && isUneven) {
+      this.#moves.rebalance(perMinute);
+    }
   }
 
   /** `null`: it was stopped; `undefined`: there is none, or what is there is malformed. */

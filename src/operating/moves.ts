@@ -52,7 +52,7 @@ export class Moves extends EventEmitter<MovesEvents> {
   readonly #hosts: Hosts;
   readonly #sessions: SessionSource;
   readonly #drains = new Map<Host, Drain>();
-  #rebalance: AbortController | undefined;
+  #rebalance: { readonly perMinute: number; readonly stopping: AbortController } | undefined;
   #moved = 0;
   /** The attempts that are left: a rebalance must end even if clients do not come back. */
   #attemptsLeft = 0;
@@ -97,7 +97,8 @@ export class Moves extends EventEmitter<MovesEvents> {
   rebalance(perMinute: number, alone = false): void {
     if (this.#isStopped) throw new Error('the proxy is closing');
     if (this.#rebalance) throw new Error('a rebalance is under way');
-    const stopping = this.#rebalance = new AbortController();
+    const stopping = new AbortController();
+    this.#rebalance = { perMinute, stopping };
     this.#moved = 0;
     this.#resetAttempts();
     void this.#level(perMinute, alone, stopping.signal).finally(() => {
@@ -108,7 +109,7 @@ export class Moves extends EventEmitter<MovesEvents> {
   }
 
   stopRebalance(): void {
-    this.#rebalance?.abort();
+    this.#rebalance?.stopping.abort();
   }
 
   get status(): RebalanceStatus {
@@ -119,6 +120,11 @@ export class Moves extends EventEmitter<MovesEvents> {
   /** A rebalance is running. */
   get isRunning(): boolean {
     return this.#rebalance !== undefined;
+  }
+
+  /** How many a minute a rebalance that is running moves. */
+  get running(): number | undefined {
+    return this.#rebalance?.perMinute;
   }
 
   /** The hosts are not within 10 % of their shares. */

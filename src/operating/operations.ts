@@ -77,7 +77,7 @@ export class Operations implements Operator {
     this.#fleetHosts = fleet && new FleetHosts(fleet, hosts, this.#control);
     this.#fleetRebalance = fleet && new FleetRebalance(fleet, this.#moves);
     this.#fleetEnds = fleet && new FleetEnds(fleet, operated.sessions);
-    this.#rollout = new Rollout(hosts, this, fleet);
+    this.#rollout = new Rollout(hosts, this, fleet, this.#fleetHosts);
     this.#moves.on('rebalancing', () => announce(events, 'rebalancing'));
     this.#moves.on('rebalanced', (moved) => announce(events, 'rebalanced', moved));
     if (rebalance) this.#rebalanceWhenHostsCome(rebalance.perMinute);
@@ -155,8 +155,9 @@ export class Operations implements Operator {
   drainHost(host: string, options: DrainOptions = {}): void {
     // Said first, whatever the options.
     this.#hosts.named(host);
-    const draining = drainingOf(options);
+    const asked = drainingOf(options);
     const fleet = this.#shared(options.scope);
+    const draining = fleet?.delayed(asked) ?? asked;
     this.#control.drain(host, draining);
     fleet?.drained(host, draining);
   }

@@ -18,6 +18,8 @@ export interface Plan {
   readonly id: string;
   /** The hosts that are replaced. */
   readonly old: readonly string[];
+  /** Those of them that had been drained before, and are not opened again where the rollout is stopped. */
+  readonly drained: readonly string[];
   /** The hosts that replace them; `null`: all others, as they come. */
   readonly new: readonly string[] | null;
   /** How many of the new hosts have to be up before the old ones drain. */
@@ -87,7 +89,7 @@ export class SharedPlan {
 
 /** @throws TypeError if an option is invalid. */
 export function planOf(
-  options: RolloutOptions, old: readonly string[], names: readonly string[] | undefined,
+  options: RolloutOptions, old: readonly string[], names: readonly string[] | undefined, drained: readonly string[],
   id = randomBytes(4).toString('hex'),
 ): Plan {
   const { deadline, movesPerSecond = 5, atLeast } = options;
@@ -95,7 +97,7 @@ export function planOf(
   movesPerSecondOf('movesPerSecond', movesPerSecond);
   const most = names?.length ?? 1000;
   const wanted = atLeast === undefined ? names?.length ?? 1 : integerOf('atLeast', atLeast, 1, most);
-  return { id, old, new: names ?? null, atLeast: wanted, deadline, movesPerSecond };
+  return { id, old, drained, new: names ?? null, atLeast: wanted, deadline, movesPerSecond };
 }
 
 /** What a register holds; `undefined` if it is none, or malformed. */
@@ -105,6 +107,7 @@ function planIn(text: string | undefined): Plan | undefined {
     if (!isPlainObject(value)) return undefined;
     const field = (name: string): unknown => Reflect.get(value, name);
     const [old, names] = [namesIn(field('old')), field('new') === null ? undefined : namesIn(field('new'))];
+    const drained = namesIn(field('drained') ?? []);
     const [deadline, movesPerSecond, atLeast] = [field('deadline'), field('movesPerSecond'), field('atLeast')];
     const id = field('id');
     if (typeof id !== 'string') return undefined;
@@ -113,7 +116,7 @@ function planIn(text: string | undefined): Plan | undefined {
       atLeast: Number(atLeast),
       deadline: typeof deadline === 'number' ? deadline : undefined,
     };
-    return planOf(options, old, names, id);
+    return planOf(options, old, names, drained, id);
   } catch {
     return undefined;
   }

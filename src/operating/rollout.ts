@@ -2,19 +2,17 @@ import createDebug from 'debug';
 import { toError } from '../base/checks';
 import type { Fleet } from '../fleet/fleet';
 import type { HostShown, MemberRecord } from '../fleet/member';
-import { hostsOf } from '../hosts/host-options';
+import { hostOf, hostsOf, type HostOptions } from '../hosts/host-options';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
+import type { FleetHosts } from './fleet-hosts';
 import type { Operator, RolloutOptions, RolloutStatus } from './operator';
 import { planOf, SharedPlan, type Plan } from './rollout-plan';
 
 const debug = createDebug('socket.io-proxy:rollout');
 
-/** After how many of its intervals a member drains what another one has begun to drain. */
-const LAG = 2;
-
 /** What changes hosts, for all members of the fleet. */
-type Changes = Pick<Operator, 'addHost' | 'removeHost' | 'drainHost' | 'undrainHost'>;
+type Changes = Pick<Operator, 'addHost' | 'removeHost' | 'drainHost' | 'undrainHost' | 'setWeight'>;
 
 /**
  * Replaces hosts. The old ones get no new session from the time on when the new ones are up at all members of the
@@ -26,15 +24,17 @@ export class Rollout {
   readonly #hosts: Hosts;
   readonly #changes: Changes;
   readonly #fleet: Fleet | undefined;
+  readonly #fleetHosts: FleetHosts | undefined;
   readonly #shared: SharedPlan;
   /** The rollout at the last step, and whether its old hosts drained here by then. */
   #last: { readonly plan: Plan; readonly isDraining: boolean } | undefined;
   #isStepping = false;
 
-  constructor(hosts: Hosts, changes: Changes, fleet: Fleet | undefined) {
+  constructor(hosts: Hosts, changes: Changes, fleet: Fleet | undefined, fleetHosts: FleetHosts | undefined) {
     this.#hosts = hosts;
     this.#changes = changes;
     this.#fleet = fleet;
+    this.#fleetHosts = fleetHosts;
     this.#shared = new SharedPlan(fleet);
     fleet?.on('beat', () => this.#step());
     for (const event of ['up', 'drained', 'removed'] as const) hosts.on(event, () => this.#stepSoon());
@@ -47,16 +47,13 @@ export class Rollout {
    */
   start(options: RolloutOptions): void {
     const given = options.hosts === undefined ? undefined : hostsOf(options.hosts);
-    const wanted = given?.map((host) => this.#twinOf(host) ?? host);
+    const wanted = given?.map((host) => this.#hosts.twinOf(host) ?? host);
     const names = wanted?.map(({ name }) => name);
-    const old = this.#hosts.all.map(({ name }) => name).filter((name) => names?.includes(name) !== true);
+    const old = this.#hosts.all.filter(({ name }) => names?.includes(name) !== true);
     // Checked before anything changes.
-    const plan = planOf(options, old, names);
-    for (const { name, weight } of wanted ?? []) {
-      if (!this.#hosts.get(name)) this.#changes.addHost(name, { weight });
-      // Told even if it does not drain here: another member may just have begun to drain it.
-      else this.#changes.undrainHost(name);
-    }
+    const oldNames = [...old.map(({ name }) => name), ...this.#onlyElsewhere(given)];
+    const plan = planOf(options, oldNames, names, this.#drainedOf(old));
+    for (const [at, host] of (wanted ?? []).entries()) this.#renew(host, options.hosts?.[at]);
     this.#shared.begin(plan);
     this.#step();
   }
@@ -81,6 +78,33 @@ export class Rollout {
     const up = this.#upOf(fresh);
     const waiting = [...fresh.filter((host) => !up.includes(host)).map(({ name }) => name), ...missing];
     return { old: old ?? [], new: names ?? [], atLeast: plan.atLeast, waiting: draining ? [] : waiting, draining };
+  }
+
+  /** The hosts that other members have and this one has not, but for those that are given. */
+  #onlyElsewhere(given: readonly Host[] = []): string[] {
+    const names = new Set(this.#others.flatMap(({ hosts }) => hosts.map(({ host }) => host)));
+    const isNew = (name: string): boolean => given.some(({ url }) => url.origin === originOf(name));
+    return [...names].filter((name) => !this.#hosts.get(name) && !isNew(name));
+  }
+
+  /** Those of some hosts that drain already, but not for the rollout that is under way. */
+  #drainedOf(hosts: readonly Host[]): string[] {
+    const { plan } = this.#shared;
+    const isOfPlan = ({ name }: Host): boolean => plan?.old.includes(name) === true && !plan.drained.includes(name);
+    return hosts.filter((host) => host.draining && !isOfPlan(host)).map(({ name }) => name);
+  }
+
+  /** Lets a host that is new, or is there already, take new sessions as an entry of `hosts` says. */
+  #renew({ name, weight }: Host, entry: HostOptions | string | undefined): void {
+    if (!this.#hosts.get(name)) {
+      this.#changes.addHost(name, { weight });
+      return;
+    }
+    // Told even if it does not drain here: another member may just have begun to drain it.
+    this.#changes.undrainHost(name);
+    const here = this.#hosts.get(name);
+    if (here) this.#fleetHosts?.spread(here);
+    if (typeof entry === 'object' && entry.weight !== undefined) this.#changes.setWeight(name, entry.weight);
   }
 
   /** After all other listeners. */
@@ -123,15 +147,15 @@ export class Rollout {
   }
 
   #drain({ deadline, movesPerSecond }: Plan, hosts: readonly Host[]): void {
-    // A client that is moved may come back through another member, which has to drain the old hosts by then.
-    const later = deadline === undefined ? undefined : Math.max(deadline, this.#lag);
-    for (const { name } of hosts) this.#changes.drainHost(name, { deadline: later, movesPerSecond });
+    for (const { name } of hosts) this.#changes.drainHost(name, { deadline, movesPerSecond });
   }
 
   /** Takes back what this member has drained before it heard that the rollout was stopped or replaced. */
   #undo({ plan, isDraining }: { plan: Plan; isDraining: boolean }, next: Plan | undefined): void {
-    if (!isDraining) return;
-    const kept = next ? next.new ?? [] : this.#shared.isStopped ? plan.old : [];
+    // One that is stopped may have taken the place of another, whose old hosts drain.
+    if (!isDraining && next) return;
+    const opened = plan.old.filter((name) => !plan.drained.includes(name));
+    const kept = next ? next.new ?? [] : this.#shared.isStopped ? opened : [];
     const drained = this.#oldOf(plan).filter(({ name, draining }) => draining && kept.includes(name));
     for (const { name } of drained) this.#changes.undrainHost(name);
   }
@@ -140,9 +164,9 @@ export class Rollout {
   #clean(plan: Plan): void {
     // Else there would be no host left for new sessions.
     if (!this.#newOf(plan).some(({ open }) => open)) return;
-    // What somebody has undrained since stays.
-    const left = this.#oldOf(plan).filter(({ draining }) => draining);
-    const over = left.filter((host) => this.#hosts.isSettled(host));
+    // What somebody has undrained since stays, unless for one proxy alone.
+    const left = this.#oldOf(plan).filter(({ name, draining }) => draining || this.#fleetHosts?.drains(name));
+    const over = left.filter((host) => host.draining && this.#hosts.isSettled(host));
     if (plan.new) for (const { name } of over) this.#changes.removeHost(name);
     if (over.length === left.length && !this.#isLeftElsewhere(plan)) this.#shared.finish();
   }
@@ -176,15 +200,13 @@ export class Rollout {
     const own = members.find(({ self }) => self)?.record.spelling.keyPrefix;
     return members.flatMap(({ self, record }) => (!self && record.spelling.keyPrefix === own ? [record] : []));
   }
+}
 
-  /** How much later the other members drain a host, in ms. */
-  get #lag(): number {
-    const others = this.#others;
-    return LAG * Math.max(0, ...others.map(({ interval }) => interval));
-  }
-
-  /** The host that is there already, however its name is spelled. */
-  #twinOf({ url }: Host): Host | undefined {
-    return this.#hosts.all.find((host) => host.url.origin === url.origin);
+/** `undefined`: it is no name of a host. */
+function originOf(name: string): string | undefined {
+  try {
+    return hostOf('host', name, 1).url.origin;
+  } catch {
+    return undefined;
   }
 }

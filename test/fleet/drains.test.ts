@@ -106,6 +106,30 @@ describe('a host that the fleet drains is drained', () => {
     expect(one.told).toBe(1);
   });
 
+  it('anew where this proxy had drained it for itself', async () => {
+    const [one, other] = await startTwo();
+    other.know('y');
+    one.hosts.drain(HOST);
+    await new Promise((resolve) => void setImmediate(resolve));
+    expect([one.told, one.hosts.isSettled(one.host())]).toEqual([1, true]);
+    for (const member of [one, other]) member.drain();
+    await world.pass(9000, one, other);
+    expect([one.told, one.hosts.isSettled(one.host())]).toEqual([1, false]);
+    other.forget(other.know('z'));
+  });
+
+  it('by a proxy that Redis refuses as without a fleet', async () => {
+    const one = new Draining('one');
+    world.isForbidden = true;
+    one.drain();
+    await world.pass(3000, one);
+    expect(one.told).toBe(1);
+    one.hosts.undrain(HOST);
+    one.drain();
+    await new Promise((resolve) => void setImmediate(resolve));
+    expect(one.told).toBe(2);
+  });
+
   it('by this proxy alone at once', async () => {
     const [one, other] = await startTwo();
     other.know('y');
@@ -136,15 +160,25 @@ describe('a member that vanishes', () => {
     expect(one.told).toBe(1);
   });
 
-  it('is not waited for if it had nothing there, or has left', async () => {
+  it('is not waited for if it had nothing there', async () => {
     const [one, other] = await startTwo();
     for (const member of [one, other]) member.drain();
-    const third = new Draining('third');
-    third.know('z');
-    await world.pass(1500, one, other, third);
-    await third.fleet.start();
-    await third.fleet.stop();
+    await world.pass(1500, one, other);
     await world.pass(9000, one);
+    expect([one.fleet.members.length, one.told]).toEqual([1, 1]);
+  });
+
+  it.each([
+    [0, 9000], [1, 63_000],
+  ])('by a word is waited for as well if it had sessions there, %d: drained after %d ms', async (count, after) => {
+    const [one, other] = await startTwo();
+    for (let i = 0; i < count; i += 1) other.know(`z${i}`);
+    one.drain();
+    await other.fleet.start();
+    await other.fleet.stop();
+    await world.pass(after - 4500, one);
+    expect(one.told).toBe(count === 0 ? 1 : 0);
+    await world.pass(4500, one);
     expect([one.fleet.members.length, one.told]).toEqual([1, 1]);
   });
 });

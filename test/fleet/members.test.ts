@@ -171,12 +171,21 @@ describe('what a vanished member showed last is kept while its sessions may go o
     expect(shown.members.lost).toEqual([]);
   });
 
-  it('but not where it left, or is back', () => {
-    const shown = new Shown().show('leaver', 0).show('other', 0);
+  it('where it left', () => {
+    const shown = new Shown().show('leaver', 0);
     shown.read(0);
     shown.show('leaver', 1000, { left: true });
-    for (const now of [1000, 2000, 3000, 3001]) shown.read(now);
-    expect(shown.ids).toEqual(['me']);
+    for (const now of [1000, 3000, 6000]) {
+      shown.read(now);
+      expect([shown.ids, shown.members.lost]).toEqual([['me'], [{ ...RECORD, left: true }]]);
+    }
+    shown.read(6001);
+    expect(shown.members.lost).toEqual([]);
+  });
+
+  it('but not where it is back', () => {
+    const shown = new Shown().show('other', 0);
+    for (const now of [0, 1000, 2000, 3000, 3001]) shown.read(now);
     expect(shown.members.lost).toHaveLength(1);
     shown.show('other', 3500);
     shown.read(3500);

@@ -114,10 +114,40 @@ it.each([
   [0, 3000],
   [5000, 5000],
 ])('sessions are moved once all members may know of the drain: a deadline of %d ms is one of %d', async (deadline, after) => {
-  const [one] = await start([OLD, NEW]);
+  const [one, other] = await start([OLD, NEW]);
   one.know('x');
   one.operations.startRollout({ hosts: [NEW], deadline });
   expect(one.movesIn).toBe(after);
+  await world.pass(1500, one, other);
+  other.operations.drainHost(OLD, { deadline });
+  expect(other.movesIn).toBe(after);
+  expect(other.operations.hosts[0]?.drain).toMatchObject({ movesIn: expect.closeTo(after / 1000, 1) as number });
+});
+
+it('its end leaves a host draining that was drained before, and opens those that a rollout before it drained', async () => {
+  const [one, other] = await start(['x:1', OLD, NEW]);
+  for (const member of [one, other]) for (const { name } of member.hosts.all) member.see(name);
+  one.know('y');
+  one.know('x', 1);
+  one.operations.drainHost('x:1');
+  await world.pass(3000, one, other);
+  one.operations.startRollout({ hosts: [NEW, 'c:1'], atLeast: 1 });
+  await world.pass(3000, one, other);
+  other.operations.startRollout({ hosts: ['c:1'] });
+  await world.pass(3000, one, other);
+  const draining = [['x:1', true], [OLD, true], [NEW, false], ['c:1', false]];
+  for (const each of [one, other]) expect(each.all).toEqual(draining);
+  one.operations.stopRollout();
+  await world.pass(3000, one, other);
+  for (const each of [one, other]) expect(each.all).toEqual(draining.map(([name]) => [name, name === 'x:1']));
+});
+
+it('gives a host that is there the weight that it names, and else leaves it', async () => {
+  const [one, other] = await start([OLD, NEW, 'c:1']);
+  for (const name of [NEW, 'c:1']) one.operations.setWeight(name, 2);
+  one.operations.startRollout({ hosts: [{ host: NEW, weight: 5 }, { host: 'c:1' }] });
+  await world.pass(3000, one, other);
+  for (const { hosts } of [one, other]) expect([NEW, 'c:1'].map((name) => hosts.named(name).weight)).toEqual([5, 2]);
 });
 
 it('sessions are moved at once by a member that is alone', async () => {
@@ -138,6 +168,7 @@ it.each([
   [0, { ...PLAN, new: [1] }],
   [0, { ...PLAN, atLeast: 2 }],
   [0, { ...PLAN, movesPerSecond: 'x' }],
+  [0, { ...PLAN, drained: 1 }],
 ])('a plan in Redis counts only if it is well-formed: %d %j', async (counts, plan) => {
   const [one, other] = await start([OLD]);
   one.fleet.write('rollout', plan);

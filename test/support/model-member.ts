@@ -15,9 +15,12 @@ export class ModelFleet implements FleetStore {
   time = 1_000_000;
   /** Redis cannot be reached. */
   isAway = false;
+  /** Redis answers, and refuses the fleet. */
+  isForbidden = false;
   readonly #store = new ModelStore();
 
   beat(beat: Beat): Promise<Reading> {
+    if (this.isForbidden) return Promise.reject(new Error("NOPERM this user has no permissions to run the 'eval' command"));
     if (this.isAway) return Promise.reject(new Error('no connection'));
     this.#store.now = this.time;
     return this.#store.beat(beat);
