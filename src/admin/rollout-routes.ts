@@ -13,8 +13,7 @@ export class RolloutRoutes {
   }
 
   /** `null`: there is none. */
-  get({ query }: Asked): Reply {
-    checkNone(query);
+  get(): Reply {
     return jsonReply(200, this.#operator.rollout ?? null);
   }
 

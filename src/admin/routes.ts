@@ -56,9 +56,7 @@ export function routesOf(operator: Operator, streams: Streams): Routes {
     {
       path: '/api/rollout',
       methods: {
-        GET: (asked) => rollouts.get(asked),
-        POST: (asked) => rollouts.start(asked),
-        DELETE: (asked) => rollouts.stop(asked),
+        GET: () => rollouts.get(), POST: (asked) => rollouts.start(asked), DELETE: (asked) => rollouts.stop(asked),
       },
     },
     { path: '/api/fleet', methods: { GET: () => fleetReply(operator) } },

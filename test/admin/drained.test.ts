@@ -1,8 +1,9 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import type { Reply } from '../support/http';
-import { handshake } from '../support/http';
+import { once } from 'node:events';
+import { MemoryStore } from '../../src';
+import { handshake, pollUrl, request, type Reply } from '../support/http';
 import { operatedBefore, pathOf, type Operated } from '../support/admin';
-import { startSessionHosts, type SessionHost } from '../support/session-host';
+import { before, startSessionHosts, type SessionHost } from '../support/session-host';
 import { until } from '../support/until';
 
 let host: SessionHost;
@@ -52,6 +53,21 @@ it('answers when the last session of a draining host has ended', async () => {
   expect([status, JSON.parse(body)]).toEqual([200, expect.objectContaining({ host: host.name, drained: true, sessions: 0 })]);
   // From then on at once.
   expect((await wait(1)).status).toBe(200);
+});
+
+it('answers where a session came late to a host that was drained, and has ended', async () => {
+  const store = new MemoryStore();
+  operated = await operatedBefore([host], { store });
+  const other = await before([host], { store });
+  const drained = once(operated.proxy, 'drained');
+  operated.proxy.drainHost(host.name);
+  await drained;
+  sid = await handshake(other.url);
+  await request(pollUrl(operated.url, sid), { method: 'POST', body: '2' });
+  const { answer, isAnswered } = await waiting();
+  expect([operated.proxy.hosts[0]?.sessions, isAnswered()]).toEqual([1, false]);
+  await operated.proxy.endSession(sid);
+  expect((await answer).status).toBe(200);
 });
 
 it('says why not, when the time is over', async () => {

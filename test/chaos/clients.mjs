@@ -16,6 +16,8 @@ class Client {
   #lastNews;
   /** The last broadcast before the connection was lost, until the first after it was recovered. */
   #gapFrom;
+  /** Broadcasts that should have been recovered, and have not come. */
+  #missing = new Set();
   #stopped = false;
 
   constructor(name, url, transports, pause) {
@@ -56,8 +58,13 @@ class Client {
 
   #news(number) {
     tell('news', number);
+    // What two hosts sent while Redis stood still may come in either order.
+    if (this.#missing.delete(number)) tell('late', { name: this.#name, number });
     if (this.#gapFrom !== undefined) {
-      tell('recovered', { name: this.#name, from: this.#gapFrom, to: number });
+      const numbers = [];
+      for (let missing = this.#gapFrom + 1; missing < number; missing += 1) numbers.push(missing);
+      for (const missing of numbers) this.#missing.add(missing);
+      tell('recovered', { name: this.#name, numbers });
       this.#gapFrom = undefined;
     }
     this.#lastNews = number;

@@ -20,7 +20,8 @@ export class Record {
   #seen = new Set();
   #acknowledged = new Set();
   #news = new Set();
-  #gaps = [];
+  /** Broadcasts that a client whose state was recovered has not got, by client. */
+  #gaps = new Map();
   #checks = [];
   /** What was done, and what came of it, with the times. */
   notes = [];
@@ -53,7 +54,8 @@ export class Record {
     remote.on('sent', () => this.sent += 1);
     remote.on('acknowledged', (message) => this.#acknowledged.add(message));
     remote.on('news', (number) => this.#news.add(number));
-    remote.on('recovered', (gap) => this.#gaps.push(gap));
+    remote.on('recovered', ({ name, numbers }) => this.#recovered(name, numbers));
+    remote.on('late', ({ name, number }) => this.#gaps.get(name).delete(number));
     remote.on('refused', (refusal) => this.#checks.push(this.#check(refusal, hosts, redis)));
   }
 
@@ -72,14 +74,18 @@ export class Record {
 
   /** Broadcasts that someone has seen, and that a client whose state was recovered has not. */
   get missed() {
-    // What is recovered comes in order, before anything new.
     let missed = 0;
-    for (const { from, to } of this.#gaps) {
-      for (let number = from + 1; number < to; number += 1) {
-        if (this.#news.has(number)) missed += 1;
-      }
+    for (const numbers of this.#gaps.values()) {
+      for (const number of numbers) if (this.#news.has(number)) missed += 1;
     }
     return missed;
+  }
+
+  #recovered(name, numbers) {
+    const missing = this.#gaps.get(name) ?? new Set();
+    this.#gaps.set(name, missing);
+    for (const number of numbers) missing.add(number);
+    if (numbers.length > 0) this.note(`${name} has recovered without ${numbers.join()}`);
   }
 
   /** Waits for what is still being looked into. */

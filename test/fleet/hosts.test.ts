@@ -51,6 +51,44 @@ it('gives a host that is added anew no drain and no weight of before, and tells 
   expect(events).toEqual([[`added ${first}`], [`added ${first}`]]);
 });
 
+it('lets a host that all have dropped come back without its drain and weight, also by the settings of one', async () => {
+  const [one, other] = [await startMember(), await startMember()];
+  one.drainHost(first);
+  one.setWeight(first, 9);
+  await follow(one, other);
+  // As where DNS no longer names it, or the settings.
+  for (const proxy of [one, other]) proxy.removeHost(first, { scope: 'proxy' });
+  const redis = await openClient();
+  const key = `{socket.io-fleet}:state:${options.keyPrefix}`;
+  const registers = (): Promise<(string | null)[]> => Promise.all(['drain', 'weight'].map((kind) => redis.hGet(key, `${kind} ${first}`)));
+  await until('the fleet has forgotten it', async () => (await registers()).every((register) => register?.endsWith(' null')));
+  for (const proxy of [one, other]) proxy.addHost(first, { scope: 'proxy' });
+  await follow(other, one);
+  for (const proxy of [one, other]) expect(hostOf(proxy, first)).toMatchObject({ weight: 1, draining: false });
+});
+
+it('tells where two have one server under two names', async () => {
+  const [one, other] = [await startMember(), await startMember()];
+  const told: string[] = [];
+  for (const proxy of [one, other]) proxy.on('suspicious', (host, text) => told.push(`${host} ${text}`));
+  one.addHost('127.0.0.1:1');
+  other.addHost('http://127.0.0.1:1');
+  await until('both are told', () => told.length === 2);
+  expect(told.sort()).toEqual([
+    expect.stringMatching(/^127\.0\.0\.1:1 another proxy of the fleet calls this server 'http:\/\/127\.0\.0\.1:1'\./),
+    expect.stringMatching(/^http:\/\/127\.0\.0\.1:1 another proxy of the fleet calls this server '127\.0\.0\.1:1'\./),
+  ]);
+});
+
+it('drains by the deadline of all where a proxy alone had undone it', async () => {
+  const [one, other] = [await startMember(), await startMember()];
+  one.drainHost(first, { deadline: 3_600_000 });
+  await follow(one, other);
+  one.undrainHost(first, { scope: 'proxy' });
+  one.drainHost(first);
+  expect(hostOf(one, first)?.drain?.movesIn).toBeGreaterThan(3000);
+});
+
 it('leaves a host draining that a listener drains as it is added', async () => {
   const [one, other] = [await startMember(), await startMember()];
   one.removeHost(first);
@@ -100,9 +138,14 @@ it('does not undo what was set for one proxy, until the fleet is told again', as
 it('sets at the start what was set before it listened', async () => {
   const one = await startMember();
   const late = new Class({ ...options, hosts: [first, second], drainTimeout: 0 } as Proxy.ProxyOptions);
-  late.drainHost(first);
+  late.drainHost(first, { deadline: 3_600_000 });
+  // Whatever the time is here.
+  const now = jest.spyOn(Date, 'now').mockReturnValue(1);
   late.listen(0, '127.0.0.1');
   await until('the other knows', () => hostOf(one, first)?.draining);
+  await until('the other knows until when', () => Number(hostOf(one, first)?.drain?.movesIn) > 3000);
+  expect(hostOf(one, first)?.drain?.movesIn).toBeLessThanOrEqual(3600);
+  now.mockRestore();
   await late.close();
 });
 

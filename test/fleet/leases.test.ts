@@ -232,6 +232,25 @@ describe('without an answer of Redis, a member', () => {
     expect([one, two].map(({ fleet }) => fleet.slice?.changesIn)).toEqual([undefined, undefined]);
   });
 
+  it.each([['late', LIFE], ['in time', 0]])('uses no more than its part where Redis is back without the leases, and answers %s', async (_, delay) => {
+    const sharers = ['one', 'two', 'three'].map((id) => new Sharer(id, 1000));
+    const [one, ...others] = sharers as [Sharer, Sharer, Sharer];
+    await go(6, ...sharers);
+    for (const sharer of sharers) sharer.fault = 'lost request';
+    await go(5, ...sharers);
+    await redis.flushAll();
+    one.fault = undefined;
+    one.delay = delay;
+    await one.fleet.beat();
+    expect(one.slice).toBeLessThanOrEqual(34);
+    // The others reach it a moment later.
+    one.delay = 0;
+    await go(1, one);
+    expect([one, ...others].map(({ slice }) => slice)).toEqual([33, 33, 33]);
+    for (const other of others) other.fault = undefined;
+    expect(sumOf(await go(3, ...sharers))).toBe(100);
+  });
+
   it('has its equal part again of a Redis that has lost all, and no more', async () => {
     const sharers = ['one', 'two', 'three'].map((id) => new Sharer(id, 1000));
     await go(6, ...sharers);
@@ -254,7 +273,7 @@ describe('without an answer of Redis, a member', () => {
 it('deletes what is over, and what is none', async () => {
   const bad = {
     over: `${time} 0.5 1`, ahead: `${time + 61_000} 0.5 1`, text: 'garbage', empty: '', nan: `${time + 9} nan 1`,
-    negative: `${time + 9} -1 1`, short: `${time + 9} 1`, dots: `${time + 9} 1.1.1 .`,
+    more: `${time + 9} 1.5 1`, negative: `${time + 9} -1 1`, short: `${time + 9} 1`, dots: `${time + 9} 1.1.1 .`,
   };
   await redis.hSet(KEY, { ...bad, lives: `${time + 9} 0.25 1` });
   const sharer = new Sharer('me', 1000);

@@ -146,6 +146,20 @@ describe('the members of a fleet', () => {
     expect([one, other].map(({ rebalanceStatus }) => rebalanceStatus.running)).toEqual([false, false]);
   });
 
+  it('keep the last pace that was told', async () => {
+    const [one, other] = await startUneven(20);
+    one.rebalance({ perMinute: 0.01 });
+    await until('both take part', () => [one, other].every(({ rebalanceStatus }) => rebalanceStatus.running));
+    const ended = once(one, 'rebalanced');
+    one.stopRebalance();
+    await ended;
+    // Within one beat.
+    one.rebalance({ perMinute: 600 });
+    await until('both move', () => [one, other].every(({ rebalanceStatus }) => rebalanceStatus.moved > 0));
+    one.stopRebalance();
+    await until('both have stopped', () => [one, other].every(({ rebalanceStatus }) => !rebalanceStatus.running));
+  });
+
   it('take no part in that of a proxy alone', async () => {
     const [one, other] = await startUneven(10);
     one.rebalance({ perMinute: 0.01, scope: 'proxy' });

@@ -142,6 +142,35 @@ it('its end leaves a host draining that was drained before, and opens those that
   for (const each of [one, other]) expect(each.all).toEqual(draining.map(([name]) => [name, name === 'x:1']));
 });
 
+it('adds a new host where it is missing, and drains old ones that only others have', async () => {
+  const [one, other] = await start([OLD, NEW], [OLD, 'only:1']);
+  for (const member of [one, other]) member.know(`x${member.fleet.id}`);
+  other.know('y', 1);
+  one.operations.startRollout({ hosts: [NEW] });
+  await world.pass(3000, one, other);
+  expect(other.all).toEqual([[OLD, false], ['only:1', false], [NEW, false]]);
+  other.see(NEW);
+  await world.pass(6000, one, other);
+  expect([one.all, other.all]).toEqual([[[OLD, true], [NEW, false]], [[OLD, true], ['only:1', true], [NEW, false]]]);
+});
+
+it('goes on where an old host is opened again at one member alone', async () => {
+  const [one, other] = await start([OLD, NEW]);
+  const session = other.know('x');
+  one.operations.startRollout({ hosts: [NEW] });
+  await world.pass(3000, one, other);
+  one.operations.undrainHost(OLD, { scope: 'proxy' });
+  await world.pass(6000, one, other);
+  expect([one.operations.rollout, other.operations.rollout]).toEqual(Array(2).fill(expect.objectContaining({ draining: true })));
+  other.forget(session);
+  await world.pass(9000, one, other);
+  // New sessions may still come there.
+  for (const each of [one, other]) expect(each.operations.rollout).toMatchObject({ draining: true });
+  one.operations.drainHost(OLD);
+  await world.pass(9000, one, other);
+  for (const each of [one, other]) expect([each.operations.rollout, each.all]).toEqual([undefined, [[NEW, false]]]);
+});
+
 it('gives a host that is there the weight that it names, and else leaves it', async () => {
   const [one, other] = await start([OLD, NEW, 'c:1']);
   for (const name of [NEW, 'c:1']) one.operations.setWeight(name, 2);
