@@ -239,7 +239,7 @@ describe('a rollout', () => {
     });
     await asked(operated, `POST ${path}`, `POST ${path}`, 413, 'x'.repeat(20_000));
     await asked(operated, `POST ${path}`, `POST ${path}`, 422, { atLeast: 0 });
-    await asked(operated, `DELETE ${path}?scope=proxy`, `DELETE ${path}`, 422);
+    await asked(operated, `DELETE ${path}`, `DELETE ${path}?scope=proxy`, 422);
     expect((await asked(operated, `GET ${path}`, `GET ${path}`, 200)).json()).not.toBeNull();
     await asked(operated, `DELETE ${path}`, `DELETE ${path}`, 204);
     expect((await asked(operated, `GET ${path}`, `GET ${path}`, 200)).json()).toBeNull();

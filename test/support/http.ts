@@ -3,7 +3,6 @@ import https from 'node:https';
 import net from 'node:net';
 import { once } from 'node:events';
 import { onCleanup } from './cleanup';
-import { ADDRESS } from './hosts';
 
 export interface Reply {
   status: number;
@@ -73,7 +72,7 @@ export async function exchangeBytes(port: number, bytes: string | Buffer): Promi
 export async function startServer(
   handler: http.RequestListener,
   options: http.ServerOptions = {},
-  { host = ADDRESS, port: wanted = 0 }: net.ListenOptions = {},
+  { host = '127.0.0.1', port: wanted = 0 }: net.ListenOptions = {},
 ): Promise<{ server: http.Server; name: string; port: number }> {
   const server = http.createServer(options, handler);
   server.listen(wanted, host);
