@@ -232,7 +232,9 @@ describe('without an answer of Redis, a member', () => {
     expect([one, two].map(({ fleet }) => fleet.slice?.changesIn)).toEqual([undefined, undefined]);
   });
 
-  it.each([['late', LIFE], ['in time', 0]])('uses no more than its part where Redis is back without the leases, and answers %s', async (_, delay) => {
+  it.each([
+    ['late', LIFE], ['in time', 0],
+  ])('uses no more than its part where Redis is back without the leases, and answers %s', async (_, delay) => {
     const sharers = ['one', 'two', 'three'].map((id) => new Sharer(id, 1000));
     const [one, ...others] = sharers as [Sharer, Sharer, Sharer];
     await go(6, ...sharers);
