@@ -150,16 +150,17 @@ export class Hosts extends EventEmitter<HostsEvents> {
 
   /** Called when something on a host has ended: if the host is draining, it may be empty now. */
   settle(host: Host): void {
-    if (!isOver(host) || !this.#draining.has(host)) return;
+    const isOver = (): boolean => host.empty && !host.inUseElsewhere;
+    if (!isOver() || !this.#draining.has(host)) return;
     // Deferred, because the caller may start further work on this host in the same turn.
     setImmediate(() => {
-      if (isOver(host) && this.#draining.delete(host)) this.emit('drained', host);
+      if (isOver() && this.#draining.delete(host)) this.emit('drained', host);
     });
   }
 
   /** Whether the host is empty and, if it is draining, `drained` was emitted. */
   isSettled(host: Host): boolean {
-    return isOver(host) && !this.#draining.has(host);
+    return host.empty && !this.#draining.has(host);
   }
 
   /** Whether any host may get a new session. */
@@ -252,8 +253,4 @@ export class Hosts extends EventEmitter<HostsEvents> {
       this.emit('down', host, down);
     }
   }
-}
-
-function isOver(host: Host): boolean {
-  return host.empty && !host.inUseElsewhere;
 }

@@ -108,14 +108,16 @@ describe('a host that the fleet drains is drained', () => {
 
   it('anew where this proxy had drained it for itself', async () => {
     const [one, other] = await startTwo();
-    other.know('y');
+    const session = other.know('y');
     one.hosts.drain(HOST);
     await new Promise((resolve) => void setImmediate(resolve));
     expect([one.told, one.hosts.isSettled(one.host())]).toEqual([1, true]);
     for (const member of [one, other]) member.drain();
     await world.pass(9000, one, other);
     expect([one.told, one.hosts.isSettled(one.host())]).toEqual([1, false]);
-    other.forget(other.know('z'));
+    other.forget(session);
+    await world.pass(9000, one, other);
+    expect([one.told, one.hosts.isSettled(one.host())]).toEqual([2, true]);
   });
 
   it('by a proxy that Redis refuses as without a fleet', async () => {

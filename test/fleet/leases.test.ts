@@ -204,7 +204,11 @@ describe('without an answer of Redis, a member', () => {
     expect([one.slice, await go(5, one)]).toEqual([25, [25]]);
     expect(new Sharer('slow', 0, 2).slice).toBe(0.5);
     one.fault = undefined;
-    expect(await go(1, one)).toEqual([100]);
+    // An answer that is too late tells of those alone who asked before.
+    one.delay = LIFE;
+    expect(await go(1, one)).toEqual([25]);
+    one.delay = 0;
+    expect(await go(5, one)).toEqual([100]);
   });
 
   it('uses all where Redis refuses the fleet from the beginning', async () => {
