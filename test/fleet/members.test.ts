@@ -51,6 +51,11 @@ describe('a member', () => {
     expect(shown.read(7000)).toEqual({ ...NONE, came: ['other'] });
   });
 
+  it.each(['', 'a b', '\u001b[2J', 'é', 'x'.repeat(65)])('is none by an id that cannot be shown as it is: %j', (id) => {
+    expect(new Shown().show(id, 0).read(0)).toEqual(NONE);
+    expect(new Shown().show('x'.repeat(64), 0).read(0).came).toHaveLength(1);
+  });
+
   it('has its own interval', () => {
     const shown = new Shown().show('slow', 0, { interval: 5000 });
     for (let time = 0; time <= 15_000; time += 1000) shown.read(time);

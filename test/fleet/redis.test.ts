@@ -93,7 +93,9 @@ it('says once that it may not, and serves sessions as it does without a fleet', 
   const url = `http://127.0.0.1:${(proxy.server.address() as AddressInfo).port}`;
   expect(text).toMatch(/^this Redis refuses the fleet: NOPERM .+eval.+docs\/fleet\.md names$/);
   // A change makes the next beat come at once.
+  const drained = once(proxy, 'drained');
   proxy.drainHost(nameOf(0));
+  expect(await drained).toEqual([nameOf(0)]);
   const sid = await handshake(url);
   expect((await request(pollUrl(url, sid), { method: 'POST', body: '3' })).status).toBe(200);
   expect(texts).toHaveLength(1);
