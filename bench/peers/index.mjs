@@ -10,6 +10,7 @@ const PEERS = {
   against: script('./peers/ours.mjs'),
   workers: script('./peers/workers.mjs'),
   original: script('./peers/original.mjs'),
+  floor: script('./peers/floor.mjs'),
   'http-proxy': script('./peers/http-proxy.mjs'),
   'http-proxy-3': script('./peers/http-proxy-3.mjs'),
   httpxy: script('./peers/httpxy.mjs'),

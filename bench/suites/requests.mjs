@@ -6,7 +6,7 @@ const CONNECTIONS = 50;
 
 /** A poll (POST) of a known sid, and a handshake, through every peer that can do it. */
 export async function poll(context) {
-  const names = ['original', 'http-proxy', 'http-proxy-3', 'httpxy', '@socket.io/sticky', 'HAProxy', 'nginx'];
+  const names = ['original', 'floor', 'http-proxy', 'http-proxy-3', 'httpxy', '@socket.io/sticky', 'HAProxy', 'nginx'];
   return [await compare(context, { id: 'poll', title: 'poll with a known sid', names })];
 }
 
