@@ -137,13 +137,15 @@ describe('a host that answers requests', () => {
     host.on('check', () => (checks += 1));
     const { proxy, url } = await startProxy({ hosts: [host.name], checkInterval: INTERVAL });
     await once(proxy, 'up');
+    const told: unknown[] = [];
+    proxy.on('down', (...down) => told.push(down));
     const sid = await handshake(url);
     for (let i = 0; i < 10; i += 1) {
       await clock.advance(INTERVAL / 2);
       await ask(url, sid);
       await settle();
     }
-    expect(checks).toBe(1);
+    expect({ checks, told }).toEqual({ checks: 1, told: [] });
     await clock.advanceUntil('it is asked', () => checks === 2, 100);
   });
 
