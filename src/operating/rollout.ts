@@ -51,7 +51,8 @@ export class Rollout {
     const names = wanted?.map(({ name }) => name);
     const old = this.#hosts.all.filter(({ name }) => names?.includes(name) !== true);
     // Checked before anything changes.
-    const oldNames = [...old.map(({ name }) => name), ...this.#onlyElsewhere(given)];
+    // Without new hosts, what others alone have may be a new one, which DNS has told them sooner.
+    const oldNames = [...old.map(({ name }) => name), ...given ? this.#onlyElsewhere(given) : []];
     const plan = planOf(options, oldNames, names, this.#drainedOf(old));
     for (const [at, host] of (wanted ?? []).entries()) this.#renew(host, options.hosts?.[at]);
     this.#shared.begin(plan);
@@ -81,7 +82,7 @@ export class Rollout {
   }
 
   /** The hosts that other members have and this one has not, but for those that are given. */
-  #onlyElsewhere(given: readonly Host[] = []): string[] {
+  #onlyElsewhere(given: readonly Host[]): string[] {
     const names = new Set(this.#others.flatMap(({ hosts }) => hosts.map(({ host }) => host)));
     const isNew = (name: string): boolean => given.some(({ url }) => url.origin === originOf(name));
     return [...names].filter((name) => !this.#hosts.get(name) && !isNew(name));

@@ -154,6 +154,15 @@ it('adds a new host where it is missing, and drains old ones that only others ha
   expect([one.all, other.all]).toEqual([[[OLD, true], [NEW, false]], [[OLD, true], ['only:1', true], [NEW, false]]]);
 });
 
+it('without new hosts leaves alone what only others have: DNS may have told them sooner of a new one', async () => {
+  const [one, other] = await start([OLD], [OLD, NEW]);
+  for (const member of [one, other]) member.know(`x${member.fleet.id}`);
+  one.operations.startRollout({});
+  expect(one.operations.rollout).toMatchObject({ old: [OLD] });
+  await world.pass(3000, one, other);
+  expect(other.all).toEqual([[OLD, false], [NEW, false]]);
+});
+
 it('goes on where an old host is opened again at one member alone', async () => {
   const [one, other] = await start([OLD, NEW]);
   const session = other.know('x');
