@@ -198,8 +198,9 @@ export class FleetHosts {
 
   #applyDrain(host: string): void {
     const drain = this.#drainOf(host);
-    if (!drain) return;
-    if (!drain.draining) {
+    // What is malformed changes nothing. What was forgotten is no drain.
+    if (!drain && this.#fleet.get(`drain ${host}`)) return;
+    if (!drain?.draining) {
       this.#control.undrain(host);
       return;
     }

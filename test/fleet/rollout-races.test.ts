@@ -180,6 +180,18 @@ it('goes on where an old host is opened again at one member alone', async () => 
   for (const each of [one, other]) expect([each.operations.rollout, each.all]).toEqual([undefined, [[NEW, false]]]);
 });
 
+it('a host that all have dropped may come back before a member has heard that its drain is forgotten', async () => {
+  const [one, other] = await start([OLD, NEW]);
+  one.operations.drainHost(OLD);
+  await world.pass(3000, one, other);
+  for (const { operations } of [one, other]) operations.removeHost(OLD, { scope: 'proxy' });
+  await world.pass(1500, other, one);
+  other.operations.addHost(OLD, { scope: 'proxy' });
+  await world.pass(3000, other, one);
+  one.operations.addHost(OLD, { scope: 'proxy' });
+  for (const each of [one, other]) expect(each.all).toEqual([[NEW, false], [OLD, false]]);
+});
+
 it('gives a host that is there the weight that it names, and else leaves it', async () => {
   const [one, other] = await start([OLD, NEW, 'c:1']);
   for (const name of [NEW, 'c:1']) one.operations.setWeight(name, 2);
