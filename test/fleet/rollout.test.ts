@@ -27,7 +27,12 @@ beforeEach(async () => {
 
 const namesOf = (...hosts: SessionHost[]): string[] => hosts.map(({ name }) => name);
 
-const startMember = (more: Partial<Proxy.PartialProxyOptions> = {}): Promise<Operated> => operatedBefore([old], { ...options, ...more });
+/** A member that has looked what the fleet has set. Its hosts may be up sooner. */
+async function startMember(more: Partial<Proxy.PartialProxyOptions> = {}): Promise<Operated> {
+  const operated = await operatedBefore([old], { ...options, ...more });
+  await until('it has looked', () => operated.proxy.fleet.members.length > 0);
+  return operated;
+}
 
 /** Sees a host down that answers 404, which is up for the others. */
 const startStrictMember = (): Promise<Operated> => startMember({ checkStatus: '200-299' });
