@@ -27,10 +27,11 @@ beforeEach(async () => {
 
 const namesOf = (...hosts: SessionHost[]): string[] => hosts.map(({ name }) => name);
 
-/** A member that has looked what the fleet has set. Its hosts may be up sooner. */
+/** A member that has looked what the fleet has set, if there is one. Its hosts may be up sooner. */
 async function startMember(more: Partial<Proxy.PartialProxyOptions> = {}): Promise<Operated> {
   const operated = await operatedBefore([old], { ...options, ...more });
-  await until('it has looked', () => operated.proxy.fleet.members.length > 0);
+  const { proxy } = operated;
+  await until('it has looked', () => !proxy.fleet.enabled || proxy.fleet.members.length > 0);
   return operated;
 }
 
