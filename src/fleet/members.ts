@@ -89,13 +89,13 @@ export class Members {
       if (known?.at === at || this.#silent.get(id) === at || !ID.test(id)) continue;
       const record = recordOf(text);
       if (!record || !this.#isOurs(record, own)) continue;
-      if (record.left) {
+      if (!record.left && (known || now - at <= MISSED * record.interval)) {
+        this.#known.set(id, { record, at, seenAt: time });
+      } else {
+        // It has left, or ended before anybody looked. Its sessions by polling come to others with their next polls.
         this.#known.delete(id);
-        // Its sessions by polling come to other members with their next polls.
         this.#lose(id, record, at, time - (now - at));
-      } else if (known || now - at <= MISSED * record.interval) this.#known.set(id, { record, at, seenAt: time });
-      // What a member has left behind that ended long ago is no news.
-      else this.#lose(id, record, at, time - (now - at));
+      }
       if (!known && id !== this.#self && this.#known.has(id)) came.push(id);
       if (known && record.left) went.push(id);
     }
