@@ -1,9 +1,7 @@
 // A `node:http` server with bare sockets to the hosts, and no safety at all: the floor of what a proxy of Node costs that
 // leaves the requests to `node:http`. It reads answers in one piece with `Content-Length`, which is all that hosts here send.
-import { once } from 'node:events';
-import http from 'node:http';
 import { connect } from 'node:net';
-import { serve } from '../serve.mjs';
+import { servePlain } from './plain-server.mjs';
 
 /** A connection to a host. `ask` calls back with the answer: one at a time. */
 class HostSocket {
@@ -40,23 +38,21 @@ function answer(res, text) {
   res.end(text.slice(end + 4), 'latin1');
 }
 
-serve({
-  async start({ hosts }) {
-    const idle = hosts.map(() => []);
-    let next = 0;
-    const server = http.createServer((req, res) => {
-      const at = next = (next + 1) % hosts.length;
-      const host = idle[at].pop() ?? new HostSocket(hosts[at]);
-      let body = '';
-      req.setEncoding('latin1').on('data', (text) => body += text).on('end', () => {
-        host.ask(headOf(req) + body, (text) => {
-          idle[at].push(host);
-          answer(res, text);
-        });
+servePlain(() => {
+  const idle = new Map();
+  const takeFrom = (target) => {
+    const sockets = idle.get(target) ?? [];
+    idle.set(target, sockets);
+    return [sockets, sockets.pop() ?? new HostSocket(new URL(target).port)];
+  };
+  return (req, res, target) => {
+    const [sockets, host] = takeFrom(target);
+    let body = '';
+    req.setEncoding('latin1').on('data', (text) => body += text).on('end', () => {
+      host.ask(headOf(req) + body, (text) => {
+        sockets.push(host);
+        answer(res, text);
       });
     });
-    server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 });
-    await once(server, 'listening');
-    return server.address().port;
-  },
+  };
 });
