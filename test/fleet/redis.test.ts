@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type Proxy from '../../src';
 import { Proxy as Class } from '../../src';
+import { operatedBefore } from '../support/admin';
 import { onCleanup } from '../support/cleanup';
 import { handshake, pollUrl, request } from '../support/http';
 import { openClient, RedisProcess, type TestClient } from '../support/redis';
@@ -100,6 +101,12 @@ it('says once that it may not, and serves sessions as it does without a fleet', 
   expect((await request(pollUrl(url, sid), { method: 'POST', body: '3' })).status).toBe(200);
   expect(texts).toHaveLength(1);
   expect(proxy.fleet).toEqual({ enabled: true, revision: undefined, agree: true, members: [] });
+});
+
+it('counts itself in the metrics where Redis refuses the fleet', async () => {
+  const { proxy, ask } = await operatedBefore(hosts, { redisClient: await userWith('+time'), fleet: true });
+  expect(proxy.fleet.members).toEqual([]);
+  expect((await ask('GET /metrics')).body).toMatch(/^socketio_proxy_fleet_members 1$/m);
 });
 
 it('needs the rights that the document names, and no others', async () => {
