@@ -35,15 +35,12 @@ export class FleetRebalance {
   }
 
   #apply(): void {
-    const perMinute = this.#perMinute;
-    const { running, isUneven } = this.#moves;
-    if (perMinute === null) {
-      this.#moves.stopRebalance();
-    } else if (running !== undefined && perMinute !== undefined && running !== perMinute) {
-      this.#moves.once('rebalanced', () => this.#apply()).stopRebalance();
-    } else if (perMinute !== undefined && running === undefined && isUneven) {
-      this.#moves.rebalance(perMinute);
-    }
+    const wanted = this.#perMinute;
+    if (wanted === undefined) return;
+    const { isRunning, perMinute, isUneven } = this.#moves;
+    if (wanted === null) this.#moves.stopRebalance();
+    else if (!isRunning && isUneven) this.#moves.rebalance(wanted);
+    else if (isRunning && perMinute !== wanted) this.#moves.once('rebalanced', () => this.#apply()).stopRebalance();
   }
 
   /** `null`: it was stopped; `undefined`: there is none, or what is there is malformed. */

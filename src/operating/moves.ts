@@ -119,11 +119,11 @@ export class Moves extends EventEmitter<MovesEvents> {
 
   /** A rebalance is running. */
   get isRunning(): boolean {
-    return this.#rebalance !== undefined;
+    return this.perMinute !== undefined;
   }
 
-  /** How many a minute a rebalance that is running moves. */
-  get running(): number | undefined {
+  /** How many a minute the rebalance that is running moves; `undefined` if none is. */
+  get perMinute(): number | undefined {
     return this.#rebalance?.perMinute;
   }
 
