@@ -121,6 +121,11 @@ export class Fleet extends EventEmitter<FleetEvents> {
     return this.#members.at(this.now ?? 0);
   }
 
+  /** All but this one. */
+  get others(): readonly Member[] {
+    return this.members.filter(({ self }) => !self);
+  }
+
   /** What members showed that are gone, while sessions may go on that they knew. */
   get lost(): readonly MemberRecord[] {
     return this.#members.lost;

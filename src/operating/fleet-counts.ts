@@ -8,9 +8,8 @@ import { unionOf, type KnownSessions } from '../sessions/session-union';
 /** Tells a proxy's hosts what the other members have there, with each beat. */
 export function followCounts(fleet: Fleet, hosts: Hosts): void {
   fleet.on('beat', () => {
-    const { members } = fleet;
+    const { members, others } = fleet;
     const union = unionOf(members.map(({ record }) => knownOf(record)));
-    const others = members.filter(({ self }) => !self);
     // By name, since there may be many members with many hosts, and this is done with each beat.
     const [here, elsewhere] = [members.filter(({ self }) => self), others].map(byName);
     for (const host of hosts.all) {

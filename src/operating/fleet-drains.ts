@@ -46,8 +46,8 @@ export class FleetDrains {
 
   /** Redis refuses the fleet, and this proxy knows of no other. */
   get #isAlone(): boolean {
-    const { members, lost, isRefused } = this.#fleet;
-    return isRefused && lost.length === 0 && members.every(({ self }) => self);
+    const { others, lost, isRefused } = this.#fleet;
+    return isRefused && lost.length === 0 && others.length === 0;
   }
 
   /** The hosts on which another member may have something; `undefined` if this one has not shown itself yet. */

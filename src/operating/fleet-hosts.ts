@@ -53,7 +53,7 @@ export class FleetHosts {
   #isAdding = false;
   /** Drains that began here before Redis's clock was known: when sessions are moved, by `performance.now()`. */
   readonly #undated = new Map<string, { readonly at: number; readonly movesPerSecond: number }>();
-  /** Hosts that were removed here. */
+  /** Hosts that were removed here, and that another member may still have. */
   readonly #dropped = new Set<string>();
 
   constructor(fleet: Fleet, hosts: Hosts, control: HostControl) {
@@ -91,8 +91,7 @@ export class FleetHosts {
 
   /** Has the members add a host that is here, where another one does not have it. */
   spread({ name, weight }: Host): void {
-    const others = this.#fleet.members.filter(({ self }) => !self);
-    const isMissing = others.some(({ record }) => !record.hosts.some(({ host }) => host === name));
+    const isMissing = this.#fleet.others.some(({ record }) => !record.hosts.some(({ host }) => host === name));
     if (isMissing) this.#write('listed', name, { weight });
   }
 
@@ -140,8 +139,7 @@ export class FleetHosts {
 
   /** How much later the other members drain a host, in ms. */
   get #lag(): number {
-    const others = this.#fleet.members.filter(({ self }) => !self);
-    return LAG * Math.max(0, ...others.map(({ record }) => record.interval));
+    return LAG * Math.max(0, ...this.#fleet.others.map(({ record }) => record.interval));
   }
 
   #write(kind: Kind, host: string, value: unknown): void {
@@ -223,6 +221,7 @@ export class FleetHosts {
 
   /** Listeners of the user come later, and may drain the host at once. */
   #onAdded({ name, weight }: Host): void {
+    this.#dropped.delete(name);
     if (!this.#isAdding) {
       // What the fleet has for this name.
       for (const kind of ['weight', 'drain'] as const) this.#apply(`${kind} ${name}`);
@@ -267,9 +266,8 @@ export class FleetHosts {
   /** Lets a host that all have dropped come back as a new one. */
   #forgetDropped(shown: ReadonlySet<string>): void {
     for (const host of this.#dropped) {
-      if (!this.#hosts.get(host) && shown.has(host)) continue;
+      if (shown.has(host)) continue;
       this.#dropped.delete(host);
-      if (this.#hosts.get(host)) continue;
       for (const kind of ['weight', 'drain'] as const) this.#fleet.clear(`${kind} ${host}`);
     }
   }
