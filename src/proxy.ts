@@ -90,8 +90,8 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     this.#isOwn = options.server === undefined || internals.ownsServer === true;
     const server = this.server = options.server ?? createServer(options);
     const healthPath = new HealthPath(options, () => operations.readiness.ready);
-    const { trustProxy } = options;
-    const pipelines = new Pipelines({ health, healthPath, router, forwarder, server, underWay, trustProxy, access });
+    const pipelines = new Pipelines(options, { health, healthPath, router, forwarder, server, underWay, access });
+    if (this.#isOwn && options.fastPath) pipelines.hasten();
     this.#release = takeOver(server, this.#isOwn, {
       owns: (url) => router.owns(url) || healthPath.owns(url),
       request: (req, res) => pipelines.request(req, res),

@@ -31,7 +31,7 @@ const headers = (from, to) => ['src/forwarding/headers.ts', from, to];
 const FAULTS = [
   ['the fault of the review: framing is the client\'s, less what Connection names', [
     NAMED_REFUSED,
-    connection('head += framingField(method, body);', 'head += Buffer.isBuffer(body) ? \'\' : framingField(method, body);'),
+    connection('= framingField(method, body);', '= typeof body === \'string\' ? \'\' : framingField(method, body);'),
     headers(FIELD_CASE, 'case Field.EndToEnd: case Field.ContentLength:\n'),
   ]],
   ['Connection may name framing', [NAMED_REFUSED]],
@@ -42,8 +42,8 @@ const FAULTS = [
   ['the names in Connection are not trimmed', [checks('FRAMING.has(token.trim())', 'FRAMING.has(token)')]],
   ['the names in Connection are compared by case', [checks('connection.toLowerCase().split', 'connection.split')]],
   ['a gathered body is announced by one byte less', [body('Content-Length: ${body.length}', 'Content-Length: ${body.length - 1}')]],
-  ['a gathered body is sent in UTF-8', [connection('body.toString(\'latin1\')', 'body.toString()')]],
-  ['of a gathered body the first piece is sent', [exchange('chunks.length === 1 && chunks[0]', 'chunks[0]')]],
+  ['a gathered body is sent in UTF-8', [connection('socket.write(head + body, \'latin1\')', 'socket.write(head + body)')]],
+  ['of a gathered body the first piece is sent', [body('Buffer.concat(chunks)', 'Buffer.concat(chunks.slice(0, 1))')]],
   ['a body is framed in both ways', [body(WITH_LENGTH, WITH_LENGTH.replace('`Con', '`Transfer-Encoding: chunked\\r\\nCon'))]],
   ['the sizes of chunks are decimal', [body('chunk.length.toString(16)', 'chunk.length.toString(10)')]],
   ['the last chunk is not sent', [body('this.#socket.write(\'0\\r\\n\\r\\n\', \'latin1\')', 'this.#socket.write(\'\')')]],

@@ -5,7 +5,7 @@ import { startDeadline } from '../base/deadline';
 import type { Host } from '../hosts/host';
 import type { HostTls } from '../hosts/host-tls';
 import { readAfterFailedWrite } from './host-socket';
-import { framingField, RequestBody, type StreamedBody } from './request-body';
+import { BodyStream, framingField, type RequestBody } from './request-body';
 import { ResponseParser, type ResponseListener } from './response-parser';
 import { Traffic } from './traffic';
 
@@ -22,9 +22,9 @@ export interface ConnectionOptions {
 export interface HostRequest {
   readonly method: string;
   readonly path: string;
-  /** A flat list of names and values in latin1, without connection-level fields and body framing. */
-  readonly headers: readonly string[];
-  readonly body: Buffer | StreamedBody | undefined;
+  /** The fields in latin1, each with its line break, without connection-level ones and body framing. */
+  readonly fields: string;
+  readonly body: RequestBody;
 }
 
 /** How a request failed. */
@@ -40,6 +40,8 @@ export type Failure =
 
 /** Receives the response to a request, or at any point an error, after which it receives nothing more. */
 export interface ResponseHandler extends ResponseListener {
+  /** Everything that has come so far was received, and the response goes on. More may take its time. */
+  onLull(): void;
   onError(error: Error, failure: Failure): void;
 }
 
@@ -78,7 +80,7 @@ export class Connection implements ResponseListener {
   #traffic: Traffic | undefined;
   #isConnected = false;
   #request: HostRequest | undefined;
-  #body: RequestBody | undefined;
+  #body: BodyStream | undefined;
   /** Set while a request is in progress. */
   #handler: ResponseHandler | undefined;
   #isPaused = false;
@@ -193,21 +195,20 @@ export class Connection implements ResponseListener {
     return net.connect({ ...target, noDelay: true, onread: { buffer: SHARED_BUFFER, callback } });
   }
 
-  #write({ method, path, headers, body }: HostRequest): void {
+  #write({ method, path, fields, body }: HostRequest): void {
     const socket = this.#socket;
     if (!socket) return;
-    let head = `${method} ${path} HTTP/1.1\r\nConnection: ${this.keepAlive ? 'keep-alive' : 'close'}\r\n`;
-    head += framingField(method, body);
-    for (let i = 0; i < headers.length; i += 2) head += `${headers[i] ?? ''}: ${headers[i + 1] ?? ''}\r\n`;
-    head += '\r\n';
+    const connection = this.keepAlive ? 'keep-alive' : 'close';
+    const framing = framingField(method, body);
+    const head = `${method} ${path} HTTP/1.1\r\nConnection: ${connection}\r\n${framing}${fields}\r\n`;
     this.#parser.expect(method);
     if (body === undefined) {
       socket.write(head, 'latin1');
-    } else if (Buffer.isBuffer(body)) {
+    } else if (typeof body === 'string') {
       // One string, so that the kernel gets one buffer instead of two. latin1 preserves every byte.
-      socket.write(head + body.toString('latin1'), 'latin1');
+      socket.write(head + body, 'latin1');
     } else {
-      this.#body = new RequestBody(body, socket);
+      this.#body = new BodyStream(body, socket);
       this.#body.send(head);
     }
   }
@@ -217,6 +218,7 @@ export class Connection implements ResponseListener {
     try {
       this.#parser.write(bytes);
       if (this.#parser.isInHead) this.#onPartOfHead();
+      else this.#handler?.onLull();
     } catch (error) {
       this.#fail(toError(error), 'failed');
     }

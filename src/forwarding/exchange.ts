@@ -1,11 +1,12 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { SessionWork } from '../sessions/binding';
+import { Answer } from './answer';
+import { WholeRequest, type ClientRequest, type ClientResponse } from './client';
 import type { Connection, Failure, ResponseHandler } from './connection';
-import { mayHaveBody } from '../base/methods';
 import { refusals, type Refusal } from '../base/refusals';
-import { hasLeft, requestHeaders, responseHeaders, type HeaderRules } from './headers';
+import type { RequestHead } from '../base/request-head';
+import { fieldLines, hasLeft, requestHeaders, responseHeaders, type HeaderRules } from './headers';
 import { HeldResponse } from './held-response';
-import type { StreamedBody } from './request-body';
+import { readBody, type RequestBody } from './request-body';
 import type { Route } from '../routing/route';
 import { mayOpenByPolling, readableEncodings, type OpenPacket } from '../routing/sniffer';
 import { originFormOf } from '../base/target';
@@ -13,9 +14,6 @@ import { withoutWebTransport } from './web-transport';
 import { observe } from '../base/histogram';
 import { countResponse } from '../base/totals';
 import type { Work } from './under-way';
-
-/** The largest request body to buffer and send in one write, in bytes: no host waits for a slow client. */
-const MAX_GATHERED_BODY = 16_384;
 
 /** Safe methods (RFC 9110 §9.2.1), whose requests may be sent again. */
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -31,7 +29,7 @@ export interface ExchangeContext {
   /** Binds the session that a handshake has opened. Resolves with a refusal if the session must not go on. */
   opened(exchange: Exchange, packet: OpenPacket): Promise<Refusal | undefined>;
   /** Answers with the refusal and counts it. */
-  refuse(req: IncomingMessage, res: ServerResponse, refusal: Refusal): void;
+  refuse(req: RequestHead, res: ClientResponse, refusal: Refusal): void;
   /** Called once when the exchange is over, in any way. */
   ended(exchange: Exchange): void;
 }
@@ -45,32 +43,32 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   place = -1;
   newer: SessionWork | undefined;
   older: SessionWork | undefined;
-  readonly req: IncomingMessage;
+  readonly req: ClientRequest;
   /** A poll: the host answers when it has something to send. */
   readonly isPoll: boolean;
-  readonly #res: ServerResponse;
+  readonly #res: ClientResponse;
+  readonly #answer: Answer;
   readonly #isChunked: boolean;
   readonly #context: ExchangeContext;
   #connection: Connection | undefined;
-  #body: Buffer | StreamedBody | undefined;
+  #body: RequestBody;
   #held: HeldResponse | undefined;
   /** By `performance.now()`; 0 if the response time says nothing about the host's speed. */
   #sentAt = 0;
-  /** A part of the response's body was written, and with it the head. */
-  #hasBody = false;
   /** The client's socket is full. Chunks that still arrive were read before the connection was paused. */
   #isFull = false;
   #wasResent = false;
   #wasRejected = false;
   #refusal: Refusal | undefined;
 
-  constructor(req: IncomingMessage, res: ServerResponse, route: Route, context: ExchangeContext) {
+  constructor(req: ClientRequest, res: ClientResponse, route: Route, context: ExchangeContext) {
     this.req = req;
     this.#res = res;
+    this.#answer = new Answer(res);
     this.route = route;
     this.#context = context;
     // Read now: http-proxy takes the field away from some methods.
-    this.#isChunked = req.headers['transfer-encoding'] !== undefined;
+    this.#isChunked = !(req instanceof WholeRequest) && req.headers['transfer-encoding'] !== undefined;
     this.isPoll = route.binding !== undefined && req.method === 'GET';
   }
 
@@ -86,22 +84,13 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
 
   start(): void {
     this.#res.once('close', () => this.#closed());
-    const req = this.req;
-    // The response's `close` handles a client that goes away.
-    req.on('error', () => {});
-    // The router has refused requests with both Content-Length and Transfer-Encoding, or with a malformed one.
-    const isChunked = this.#isChunked;
-    if (isChunked && !mayHaveBody(req.method ?? '')) {
-      this.#awaitEmptyBody();
-      return;
-    }
-    const length = isChunked ? undefined : Number(req.headers['content-length'] ?? 0);
-    if (length !== undefined && length > 0 && length <= MAX_GATHERED_BODY) {
-      this.#gatherBody();
-    } else {
-      if (length !== 0) this.#body = { source: req, length };
+    const { req } = this;
+    const send = (body: RequestBody): void => {
+      this.#body = body;
       this.#dispatch();
-    }
+    };
+    if (req instanceof WholeRequest) send(req.body);
+    else readBody(req, this.#isChunked, send, () => this.#refuse(refusals.badBody));
   }
 
   /** Ends the exchange and the client's connection now; while it waits for the store only, refuses it instead. */
@@ -122,9 +111,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     if (status === 200 && this.#isHandshake()) {
       this.#held = new HeldResponse(status, message, headers);
     } else {
-      this.#res.writeHead(status, message, headers);
-      // Together with the first bytes of the body, or alone if the host sends them later.
-      process.nextTick(() => this.#flushHead());
+      this.#answer.head(status, message, headers);
     }
   }
 
@@ -134,13 +121,17 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
       this.#write(chunk);
       return;
     }
-    const packet = held.add(chunk);
+    const packet = held.add(Buffer.from(chunk));
     if (packet !== undefined) void this.#streamHandshake(held, packet);
+  }
+
+  onLull(): void {
+    this.#answer.flush();
   }
 
   onEnd(): void {
     this.#connection = undefined;
-    if (!this.#held) this.#res.end();
+    if (!this.#held) this.#answer.end();
     else if (!this.#held.isOpening) void this.#finishHandshake(this.#held);
   }
 
@@ -167,13 +158,21 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
       return;
     }
     const { method = 'GET', url = '/' } = this.req;
-    const headers = requestHeaders(this.req, this.route.host, this.#context.options);
-    if (this.#isHandshake()) limitEncodings(headers);
     // Not for polls, which the host may hold, nor for streamed bodies, which take the client's time.
-    const isStreamed = this.#body !== undefined && !Buffer.isBuffer(this.#body);
+    const isStreamed = typeof this.#body === 'object';
     if (!this.isPoll && !isStreamed) this.#sentAt = performance.now();
     this.#connection = this.#context.acquire(this.route);
-    this.#connection.send({ method, path: originFormOf(url), headers, body: this.#body }, this);
+    this.#connection.send({ method, path: originFormOf(url), fields: this.#fields(), body: this.#body }, this);
+  }
+
+  #fields(): string {
+    const { req, route: { host } } = this;
+    const { options } = this.#context;
+    const isHandshake = this.#isHandshake();
+    if (req instanceof WholeRequest && !isHandshake) return req.fields.linesFor(host, req, options);
+    const headers = requestHeaders(req, host, options);
+    if (isHandshake) limitEncodings(headers);
+    return fieldLines(headers);
   }
 
   /**
@@ -184,25 +183,6 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     return !this.#wasResent && this.#body === undefined && SAFE.has(this.req.method ?? '');
   }
 
-  /** Gateways send a GET with a chunked body of nothing, which is none. A byte of it is refused. */
-  #awaitEmptyBody(): void {
-    const onEnd = (): void => this.#dispatch();
-    this.req.once('data', () => {
-      this.req.off('end', onEnd);
-      this.#refuse(refusals.badBody);
-    });
-    this.req.once('end', onEnd);
-  }
-
-  #gatherBody(): void {
-    const chunks: Buffer[] = [];
-    this.req.on('data', (chunk: Buffer) => chunks.push(chunk));
-    this.req.on('end', () => {
-      this.#body = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
-      this.#dispatch();
-    });
-  }
-
   #isHandshake(): boolean {
     return this.route.binding === undefined && this.req.method === 'GET' && mayOpenByPolling(this.req.url ?? '');
   }
@@ -211,8 +191,9 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     const { packet } = held;
     if (packet && !await this.#open(packet)) return;
     const body = packet ? withoutWebTransport(held.body, held.headers) : held.body;
-    this.#res.writeHead(held.status, held.message, held.headers);
-    this.#res.end(body);
+    this.#answer.head(held.status, held.message, held.headers);
+    this.#answer.write(body);
+    this.#answer.end();
   }
 
   /** Binds the session by the first packet, and streams the rest. */
@@ -221,10 +202,14 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     this.#connection?.pause();
     if (packet && !await this.#open(packet)) return;
     this.#held = undefined;
-    this.#res.writeHead(held.status, held.message, held.headers);
+    this.#answer.head(held.status, held.message, held.headers);
     this.#write(held.body);
-    if (!this.#connection) this.#res.end();
-    else if (!this.#isFull) this.#connection.resume();
+    if (!this.#connection) {
+      this.#answer.end();
+      return;
+    }
+    this.#answer.flush();
+    if (!this.#isFull) this.#connection.resume();
   }
 
   /** Whether the response may go on. */
@@ -237,14 +222,9 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     return false;
   }
 
-  #flushHead(): void {
-    if (!this.#hasBody && !this.#res.writableEnded && !this.#res.destroyed) this.#res.flushHeaders();
-  }
-
   #write(chunk: Buffer): void {
-    this.#hasBody = true;
     const connection = this.#connection;
-    if (this.#res.write(chunk) || !connection || this.#isFull) return;
+    if (this.#answer.write(chunk) || !connection || this.#isFull) return;
     this.#isFull = true;
     connection.pause();
     this.#res.once('drain', this.#onDrain);

@@ -1,12 +1,14 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import createDebug from 'debug';
 import httpProxy from 'http-proxy';
 import { link, NEVER, unlink, type Binding } from '../sessions/binding';
 import type { Bindings } from '../sessions/bindings';
+import type { ClientRequest, ClientResponse } from './client';
 import type { Connection } from './connection';
 import { Connections, type ConnectionsOptions } from './connections';
 import { refusals, type Refusal } from '../base/refusals';
+import type { RequestHead } from '../base/request-head';
 import { Exchange, type ExchangeContext } from './exchange';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
@@ -56,7 +58,7 @@ type Pass = (req: unknown, out: unknown, options: unknown, head: unknown, frame:
  */
 interface Frame {
   before(type: 'web' | 'ws', name: 'stream', pass: Pass): void;
-  web(req: IncomingMessage, res: ServerResponse, run: () => void): void;
+  web(req: ClientRequest, res: ClientResponse, run: () => void): void;
   ws(req: IncomingMessage, socket: Duplex, head: Buffer, run: () => void): void;
 }
 
@@ -98,7 +100,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     return this.#underWay.closing;
   }
 
-  web(req: IncomingMessage, res: ServerResponse, route: Route): Exchange {
+  web(req: ClientRequest, res: ClientResponse, route: Route): Exchange {
     const exchange = new Exchange(req, res, route, this);
     this.#begin(exchange);
     this.#frame.web(req, res, () => this.#run(exchange));
@@ -161,7 +163,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     });
   }
 
-  refuse(req: IncomingMessage, res: ServerResponse, refusal: Refusal): void {
+  refuse(req: RequestHead, res: ClientResponse, refusal: Refusal): void {
     countRefusal(this.#totals, refusal);
     refuse(req, res, refusal, this.closing || refusal.close);
   }

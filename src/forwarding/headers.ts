@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http';
 import { Field, fieldOf } from '../base/fields';
+import type { RequestHead } from '../base/request-head';
 import type { Host } from '../hosts/host';
 import { authorityOf } from '../base/target';
 
@@ -16,7 +16,7 @@ export interface HeaderRules {
  * untrusted forwarding headers, names that a server may confuse with these, hop-by-hop headers and body framing, which
  * the sender of the body writes.
  */
-export function requestHeaders(req: IncomingMessage, host: Host, rules: HeaderRules): string[] {
+export function requestHeaders(req: RequestHead, host: Host, rules: HeaderRules): string[] {
   const { changeOrigin, xfwd, trustProxy } = rules;
   const raw = req.rawHeaders;
   const named = namedByConnection(req.headers.connection);
@@ -59,6 +59,13 @@ export function responseHeaders(raw: readonly string[], status: number): string[
   return headers;
 }
 
+/** The headers of a flat list as text, each with its line break. */
+export function fieldLines(headers: readonly string[]): string {
+  let lines = '';
+  for (let i = 0; i < headers.length; i += 2) lines += `${headers[i] ?? ''}: ${headers[i + 1] ?? ''}\r\n`;
+  return lines;
+}
+
 /** The value of a header in a flat list; `name` in lower case. */
 export function headerOf(headers: readonly string[], name: string): string | undefined {
   for (let i = 0; i < headers.length; i += 2) {
@@ -68,7 +75,7 @@ export function headerOf(headers: readonly string[], name: string): string | und
 }
 
 /** Adds the `X-Forwarded-*` headers: what this proxy sees, or what a trusted proxy in front reports. */
-function pushForwarded(headers: string[], req: IncomingMessage, trustProxy: boolean): void {
+function pushForwarded(headers: string[], req: RequestHead, trustProxy: boolean): void {
   const { headers: came, socket } = req;
   const peer = plainAddress(socket.remoteAddress);
   const chain = trustProxy && textOf(came['x-forwarded-for']);
@@ -84,7 +91,7 @@ function pushForwarded(headers: string[], req: IncomingMessage, trustProxy: bool
 }
 
 /** The host name in the client's request. */
-function hostOf({ url = '', headers }: IncomingMessage): string | undefined {
+function hostOf({ url = '', headers }: RequestHead): string | undefined {
   return authorityOf(url) ?? headers.host;
 }
 
@@ -92,13 +99,13 @@ function hostOf({ url = '', headers }: IncomingMessage): string | undefined {
  * Whether the client has gone. A reset connection loses its address before Node reports its end, so that the request
  * could no longer name the client.
  */
-export function hasLeft({ socket }: Pick<IncomingMessage, 'socket'>): boolean {
+export function hasLeft({ socket }: Pick<RequestHead, 'socket'>): boolean {
   // A unix socket has neither address.
   return socket.destroyed || (socket.remoteAddress === undefined && socket.localAddress !== undefined);
 }
 
 /** The client's address: the peer's or, behind a trusted load balancer, the one that the load balancer has seen. */
-export function clientOf({ headers, socket }: IncomingMessage, trustProxy: boolean): string {
+export function clientOf({ headers, socket }: RequestHead, trustProxy: boolean): string {
   // The load balancer itself appended the last address; clients can forge the others.
   const seen = trustProxy ? textOf(headers['x-forwarded-for']).split(',').at(-1)?.trim() : '';
   const address = seen === undefined || seen === '' ? plainAddress(socket.remoteAddress) : seen;

@@ -1,9 +1,11 @@
-import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
+import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import createDebug from 'debug';
 import { isFieldValue } from '../base/fields';
 import type { Refusal } from '../base/refusals';
+import type { RequestHead } from '../base/request-head';
 import { shownSid } from '../base/shown';
+import type { ClientResponse } from './client';
 
 const debug = createDebug('socket.io-proxy:refused');
 
@@ -11,13 +13,14 @@ const debug = createDebug('socket.io-proxy:refused');
 const RETRY_AFTER = 1;
 
 /** Answers a request with a refusal. Does nothing when the client is gone or the response has begun. */
-export function refuse(req: IncomingMessage, res: ServerResponse, reason: Refusal, close = reason.close): void {
+export function refuse(req: RequestHead, res: ClientResponse, reason: Refusal, close = reason.close): void {
   if (res.headersSent || res.destroyed) return;
   tell(req, reason);
   const body = bodyOf(reason);
-  res.writeHead(reason.status, [...headersOf(req, reason, body), ...(close ? ['Connection', 'close'] : [])]);
-  // With a string as the body, Node would encode the head in UTF-8 too.
-  res.end(Buffer.from(body));
+  const headers = [...headersOf(req, reason, body), ...(close ? ['Connection', 'close'] : [])];
+  res.writeHead(reason.status, STATUS_CODES[reason.status] ?? '', headers);
+  // In UTF-8, Node would encode the head too.
+  res.end(body, 'latin1');
 }
 
 /** Answers an upgrade with a plain HTTP response and closes the socket. */
@@ -31,7 +34,7 @@ export function refuseUpgrade(req: IncomingMessage, socket: Duplex, reason: Refu
   socket.end(`${head}\r\n${body}`, 'latin1', () => socket.destroy());
 }
 
-function tell(req: IncomingMessage, { status, cause }: Refusal): void {
+function tell(req: RequestHead, { status, cause }: Refusal): void {
   if (!debug.enabled) return;
   const { method, url = '' } = req;
   // Shows only the start of the sid: the rest of the query may be secret.
@@ -44,7 +47,7 @@ function bodyOf({ code, message }: Refusal): string {
   return JSON.stringify({ code, message });
 }
 
-function headersOf(req: IncomingMessage, { status, retryAfter = RETRY_AFTER }: Refusal, body: string): string[] {
+function headersOf(req: RequestHead, { status, retryAfter = RETRY_AFTER }: Refusal, body: string): string[] {
   const headers = ['Content-Type', 'application/json', 'Content-Length', String(Buffer.byteLength(body))];
   if (status === 503) headers.push('Retry-After', String(retryAfter));
   // Without CORS headers a browser hides the response, and the client cannot tell why it failed.

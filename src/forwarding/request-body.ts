@@ -1,6 +1,10 @@
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { mayHaveBody } from '../base/methods';
+
+/** The largest body to gather and send in one write, in bytes: no host waits for a slow client. */
+const MAX_GATHERED = 16_384;
 
 /** A body to stream. */
 export interface StreamedBody {
@@ -9,18 +13,56 @@ export interface StreamedBody {
   readonly length: number | undefined;
 }
 
+/** A body: in latin1 where it is whole, `undefined` where there is none. */
+export type RequestBody = string | StreamedBody | undefined;
+
+/**
+ * Reads the body of a request whose framing was checked, as far as it is gathered. Calls `then` with it, or `refuse`.
+ *
+ * @param isChunked the request has `Transfer-Encoding`.
+ */
+export function readBody(
+  req: IncomingMessage, isChunked: boolean, then: (body: RequestBody) => void, refuse: () => void,
+): void {
+  // The response's `close` handles a client that goes away.
+  req.on('error', () => {});
+  if (isChunked && !mayHaveBody(req.method ?? '')) {
+    awaitEmpty(req, then, refuse);
+    return;
+  }
+  const length = isChunked ? undefined : Number(req.headers['content-length'] ?? 0);
+  if (length === 0) then(undefined);
+  else if (length === undefined || length > MAX_GATHERED) then({ source: req, length });
+  else gather(req, then);
+}
+
+/** Gateways send a GET with a chunked body of nothing, which is none. A byte of it is refused. */
+function awaitEmpty(req: IncomingMessage, then: (body: undefined) => void, refuse: () => void): void {
+  const onEnd = (): void => then(undefined);
+  req.once('end', onEnd).once('data', () => {
+    req.off('end', onEnd);
+    refuse();
+  });
+}
+
+function gather(req: IncomingMessage, then: (body: string) => void): void {
+  const chunks: Buffer[] = [];
+  req.on('data', (chunk: Buffer) => chunks.push(chunk));
+  req.on('end', () => then(Buffer.concat(chunks).toString('latin1')));
+}
+
 /**
  * The header that frames the body. It is written only here, from the body that is really sent and never from the
  * client's headers, so that the host finds the next request exactly where this one ends.
  */
-export function framingField(method: string, body: Buffer | StreamedBody | undefined): string {
+export function framingField(method: string, body: RequestBody): string {
   // For a method that may have a body, an empty one is announced (RFC 9110 §8.6).
   if (body === undefined) return mayHaveBody(method) ? 'Content-Length: 0\r\n' : '';
   return body.length === undefined ? 'Transfer-Encoding: chunked\r\n' : `Content-Length: ${body.length}\r\n`;
 }
 
 /** Streams a request's body from the client to the host, with backpressure. */
-export class RequestBody {
+export class BodyStream {
   readonly #source: Readable;
   readonly #socket: Socket;
   readonly #isChunked: boolean;

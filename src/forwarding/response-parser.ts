@@ -4,7 +4,7 @@ import { isFieldName } from '../base/fields';
 export interface ResponseListener {
   /** The head of the final response. `headers` is a flat list of names and values as they were sent, in latin1. */
   onHead(status: number, message: string, headers: string[]): void;
-  /** A piece of the body, without its framing. */
+  /** A piece of the body, without its framing. Only for now: the next read overwrites it. */
   onBody(chunk: Buffer): void;
   /** The response is complete. */
   onEnd(): void;
@@ -94,7 +94,7 @@ export class ResponseParser {
   }
 
   /**
-   * Parses received bytes. The listener gets copies of them.
+   * Parses received bytes. The listener gets them as they are, not copies.
    *
    * @throws Error if the response is malformed.
    */
@@ -106,7 +106,7 @@ export class ResponseParser {
         case State.Head: at = this.#readHead(bytes, at); break;
         case State.Sized: at = this.#readSized(bytes, at); break;
         case State.Endless:
-          this.#listener.onBody(Buffer.from(bytes.subarray(at)));
+          this.#listener.onBody(bytes.subarray(at));
           return;
         default: at = this.#readLine(bytes, at);
       }
@@ -185,7 +185,7 @@ export class ResponseParser {
   #readSized(bytes: Buffer, at: number): number {
     const end = Math.min(bytes.length, at + this.#remaining);
     this.#remaining -= end - at;
-    this.#listener.onBody(Buffer.from(bytes.subarray(at, end)));
+    this.#listener.onBody(bytes.subarray(at, end));
     if (this.#remaining === 0 && this.#isActive()) this.#state = this.#isChunked ? State.ChunkEnd : State.Whole;
     return end;
   }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import createDebug from 'debug';
+import { messageOf, type RequestHead } from '../base/request-head';
 import type { Host, HostStatus } from './host';
 
 const debug = createDebug('socket.io-proxy:balance');
@@ -17,7 +18,7 @@ export type BalanceFunction = (hosts: readonly HostStatus[], request: IncomingMe
 export type Balance = 'random' | 'round-robin' | 'least-connections' | BalanceFunction;
 
 /** Chooses one of several hosts; `undefined` when there are none. */
-export type Choose = (hosts: readonly Host[], request: IncomingMessage) => Host | undefined;
+export type Choose = (hosts: readonly Host[], request: RequestHead) => Host | undefined;
 
 type BalanceName = Exclude<Balance, BalanceFunction>;
 
@@ -107,7 +108,7 @@ function custom(choose: BalanceFunction): Choose {
     if (hosts.length === 0) return undefined;
     let name: unknown;
     try {
-      name = choose(hosts.map(({ status }) => status), request);
+      name = choose(hosts.map(({ status }) => status), messageOf(request));
     } catch (error) {
       debug('the function has thrown: %O', error);
     }

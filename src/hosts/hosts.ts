@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import type { IncomingMessage } from 'node:http';
+import type { RequestHead } from '../base/request-head';
 import { createBalance, leastConnections, lessOfTwo, type Balance, type Choose } from './balance';
 import type { DownReason, Host } from './host';
 import { reasonOf } from './reasons';
@@ -169,12 +169,12 @@ export class Hosts extends EventEmitter<HostsEvents> {
   }
 
   /** Chooses the host of a new session among those not tried yet; `undefined` when there is none. */
-  pick(request: IncomingMessage, tried?: ReadonlySet<Host>): Host | undefined {
+  pick(request: RequestHead, tried?: ReadonlySet<Host>): Host | undefined {
     const open = this.#all.filter((host) => host.open && !tried?.has(host));
     return this.#choice(open, request);
   }
 
-  #choice(open: readonly Host[], request: IncomingMessage): Host | undefined {
+  #choice(open: readonly Host[], request: RequestHead): Host | undefined {
     const { balance } = this.#options;
     if (this.levelling && typeof balance === 'string') return leastConnections(open);
     if (this.shared && balance === 'least-connections') return lessOfTwo(open);

@@ -15,6 +15,7 @@ import { movesPerMinuteOf } from '../operating/pace';
 import type { AdmissionOptions } from '../routing/admission';
 import type { RouterOptions } from '../routing/router';
 import type { HealthPathOptions } from '../serving/health-path';
+import type { PipelineOptions } from '../serving/pipelines';
 import type { ServerLimits } from '../serving/server';
 import type { BindingsOptions } from '../sessions/bindings';
 import type { FleetStore } from '../fleet/fleet-store';
@@ -26,7 +27,7 @@ import type { PartialProxyOptions } from './proxy-options';
 /** All options with their defaults applied: those of the parts, and those of the proxy as a whole. */
 export interface ResolvedOptions extends
   HealthOptions, HostsOptions, DiscoveryOptions, BindingsOptions, RouterOptions, AdmissionOptions, ForwarderOptions,
-  ServerLimits, HealthPathOptions, OperationsOptions {
+  ServerLimits, HealthPathOptions, PipelineOptions, OperationsOptions {
   readonly store: SessionStore;
   /** Where the members of the fleet meet; `undefined` for no fleet. */
   readonly fleet: FleetStore | undefined;
@@ -37,6 +38,7 @@ export interface ResolvedOptions extends
   /** In ms. */
   readonly drainTimeout: number;
   readonly server: HttpServer | HttpsServer | undefined;
+  readonly fastPath: boolean;
   readonly admin: ResolvedAdminOptions | undefined;
 }
 
@@ -47,7 +49,8 @@ const NAMES = new Set<string>([
   'redisClient', 'store', 'hosts', 'discover', 'path', 'checkInterval', 'checkTimeout', 'checkPath', 'checkStatus',
   'unhealthyAfter', 'healthyAfter', 'balance', 'slowStart', 'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout',
   'onStoreFailure', 'connectTimeout', 'hostTimeout', 'hostKeepAlive', 'healthPath', 'shutdownDelay', 'drainTimeout',
-  'xfwd', 'trustProxy', 'changeOrigin', 'hostTls', 'server', 'maxHandshakesPerSecond', 'maxQueuedHandshakes',
+  'fastPath', 'xfwd', 'trustProxy', 'changeOrigin', 'hostTls', 'server',
+  'maxHandshakesPerSecond', 'maxQueuedHandshakes',
   'handshakeQueueTimeout', 'rebalance', 'fleet', 'admin', ...SERVER_OPTIONS,
 ] satisfies (keyof PartialProxyOptions)[]);
 
@@ -93,6 +96,7 @@ export function resolveOptions(options: PartialProxyOptions): ResolvedOptions {
     headersTimeout,
     requestTimeout: integer(options, 'requestTimeout', Math.max(120_000, headersTimeout), headersTimeout, MAX_DELAY),
     keepAliveTimeout: integer(options, 'keepAliveTimeout', 75_000, 1, MAX_DELAY),
+    fastPath: boolean(options, 'fastPath', true),
     maxHandshakesPerSecond: rateOf(options.maxHandshakesPerSecond),
     maxQueuedHandshakes: integer(options, 'maxQueuedHandshakes', 1000, 0, 1_000_000),
     handshakeQueueTimeout: integer(options, 'handshakeQueueTimeout', 5000, 1, MAX_DELAY),

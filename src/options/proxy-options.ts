@@ -214,6 +214,11 @@ export interface PartialProxyOptions {
    */
   keepAliveTimeout?: number | undefined;
   /**
+   * Whether the proxy's own server reads plain requests itself, which makes them a third cheaper. Node's `http` reads
+   * all others, and all of them while another listener or a tracer wants to see requests. @default true
+   */
+  fastPath?: boolean | undefined;
+  /**
    * The most handshakes that the proxy sends to the hosts per second, about evenly. Further ones wait in a queue. With
    * `fleet`, the most that all members send together: give each the same rate. Any number above 0, up to 100000.
    * @default undefined

@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http';
 import { refusals, type Refusal } from '../base/refusals';
+import type { RequestHead } from '../base/request-head';
 
 /** A second, in ms, a little longer: handshakes that leave evenly arrive less so, and hosts must not see too many. */
 const SECOND = 1020;
@@ -118,7 +118,7 @@ export class Admission {
    * `undefined` admits the handshake. A promise means that the handshake waits. The promise never rejects, and never
    * resolves if the client leaves first.
    */
-  admit(req: IncomingMessage): Refusal | undefined | Promise<Refusal | undefined> {
+  admit(req: Pick<RequestHead, 'socket'>): Refusal | undefined | Promise<Refusal | undefined> {
     if (!this.#isLimited) return undefined;
     if (this.#stopped) return refusals.closing;
     this.#demand += 1;
@@ -138,7 +138,7 @@ export class Admission {
     for (const waiter of this.#queue) waiter.settle(refusals.closing);
   }
 
-  #enqueue({ socket }: IncomingMessage, since: number): Promise<Refusal | undefined> {
+  #enqueue({ socket }: Pick<RequestHead, 'socket'>, since: number): Promise<Refusal | undefined> {
     return new Promise((resolve) => {
       const leave = (): void => {
         socket.off('close', leave);

@@ -40,7 +40,7 @@ export function faultOf(req: IncomingMessage, maxFields: number): Refusal | unde
     switch (fieldOf(rawHeaders[i] ?? '')) {
       case Field.Malformed: return refusals.badField;
       case Field.Host:
-        if (!HOST.test(value)) return refusals.badHost;
+        if (!isHost(value)) return refusals.badHost;
         hosts += 1;
         break;
       case Field.Connection:
@@ -72,6 +72,11 @@ export function maxFieldsOf(server: Pick<Server, 'maxHeadersCount'> | undefined)
   if (max <= 0) return Infinity;
   // When a batch ends exactly at the limit, nobody can tell whether Node dropped another one.
   return max % BATCH === 0 ? max - 1 : max;
+}
+
+/** Whether it is the value of a `Host` field. */
+export function isHost(value: string): boolean {
+  return HOST.test(value);
 }
 
 /** Whether the request asks for the only upgrade that is served. */

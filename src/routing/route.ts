@@ -1,7 +1,7 @@
-import type { IncomingMessage } from 'node:http';
 import type { Binding } from '../sessions/binding';
 import type { Bindings } from '../sessions/bindings';
 import { refusals, type Refusal } from '../base/refusals';
+import type { RequestHead } from '../base/request-head';
 import { SILENT_GRACE, type Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 
@@ -40,7 +40,7 @@ interface RerouteContext {
  */
 export function reroute(
   route: Route,
-  req: IncomingMessage,
+  req: RequestHead,
   error: Error,
   context: RerouteContext,
 ): Refusal | number {

@@ -3,6 +3,7 @@ import type { Admission } from './admission';
 import type { Binding } from '../sessions/binding';
 import type { Bindings } from '../sessions/bindings';
 import { refusals, type Refusal } from '../base/refusals';
+import type { PlainHead, RequestHead } from '../base/request-head';
 import type { Hosts } from '../hosts/hosts';
 import { faultOf, maxFieldsOf } from './request-checks';
 import { routeTo, type Route } from './route';
@@ -58,8 +59,8 @@ export class Router {
   }
 
   /** Why the request is refused whatever the state of hosts and sessions, if it is. */
-  faultOf(req: IncomingMessage): Refusal | undefined {
-    const fault = this.headFaultOf(req);
+  faultOf(req: IncomingMessage | PlainHead): Refusal | undefined {
+    const fault = 'isPlain' in req ? undefined : this.headFaultOf(req);
     if (fault) return fault;
     const url = originFormOf(req.url ?? '');
     if (!this.owns(url)) return refusals.badPath;
@@ -67,7 +68,7 @@ export class Router {
   }
 
   /** The request's route or refusal. A promise only when the result must be waited for; it never rejects. */
-  route(req: IncomingMessage): Route | Refusal | Promise<Route | Refusal> {
+  route(req: IncomingMessage | PlainHead): Route | Refusal | Promise<Route | Refusal> {
     const fault = this.faultOf(req);
     if (fault) return fault;
     const url = originFormOf(req.url ?? '');
@@ -87,7 +88,7 @@ export class Router {
     return DOT_SEGMENT.test(url.slice(end - 1, query === -1 ? url.length : query));
   }
 
-  #handshake(req: IncomingMessage, url: string): Route | Refusal | Promise<Route | Refusal> {
+  #handshake(req: RequestHead, url: string): Route | Refusal | Promise<Route | Refusal> {
     const isGet = req.method === 'GET';
     const byPolling = isGet && mayOpenByPolling(url);
     // Requests that open no session, such as preflights, do not count.
@@ -97,14 +98,14 @@ export class Router {
     return admitted ?? this.#pick(req, byPolling);
   }
 
-  #admit(req: IncomingMessage, byPolling: boolean): ReturnType<Admission['admit']> {
+  #admit(req: RequestHead, byPolling: boolean): ReturnType<Admission['admit']> {
     // A handshake that `#pick` would refuse need not wait.
     if (!this.#hosts.open || this.#isUnstored(byPolling)) return undefined;
     return this.#admission.admit(req);
   }
 
   /** Called after admission, since hosts change while a handshake waits. */
-  #pick(req: IncomingMessage, byPolling: boolean): Route | Refusal {
+  #pick(req: RequestHead, byPolling: boolean): Route | Refusal {
     if (this.#isUnstored(byPolling)) return refusals.storeFailed;
     const host = this.#hosts.pick(req);
     return host ? routeTo(host, undefined) : refusals.noHost;

@@ -50,12 +50,11 @@ export interface OpenPacket {
 export function sidOf(url: string): string | undefined {
   const start = url.indexOf('?');
   if (start === -1) return undefined;
-  const query = url.slice(start + 1);
   // Encoded names and values are rare, so the exact parser may be slow.
-  const sids = /[%+]/.test(query) ? queryOf(url).getAll('sid') : plainSidsOf(query);
-  const sid = sids[0];
+  const isEncoded = url.includes('%', start) || url.includes('+', start);
+  const [sid, other] = isEncoded ? queryOf(url).getAll('sid') : plainSidsOf(url, start);
   if (sid === undefined) return undefined;
-  return sids.length > 1 || sid.length > MAX_SID_LENGTH ? '' : sid;
+  return other !== undefined || sid.length > MAX_SID_LENGTH ? '' : sid;
 }
 
 /** The parsed query of a URL. */
@@ -64,9 +63,17 @@ export function queryOf(url: string): URLSearchParams {
   return new URLSearchParams(`&${url.slice(url.indexOf('?') + 1)}`);
 }
 
-function plainSidsOf(query: string): string[] {
-  if (!query.includes('sid')) return [];
-  return Array.from(query.matchAll(/(?:^|&)sid(?:=([^&]*))?(?=&|$)/g), (match) => match[1] ?? '');
+/** @param start where the query begins, at its question mark. */
+function plainSidsOf(url: string, start: number): string[] {
+  const sids: string[] = [];
+  for (let at = url.indexOf('sid', start); at !== -1; at = url.indexOf('sid', at + 1)) {
+    if (at !== start + 1 && url[at - 1] !== '&') continue;
+    const next = url[at + 3];
+    if (next !== undefined && next !== '=' && next !== '&') continue;
+    const end = url.indexOf('&', at + 3);
+    sids.push(next === '=' ? url.slice(at + 4, end === -1 ? url.length : end) : '');
+  }
+  return sids;
 }
 
 /** Whether the client uses JSONP, and so sends its packets as forms. */

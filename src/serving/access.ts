@@ -1,7 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { ClientResponse } from '../forwarding/client';
 import { clientOf } from '../forwarding/headers';
+import type { RequestHead } from '../base/request-head';
 import { shownSid, startOf } from '../base/shown';
 import { queryOf, sidOf } from '../routing/sniffer';
 
@@ -48,7 +49,7 @@ const CLIENT_GONE = 499;
 
 /** Calls `done` when a request has ended. `end` is its response, or the socket of an upgrade. */
 export function watch(
-  req: IncomingMessage, end: ServerResponse | Duplex, trustProxy: boolean, outcome: () => AccessOutcome,
+  req: RequestHead, end: ClientResponse | Duplex, trustProxy: boolean, outcome: () => AccessOutcome,
   done: (entry: AccessEntry) => void,
 ): void {
   const time = new Date();

@@ -4,6 +4,7 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { watch, type AccessEntry, type AccessOutcome } from './access';
 import { refusals, type Refusal } from '../base/refusals';
+import type { ClientRequest, ClientResponse } from '../forwarding/client';
 import type { Exchange } from '../forwarding/exchange';
 import type { Forwarder } from '../forwarding/forwarder';
 import type { HealthSource } from '../hosts/health-checker';
@@ -13,6 +14,7 @@ import type { Router } from '../routing/router';
 import type { Tunnel } from '../forwarding/tunnel';
 import type { UnderWay } from '../forwarding/under-way';
 import { Upgrade } from '../forwarding/upgrade';
+import { FastPath, type FastPathParts } from './fast-path';
 import type { HealthPath } from './health-path';
 import { readAgain } from './other-upgrades';
 import { Line, Wait } from './waiting';
@@ -23,6 +25,10 @@ import { Line, Wait } from './waiting';
  */
 const MAX_PIPELINED = 100;
 
+export interface PipelineOptions extends Pick<FastPathParts, 'path' | 'maxHeaderSize'> {
+  readonly trustProxy: boolean;
+}
+
 /** The parts that handle requests and upgrades. */
 export interface PipelineParts {
   readonly health: HealthSource;
@@ -31,40 +37,49 @@ export interface PipelineParts {
   readonly forwarder: Forwarder;
   readonly underWay: UnderWay;
   readonly server: Server | HttpsServer;
-  readonly trustProxy: boolean;
   /** The listener for finished requests, if there is one. */
   access(): ((entry: AccessEntry) => void) | undefined;
 }
 
 /** Handles requests and upgrades: both get a route in the same way and differ after that. */
 export class Pipelines {
+  readonly #options: PipelineOptions;
   readonly #parts: PipelineParts;
+  #fast: FastPath | undefined;
   /** The lines of all connections on which requests wait or have waited. */
   readonly #lines = new WeakMap<Socket, Line>();
 
-  constructor(parts: PipelineParts) {
+  constructor(options: PipelineOptions, parts: PipelineParts) {
+    this.#options = options;
     this.#parts = parts;
   }
 
+  /** Serves plain requests by the {@link FastPath} from now on. Only for the proxy's own server. */
+  hasten(): void {
+    const { server, underWay } = this.#parts;
+    this.#fast = new FastPath(server, { ...this.#options, underWay, serve: (req, res) => this.serve(req, res) });
+  }
+
   request(req: IncomingMessage, res: ServerResponse): void {
-    const { forwarder, healthPath, trustProxy, underWay } = this.#parts;
-    if (!res.socket) {
-      // A pipelined request waits until the earlier response was sent. If it began now, it would not notice the end of
-      // its connection, and requests after a refused body would be trusted.
-      this.#wait(req, res);
-      return;
-    }
+    const { healthPath, underWay } = this.#parts;
+    if (hasEnded(req.socket)) return;
+    this.#fast?.follow(req, res);
+    // A pipelined request waits until the earlier response was sent. If it began now, it would not notice the end of
+    // its connection, and requests after a refused body would be trusted.
+    if (!res.socket) this.#wait(req, res);
     // Before anything that counts, waits or may refuse.
-    if (healthPath.owns(req.url ?? '')) {
-      healthPath.answer(req, res, underWay.closing);
-      return;
-    }
+    else if (healthPath.owns(req.url ?? '')) healthPath.answer(req, res, underWay.closing);
+    else this.serve(req, res);
+  }
+
+  /** Handles a request for the proxy's path whose turn has come. */
+  serve(req: ClientRequest, res: ClientResponse): void {
+    const { forwarder } = this.#parts;
     let refusal: Refusal | undefined;
     let exchange: Exchange | undefined;
     const tell = this.#parts.access();
     if (tell) {
-      const outcome = (): AccessOutcome => outcomeOf(refusal, exchange, res.headersSent ? res.statusCode : undefined);
-      watch(req, res, trustProxy, outcome, tell);
+      watch(req, res, this.#options.trustProxy, () => outcomeOf(refusal, exchange, statusOf(res)), tell);
     }
     this.#routed(req, res, (found) => {
       if ('status' in found) {
@@ -77,6 +92,11 @@ export class Pipelines {
   }
 
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (hasEnded(socket)) {
+      // Node no longer listens, and without a listener an error would end the process.
+      socket.on('error', () => {});
+      return;
+    }
     const upgrade = new Upgrade(req, socket, head, this.#parts.underWay);
     upgrade.inTurn(() => {
       if (isWebSocket(req)) this.#upgrade(upgrade);
@@ -97,12 +117,12 @@ export class Pipelines {
   }
 
   #upgrade(upgrade: Upgrade): void {
-    const { forwarder, trustProxy } = this.#parts;
+    const { forwarder } = this.#parts;
     const { req, socket } = upgrade;
     let refusal: Refusal | undefined;
     let tunnel: Tunnel | undefined;
     const tell = this.#parts.access();
-    if (tell) watch(req, socket, trustProxy, () => outcomeOf(refusal, tunnel, tunnel?.status), tell);
+    if (tell) watch(req, socket, this.#options.trustProxy, () => outcomeOf(refusal, tunnel, tunnel?.status), tell);
     const then = (found: Route | Refusal): void => {
       if ('status' in found) {
         refusal = found;
@@ -138,7 +158,7 @@ export class Pipelines {
    *
    * @param end the response, or the socket of an upgrade.
    */
-  #routed(req: IncomingMessage, end: ServerResponse | Duplex, then: (outcome: Route | Refusal) => void): void {
+  #routed(req: ClientRequest, end: ClientResponse | Duplex, then: (outcome: Route | Refusal) => void): void {
     const { health, router, underWay } = this.#parts;
     if (underWay.over) {
       then(refusals.closing);
@@ -154,6 +174,19 @@ export class Pipelines {
     const isHandshake = !('status' in outcome) && outcome.binding === undefined;
     return isHandshake && this.#parts.underWay.draining ? refusals.closing : outcome;
   }
+}
+
+/**
+ * An earlier response has ended the connection, and what has still been read on it cannot be trusted: that response may
+ * have been the refusal of a request whose end is in doubt. Node ends the connection as soon as that has left.
+ */
+function hasEnded(socket: Duplex): boolean {
+  return socket.writableEnded;
+}
+
+/** The status that was sent; `undefined` if none was. */
+function statusOf(res: ClientResponse): number | undefined {
+  return res.headersSent ? res.statusCode : undefined;
 }
 
 /** @param refusal set if the request was refused before it had a host. */

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { refusals, type Refusal } from '../base/refusals';
+import type { ClientResponse } from '../forwarding/client';
 import type { Route } from '../routing/route';
 import type { UnderWay, Work } from '../forwarding/under-way';
 
@@ -11,13 +12,13 @@ import type { UnderWay, Work } from '../forwarding/under-way';
  */
 export class Wait implements Work {
   place = -1;
-  readonly #end: ServerResponse | Duplex;
+  readonly #end: ClientResponse | Duplex;
   readonly #underWay: UnderWay;
   readonly #then: (outcome: Route | Refusal) => void;
 
   /** @param end the response, or the socket of an upgrade. */
   constructor(
-    end: ServerResponse | Duplex, underWay: UnderWay, outcome: Promise<Route | Refusal>,
+    end: ClientResponse | Duplex, underWay: UnderWay, outcome: Promise<Route | Refusal>,
     then: (outcome: Route | Refusal) => void,
   ) {
     this.#end = end;

@@ -2,12 +2,13 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
+import { PlainResponse } from '../../src/serving/plain-response';
 import { handshake } from '../support/http';
 import { readByNode, turn, type ReadRequest } from '../support/node-reader';
 import { startProxy } from '../support/proxy';
 import { Random } from '../support/random';
 import { idOf, isAccepted, isEarly, startRecordingHost } from '../support/recording-host';
-import { generate, type Sent } from '../support/request-generator';
+import { generate, generatePlain, type Sent } from '../support/request-generator';
 import { valuesOf } from '../support/strict-reader';
 import { onCleanup } from '../support/cleanup';
 
@@ -118,19 +119,31 @@ function differences(seen: ReadRequest, { request, seenBy }: Expected, reader: s
   return found;
 }
 
-/** Sends what a client sends, and resolves with the answers once there are as many as are to come. */
+/** Sends what a client sends, and resolves with the answers once there are as many as are to come. Each of `first` is answered before. */
 async function exchange(
-  port: number, { bytes, cuts }: Sent, answers: number, isBroken: boolean, unanswered: () => void,
+  port: number, first: Buffer[], { bytes, cuts }: Sent, answers: number, isBroken: boolean, unanswered: (bytes: Buffer) => void,
 ): Promise<string> {
-  const guard = setTimeout(unanswered, UNANSWERED);
+  const guard = setTimeout(() => unanswered(bytes), UNANSWERED);
   const socket = net.connect({ port, host: '127.0.0.1', noDelay: true });
   const closed = new Promise((resolve) => socket.once('close', resolve));
   let text = '';
+  let awaited = '';
+  let answered = (): void => {};
   socket.on('error', () => {}).on('data', (chunk: Buffer) => {
     text += chunk.toString('latin1');
-    if (!isBroken && answers > 0 && (text.match(/HTTP\/1\.1 (?!100 )/g) ?? []).length >= answers) socket.destroy();
+    if (awaited !== '' && text.includes(awaited)) answered();
+    else if (awaited === '' && !isBroken && answers > 0 && (text.match(/HTTP\/1\.1 (?!100 )/g) ?? []).length >= answers) socket.destroy();
   });
   await Promise.race([once(socket, 'connect').catch(() => {}), closed]);
+  for (const request of first) {
+    awaited = `<${idOf(request.toString('latin1')) ?? ''}>`;
+    const answer = new Promise<void>((resolve) => (answered = resolve));
+    socket.write(request);
+    await Promise.race([answer, closed]);
+    if (!text.includes(awaited)) unanswered(request);
+  }
+  awaited = '';
+  text = '';
   for (const [i, at] of [0, ...cuts].entries()) {
     socket.write(bytes.subarray(at, cuts[i] ?? bytes.length));
     await turn();
@@ -156,7 +169,21 @@ function isInOrder(answers: string[], ids: string[]): boolean {
   return answers.every((id) => (at = ids.indexOf(id, at) + 1) > 0);
 }
 
-describe.each([['strict', false], ['lenient', true]] as const)('behind a %s parser', (_, isLenient) => {
+/** A caller's server, or `undefined` for the proxy's own. */
+async function serverOf(isOwn: boolean, insecureHTTPParser: boolean): Promise<{ server?: http.Server }> {
+  if (isOwn) return {};
+  const server = http.createServer({ insecureHTTPParser }).listen(0, '127.0.0.1');
+  onCleanup(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  await once(server, 'listening');
+  return { server };
+}
+
+describe.each([
+  ['a strict parser', false, false], ['a lenient parser', true, false], ['the fast path', false, true],
+] as const)('behind %s', (_, isLenient, isOwn) => {
   it(`a host sees what Node's parser has read from the client, or less (seed ${SEED})`, async () => {
     const expected = new Map<string, Expected>();
     const failures = new Failures();
@@ -174,14 +201,9 @@ describe.each([['strict', false], ['lenient', true]] as const)('behind a %s pars
         count.streamed += Number(seen.body.length > 16_384);
       },
     });
-    const server = http.createServer({ insecureHTTPParser: isLenient }).listen(0, '127.0.0.1');
-    onCleanup(() => {
-      server.close();
-      server.closeAllConnections();
-    });
-    await once(server, 'listening');
+    const fast = jest.spyOn(PlainResponse.prototype, 'writeHead');
     const { port, url } = await startProxy({
-      hosts: [name], server, changeOrigin: false, checkInterval: 60_000, hostKeepAlive: 60_000,
+      hosts: [name], ...await serverOf(isOwn, isLenient), changeOrigin: false, checkInterval: 60_000, hostKeepAlive: 60_000,
     });
     const sid = await handshake(url);
 
@@ -191,17 +213,23 @@ describe.each([['strict', false], ['lenient', true]] as const)('behind a %s pars
       let ids = place * 100;
       const sent = generate(random, () => `${batch}-${ids += 1}`, sid);
       failures.seed = batch;
+      // The fast path begins with a connection's second request.
+      const first = Array.from({ length: isOwn ? 4 : 0 }, (__, i) => generatePlain(random, `${batch}-${place}-${'abcd'[i] ?? ''}`, sid));
       const { requests, isBroken } = await readByNode(withoutOtherUpgrades(sent.bytes), isLenient);
       const own = requests.map(({ target }) => idOf(target) ?? '');
+      for (const bytes of first) {
+        const [request] = (await readByNode(bytes, false)).requests;
+        if (request) expected.set(idOf(request.target) ?? '', { request, seenBy: new Set() });
+      }
       for (const [i, request] of requests.entries()) expected.set(own[i] ?? '', { request, seenBy: new Set() });
       const whole = requests.filter(({ isWhole }) => isWhole);
       count.requests += whole.length;
-      const unanswered = (): void => failures.add(`no answer: ${JSON.stringify(sent.bytes.toString('latin1'))}`);
+      const unanswered = (asked: Buffer): void => failures.add(`no answer: ${JSON.stringify(asked.toString('latin1'))}`);
       const last = requests.at(-1);
       // What the host answers early is never sent whole: the next request must not be taken for the rest of it.
       const isHeld = !isBroken && last?.isWhole === true && !last.isUpgrade && isEarly(last.target) && last.body.length > 16_384;
       if (isHeld) sent.bytes = sent.bytes.subarray(0, -10);
-      const text = await exchange(port, sent, whole.length, isBroken, unanswered);
+      const text = await exchange(port, first, sent, whole.length, isBroken, unanswered);
       const answers = Array.from(text.matchAll(/<([\w-]+)>/g), ([, id]) => id ?? '');
       if (text.includes('stray') || !isInOrder(answers, own)) failures.add(`answers: ${JSON.stringify(text)}`);
       return own;
@@ -221,5 +249,7 @@ describe.each([['strict', false], ['lenient', true]] as const)('behind a %s pars
     // Else there would be nothing that was compared. Each request is read twice.
     expect(count.whole).toBeGreaterThan(count.requests / 2);
     for (const some of [count.streamed, count.upgrades, count.sessions]) expect(some).toBeGreaterThan(count.requests / 100);
+    if (isOwn) expect(fast.mock.calls.length).toBeGreaterThan(count.requests / 4);
+    else expect(fast).not.toHaveBeenCalled();
   }, (SECONDS + 120) * 1000);
 });

@@ -3,7 +3,7 @@ import http from 'node:http';
 import net, { type Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import type { ProxyOptions } from '../../src';
-import { framingField, RequestBody } from '../../src/forwarding/request-body';
+import { BodyStream, framingField } from '../../src/forwarding/request-body';
 import { ResponseParser } from '../../src/forwarding/response-parser';
 import { onCleanup } from '../support/cleanup';
 import { exchangeBytes, handshake } from '../support/http';
@@ -116,7 +116,7 @@ describe('framing is written from what is sent', () => {
     await once(socket, 'connect');
     const failed = once(socket, 'error');
     const body = { source: Readable.from(chunks.map((text) => Buffer.from(text)), { objectMode: false }), length: 4 };
-    const sent = new RequestBody(body, socket);
+    const sent = new BodyStream(body, socket);
     sent.send(`POST / HTTP/1.1\r\n${framingField('POST', body)}\r\n`);
     expect(String((await failed)[0])).toMatch('not as long as its head says');
     expect(sent.isWhole).toBe(false);

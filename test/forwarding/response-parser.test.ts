@@ -88,18 +88,6 @@ describe('a body', () => {
     expect(ended).toMatchObject({ body: 'abc', isWhole: true });
     expect(ended.parser.keepAlive).toBe(false);
   });
-
-  it('is a copy of the bytes that were given', () => {
-    const chunks: Buffer[] = [];
-    const parser = new ResponseParser(MAX_HEAD_SIZE, { onHead: () => {}, onBody: (chunk) => chunks.push(chunk), onEnd: () => {} });
-    for (const head of [[OK, 'Content-Length: 3'], CHUNKED, [OK]]) {
-      const bytes = Buffer.from(response(head, head === CHUNKED ? '3\r\nabc\r\n0\r\n\r\n' : 'abc'));
-      parser.expect('GET');
-      parser.write(bytes);
-      bytes.fill(0);
-    }
-    expect(chunks.map(String)).toEqual(['abc', 'abc', 'abc']);
-  });
 });
 
 /** What is malformed, by the message of the error. */

@@ -167,6 +167,26 @@ describe('pipelined requests', () => {
     await host.proxy.close();
   });
 
+  it.each([
+    ['a request', `GET ${POLL} HTTP/1.1\r\nHost: a.example\r\n\r\n`], ['an upgrade', UPGRADE],
+  ])('%s that is read when the connection has just been ended reaches no host', async (_, next) => {
+    const { proxy, port } = await holding();
+    const hosts: (string | undefined)[] = [];
+    proxy.on('access', ({ host }) => void hosts.push(host));
+    proxy.server.once('connection', (socket: Socket) => {
+      const end = socket.end.bind(socket);
+      socket.end = (...args: []) => {
+        end(...args);
+        socket.emit('data', Buffer.from(next));
+        return socket;
+      };
+    });
+    const answer = await exchangeBytes(port, `GET ${POLL} HTTP/1.1\r\nHost: a.example\r\nConnection: host\r\n\r\n`);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    await turns(5);
+    expect(hosts).toEqual([undefined]);
+  });
+
   it('are served up to a hundred behind a poll that is held, and more end their connection', async () => {
     const host = await holding();
     const heads = (count: number): string => `GET ${POLL}&well HTTP/1.1\r\nHost: a.example\r\n\r\n`.repeat(count);

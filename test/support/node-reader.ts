@@ -45,7 +45,8 @@ export async function readByNode(bytes: Buffer, isLenient: boolean): Promise<{ r
   server.emit('connection', wire);
   wire.push(bytes);
   do await turn(); while (wire.readableLength > 0 && !wire.destroyed);
-  for (let i = 0; i < 3; i += 1) await turn();
+  // A large body is handed on piece by piece.
+  for (let i = 0; i < 3 || (i < 20 && read.some(({ req }) => !req.complete)); i += 1) await turn();
   const requests = read.map(({ req, chunks, isUpgrade }): ReadRequest => ({
     method: req.method ?? '', target: req.url ?? '', version: req.httpVersion, fields: req.rawHeaders, body: Buffer.concat(chunks),
     isWhole: req.complete || isUpgrade, isUpgrade,

@@ -22,6 +22,12 @@ const ODD_FIELDS = [
 ];
 const ODD_HOSTS = ['', 'Host: a\r\nHost: b', 'Host:', 'Host: b\r\nhost: b'];
 const ODD_ENCODINGS = ['identity', 'gzip, chunked', 'chunked, chunked', 'chunked, x', 'xchunked', '\x0bchunked'];
+/** Valid, and passed on or dropped; some of them twice or in another spelling. */
+const VALID_FIELDS = [
+  ...ODD_FIELDS.filter((field) => !/^(?:Expect|Upgrade|X-Empty|Proxy-Connection)/.test(field)),
+  'X-Empty:', 'X-Empty: ', 'X-A:no space', 'X-A:  two', 'X-A: end ',
+  'X-A: a\tb', 'Accept: text/plain', 'cookie: e=f', 'Connection: x-a', 'Connection: keep-alive, x-a', 'X-A: \xe9', 'x!: 1', 'X-A: ~!"#',
+];
 /** What only a lenient parser takes. */
 const MALFORMED_FIELDS = [
   'X: a\x01b', 'X: a\0Content-Length: 3', 'X: a\x7f', 'Content-Length : 3', 'Transfer-Encoding : chunked', 'X: a\nY: b', 'X:\r\n folded',
@@ -37,6 +43,19 @@ export function generate(random: Random, id: () => string, sid: string): Sent {
   return { bytes, cuts: cuts.sort((a, b) => a - b) };
 }
 
+/** A request of one piece that every server reads alike, unless it has a field that is not quite usual. */
+export function generatePlain(random: Random, id: string, sid: string): Buffer {
+  const body = random.chance(50) ? bodyOf(random, () => `${id}-in`).slice(0, 60_000) : undefined;
+  const fields = ['Host: a.example', 'User-Agent: b/1', 'Accept: */*', 'Cookie: a=b; c=d', 'Origin: http://a.example'];
+  if (body !== undefined) fields.push(`${cased(random, 'Content-Length')}: ${body.length}`);
+  if (random.chance(50)) fields.push(`Connection: ${cased(random, 'keep-alive')}`);
+  if (random.chance(40)) fields.push(random.pick(VALID_FIELDS));
+  shuffle(random, fields);
+  const more = random.pick(['', '&a="^`{|}\\', '&b=%41+', '&sidx=1']);
+  const target = `/socket.io/?EIO=4&id=${id}${random.chance(80) ? `&sid=${sid}` : ''}${more}`;
+  return Buffer.from(`${body === undefined ? 'GET' : 'POST'} ${target} HTTP/1.1\r\n${fields.join('\r\n')}\r\n\r\n${body ?? ''}`, 'latin1');
+}
+
 function requestOf(random: Random, id: () => string, sid: string): string {
   const method = random.chance(65) ? 'POST' : random.pick(METHODS);
   const version = random.chance(95) ? 'HTTP/1.1' : random.pick(VERSIONS);
@@ -47,7 +66,11 @@ function requestOf(random: Random, id: () => string, sid: string): string {
     : framed(random, random.chance(method === 'POST' || method === 'PUT' || method === 'PATCH' ? 95 : 10) ? bodyOf(random, id) : '');
   fields.push(framing);
   if (random.chance(35)) fields.push(...connectionOf(random));
-  for (let count = random.below(4); count > 0; count -= 1) fields.push(random.pick(ODD_FIELDS));
+  for (let count = random.below(4); count > 0; count -= 1) {
+    const field = random.pick(ODD_FIELDS);
+    // A list of two is no upgrade to a WebSocket.
+    if (!isUpgrade || field !== 'Upgrade: h2c') fields.push(field);
+  }
   if (random.chance(4)) fields.push(random.pick(MALFORMED_FIELDS));
   if (isUpgrade) {
     fields.push(random.pick(['Connection: Upgrade', 'Connection: upgrade, x-a']));

@@ -103,6 +103,8 @@ export const FLAGS: readonly Flag[] = [
       { ...ms(1, 120_000), option: 'requestTimeout' }],
     ['keep-alive-timeout', "Closes a client's connection that was idle for this time",
       { ...ms(1, 75_000), option: 'keepAliveTimeout' }],
+    ['fast-path', "Reads plain requests without Node's http, which makes them a third cheaper",
+      { ...yes("Reads all requests with Node's http"), option: 'fastPath' }],
     ['shutdown-delay', 'After SIGTERM or SIGINT, still takes new sessions for this time, then drains',
       { ...ms(0, 0), option: 'shutdownDelay' }],
     ['drain-timeout', 'After SIGTERM or SIGINT, requests and WebSockets may go on for this time',

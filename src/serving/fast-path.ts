@@ -1,0 +1,88 @@
+import { channel } from 'node:diagnostics_channel';
+import { EventEmitter } from 'node:events';
+import type { Server, IncomingMessage, ServerResponse } from 'node:http';
+import { Server as HttpsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import type { WholeRequest } from '../forwarding/client';
+import type { UnderWay } from '../forwarding/under-way';
+import { FastConnection, type FastServing, type Reader } from './fast-connection';
+import type { PlainResponse } from './plain-response';
+
+/** Where tracers hear of requests. */
+const CHANNELS = ['request.start', 'response.created', 'response.finish']
+  .map((name) => channel(`http.server.${name}`));
+
+export interface FastPathParts {
+  readonly path: string;
+  readonly maxHeaderSize: number;
+  readonly underWay: UnderWay;
+  serve(req: WholeRequest, res: PlainResponse): void;
+}
+
+/**
+ * Serves plain requests without Node's `http`, which costs more than all the rest of a poll. Only on the proxy's own
+ * server, and only while nobody else wants to see requests.
+ */
+export class FastPath {
+  readonly #server: Server | HttpsServer;
+  readonly #serving: FastServing;
+  readonly #connections = new Map<Socket, FastConnection>();
+  readonly #prefix: string;
+
+  constructor(server: Server | HttpsServer, parts: FastPathParts) {
+    this.#server = server;
+    this.#prefix = `${parts.path}?`;
+    this.#serving = {
+      maxHeaderSize: parts.maxHeaderSize,
+      server,
+      mayServe: (url) => url.startsWith(this.#prefix) && !parts.underWay.closing && this.#isUsual,
+      serve: (req, res) => parts.serve(req, res),
+    };
+    const accepted = server instanceof HttpsServer ? 'secureConnection' : 'connection';
+    server.on(accepted, (socket: Socket) => this.#accept(socket));
+    server.on('timeout', (socket: Socket) => this.#onTimeout(socket));
+    this.#shield();
+  }
+
+  /** To be called with each request that Node has read. */
+  follow(req: IncomingMessage, res: ServerResponse): void {
+    this.#connections.get(req.socket)?.follow(res);
+  }
+
+  #accept(socket: Socket): void {
+    const [read, other] = socket.listeners('data') as Reader[];
+    if (!read || other) return;
+    const left = (): void => void this.#connections.delete(socket);
+    this.#connections.set(socket, new FastConnection(socket, read, this.#serving, left));
+  }
+
+  /**
+   * Nobody else wants to see requests: no listener, and no tracer, which would wrap `emit` or subscribe to a channel.
+   * And nobody has set on the server what only Node can keep.
+   */
+  get #isUsual(): boolean {
+    const server = this.#server;
+    const { keepAliveTimeout, maxRequestsPerSocket, timeout } = server;
+    return server.emit === EventEmitter.prototype.emit && server.listenerCount('request') === 1 &&
+      !CHANNELS.some(({ hasSubscribers }) => hasSubscribers) &&
+      !maxRequestsPerSocket && keepAliveTimeout > 0 && timeout > keepAliveTimeout;
+  }
+
+  /** Ends a silent connection, as Node does if nobody listens. */
+  #onTimeout(socket: Socket): void {
+    if (this.#server.listenerCount('timeout') > 1) return;
+    if (!this.#connections.get(socket)?.giveTime()) socket.destroy();
+  }
+
+  /** Lets `closeIdleConnections` spare connections with requests of which Node knows nothing. */
+  #shield(): void {
+    const server = this.#server;
+    const closeIdle = server.closeIdleConnections.bind(server);
+    server.closeIdleConnections = () => {
+      const serving = [...this.#connections].flatMap(([socket, { isServing }]) => (isServing ? [socket] : []));
+      for (const socket of serving) socket.destroy = () => socket;
+      closeIdle();
+      for (const socket of serving) Reflect.deleteProperty(socket, 'destroy');
+    };
+  }
+}
