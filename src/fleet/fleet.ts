@@ -5,7 +5,7 @@ import { pause } from '../base/pause';
 import type { FleetStore, LeaseAsked, Reading } from './fleet-store';
 import { Lease, type Demand } from './lease';
 import { textOfRecord, type MemberRecord } from './member';
-import { Members, type Member } from './members';
+import { Members, type Lost, type Member } from './members';
 import { CLEARED, Registers, type Register } from './registers';
 
 /** How often a member shows itself, in ms, and by how much each time differs. */
@@ -126,8 +126,8 @@ export class Fleet extends EventEmitter<FleetEvents> {
     return this.members.filter(({ self }) => !self);
   }
 
-  /** What members showed that are gone, while sessions may go on that they knew. */
-  get lost(): readonly MemberRecord[] {
+  /** Members that are gone, while sessions may go on that they knew. */
+  get lost(): readonly Lost[] {
     return this.#members.lost;
   }
 

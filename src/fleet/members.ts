@@ -29,6 +29,13 @@ interface Known {
   readonly seenAt: number;
 }
 
+/** A member that is gone, while sessions may go on that it knew. */
+export interface Lost {
+  readonly id: string;
+  /** What it showed last. */
+  readonly record: MemberRecord;
+}
+
 /** Who has come and gone since the last reading. */
 export interface Comings {
   readonly came: readonly string[];
@@ -58,9 +65,9 @@ export class Members {
     this.#life = life;
   }
 
-  /** What members that are gone showed last, while sessions may go on that they knew. */
-  get lost(): readonly MemberRecord[] {
-    return Array.from(this.#lost.values(), ({ record }) => record);
+  /** Members that are gone, while sessions may go on that they knew. */
+  get lost(): readonly Lost[] {
+    return Array.from(this.#lost, ([id, { record }]) => ({ id, record }));
   }
 
   /** All of them at a time by Redis's clock. */

@@ -8,6 +8,7 @@ import type { Hosts } from '../hosts/hosts';
 import { FleetDrains } from './fleet-drains';
 import type { HostControl } from './host-control';
 import type { Draining } from './moves';
+import type { Remains } from './operator';
 import { movesPerSecondOf } from './pace';
 
 const debug = createDebug('socket.io-proxy:fleet');
@@ -98,6 +99,11 @@ export class FleetHosts {
   /** Whether the fleet drains a host, also where this proxy alone does not. */
   drains(host: string): boolean {
     return this.#drainOf(host)?.draining === true;
+  }
+
+  /** What other members may have on a host. */
+  remainsOf(host: string): Remains {
+    return this.#drains.remainsOf(host);
   }
 
   removed(host: string): void {

@@ -8,12 +8,13 @@ import { Moves } from './moves';
 import { movesPerMinuteOf } from './pace';
 import type {
   Change, DrainOptions, EndOutcome, FleetReport, HostReport, Operator, ProcessMetrics, Readiness, RebalanceOptions,
-  RolloutOptions, RolloutStatus, Scope, ScopeOptions, SessionReport, SessionSource, Summary,
+  Remains, RolloutOptions, RolloutStatus, Scope, ScopeOptions, SessionReport, SessionSource, Summary,
 } from './operator';
 import { watchChanges } from './changes';
 import { FleetEnds } from './fleet-ends';
 import { FleetHosts } from './fleet-hosts';
 import { FleetRebalance } from './fleet-rebalance';
+import { NO_REMAINS } from './fleet-remains';
 import { fleetCountsOf, reportOf } from './fleet-report';
 import { checkNames, drainingOf, HostControl } from './host-control';
 import type { ProxyEvents } from './proxy-events';
@@ -91,6 +92,10 @@ export class Operations implements Operator {
       drained: host.draining && this.#hosts.isSettled(host),
       fleet: this.#fleet && fleetCountsOf(host),
     }));
+  }
+
+  remainsOf(host: string): Remains {
+    return this.#fleetHosts?.remainsOf(host) ?? NO_REMAINS;
   }
 
   get summary(): Summary {

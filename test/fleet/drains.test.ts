@@ -20,6 +20,10 @@ class Draining extends ModelMember {
     this.hosts.on('drained', () => this.told += 1);
   }
 
+  get isDrained(): boolean {
+    return this.hosts.isSettled(this.host());
+  }
+
   drain(): void {
     this.hosts.drain(HOST);
     this.#drains.follow(this.host());
@@ -138,6 +142,49 @@ describe('a host that the fleet drains is drained', () => {
     one.hosts.drain(HOST);
     await new Promise((resolve) => void setImmediate(resolve));
     expect(one.told).toBe(1);
+  });
+});
+
+describe('a host that was drained is no longer', () => {
+  it('while a member that is back has something there, and is drained once more when that has ended', async () => {
+    const [one, other] = await startTwo();
+    const session = other.know('y');
+    one.drain();
+    await world.pass(66_000, one);
+    expect([one.told, one.isDrained]).toEqual([1, true]);
+    await world.pass(1500, other, one);
+    expect([one.told, one.isDrained]).toEqual([1, false]);
+    other.drain();
+    other.forget(session);
+    await world.pass(4500, other, one);
+    expect([one.told, one.isDrained]).toEqual([2, true]);
+    await world.pass(9000, other, one);
+    expect(one.told).toBe(2);
+  });
+
+  it('where Redis refused the fleet, and another member turns out to have something there', async () => {
+    const [one, other] = [new Draining('one'), new Draining('other')];
+    world.isForbidden = true;
+    const session = other.know('y');
+    one.drain();
+    await world.pass(3000, one, other);
+    expect([one.told, one.isDrained]).toEqual([1, true]);
+    world.isForbidden = false;
+    await world.pass(1500, other, one);
+    expect([one.told, one.isDrained]).toEqual([1, false]);
+    other.drain();
+    other.forget(session);
+    await world.pass(4500, other, one);
+    expect([one.told, one.isDrained]).toEqual([2, true]);
+  });
+
+  it('but still is where a member comes that has nothing there, and has yet to drain it', async () => {
+    const one = new Draining('one');
+    one.drain();
+    await world.pass(4500, one);
+    const late = new Draining('late');
+    await world.pass(1500, late, one);
+    expect([one.fleet.members.length, one.told, one.isDrained]).toEqual([2, 1, true]);
   });
 });
 

@@ -31,6 +31,10 @@ class Shown {
     return new Map(this.#records);
   }
 
+  get lost(): MemberRecord[] {
+    return this.members.lost.map(({ record }) => record);
+  }
+
   get ids(): string[] {
     return this.members.at(0).map(({ id }) => id);
   }
@@ -159,9 +163,9 @@ describe('what a vanished member showed last is kept while its sessions may go o
     for (const now of [0, 1000, 2000, 3000]) shown.read(now);
     expect(shown.members.lost).toEqual([]);
     shown.read(3001);
-    expect(shown.members.lost).toEqual([RECORD]);
+    expect(shown.lost).toEqual([RECORD]);
     for (const now of [4000, 5000]) shown.read(now);
-    expect(shown.members.lost).toEqual([RECORD]);
+    expect(shown.lost).toEqual([RECORD]);
     shown.read(5001);
     expect(shown.members.lost).toEqual([]);
   });
@@ -169,9 +173,9 @@ describe('what a vanished member showed last is kept while its sessions may go o
   it('where it had fallen silent before anybody looked', () => {
     const shown = new Shown().show('other', 0);
     shown.read(4000, 100);
-    expect(shown.members.lost).toEqual([RECORD]);
+    expect(shown.lost).toEqual([RECORD]);
     shown.read(5000, 1100);
-    expect(shown.members.lost).toEqual([RECORD]);
+    expect(shown.lost).toEqual([RECORD]);
     shown.read(5001, 1101);
     expect(shown.members.lost).toEqual([]);
   });
@@ -182,7 +186,7 @@ describe('what a vanished member showed last is kept while its sessions may go o
     shown.show('leaver', 1000, { left: true });
     for (const now of [1000, 3000, 6000]) {
       shown.read(now);
-      expect([shown.ids, shown.members.lost]).toEqual([['me'], [{ ...RECORD, left: true }]]);
+      expect([shown.ids, shown.lost]).toEqual([['me'], [{ ...RECORD, left: true }]]);
     }
     shown.read(6001);
     expect(shown.members.lost).toEqual([]);
