@@ -55,7 +55,7 @@ export interface FleetOptions {
   readonly id: string;
   /** How long `start`, `beat` and `stop` wait for Redis, in ms. */
   readonly timeout: number;
-  /** How long a session lives on that only a vanished member knew, in ms. */
+  /** How long a session lives on that only a vanished member knew, in ms, unless that member says a longer time. */
   readonly life: number;
   /** The clock, in ms: by default `performance.now`. */
   readonly clock?: () => number;

@@ -13,6 +13,8 @@ export interface HostShown {
   readonly idle: boolean;
   /** Hashes of its sids that are in the member's sample. */
   readonly sids: Int32Array;
+  /** How long a session there may go on that nobody uses, in ms; 0 where an older version does not say so. */
+  readonly life: number;
 }
 
 /** What sessions depend on: proxies that spell it differently do not find each other's. */
@@ -56,17 +58,29 @@ const MAX_LEVEL = 32;
 /** The largest number that is believed: also of ms, so that what is reckoned from it is a date. */
 const MAX_COUNT = 1e12;
 
+/** The longest that a session is waited for that only a vanished member knew, in ms: a day. */
+const MAX_LIFE = 86_400_000;
+
 const STATES = ['checking', 'up', 'down'] as const;
 
-/** A member's record as JSON. Hosts are lists, since each member reads those of all others. */
+/**
+ * A member's record as JSON. Hosts are lists, since each member reads those of all others. The first field is for the
+ * script of a beat, which looks for it there: how long the record is needed where the member is silent, in ms.
+ */
 export function textOfRecord({ hosts, ...rest }: MemberRecord): string {
   return JSON.stringify({
+    keep: Math.max(0, ...hosts.map((host) => lifeOf(host, rest.left))),
     ...rest,
-    hosts: hosts.map(({ host, state, sessions, tunnels, polls, handshakesPerSecond, idle, sids }) => [
+    hosts: hosts.map(({ host, state, sessions, tunnels, polls, handshakesPerSecond, idle, sids, life }) => [
       host, STATES.indexOf(state), sessions, tunnels, polls, Math.round(handshakesPerSecond * 10) / 10, Number(idle),
-      Buffer.from(sids.buffer, sids.byteOffset, sids.byteLength).toString('base64'),
+      Buffer.from(sids.buffer, sids.byteOffset, sids.byteLength).toString('base64'), Math.ceil(life / 1000),
     ]),
   });
+}
+
+/** How long something may go on that the member has on a host, or gets there, if nobody uses it, in ms. */
+function lifeOf({ idle, sessions, tunnels, polls, life }: HostShown, left: boolean): number {
+  return idle || (left && sessions + tunnels + polls === 0) ? 0 : Math.min(MAX_LIFE, Math.ceil(life));
 }
 
 /** A member's record; `undefined` if a newer version writes what this one cannot read. Unknown fields are ignored. */
@@ -102,7 +116,7 @@ function hostIn(value: unknown): HostShown[] {
   const [sessions = 0, tunnels = 0, polls = 0, handshakesPerSecond = 0, idle = 0] = counts.map(countIn);
   return [{
     host, state: STATES[countIn(state)] ?? 'checking', sessions, tunnels, polls, handshakesPerSecond,
-    idle: idle === 1, sids: hashesIn(counts[5]),
+    idle: idle === 1, sids: hashesIn(counts[5]), life: Math.min(MAX_LIFE, countIn(counts[6]) * 1000),
   }];
 }
 

@@ -58,7 +58,7 @@ export class Members {
 
   /**
    * @param self the id of the one that looks.
-   * @param life how long a session lives on that only a vanished member knew, in ms.
+   * @param life how long a session lives on that only a vanished member knew, in ms, unless that says a longer time.
    */
   constructor(self: string, life: number) {
     this.#self = self;
@@ -118,7 +118,7 @@ export class Members {
       }
     }
     for (const id of this.#silent.keys()) if (!members.has(id) || this.#known.has(id)) this.#silent.delete(id);
-    for (const [id, { at }] of this.#lost) if (this.#known.has(id) || time - at > this.#life) this.#lost.delete(id);
+    this.#forgetLost(time);
     return { came, went, other: this.#findDisagreeing() };
   }
 
@@ -126,6 +126,15 @@ export class Members {
   #lose(id: string, record: MemberRecord, at: number, seenAt: number): void {
     this.#silent.set(id, at);
     this.#lost.set(id, { record, at: seenAt });
+  }
+
+  /** Forgets members that are back, and what members had whose sessions are over. */
+  #forgetLost(time: number): void {
+    for (const [id, { record, at }] of this.#lost) {
+      const hosts = record.hosts.filter(({ life }) => time - at <= Math.max(this.#life, life));
+      if (this.#known.has(id) || hosts.length === 0) this.#lost.delete(id);
+      else if (hosts.length < record.hosts.length) this.#lost.set(id, { record: { ...record, hosts }, at });
+    }
   }
 
   #findDisagreeing(): string[] {

@@ -18,8 +18,11 @@ const MAX_TIME = 9_000_000_000_000;
 /** The longest record that is read, in characters: that of some thousand hosts is shorter. */
 const MAX_RECORD = 1_000_000;
 
-/** After what time a silent member's record is deleted, in ms. */
+/** After what time a silent member's record is deleted at the earliest, in ms: three of the longest intervals. */
 const RECORD_LIFE = 60_000;
+
+/** The longest that one is kept that says for how long it is needed, in ms: a day. */
+const MAX_RECORD_LIFE = 86_400_000;
 
 /**
  * One beat. Numbers are printed with `%.0f`, since Lua would round them. A field of the members is
@@ -66,8 +69,10 @@ end
 redis.call('HSET', members, id, string.format('%.0f %s', now, record))
 local shown = redis.call('HGETALL', members)
 for i = 1, #shown, 2 do
-  local at = tonumber(string.match(shown[i + 1], '^(%d+) ') or now)
-  if math.abs(now - at) > recordLife then redis.call('HDEL', members, shown[i]) end
+  local at, keep = string.match(shown[i + 1], '^(%d+) {"keep":(%d+)')
+  at = tonumber(at or string.match(shown[i + 1], '^(%d+) ') or now)
+  keep = math.max(recordLife, math.min(tonumber(keep or 0), ${MAX_RECORD_LIFE}))
+  if math.abs(now - at) > keep then redis.call('HDEL', members, shown[i]) end
 end
 redis.call('PEXPIRE', members, life)
 redis.call('PEXPIRE', state, life)

@@ -8,23 +8,27 @@ import type { SidSample } from '../sessions/sid-sample';
 
 const NO_SIDS = new Int32Array(0);
 
-/** What sessions depend on, in the options. */
-export interface SpelledOptions {
+/** What a member shows of its options. */
+export interface ShownOptions {
   readonly hosts: readonly Host[];
   readonly discover: { readonly name: string; readonly port: number | undefined } | undefined;
   readonly path: string;
   readonly keyPrefix: string;
+  /** In seconds. */
+  readonly keyExpiry: number;
 }
 
 /** What a proxy shows of itself to the fleet. */
 export class FleetSelf {
   readonly #hosts: Hosts;
+  readonly #keyExpiry: number;
   #spelling: Spelling;
   readonly #handshakes = new WeakMap<Host, number>();
   #shownAt = performance.now();
 
-  constructor(options: SpelledOptions, hosts: Hosts) {
+  constructor(options: ShownOptions, hosts: Hosts) {
     this.#hosts = hosts;
+    this.#keyExpiry = options.keyExpiry;
     this.#spelling = spellingOf(options);
   }
 
@@ -48,11 +52,12 @@ export class FleetSelf {
     const handshakesPerSecond = (count - (this.#handshakes.get(host) ?? count)) / seconds;
     this.#handshakes.set(host, count);
     const [idle, sids] = [host.draining && host.empty, sample.hosts.get(name) ?? NO_SIDS];
-    return { host: name, state, sessions, tunnels, polls, handshakesPerSecond, idle, sids };
+    const life = 1000 * Math.max(this.#keyExpiry, host.bindingLife);
+    return { host: name, state, sessions, tunnels, polls, handshakesPerSecond, idle, sids, life };
   }
 }
 
-function spellingOf({ hosts, discover, path, keyPrefix }: SpelledOptions): Spelling {
+function spellingOf({ hosts, discover, path, keyPrefix }: ShownOptions): Spelling {
   const named = discover ? [`${discover.name}:${discover.port ?? 'srv'}`] : namesOf(hosts);
   return { hosts: digestOf(named), path, keyPrefix };
 }

@@ -9,20 +9,18 @@ import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import { followCounts } from './fleet-counts';
 import { FleetRate, type RateLimit } from './fleet-rate';
-import { FleetSelf, type SpelledOptions } from './fleet-self';
+import { FleetSelf, type ShownOptions } from './fleet-self';
 import type { Operated, Operations } from './operations';
 import type { ProxyEvents } from './proxy-events';
 
 /** How long a proxy that closes tries to tell the others, in ms. */
 const LEAVE_TIMEOUT = 300;
 
-export interface ProxyFleetOptions extends SpelledOptions {
+export interface ProxyFleetOptions extends ShownOptions {
   /** `undefined`: the proxy is a member of no fleet. */
   readonly fleet: FleetStore | undefined;
   /** In ms. */
   readonly storeTimeout: number;
-  /** In seconds. */
-  readonly keyExpiry: number;
 }
 
 /** A proxy's part in the fleet, if it has one. */

@@ -200,6 +200,40 @@ describe('a member that vanishes', () => {
     expect(one.told).toBe(1);
   });
 
+  it.each([
+    ['bound', 120], ['found', 60],
+  ])('is waited for as long as a binding there may live that some member bound, also where it was %s', async (_, ttl) => {
+    const [one, other] = await startTwo();
+    const first = new Draining('first');
+    const session = first.know('y', 0, 120);
+    await world.pass(1500, first);
+    first.forget(session);
+    other.know('y', 0, ttl);
+    // The one that has bound it has ended for long when the other one vanishes.
+    for (const member of [one, other]) member.drain();
+    first.drain();
+    await world.pass(1500, first, one, other);
+    await world.pass(150_000, one, other);
+    expect([one.fleet.members.length, one.fleet.lost, one.told]).toEqual([2, [], 0]);
+    await world.pass(119_999, one);
+    expect([one.fleet.members.length, one.told]).toEqual([1, 0]);
+    await world.pass(4500, one);
+    expect(one.told).toBe(1);
+  });
+
+  it('is waited for by one that starts when it is silent for minutes, while a binding of its may live', async () => {
+    const [, other] = await startTwo();
+    other.know('y', 0, 300);
+    await world.pass(1500, other);
+    await world.pass(120_000);
+    const late = new Draining('late');
+    late.drain();
+    await world.pass(178_500, late);
+    expect([late.fleet.members.length, late.told]).toEqual([1, 0]);
+    await world.pass(4500, late);
+    expect(late.told).toBe(1);
+  });
+
   it('is waited for if it did not drain the host', async () => {
     const [one] = await startTwo();
     one.drain();

@@ -3,6 +3,7 @@ import { Members, type Comings } from '../../src/fleet/members';
 
 const HOST: HostShown = {
   host: 'a:1', state: 'up', sessions: 3, tunnels: 2, polls: 1, handshakesPerSecond: 0.5, idle: false, sids: Int32Array.of(1, -2, 3),
+  life: 4000,
 };
 const RECORD: MemberRecord = {
   version: '1.0.0', age: 500, interval: 1000, ready: true, workers: 1, revision: '', hosts: [HOST], level: 2, without: ['b:1'],
@@ -180,6 +181,20 @@ describe('what a vanished member showed last is kept while its sessions may go o
     expect(shown.members.lost).toEqual([]);
   });
 
+  it('of each host for as long as its sessions may go on', () => {
+    const [short, long] = [{ ...HOST, life: 0 }, { ...HOST, host: 'b:1', life: 9000 }];
+    const shown = new Shown().show('other', 0, { hosts: [short, long] });
+    for (let now = 0; now <= 5000; now += 1000) shown.read(now);
+    const lostOf = (): string[][] => shown.lost.map(({ hosts }) => hosts.map(({ host }) => host));
+    expect(lostOf()).toEqual([['a:1', 'b:1']]);
+    shown.read(5001);
+    expect(lostOf()).toEqual([['b:1']]);
+    shown.read(9000);
+    expect(lostOf()).toEqual([['b:1']]);
+    shown.read(9001);
+    expect(lostOf()).toEqual([]);
+  });
+
   it('where it left', () => {
     const shown = new Shown().show('leaver', 0);
     shown.read(0);
@@ -208,8 +223,20 @@ describe('a record', () => {
     expect(recordOf(textOfRecord({ ...RECORD, hosts: [{ ...HOST, idle: true, sids: new Int32Array(0) }] }))?.hosts[0]?.idle).toBe(true);
   });
 
+  it.each<[what: string, record: Partial<MemberRecord>, keep: number]>([
+    ['something is there', {}, 4000],
+    ['it has left something there', { left: true }, 4000],
+    ['it has left nothing there', { left: true, hosts: [{ ...HOST, sessions: 0, tunnels: 0, polls: 0 }] }, 0],
+    ['something may come', { hosts: [{ ...HOST, sessions: 0, tunnels: 0, polls: 0 }] }, 4000],
+    ['the host is drained', { hosts: [{ ...HOST, idle: true, sessions: 0, tunnels: 0, polls: 0 }] }, 0],
+    ['nobody would live to see it', { hosts: [{ ...HOST, life: 1e11 }] }, 86_400_000],
+    ['there is no host', { hosts: [] }, 0],
+  ])('begins with how long it is needed where %s', (_, record, keep) => {
+    expect(textOfRecord({ ...RECORD, ...record })).toMatch(new RegExp(`^{"keep":${keep},`));
+  });
+
   it.each([1, null, '*', 'AAA', 'AAAAAAA'])('has no hash that is cut or malformed: %j', (sids) => {
-    const text = textOfRecord(RECORD).replace(/"[^"]*"\]\]/, `${JSON.stringify(sids)}]]`);
+    const text = textOfRecord(RECORD).replace(/"[^"]*",4\]\]/, `${JSON.stringify(sids)},4]]`);
     expect(recordOf(text)?.hosts[0]?.sids).toEqual(Int32Array.from(sids === 'AAAAAAA' ? [0] : []));
   });
 

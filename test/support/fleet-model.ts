@@ -20,7 +20,10 @@ export class ModelStore implements FleetStore {
     }
     this.members.set(id, { record, at: this.now });
     const members = new Map(this.members);
-    for (const [name, { at }] of members) if (Math.abs(this.now - at) > RECORD_LIFE) this.members.delete(name);
+    for (const [name, { at, record: text }] of members) {
+      const keep = Number(/^{"keep":(\d+)/.exec(text)?.[1] ?? 0);
+      if (Math.abs(this.now - at) > Math.max(RECORD_LIFE, Math.min(keep, 86_400_000))) members.delete(name);
+    }
     const registers = this.revision === revision ? undefined : new Map(this.registers);
     return Promise.resolve({ now: this.now, revision: this.revision, members, registers });
   }
