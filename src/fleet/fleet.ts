@@ -48,7 +48,7 @@ export interface FleetEvents {
 }
 
 /** What a member knows of itself at a beat. */
-export type Self = Omit<MemberRecord, 'age' | 'interval' | 'revision' | 'left'>;
+export type Self = Omit<MemberRecord, 'age' | 'interval' | 'revision' | 'sharing' | 'left'>;
 
 export interface FleetOptions {
   /** The member's id: unlike any other's, without spaces. */
@@ -168,7 +168,7 @@ export class Fleet extends EventEmitter<FleetEvents> {
 
   /** Shares a rate with the other members. To be called before `start`. */
   share(demand: Demand): void {
-    this.#lease = new Lease(demand);
+    this.#lease = new Lease(demand, () => this.#members.sharers);
   }
 
   /** This member's slice of the rate, in handshakes per second, and when it next changes by itself, in ms from now. */
@@ -230,7 +230,8 @@ export class Fleet extends EventEmitter<FleetEvents> {
   /** Never rejects. */
   async #ask(isLast: boolean): Promise<void> {
     const [age, interval, revision] = [this.#clock() - this.#since, this.#interval, this.#revision];
-    const record = textOfRecord({ ...this.#self(), age, interval, revision, left: isLast });
+    const sharing = this.#lease !== undefined;
+    const record = textOfRecord({ ...this.#self(), age, interval, revision, sharing, left: isLast });
     const { writes } = this.#registers;
     const now = this.#clock();
     const lease = this.#lease?.ask(now, LEASE_INTERVALS * interval, isLast);

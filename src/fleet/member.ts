@@ -45,6 +45,8 @@ export interface MemberRecord {
   readonly level: number;
   /** The hosts of the member's own configuration that it does not use, because the fleet has removed them. */
   readonly without: readonly string[];
+  /** The member shares the rate of handshakes. */
+  readonly sharing: boolean;
   /** The member has ended. */
   readonly left: boolean;
 }
@@ -106,6 +108,7 @@ export function recordOf(text: string): MemberRecord | undefined {
     hosts: Array.isArray(hosts) ? hosts.flatMap(hostIn) : [],
     level: Math.min(MAX_LEVEL, countIn(field('level'))),
     without: Array.isArray(without) ? without.filter((name) => typeof name === 'string') : [],
+    sharing: field('sharing') === true,
     left: field('left') === true,
   };
 }

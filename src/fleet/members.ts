@@ -70,6 +70,13 @@ export class Members {
     return Array.from(this.#lost, ([id, { record }]) => ({ id, record }));
   }
 
+  /** How many others share the rate of handshakes with this one, whatever Redis may have lost. */
+  get sharers(): number {
+    const own = this.#known.get(this.#self)?.record.spelling.keyPrefix;
+    const others = Array.from(this.#known).filter(([id]) => id !== this.#self);
+    return others.filter(([, { record }]) => record.sharing && record.spelling.keyPrefix === own).length;
+  }
+
   /** All of them at a time by Redis's clock. */
   at(now: number): readonly Member[] {
     const all = Array.from(this.#known, ([id, { record, at }]): Member => {
@@ -86,7 +93,7 @@ export class Members {
   }
 
   /** @param time our clock, in ms. */
-  take({ members, now }: Reading, time: number): Comings {
+  take({ members, now, isNew = false }: Reading, time: number): Comings {
     const gap = this.#readAt === undefined ? 0 : time - this.#readAt;
     this.#readAt = time;
     const [came, went]: [string[], string[]] = [[], []];
@@ -108,8 +115,9 @@ export class Members {
     }
     for (const [id, { record, at, seenAt }] of this.#known) {
       if (seenAt === time) continue;
-      // While nothing could be read here, the others may have been as unable to write.
-      if (gap > 2 * Math.max(record.interval, own?.interval ?? 0)) {
+      // While nothing could be read here, the others may have been as unable to write. What Redis has lost with this
+      // member's record may be what they had written meanwhile.
+      if (isNew || gap > 2 * Math.max(record.interval, own?.interval ?? 0)) {
         this.#known.set(id, { record, at, seenAt: time });
       } else if (time - seenAt > MISSED * record.interval) {
         this.#known.delete(id);

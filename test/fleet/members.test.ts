@@ -7,7 +7,7 @@ const HOST: HostShown = {
 };
 const RECORD: MemberRecord = {
   version: '1.0.0', age: 500, interval: 1000, ready: true, workers: 1, revision: '', hosts: [HOST], level: 2, without: ['b:1'],
-  left: false,
+  sharing: false, left: false,
   spelling: { hosts: 'x', path: '/socket.io/', keyPrefix: 'p#' },
 };
 const NONE: Comings = { came: [], went: [], other: [] };
@@ -144,6 +144,17 @@ describe('nobody is gone', () => {
     };
     for (const now of [61_900, 62_900, 63_900, 64_900]) expect(empty(now)).toEqual(NONE);
     expect(empty(64_901)).toEqual({ ...NONE, went: ['other'] });
+  });
+
+  it('where Redis has just lost what they may have written', () => {
+    const shown = new Shown().show('other', 0);
+    const lose = (now: number): Comings => {
+      const members = new Map([['me', { record: textOfRecord(RECORD), at: now }]]);
+      return shown.members.take({ now, revision: '', members, isNew: now === 3001, registers: undefined }, now);
+    };
+    for (const now of [0, 1000, 2000, 3000]) shown.read(now);
+    for (const now of [3001, 4000, 5000, 6001]) expect(lose(now)).toEqual(NONE);
+    expect(lose(6002)).toEqual({ ...NONE, went: ['other'] });
   });
 
   it('but a member is that fell silent before all beats became rarer', () => {

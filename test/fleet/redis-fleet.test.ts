@@ -135,7 +135,7 @@ it('reads values that a client returns as buffers', async () => {
   const pairs = ['me', '5 {}'].map((text) => Buffer.from(text));
   const odd = new RedisFleet(() => Promise.resolve([Buffer.from('5'), Buffer.from(''), pairs, null]), 'p#');
   expect(await odd.beat({ id: 'me', record: '{}', revision: '', writes: [] })).toEqual({
-    now: 5, revision: '', members: new Map([['me', { record: '{}', at: 5 }]]), registers: undefined,
+    now: 5, revision: '', members: new Map([['me', { record: '{}', at: 5 }]]), isNew: false, registers: undefined,
   });
 });
 

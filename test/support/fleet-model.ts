@@ -18,6 +18,7 @@ export class ModelStore implements FleetStore {
         if (value === CLEARED && this.now - at > LIFE) this.registers.delete(name);
       }
     }
+    const isNew = !this.members.has(id);
     this.members.set(id, { record, at: this.now });
     const members = new Map(this.members);
     for (const [name, { at, record: text }] of members) {
@@ -25,7 +26,7 @@ export class ModelStore implements FleetStore {
       if (Math.abs(this.now - at) > Math.max(RECORD_LIFE, Math.min(keep, 86_400_000))) members.delete(name);
     }
     const registers = this.revision === revision ? undefined : new Map(this.registers);
-    return Promise.resolve({ now: this.now, revision: this.revision, members, registers });
+    return Promise.resolve({ now: this.now, revision: this.revision, members, isNew, registers });
   }
 
   /** All that it has, as a replica may have it. */
