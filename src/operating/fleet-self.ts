@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { version } from '../base/version';
 import type { Self } from '../fleet/fleet';
-import type { HostShown, Spelling } from '../fleet/member';
+import type { EndedShown, HostShown, Spelling } from '../fleet/member';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import type { SidSample } from '../sessions/sid-sample';
@@ -38,12 +38,14 @@ export class FleetSelf {
   }
 
   /** Called once a beat: rates are of the time since the call before. */
-  show(ready: boolean, workers: number, without: readonly string[], sample: SidSample): Self {
+  show(
+    ready: boolean, workers: number, without: readonly string[], sample: SidSample, ended: readonly EndedShown[],
+  ): Self {
     const now = performance.now();
     const seconds = Math.max(0.001, (now - this.#shownAt) / 1000);
     this.#shownAt = now;
     const hosts = this.#hosts.all.map((host) => this.#hostOf(host, seconds, sample));
-    return { version, ready, workers, spelling: this.#spelling, hosts, level: sample.level, without };
+    return { version, ready, workers, spelling: this.#spelling, hosts, level: sample.level, without, ended };
   }
 
   #hostOf(host: Host, seconds: number, sample: SidSample): HostShown {

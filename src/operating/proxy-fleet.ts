@@ -48,7 +48,7 @@ export function createFleet(
 ): ProxyFleet {
   if (!options.fleet) return NONE;
   const self = new FleetSelf(options, hosts);
-  let show = (): ReturnType<FleetSelf['show']> => self.show(false, 1, [], { level: 0, hosts: new Map() });
+  let show = (): ReturnType<FleetSelf['show']> => self.show(false, 1, [], { level: 0, hosts: new Map() }, []);
   const { storeTimeout: timeout, keyExpiry } = options;
   const id = randomBytes(4).toString('hex');
   const member = new Fleet({ id, timeout, life: keyExpiry * 1000 }, options.fleet, () => show());
@@ -63,7 +63,10 @@ export function createFleet(
       return limit;
     },
     show: (operations, operated) => {
-      show = () => self.show(operations.readiness.ready, operated.workers, operations.without, operated.sample);
+      show = () => {
+        const { readiness: { ready }, without } = operations;
+        return self.show(ready, operated.workers, without, operated.sample, operations.takeEnded());
+      };
     },
     respell: (named) => self.respell(named),
     stop: () => {

@@ -7,7 +7,7 @@ const HOST: HostShown = {
 };
 const RECORD: MemberRecord = {
   version: '1.0.0', age: 500, interval: 1000, ready: true, workers: 1, revision: '', hosts: [HOST], level: 2, without: ['b:1'],
-  sharing: false, left: false,
+  ended: [{ sid: 'x', ago: 5 }], sharing: false, left: false,
   spelling: { hosts: 'x', path: '/socket.io/', keyPrefix: 'p#' },
 };
 const NONE: Comings = { came: [], went: [], other: [] };
@@ -255,6 +255,13 @@ describe('a record', () => {
     const text = textOfRecord(RECORD).replace('"age":500', `"age":${JSON.stringify(number)}`);
     expect(recordOf(text)).toMatchObject({ age: 0 });
     expect(new Date(1_800_000_000_000 - (recordOf(text)?.age ?? NaN)).toISOString()).toMatch(/^2027/);
+  });
+
+  it('has no more sessions that have ended than a member shows, and none that is malformed', () => {
+    const ended = Array.from({ length: 101 }, (_, i) => ({ sid: `x${i}`, ago: i }));
+    expect(recordOf(textOfRecord({ ...RECORD, ended }))?.ended).toEqual(ended.slice(0, 100));
+    const text = textOfRecord(RECORD).replace('"ended":[["x",5]]', '"ended":[1,null,[],[1,2],["y",-1],["z"]]');
+    expect(recordOf(text)?.ended).toEqual([{ sid: 'y', ago: 0 }, { sid: 'z', ago: 0 }]);
   });
 
   it.each(['', 'null', '1', '"text"', '{', '[1'])('is none: %s', (text) => {

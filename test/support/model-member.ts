@@ -50,7 +50,7 @@ export class ModelMember {
     this.#counts.keepSample();
     for (const host of hosts) this.hosts.report(host, undefined);
     const self = new FleetSelf({ hosts, discover: undefined, path: '/socket.io/', keyPrefix, keyExpiry: 60 }, this.hosts);
-    const show = (): ReturnType<FleetSelf['show']> => self.show(true, 1, [], this.#counts.sample);
+    const show = (): ReturnType<FleetSelf['show']> => self.show(true, 1, [], this.#counts.sample, []);
     this.fleet = new Fleet({ id, timeout: 1000, life: 60_000, clock: () => world.time }, world, show);
     followCounts(this.fleet, this.hosts);
   }

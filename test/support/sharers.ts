@@ -10,7 +10,7 @@ export const KEY = '{socket.io-fleet}:rate:p#';
 export const LIFE = 4500;
 
 const SELF: Self = {
-  version: '', ready: true, workers: 1, spelling: { hosts: '', path: '', keyPrefix: '' }, hosts: [], level: 0, without: [],
+  version: '', ready: true, workers: 1, spelling: { hosts: '', path: '', keyPrefix: '' }, hosts: [], level: 0, without: [], ended: [],
 };
 
 /** A Redis with a clock that a test sets, which is the members' as well. */
