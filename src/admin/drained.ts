@@ -70,7 +70,13 @@ export class DrainedWaits {
     const report = this.#operator.hosts.find(({ host }) => host === name);
     if (!report?.draining) return `the host '${name}' is not draining`;
     const { sessions, tunnels } = report.fleet ?? report;
-    return `the host '${name}' is not drained yet: ${sessions} sessions, ${tunnels} WebSockets`;
+    const { using, open, gone } = this.#operator.remainsOf(name);
+    const waits = [
+      [using, 'which has something there'], [open, 'which has not drained it yet'],
+      [gone, 'which is gone, and whose sessions may go on'],
+    ] as const;
+    const whom = waits.flatMap(([ids, why]) => (ids.length > 0 ? [`; waits for proxy ${ids.join(', ')}, ${why}`] : []));
+    return `the host '${name}' is not drained yet: ${sessions} sessions, ${tunnels} WebSockets${whom.join('')}`;
   }
 }
 

@@ -2,7 +2,8 @@ import { integerOf, MAX_DELAY } from '../base/checks';
 import { Host } from '../hosts/host';
 import { hostOf, weightOf } from '../hosts/host-options';
 import { movesPerSecondOf } from '../operating/pace';
-import type { DrainOptions, HostReport, Operator } from '../operating/operator';
+import { NO_REMAINS } from '../operating/fleet-remains';
+import type { DrainOptions, HostReport, Operator, Scope } from '../operating/operator';
 import { readObject } from './body';
 import { DrainedWaits, waitOf } from './drained';
 import { Problem, valid } from './problems';
@@ -67,12 +68,20 @@ export class HostRoutes {
     const force = forceOf(query);
     const scope = scopeOf(query, 'force');
     const own = this.#named(name);
-    const { sessions, tunnels } = scope === 'fleet' && own.fleet ? own.fleet : own;
-    if (!force && sessions + tunnels > 0) {
-      throw new Problem('SESSIONS_LIVE', 'the host has sessions: drain it first, or cut them with ?force=true');
-    }
+    if (!force) this.#checkUnused(own, scope);
     this.#operator.removeHost(name, { scope });
     return { status: 204 };
+  }
+
+  /** @throws Problem if sessions may be cut where the host is removed. */
+  #checkUnused({ host, fleet, ...own }: HostReport, scope: Scope): void {
+    const { sessions, tunnels } = scope === 'fleet' && fleet ? fleet : own;
+    const { using, gone } = scope === 'fleet' ? this.#operator.remainsOf(host) : NO_REMAINS;
+    const remedy = 'drain it first, or cut them with ?force=true';
+    if (sessions + tunnels + using.length > 0) throw new Problem('SESSIONS_LIVE', `the host has sessions: ${remedy}`);
+    if (gone.length === 0) return;
+    const who = `proxy ${gone.join(', ')}, which is gone`;
+    throw new Problem('SESSIONS_LIVE', `the host may have sessions of ${who}: ${remedy}`);
   }
 
   #named(name: string): HostReport {

@@ -6,9 +6,11 @@ export interface LeaseAsked {
   readonly rate: number;
   /** What the member could use. */
   readonly wanted: number;
+  /** What the member lets through now. */
+  readonly slice: number;
   /** The most that the member may have let through in the last second, or may in the next ones before an answer. */
   readonly held: number;
-  /** How many members, this one included, had a lease when the member last looked; 0 if it never did. */
+  /** How many members, this one included, share the rate, as far as the member knows; 0 if it never looked. */
   readonly sharers: number;
   /** How long the lease lives, in ms. */
   readonly life: number;
@@ -51,6 +53,8 @@ export interface Reading {
   readonly revision: string;
   /** By the members' ids; some have been silent for a while. */
   readonly members: ReadonlyMap<string, Shown>;
+  /** Redis did not know the member, which is new or was forgotten with the others. */
+  readonly isNew?: boolean | undefined;
   /** All registers; `undefined` if their revision is the one that the beat named. */
   readonly registers: ReadonlyMap<string, Register> | undefined;
   /** `undefined` if the beat asked for none. */

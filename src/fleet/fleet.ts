@@ -5,7 +5,7 @@ import { pause } from '../base/pause';
 import type { FleetStore, LeaseAsked, Reading } from './fleet-store';
 import { Lease, type Demand } from './lease';
 import { textOfRecord, type MemberRecord } from './member';
-import { Members, type Member } from './members';
+import { Members, type Lost, type Member } from './members';
 import { CLEARED, Registers, type Register } from './registers';
 
 /** How often a member shows itself, in ms, and by how much each time differs. */
@@ -48,14 +48,14 @@ export interface FleetEvents {
 }
 
 /** What a member knows of itself at a beat. */
-export type Self = Omit<MemberRecord, 'age' | 'interval' | 'revision' | 'left'>;
+export type Self = Omit<MemberRecord, 'age' | 'interval' | 'revision' | 'sharing' | 'left'>;
 
 export interface FleetOptions {
   /** The member's id: unlike any other's, without spaces. */
   readonly id: string;
   /** How long `start`, `beat` and `stop` wait for Redis, in ms. */
   readonly timeout: number;
-  /** How long a session lives on that only a vanished member knew, in ms. */
+  /** How long a session lives on that only a vanished member knew, in ms, unless that member says a longer time. */
   readonly life: number;
   /** The clock, in ms: by default `performance.now`. */
   readonly clock?: () => number;
@@ -126,8 +126,8 @@ export class Fleet extends EventEmitter<FleetEvents> {
     return this.members.filter(({ self }) => !self);
   }
 
-  /** What members showed that are gone, while sessions may go on that they knew. */
-  get lost(): readonly MemberRecord[] {
+  /** Members that are gone, while sessions may go on that they knew. */
+  get lost(): readonly Lost[] {
     return this.#members.lost;
   }
 
@@ -168,7 +168,7 @@ export class Fleet extends EventEmitter<FleetEvents> {
 
   /** Shares a rate with the other members. To be called before `start`. */
   share(demand: Demand): void {
-    this.#lease = new Lease(demand);
+    this.#lease = new Lease(demand, () => this.#members.sharers);
   }
 
   /** This member's slice of the rate, in handshakes per second, and when it next changes by itself, in ms from now. */
@@ -230,7 +230,8 @@ export class Fleet extends EventEmitter<FleetEvents> {
   /** Never rejects. */
   async #ask(isLast: boolean): Promise<void> {
     const [age, interval, revision] = [this.#clock() - this.#since, this.#interval, this.#revision];
-    const record = textOfRecord({ ...this.#self(), age, interval, revision, left: isLast });
+    const sharing = this.#lease !== undefined;
+    const record = textOfRecord({ ...this.#self(), age, interval, revision, sharing, left: isLast });
     const { writes } = this.#registers;
     const now = this.#clock();
     const lease = this.#lease?.ask(now, LEASE_INTERVALS * interval, isLast);

@@ -9,10 +9,11 @@ const MAX_LIFE = 60_000;
  *   What nobody wants is shared out evenly.
  * - Where there is one handshake a second for each, slices are whole: else each member would round up in some second.
  * - A member gets no more than the others do not hold. It holds what it uses until it says that it uses less.
- * - Members that the asking one knew, and that have no lease here, hold an equal part: Redis may have lost them.
+ * - Members that the asking one knows, and that have no lease here, hold an equal part: Redis may have lost them. They
+ *   may also use more than that, so until they have leases nobody gets more than it had.
  */
 export const LEASE = `
-local function lease(key, id, now, rate, wanted, held, known, life, left)
+local function lease(key, id, now, rate, wanted, slice, held, known, life, left)
   local all, others = { { id = id, wanted = wanted / rate } }, 0
   local fields = redis.call('HGETALL', key)
   for i = 1, #fields, 2 do
@@ -55,6 +56,7 @@ local function lease(key, id, now, rate, wanted, held, known, life, left)
   local free = math.max(0, unheld - part * (#all - living))
   if isWhole then free = math.floor(free + 1e-4) end
   granted = left and 0 or math.min(granted, free)
+  if #all > living then granted = math.min(granted, slice) end
   local holds = math.min(math.max(granted, held), unheld)
   redis.call('HSET', key, id, string.format('%.0f %.12f %.12f', now + life, holds / rate, wanted / rate))
   return string.format('%.9f', granted), living

@@ -26,6 +26,8 @@ export interface Demand {
  */
 export class Lease {
   readonly #demand: Demand;
+  /** How many other members share the rate, by what they have shown: also where Redis has lost their leases. */
+  readonly #others: () => number;
   #granted: LeaseGranted | undefined;
   /** When the lease is over; 0 if there was none. */
   #until = 0;
@@ -40,8 +42,9 @@ export class Lease {
   #highest = 0;
   #heldUntil = -Infinity;
 
-  constructor(demand: Demand) {
+  constructor(demand: Demand, others: () => number) {
     this.#demand = demand;
+    this.#others = others;
   }
 
   /** In handshakes per second. 0 where other members still hold the whole rate. */
@@ -65,7 +68,7 @@ export class Lease {
     const held = now < this.#heldUntil ? Math.max(slice, this.#highest) : slice;
     const { rate } = this.#demand;
     const [sharers, wanted] = [this.#sharersAt(now) ?? 0, left ? 0 : this.#demand.wanted()];
-    return { rate, wanted, held, sharers, life: left ? HOLD : life, left };
+    return { rate, wanted, slice, held, sharers, life: left ? HOLD : life, left };
   }
 
   /**
@@ -95,8 +98,9 @@ export class Lease {
   /** How many members share the rate, as far as is known. */
   #sharersAt(now: number): number | undefined {
     const { sharers, until } = this.#before;
-    const known = this.#granted?.sharers;
-    return known !== undefined && now < until ? Math.max(known, sharers) : known;
+    const granted = this.#granted?.sharers;
+    if (granted === undefined) return undefined;
+    return Math.max(granted, 1 + this.#others(), now < until ? sharers : 0);
   }
 
   #sliceAt(now: number): number {

@@ -29,6 +29,13 @@ interface Known {
   readonly seenAt: number;
 }
 
+/** A member that is gone, while sessions may go on that it knew. */
+export interface Lost {
+  readonly id: string;
+  /** What it showed last. */
+  readonly record: MemberRecord;
+}
+
 /** Who has come and gone since the last reading. */
 export interface Comings {
   readonly came: readonly string[];
@@ -51,16 +58,23 @@ export class Members {
 
   /**
    * @param self the id of the one that looks.
-   * @param life how long a session lives on that only a vanished member knew, in ms.
+   * @param life how long a session lives on that only a vanished member knew, in ms, unless that says a longer time.
    */
   constructor(self: string, life: number) {
     this.#self = self;
     this.#life = life;
   }
 
-  /** What members that are gone showed last, while sessions may go on that they knew. */
-  get lost(): readonly MemberRecord[] {
-    return Array.from(this.#lost.values(), ({ record }) => record);
+  /** Members that are gone, while sessions may go on that they knew. */
+  get lost(): readonly Lost[] {
+    return Array.from(this.#lost, ([id, { record }]) => ({ id, record }));
+  }
+
+  /** How many others share the rate of handshakes with this one, whatever Redis may have lost. */
+  get sharers(): number {
+    const own = this.#known.get(this.#self)?.record.spelling.keyPrefix;
+    const others = Array.from(this.#known).filter(([id]) => id !== this.#self);
+    return others.filter(([, { record }]) => record.sharing && record.spelling.keyPrefix === own).length;
   }
 
   /** All of them at a time by Redis's clock. */
@@ -79,7 +93,7 @@ export class Members {
   }
 
   /** @param time our clock, in ms. */
-  take({ members, now }: Reading, time: number): Comings {
+  take({ members, now, isNew = false }: Reading, time: number): Comings {
     const gap = this.#readAt === undefined ? 0 : time - this.#readAt;
     this.#readAt = time;
     const [came, went]: [string[], string[]] = [[], []];
@@ -101,8 +115,9 @@ export class Members {
     }
     for (const [id, { record, at, seenAt }] of this.#known) {
       if (seenAt === time) continue;
-      // While nothing could be read here, the others may have been as unable to write.
-      if (gap > 2 * Math.max(record.interval, own?.interval ?? 0)) {
+      // While nothing could be read here, the others may have been as unable to write. What Redis has lost with this
+      // member's record may be what they had written meanwhile.
+      if (isNew || gap > 2 * Math.max(record.interval, own?.interval ?? 0)) {
         this.#known.set(id, { record, at, seenAt: time });
       } else if (time - seenAt > MISSED * record.interval) {
         this.#known.delete(id);
@@ -111,7 +126,7 @@ export class Members {
       }
     }
     for (const id of this.#silent.keys()) if (!members.has(id) || this.#known.has(id)) this.#silent.delete(id);
-    for (const [id, { at }] of this.#lost) if (this.#known.has(id) || time - at > this.#life) this.#lost.delete(id);
+    this.#forgetLost(time);
     return { came, went, other: this.#findDisagreeing() };
   }
 
@@ -119,6 +134,15 @@ export class Members {
   #lose(id: string, record: MemberRecord, at: number, seenAt: number): void {
     this.#silent.set(id, at);
     this.#lost.set(id, { record, at: seenAt });
+  }
+
+  /** Forgets members that are back, and what members had whose sessions are over. */
+  #forgetLost(time: number): void {
+    for (const [id, { record, at }] of this.#lost) {
+      const hosts = record.hosts.filter(({ life }) => time - at <= Math.max(this.#life, life));
+      if (this.#known.has(id) || hosts.length === 0) this.#lost.delete(id);
+      else if (hosts.length < record.hosts.length) this.#lost.set(id, { record: { ...record, hosts }, at });
+    }
   }
 
   #findDisagreeing(): string[] {

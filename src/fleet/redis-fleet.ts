@@ -18,8 +18,11 @@ const MAX_TIME = 9_000_000_000_000;
 /** The longest record that is read, in characters: that of some thousand hosts is shorter. */
 const MAX_RECORD = 1_000_000;
 
-/** After what time a silent member's record is deleted, in ms. */
+/** After what time a silent member's record is deleted at the earliest, in ms: three of the longest intervals. */
 const RECORD_LIFE = 60_000;
+
+/** The longest that one is kept that says for how long it is needed, in ms: a day. */
+const MAX_RECORD_LIFE = 86_400_000;
 
 /**
  * One beat. Numbers are printed with `%.0f`, since Lua would round them. A field of the members is
@@ -31,17 +34,17 @@ if redis.replicate_commands then redis.replicate_commands() end
 ${LEASE}
 local members, state, leases = KEYS[1], KEYS[2], KEYS[3]
 local id, record, known, life, recordLife = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
-local rate, wanted, held, sharers, leaseLife = unpack(ARGV, 6, 10)
+local rate, wanted, slice, held, sharers, leaseLife = unpack(ARGV, 6, 11)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local granted, living = '', 0
 if rate ~= '' then
-  granted, living = lease(leases, id, now, tonumber(rate), tonumber(wanted), tonumber(held), tonumber(sharers),
-    tonumber(leaseLife), ARGV[11] == '1')
+  granted, living = lease(leases, id, now, tonumber(rate), tonumber(wanted), tonumber(slice), tonumber(held),
+    tonumber(sharers), tonumber(leaseLife), ARGV[12] == '1')
   redis.call('PEXPIRE', leases, life)
 end
 local changed = false
-for i = 12, #ARGV, 5 do
+for i = 13, #ARGV, 5 do
   local field, isNew, at, by, value = ARGV[i], ARGV[i + 1] == '1', tonumber(ARGV[i + 2]), ARGV[i + 3], ARGV[i + 4]
   local stored = redis.call('HGET', state, field)
   local storedAt, storedBy = string.match(stored or '', '^(%d+) (%S+) ')
@@ -63,16 +66,18 @@ if changed then
     if value == '${CLEARED}' and now - tonumber(at) > tonumber(life) then redis.call('HDEL', state, fields[i]) end
   end
 end
-redis.call('HSET', members, id, string.format('%.0f %s', now, record))
+local isNew = redis.call('HSET', members, id, string.format('%.0f %s', now, record))
 local shown = redis.call('HGETALL', members)
 for i = 1, #shown, 2 do
-  local at = tonumber(string.match(shown[i + 1], '^(%d+) ') or now)
-  if math.abs(now - at) > recordLife then redis.call('HDEL', members, shown[i]) end
+  local at, keep = string.match(shown[i + 1], '^(%d+) {"keep":(%d+)')
+  at = tonumber(at or string.match(shown[i + 1], '^(%d+) ') or now)
+  keep = math.max(recordLife, math.min(tonumber(keep or 0), ${MAX_RECORD_LIFE}))
+  if math.abs(now - at) > keep then redis.call('HDEL', members, shown[i]) end
 end
 redis.call('PEXPIRE', members, life)
 redis.call('PEXPIRE', state, life)
 local all = revision ~= known and redis.call('HGETALL', state) or false
-return { string.format('%.0f', now), revision, shown, all, granted, living }
+return { string.format('%.0f', now), revision, shown, all, granted, living, isNew }
 `;
 
 /** Runs a script on a Redis. Resolves with its answer. */
@@ -94,8 +99,8 @@ export class RedisFleet implements FleetStore {
     const changes = writes.flatMap(({ name, isNew, register: { at, by, value } }) => (
       [name, isNew ? '1' : '0', String(at), by, value]
     ));
-    const { rate = '', wanted = 0, held = 0, sharers = 0, life = 0, left = false } = lease ?? {};
-    const asked = [...[rate, wanted, held, sharers, Math.ceil(life)].map(String), left ? '1' : '0'];
+    const { rate = '', wanted = 0, slice = 0, held = 0, sharers = 0, life = 0, left = false } = lease ?? {};
+    const asked = [...[rate, wanted, slice, held, sharers, Math.ceil(life)].map(String), left ? '1' : '0'];
     const args = [id, record, revision, String(LIFE), String(RECORD_LIFE), ...asked, ...changes];
     // While a cluster moves a slot, it refuses a script one of whose keys does not exist.
     const keys = lease ? [...this.#keys, this.#rateKey] : this.#keys;
@@ -106,7 +111,7 @@ export class RedisFleet implements FleetStore {
 /** @throws TypeError when the answer is none of the script's. */
 function readingOf(answer: unknown): Reading {
   if (!Array.isArray(answer) || answer.length < 4) throw new TypeError("the Redis client cannot run scripts by 'eval'");
-  const [time, revision, shown, state, granted, sharers] = answer as unknown[];
+  const [time, revision, shown, state, granted, sharers, isNew] = answer as unknown[];
   const now = Number(textOf(time) ?? NaN);
   if (!Number.isFinite(now)) throw new TypeError('the Redis client does not pass on what a script answers');
   const members = new Map<string, Shown>();
@@ -116,7 +121,8 @@ function readingOf(answer: unknown): Reading {
     members.set(id, { at: Number(at), record });
   }
   const registers = Array.isArray(state) ? registersOf(state) : undefined;
-  return { now, revision: textOf(revision) ?? '', members, registers, lease: leaseOf(granted, sharers) };
+  const lease = leaseOf(granted, sharers);
+  return { now, revision: textOf(revision) ?? '', members, isNew: Number(isNew) === 1, registers, lease };
 }
 
 function leaseOf(granted: unknown, sharers: unknown): LeaseGranted | undefined {

@@ -103,6 +103,8 @@ export class Host {
   inUseElsewhere = false;
   /** How many of `requests` and `tunnels` may still open a session. */
   opening = 0;
+  /** The longest that a binding to the host was given to live unused, in seconds, as far as is known. */
+  bindingLife = 0;
   /** How often the host has lost all its sessions. A session that was counted in an earlier era no longer counts. */
   era = 0;
   #down: { reason: DownReason; text: string | undefined; since: number } | 'unknown' | undefined = 'unknown';

@@ -29,6 +29,8 @@ export interface HostsEvents {
   removed: [host: Host];
   draining: [host: Host];
   undrained: [host: Host];
+  /** A host has another weight. */
+  weighed: [host: Host];
   /** A draining host has become empty. Emitted once per drain. */
   drained: [host: Host];
   /** Something about a host is probably a mistake. `text` says what, and what to do. */
@@ -145,7 +147,9 @@ export class Hosts extends EventEmitter<HostsEvents> {
   }
 
   setWeight(name: string, weight: number): void {
-    this.named(name).weight = weight;
+    const host = this.named(name);
+    host.weight = weight;
+    this.emit('weighed', host);
   }
 
   /** Called when something on a host has ended: if the host is draining, it may be empty now. */

@@ -57,7 +57,8 @@ export class FleetEnds {
     });
     clearInterval(looking);
     this.#waiting.delete(name);
-    this.#fleet.write(name, null);
+    // That it has ended stays for a while, for others who wait. Another member may want it by now.
+    if (outcome !== 'ended' && this.#fleet.get(name)?.by === this.#fleet.id) this.#fleet.write(name, null);
     return outcome;
   }
 
@@ -65,6 +66,8 @@ export class FleetEnds {
     const value = this.#fleet.read(name);
     const { at = 0 } = this.#fleet.get(name) ?? {};
     if (value === ENDED) this.#waiting.get(name)?.();
+    // Another one has given up.
+    else if (value === undefined && this.#waiting.has(name)) this.#fleet.write(name, WANTED);
     else if (value === WANTED && !this.#isOld(at)) void this.#endOwn(name);
   }
 
@@ -82,7 +85,7 @@ export class FleetEnds {
     }
   }
 
-  /** Whoever has asked may have died before it could clear the register. */
+  /** Nobody waits any more, and whoever has asked may have died. */
   #clearOld(): void {
     for (const [name, { at }] of this.#fleet.registers) {
       if (name.startsWith(PREFIX) && !this.#waiting.has(name) && this.#isOld(at)) this.#fleet.clear(name);

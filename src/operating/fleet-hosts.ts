@@ -6,14 +6,13 @@ import type { Host } from '../hosts/host';
 import { hostOf } from '../hosts/host-options';
 import type { Hosts } from '../hosts/hosts';
 import { FleetDrains } from './fleet-drains';
+import { forgetHosts } from './fleet-forgets';
 import type { HostControl } from './host-control';
 import type { Draining } from './moves';
+import type { Remains } from './operator';
 import { movesPerSecondOf } from './pace';
 
 const debug = createDebug('socket.io-proxy:fleet');
-
-/** After what time the state of a host is cleared that no member has, in ms. */
-const FADE_TIME = 600_000;
 
 /** After how many of its intervals a member drains what another one has begun to drain. */
 const LAG = 2;
@@ -23,8 +22,6 @@ const SEEK_PAUSE = 500;
 
 /** What the fleet shares of a host, each in a register of its own: `<kind> <host>`. */
 type Kind = 'listed' | 'weight' | 'drain';
-
-const NAME = /^(?:listed|weight|drain) /;
 
 /** The register `drain`. */
 interface SharedDrain {
@@ -45,16 +42,12 @@ export class FleetHosts {
   readonly #drains: FleetDrains;
   /** The hosts of this proxy's own configuration. */
   readonly #configured: ReadonlySet<string>;
-  /** Since when no member has a host, by `performance.now()`. */
-  #unknown: ReadonlyMap<string, number> = new Map<string, number>();
   /** The names that were looked for a moment ago. */
   readonly #sought = new LRUCache<string, true>({ max: 1000, ttl: SEEK_PAUSE });
   /** A host is being added to all members. */
   #isAdding = false;
   /** Drains that began here before Redis's clock was known: when sessions are moved, by `performance.now()`. */
   readonly #undated = new Map<string, { readonly at: number; readonly movesPerSecond: number }>();
-  /** Hosts that were removed here, and that another member may still have. */
-  readonly #dropped = new Set<string>();
 
   constructor(fleet: Fleet, hosts: Hosts, control: HostControl) {
     this.#fleet = fleet;
@@ -65,12 +58,9 @@ export class FleetHosts {
     fleet.on('changed', (names) => {
       for (const name of names) this.#apply(name);
     });
-    fleet.on('beat', () => {
-      this.#dateDrains();
-      this.#fade();
-    });
+    fleet.on('beat', () => this.#dateDrains());
     hosts.on('added', (host) => this.#onAdded(host));
-    hosts.on('removed', ({ name }) => this.#dropped.add(name));
+    forgetHosts(fleet, hosts);
     hosts.seekWith((name) => this.#seek(name));
   }
 
@@ -98,6 +88,11 @@ export class FleetHosts {
   /** Whether the fleet drains a host, also where this proxy alone does not. */
   drains(host: string): boolean {
     return this.#drainOf(host)?.draining === true;
+  }
+
+  /** What other members may have on a host. */
+  remainsOf(host: string): Remains {
+    return this.#drains.remainsOf(host);
   }
 
   removed(host: string): void {
@@ -221,7 +216,6 @@ export class FleetHosts {
 
   /** Listeners of the user come later, and may drain the host at once. */
   #onAdded({ name, weight }: Host): void {
-    this.#dropped.delete(name);
     if (!this.#isAdding) {
       // What the fleet has for this name.
       for (const kind of ['weight', 'drain'] as const) this.#apply(`${kind} ${name}`);
@@ -240,36 +234,6 @@ export class FleetHosts {
       this.#write('drain', host, { draining: true, movesAt: (this.#fleet.now ?? 0) + left, movesPerSecond });
     }
     this.#undated.clear();
-  }
-
-  /** Clears what the fleet has of hosts that no member has any more. */
-  #fade(): void {
-    const [shown, without] = [new Set<string>(), new Set<string>()];
-    for (const { record } of this.#fleet.members) {
-      for (const { host } of record.hosts) shown.add(host);
-      for (const host of record.without) without.add(host);
-    }
-    this.#forgetDropped(shown);
-    const now = performance.now();
-    const unknown = new Map<string, number>();
-    for (const name of this.#fleet.registers.keys()) {
-      if (!NAME.test(name)) continue;
-      const host = name.slice(name.indexOf(' ') + 1);
-      if (shown.has(host) || without.has(host)) continue;
-      const since = this.#unknown.get(host) ?? now;
-      unknown.set(host, since);
-      if (now - since > FADE_TIME) this.#fleet.clear(name);
-    }
-    this.#unknown = unknown;
-  }
-
-  /** Lets a host that all have dropped come back as a new one. */
-  #forgetDropped(shown: ReadonlySet<string>): void {
-    for (const host of this.#dropped) {
-      if (shown.has(host)) continue;
-      this.#dropped.delete(host);
-      for (const kind of ['weight', 'drain'] as const) this.#fleet.clear(`${kind} ${host}`);
-    }
   }
 }
 

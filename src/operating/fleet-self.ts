@@ -1,30 +1,34 @@
 import { createHash } from 'node:crypto';
 import { version } from '../base/version';
 import type { Self } from '../fleet/fleet';
-import type { HostShown, Spelling } from '../fleet/member';
+import type { EndedShown, HostShown, Spelling } from '../fleet/member';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import type { SidSample } from '../sessions/sid-sample';
 
 const NO_SIDS = new Int32Array(0);
 
-/** What sessions depend on, in the options. */
-export interface SpelledOptions {
+/** What a member shows of its options. */
+export interface ShownOptions {
   readonly hosts: readonly Host[];
   readonly discover: { readonly name: string; readonly port: number | undefined } | undefined;
   readonly path: string;
   readonly keyPrefix: string;
+  /** In seconds. */
+  readonly keyExpiry: number;
 }
 
 /** What a proxy shows of itself to the fleet. */
 export class FleetSelf {
   readonly #hosts: Hosts;
+  readonly #keyExpiry: number;
   #spelling: Spelling;
   readonly #handshakes = new WeakMap<Host, number>();
   #shownAt = performance.now();
 
-  constructor(options: SpelledOptions, hosts: Hosts) {
+  constructor(options: ShownOptions, hosts: Hosts) {
     this.#hosts = hosts;
+    this.#keyExpiry = options.keyExpiry;
     this.#spelling = spellingOf(options);
   }
 
@@ -34,12 +38,14 @@ export class FleetSelf {
   }
 
   /** Called once a beat: rates are of the time since the call before. */
-  show(ready: boolean, workers: number, without: readonly string[], sample: SidSample): Self {
+  show(
+    ready: boolean, workers: number, without: readonly string[], sample: SidSample, ended: readonly EndedShown[],
+  ): Self {
     const now = performance.now();
     const seconds = Math.max(0.001, (now - this.#shownAt) / 1000);
     this.#shownAt = now;
     const hosts = this.#hosts.all.map((host) => this.#hostOf(host, seconds, sample));
-    return { version, ready, workers, spelling: this.#spelling, hosts, level: sample.level, without };
+    return { version, ready, workers, spelling: this.#spelling, hosts, level: sample.level, without, ended };
   }
 
   #hostOf(host: Host, seconds: number, sample: SidSample): HostShown {
@@ -48,11 +54,12 @@ export class FleetSelf {
     const handshakesPerSecond = (count - (this.#handshakes.get(host) ?? count)) / seconds;
     this.#handshakes.set(host, count);
     const [idle, sids] = [host.draining && host.empty, sample.hosts.get(name) ?? NO_SIDS];
-    return { host: name, state, sessions, tunnels, polls, handshakesPerSecond, idle, sids };
+    const life = 1000 * Math.max(this.#keyExpiry, host.bindingLife);
+    return { host: name, state, sessions, tunnels, polls, handshakesPerSecond, idle, sids, life };
   }
 }
 
-function spellingOf({ hosts, discover, path, keyPrefix }: SpelledOptions): Spelling {
+function spellingOf({ hosts, discover, path, keyPrefix }: ShownOptions): Spelling {
   const named = discover ? [`${discover.name}:${discover.port ?? 'srv'}`] : namesOf(hosts);
   return { hosts: digestOf(named), path, keyPrefix };
 }

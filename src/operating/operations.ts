@@ -2,18 +2,21 @@ import type { EventEmitter } from 'node:events';
 import { wrong } from '../base/checks';
 import type { Absence } from '../base/refusals';
 import type { Fleet } from '../fleet/fleet';
+import type { EndedShown } from '../fleet/member';
 import { weightOf, type HostOptions } from '../hosts/host-options';
 import type { Hosts } from '../hosts/hosts';
 import { Moves } from './moves';
 import { movesPerMinuteOf } from './pace';
 import type {
   Change, DrainOptions, EndOutcome, FleetReport, HostReport, Operator, ProcessMetrics, Readiness, RebalanceOptions,
-  RolloutOptions, RolloutStatus, Scope, ScopeOptions, SessionReport, SessionSource, Summary,
+  Remains, RolloutOptions, RolloutStatus, Scope, ScopeOptions, SessionReport, SessionSource, Summary,
 } from './operator';
 import { watchChanges } from './changes';
+import { FleetEnded, type ForgetEnded } from './fleet-ended';
 import { FleetEnds } from './fleet-ends';
 import { FleetHosts } from './fleet-hosts';
 import { FleetRebalance } from './fleet-rebalance';
+import { NO_REMAINS } from './fleet-remains';
 import { fleetCountsOf, reportOf } from './fleet-report';
 import { checkNames, drainingOf, HostControl } from './host-control';
 import type { ProxyEvents } from './proxy-events';
@@ -34,6 +37,8 @@ export interface Operated {
   readonly readiness: Readiness;
   totals(): Promise<Totals>;
   processMetrics(): Promise<readonly ProcessMetrics[]>;
+  /** Forgets a session that ended elsewhere some ms ago, unless it was opened since. */
+  forgetEnded(sid: string, ago: number): void;
 }
 
 export interface OperationsOptions {
@@ -45,6 +50,8 @@ export interface OperationsOptions {
 export class Operations implements Operator {
   readonly #hosts: Hosts;
   readonly #operated: Operated;
+  readonly #sessions: SessionSource;
+  readonly #fleetEnded: FleetEnded | undefined;
   readonly #moves: Moves;
   readonly #control: HostControl;
   readonly #fleet: Fleet | undefined;
@@ -71,12 +78,15 @@ export class Operations implements Operator {
     this.#operated = operated;
     this.#events = events;
     this.#isChecked = isChecked;
-    this.#moves = new Moves(hosts, operated.sessions);
+    const forget: ForgetEnded = (...ended) => operated.forgetEnded(...ended);
+    this.#fleetEnded = fleet && new FleetEnded(fleet, operated.sessions, forget);
+    this.#sessions = this.#fleetEnded ?? operated.sessions;
+    this.#moves = new Moves(hosts, this.#sessions);
     this.#control = new HostControl(hosts, this.#moves);
     this.#fleet = fleet;
     this.#fleetHosts = fleet && new FleetHosts(fleet, hosts, this.#control);
     this.#fleetRebalance = fleet && new FleetRebalance(fleet, this.#moves);
-    this.#fleetEnds = fleet && new FleetEnds(fleet, operated.sessions);
+    this.#fleetEnds = fleet && new FleetEnds(fleet, this.#sessions);
     this.#rollout = new Rollout(hosts, this, fleet, this.#fleetHosts);
     this.#moves.on('rebalancing', () => announce(events, 'rebalancing'));
     this.#moves.on('rebalanced', (moved) => announce(events, 'rebalanced', moved));
@@ -91,6 +101,10 @@ export class Operations implements Operator {
       drained: host.draining && this.#hosts.isSettled(host),
       fleet: this.#fleet && fleetCountsOf(host),
     }));
+  }
+
+  remainsOf(host: string): Remains {
+    return this.#fleetHosts?.remainsOf(host) ?? NO_REMAINS;
   }
 
   get summary(): Summary {
@@ -129,6 +143,11 @@ export class Operations implements Operator {
   /** The configured hosts that the fleet has removed. */
   get without(): readonly string[] {
     return this.#fleetHosts?.without ?? [];
+  }
+
+  /** The sessions that were ended here of late, for the other members. Called once a beat. */
+  takeEnded(): readonly EndedShown[] {
+    return this.#fleetEnded?.take() ?? [];
   }
 
   addHost(host: string, options: Omit<HostOptions, 'host'> & ScopeOptions = {}): void {
@@ -176,11 +195,11 @@ export class Operations implements Operator {
   }
 
   async findSession(sid: string): Promise<SessionReport | Absence> {
-    return this.#operated.sessions.find(checkedSid(sid));
+    return this.#sessions.find(checkedSid(sid));
   }
 
   async endSession(sid: string): Promise<EndOutcome> {
-    const outcome = await this.#operated.sessions.end(checkedSid(sid));
+    const outcome = await this.#sessions.end(checkedSid(sid));
     return outcome === 'elsewhere' && this.#fleetEnds ? this.#fleetEnds.end(sid) : outcome;
   }
 

@@ -29,6 +29,16 @@ export interface FleetCounts {
   readonly down: number;
 }
 
+/** What other members of the fleet may still have on a host, by what each has shown last. All are their ids. */
+export interface Remains {
+  /** Those that have something there. */
+  readonly using: readonly string[];
+  /** Those that have shown nothing there, and not that they drain the host. */
+  readonly open: readonly string[];
+  /** Those that are gone, and whose sessions may go on: their clients may come to any member. */
+  readonly gone: readonly string[];
+}
+
 /** The drain of a host. */
 export interface DrainStatus {
   /** Seconds until the proxy starts to move the host's sessions; 0 from then on, `undefined` without a deadline. */
@@ -220,6 +230,8 @@ export interface Operator {
   readonly hosts: readonly HostReport[];
   readonly summary: Summary;
   readonly fleet: FleetReport;
+  /** Without a fleet there is nothing elsewhere. */
+  remainsOf(host: string): Remains;
   /**
    * A copy of the totals so far. Resolves within 2 s, without the workers that have not answered by then.
    */

@@ -50,6 +50,12 @@ export class OwnProcess implements Operated {
     return this.#parts.bindings.counts.sample;
   }
 
+  forgetEnded(sid: string, ago: number): void {
+    const { bindings } = this.#parts;
+    const binding = bindings.known(sid);
+    if (binding && binding.since < performance.now() - ago) bindings.forget(sid, 'ended', binding);
+  }
+
   totals(): Promise<Totals> {
     const { admission, forwarder, hosts: { all }, totals } = this.#parts;
     forwarder.countBytes();

@@ -9,20 +9,18 @@ import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import { followCounts } from './fleet-counts';
 import { FleetRate, type RateLimit } from './fleet-rate';
-import { FleetSelf, type SpelledOptions } from './fleet-self';
+import { FleetSelf, type ShownOptions } from './fleet-self';
 import type { Operated, Operations } from './operations';
 import type { ProxyEvents } from './proxy-events';
 
 /** How long a proxy that closes tries to tell the others, in ms. */
 const LEAVE_TIMEOUT = 300;
 
-export interface ProxyFleetOptions extends SpelledOptions {
+export interface ProxyFleetOptions extends ShownOptions {
   /** `undefined`: the proxy is a member of no fleet. */
   readonly fleet: FleetStore | undefined;
   /** In ms. */
   readonly storeTimeout: number;
-  /** In seconds. */
-  readonly keyExpiry: number;
 }
 
 /** A proxy's part in the fleet, if it has one. */
@@ -50,7 +48,7 @@ export function createFleet(
 ): ProxyFleet {
   if (!options.fleet) return NONE;
   const self = new FleetSelf(options, hosts);
-  let show = (): ReturnType<FleetSelf['show']> => self.show(false, 1, [], { level: 0, hosts: new Map() });
+  let show = (): ReturnType<FleetSelf['show']> => self.show(false, 1, [], { level: 0, hosts: new Map() }, []);
   const { storeTimeout: timeout, keyExpiry } = options;
   const id = randomBytes(4).toString('hex');
   const member = new Fleet({ id, timeout, life: keyExpiry * 1000 }, options.fleet, () => show());
@@ -65,7 +63,10 @@ export function createFleet(
       return limit;
     },
     show: (operations, operated) => {
-      show = () => self.show(operations.readiness.ready, operated.workers, operations.without, operated.sample);
+      show = () => {
+        const { readiness: { ready }, without } = operations;
+        return self.show(ready, operated.workers, without, operated.sample, operations.takeEnded());
+      };
     },
     respell: (named) => self.respell(named),
     stop: () => {

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { integerOf, isPlainObject, MAX_DELAY, numberOf, wrong } from '../base/checks';
 import type { Fleet } from '../fleet/fleet';
+import { isNewer } from '../fleet/registers';
+import { hostOf } from '../hosts/host-options';
 import type { RolloutOptions } from './operator';
 import { movesPerSecondOf } from './pace';
 
@@ -11,6 +13,9 @@ const PLAN = 'rollout';
 const DRAINING = 'rollout draining';
 
 const STOPPED = 'stopped';
+
+/** The registers of hosts that were added to the fleet, or removed. */
+const LISTED = 'listed ';
 
 /** A rollout, as the members of a fleet share it. It does not change. */
 export interface Plan {
@@ -44,7 +49,8 @@ export class SharedPlan {
 
   /** `undefined`: there is no rollout. */
   get plan(): Plan | undefined {
-    return planIn(this.#get(PLAN));
+    const plan = planIn(this.#get(PLAN));
+    return plan && { ...plan, old: [...plan.old, ...this.#unheardOf(plan)] };
   }
 
   /** The last rollout was stopped before it was over. */
@@ -75,6 +81,18 @@ export class SharedPlan {
       this.#fleet?.clear(name);
       this.#own.delete(name);
     }
+  }
+
+  /** The hosts that were added to the fleet before a rollout began, of which its beginner had not heard. */
+  #unheardOf({ old, new: names }: Plan): string[] {
+    const begun = this.#fleet?.get(PLAN);
+    if (!this.#fleet || !begun || !names) return [];
+    const origins = names.map(originOf);
+    const listed = Array.from(this.#fleet.registers).filter(([name, register]) => (
+      name.startsWith(LISTED) && register.value !== 'false' && isNewer(begun, register)
+    ));
+    const hosts = listed.map(([name]) => name.slice(LISTED.length));
+    return hosts.filter((host) => !old.includes(host) && !origins.includes(originOf(host)));
   }
 
   #get(name: string): string | undefined {
@@ -117,6 +135,15 @@ function planIn(text: string | undefined): Plan | undefined {
       deadline: typeof deadline === 'number' ? deadline : undefined,
     };
     return planOf(options, old, names, drained, id);
+  } catch {
+    return undefined;
+  }
+}
+
+/** `undefined`: it is no name of a host. */
+export function originOf(name: string): string | undefined {
+  try {
+    return hostOf('host', name, 1).url.origin;
   } catch {
     return undefined;
   }

@@ -2,17 +2,23 @@ import createDebug from 'debug';
 import { toError } from '../base/checks';
 import type { Fleet } from '../fleet/fleet';
 import type { HostShown, MemberRecord } from '../fleet/member';
-import { hostOf, hostsOf, type HostOptions } from '../hosts/host-options';
+import { hostsOf, type HostOptions } from '../hosts/host-options';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import type { FleetHosts } from './fleet-hosts';
 import type { Operator, RolloutOptions, RolloutStatus } from './operator';
-import { planOf, SharedPlan, type Plan } from './rollout-plan';
+import { originOf, planOf, SharedPlan, type Plan } from './rollout-plan';
 
 const debug = createDebug('socket.io-proxy:rollout');
 
 /** What changes hosts, for all members of the fleet. */
 type Changes = Pick<Operator, 'addHost' | 'removeHost' | 'drainHost' | 'undrainHost' | 'setWeight'>;
+
+/** A rollout at the last step, and whether its old hosts drained here by then. */
+interface Step {
+  readonly plan: Plan;
+  readonly isDraining: boolean;
+}
 
 /**
  * Replaces hosts. The old ones get no new session from the time on when the new ones are up at all members of the
@@ -26,8 +32,7 @@ export class Rollout {
   readonly #fleet: Fleet | undefined;
   readonly #fleetHosts: FleetHosts | undefined;
   readonly #shared: SharedPlan;
-  /** The rollout at the last step, and whether its old hosts drained here by then. */
-  #last: { readonly plan: Plan; readonly isDraining: boolean } | undefined;
+  #last: Step | undefined;
   #isStepping = false;
 
   constructor(hosts: Hosts, changes: Changes, fleet: Fleet | undefined, fleetHosts: FleetHosts | undefined) {
@@ -37,7 +42,9 @@ export class Rollout {
     this.#fleetHosts = fleetHosts;
     this.#shared = new SharedPlan(fleet);
     fleet?.on('beat', () => this.#step());
-    for (const event of ['up', 'drained', 'removed'] as const) hosts.on(event, () => this.#stepSoon());
+    for (const event of ['up', 'drained', 'undrained', 'removed', 'weighed'] as const) {
+      hosts.on(event, () => this.#stepSoon());
+    }
   }
 
   /**
@@ -135,8 +142,8 @@ export class Rollout {
     const isDraining = this.#shared.isDraining(plan);
     this.#last = { plan, isDraining };
     if (isDraining) {
-      // The member that has begun may not have all old hosts.
-      if (last?.isDraining === false) this.#drain(plan, this.#oldOf(plan).filter((host) => !host.draining));
+      // The member that has begun may not have all old hosts, nor have heard of all.
+      if (last) this.#drain(plan, this.#oldOf(plan).filter((host) => !host.draining && !wasOld(host, last)));
       this.#clean(plan);
     } else if (this.#upOf(this.#newOf(plan)).length >= plan.atLeast) {
       this.#last = { plan, isDraining: true };
@@ -152,7 +159,7 @@ export class Rollout {
   }
 
   /** Takes back what this member has drained before it heard that the rollout was stopped or replaced. */
-  #undo({ plan, isDraining }: { plan: Plan; isDraining: boolean }, next: Plan | undefined): void {
+  #undo({ plan, isDraining }: Step, next: Plan | undefined): void {
     // One that is stopped may have taken the place of another, whose old hosts drain.
     if (!isDraining && next) return;
     const opened = plan.old.filter((name) => !plan.drained.includes(name));
@@ -203,11 +210,7 @@ export class Rollout {
   }
 }
 
-/** `undefined`: it is no name of a host. */
-function originOf(name: string): string | undefined {
-  try {
-    return hostOf('host', name, 1).url.origin;
-  } catch {
-    return undefined;
-  }
+/** Whether a host drained for a rollout at the last step. */
+function wasOld({ name }: Host, { plan, isDraining }: Step): boolean {
+  return isDraining && plan.old.includes(name);
 }

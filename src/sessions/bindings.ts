@@ -60,6 +60,8 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   readonly counts: SessionCounts;
   readonly #totals: Totals;
   #sweeping: NodeJS.Timeout | undefined;
+  /** What is known here of a sid, without counting as a use of it. */
+  readonly known = (sid: string): Binding | undefined => this.#known(sid);
 
   constructor(store: SessionStore, hosts: Hosts, options: BindingsOptions, totals = createTotals()) {
     super();
@@ -236,9 +238,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     if (known) return known;
     if (host) return this.#remember(copyOf(sid), host, this.#keyExpiry, true);
     // The name is never used as an address: whoever can write to the store could direct requests anywhere.
-    if (name !== undefined) {
-      this.#absent.set(copyOf(sid), 'host_gone');
-    }
+    if (name !== undefined) this.#absent.set(copyOf(sid), 'host_gone');
     this.#cache.delete(sid);
     return undefined;
   }

@@ -32,6 +32,7 @@ export class SessionCounts {
     if (binding.era === host.era) return;
     binding.era = host.era;
     host.sessions += 1;
+    host.bindingLife = Math.max(host.bindingLife, binding.ttl);
     this.#hashesOf(host)?.add(binding.sid);
   }
 

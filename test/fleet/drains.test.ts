@@ -20,6 +20,10 @@ class Draining extends ModelMember {
     this.hosts.on('drained', () => this.told += 1);
   }
 
+  get isDrained(): boolean {
+    return this.hosts.isSettled(this.host());
+  }
+
   drain(): void {
     this.hosts.drain(HOST);
     this.#drains.follow(this.host());
@@ -141,6 +145,49 @@ describe('a host that the fleet drains is drained', () => {
   });
 });
 
+describe('a host that was drained is no longer', () => {
+  it('while a member that is back has something there, and is drained once more when that has ended', async () => {
+    const [one, other] = await startTwo();
+    const session = other.know('y');
+    one.drain();
+    await world.pass(66_000, one);
+    expect([one.told, one.isDrained]).toEqual([1, true]);
+    await world.pass(1500, other, one);
+    expect([one.told, one.isDrained]).toEqual([1, false]);
+    other.drain();
+    other.forget(session);
+    await world.pass(4500, other, one);
+    expect([one.told, one.isDrained]).toEqual([2, true]);
+    await world.pass(9000, other, one);
+    expect(one.told).toBe(2);
+  });
+
+  it('where Redis refused the fleet, and another member turns out to have something there', async () => {
+    const [one, other] = [new Draining('one'), new Draining('other')];
+    world.isForbidden = true;
+    const session = other.know('y');
+    one.drain();
+    await world.pass(3000, one, other);
+    expect([one.told, one.isDrained]).toEqual([1, true]);
+    world.isForbidden = false;
+    await world.pass(1500, other, one);
+    expect([one.told, one.isDrained]).toEqual([1, false]);
+    other.drain();
+    other.forget(session);
+    await world.pass(4500, other, one);
+    expect([one.told, one.isDrained]).toEqual([2, true]);
+  });
+
+  it('but still is where a member comes that has nothing there, and has yet to drain it', async () => {
+    const one = new Draining('one');
+    one.drain();
+    await world.pass(4500, one);
+    const late = new Draining('late');
+    await world.pass(1500, late, one);
+    expect([one.fleet.members.length, one.told, one.isDrained]).toEqual([2, 1, true]);
+  });
+});
+
 describe('a member that vanishes', () => {
   it('is waited for until its sessions have expired, if it had any there', async () => {
     const [one, other] = await startTwo();
@@ -151,6 +198,40 @@ describe('a member that vanishes', () => {
     expect([one.fleet.members.length, one.told]).toEqual([1, 0]);
     await world.pass(4500, one);
     expect(one.told).toBe(1);
+  });
+
+  it.each([
+    ['bound', 120], ['found', 60],
+  ])('is waited for as long as a binding there may live that some member bound, also where it was %s', async (_, ttl) => {
+    const [one, other] = await startTwo();
+    const first = new Draining('first');
+    const session = first.know('y', 0, 120);
+    await world.pass(1500, first);
+    first.forget(session);
+    other.know('y', 0, ttl);
+    // The one that has bound it has ended for long when the other one vanishes.
+    for (const member of [one, other]) member.drain();
+    first.drain();
+    await world.pass(1500, first, one, other);
+    await world.pass(150_000, one, other);
+    expect([one.fleet.members.length, one.fleet.lost, one.told]).toEqual([2, [], 0]);
+    await world.pass(119_999, one);
+    expect([one.fleet.members.length, one.told]).toEqual([1, 0]);
+    await world.pass(4500, one);
+    expect(one.told).toBe(1);
+  });
+
+  it('is waited for by one that starts when it is silent for minutes, while a binding of its may live', async () => {
+    const [, other] = await startTwo();
+    other.know('y', 0, 300);
+    await world.pass(1500, other);
+    await world.pass(120_000);
+    const late = new Draining('late');
+    late.drain();
+    await world.pass(178_500, late);
+    expect([late.fleet.members.length, late.told]).toEqual([1, 0]);
+    await world.pass(4500, late);
+    expect(late.told).toBe(1);
   });
 
   it('is waited for if it did not drain the host', async () => {

@@ -79,6 +79,7 @@ describe('whoever is asked to end a session that another member may carry', () =
     await world.pass(1500, other);
     await clock.advance(250);
     expect([await outcome, carrier.ended]).toEqual(['ended', [ODD]]);
+    world.time += 12_001;
     await world.pass(3000, one, other);
     for (const { fleet } of [one, other]) expect([...fleet.registers]).toEqual([]);
   });
@@ -97,6 +98,42 @@ describe('whoever is asked to end a session that another member may carry', () =
     }
     expect(await Promise.all(outcomes)).toEqual(['ended', 'ended', 'ended']);
     expect(carrier.ended).toEqual(['x']);
+  });
+
+  it('learns that it has ended where another one who asked has learnt that before', async () => {
+    const clock = stopClock();
+    const { world, one, other, ends } = start(new Carrier(['x']));
+    const late = new ModelMember(world, 'late', ['a:1']);
+    const endsThere = new FleetEnds(late.fleet, new Carrier([]));
+    await world.pass(1500, one, other, late);
+    const outcomes = [ends.end('x'), endsThere.end('x')];
+    await world.pass(1500, late, one, other);
+    await world.pass(3000, other, one);
+    expect(await outcomes[0]).toBe('ended');
+    await world.pass(1500, one);
+    await clock.advance(250);
+    expect(await outcomes[1]).toBe('ended');
+  });
+
+  it('still wants it ended where another one has given up', async () => {
+    const clock = stopClock();
+    const { world, one, other, ends } = start(new Carrier(['x']));
+    const late = new ModelMember(world, 'late', ['a:1']);
+    const endsThere = new FleetEnds(late.fleet, new Carrier([]));
+    await world.pass(1500, one, other, late);
+    const outcome = ends.end('x');
+    await clock.advance(5900);
+    const outcomeThere = endsThere.end('x');
+    await world.pass(1500, late);
+    // It gives up before it hears of the other one.
+    world.isAway = true;
+    await clock.advance(100);
+    expect(await outcome).toBe('elsewhere');
+    world.isAway = false;
+    await world.pass(1500, one);
+    await world.pass(4500, late, other);
+    await clock.advance(250);
+    expect(await outcomeThere).toBe('ended');
   });
 
   it.each([

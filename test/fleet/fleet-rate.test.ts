@@ -4,7 +4,7 @@ import { FleetRate } from '../../src/operating/fleet-rate';
 import { stopClock, type Clock } from '../support/clock';
 
 const SELF: Self = {
-  version: '', ready: true, workers: 1, spelling: { hosts: '', path: '', keyPrefix: '' }, hosts: [], level: 0, without: [],
+  version: '', ready: true, workers: 1, spelling: { hosts: '', path: '', keyPrefix: '' }, hosts: [], level: 0, without: [], ended: [],
 };
 
 /** Grants what a test says, and knows what was asked for. */

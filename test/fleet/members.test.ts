@@ -3,10 +3,11 @@ import { Members, type Comings } from '../../src/fleet/members';
 
 const HOST: HostShown = {
   host: 'a:1', state: 'up', sessions: 3, tunnels: 2, polls: 1, handshakesPerSecond: 0.5, idle: false, sids: Int32Array.of(1, -2, 3),
+  life: 4000,
 };
 const RECORD: MemberRecord = {
   version: '1.0.0', age: 500, interval: 1000, ready: true, workers: 1, revision: '', hosts: [HOST], level: 2, without: ['b:1'],
-  left: false,
+  ended: [{ sid: 'x', ago: 5 }], sharing: false, left: false,
   spelling: { hosts: 'x', path: '/socket.io/', keyPrefix: 'p#' },
 };
 const NONE: Comings = { came: [], went: [], other: [] };
@@ -29,6 +30,10 @@ class Shown {
 
   get shown(): Map<string, { record: string; at: number }> {
     return new Map(this.#records);
+  }
+
+  get lost(): MemberRecord[] {
+    return this.members.lost.map(({ record }) => record);
   }
 
   get ids(): string[] {
@@ -141,6 +146,17 @@ describe('nobody is gone', () => {
     expect(empty(64_901)).toEqual({ ...NONE, went: ['other'] });
   });
 
+  it('where Redis has just lost what they may have written', () => {
+    const shown = new Shown().show('other', 0);
+    const lose = (now: number): Comings => {
+      const members = new Map([['me', { record: textOfRecord(RECORD), at: now }]]);
+      return shown.members.take({ now, revision: '', members, isNew: now === 3001, registers: undefined }, now);
+    };
+    for (const now of [0, 1000, 2000, 3000]) shown.read(now);
+    for (const now of [3001, 4000, 5000, 6001]) expect(lose(now)).toEqual(NONE);
+    expect(lose(6002)).toEqual({ ...NONE, went: ['other'] });
+  });
+
   it('but a member is that fell silent before all beats became rarer', () => {
     const shown = new Shown().show('other', 0);
     shown.read(0);
@@ -159,9 +175,9 @@ describe('what a vanished member showed last is kept while its sessions may go o
     for (const now of [0, 1000, 2000, 3000]) shown.read(now);
     expect(shown.members.lost).toEqual([]);
     shown.read(3001);
-    expect(shown.members.lost).toEqual([RECORD]);
+    expect(shown.lost).toEqual([RECORD]);
     for (const now of [4000, 5000]) shown.read(now);
-    expect(shown.members.lost).toEqual([RECORD]);
+    expect(shown.lost).toEqual([RECORD]);
     shown.read(5001);
     expect(shown.members.lost).toEqual([]);
   });
@@ -169,11 +185,25 @@ describe('what a vanished member showed last is kept while its sessions may go o
   it('where it had fallen silent before anybody looked', () => {
     const shown = new Shown().show('other', 0);
     shown.read(4000, 100);
-    expect(shown.members.lost).toEqual([RECORD]);
+    expect(shown.lost).toEqual([RECORD]);
     shown.read(5000, 1100);
-    expect(shown.members.lost).toEqual([RECORD]);
+    expect(shown.lost).toEqual([RECORD]);
     shown.read(5001, 1101);
     expect(shown.members.lost).toEqual([]);
+  });
+
+  it('of each host for as long as its sessions may go on', () => {
+    const [short, long] = [{ ...HOST, life: 0 }, { ...HOST, host: 'b:1', life: 9000 }];
+    const shown = new Shown().show('other', 0, { hosts: [short, long] });
+    for (let now = 0; now <= 5000; now += 1000) shown.read(now);
+    const lostOf = (): string[][] => shown.lost.map(({ hosts }) => hosts.map(({ host }) => host));
+    expect(lostOf()).toEqual([['a:1', 'b:1']]);
+    shown.read(5001);
+    expect(lostOf()).toEqual([['b:1']]);
+    shown.read(9000);
+    expect(lostOf()).toEqual([['b:1']]);
+    shown.read(9001);
+    expect(lostOf()).toEqual([]);
   });
 
   it('where it left', () => {
@@ -182,7 +212,7 @@ describe('what a vanished member showed last is kept while its sessions may go o
     shown.show('leaver', 1000, { left: true });
     for (const now of [1000, 3000, 6000]) {
       shown.read(now);
-      expect([shown.ids, shown.members.lost]).toEqual([['me'], [{ ...RECORD, left: true }]]);
+      expect([shown.ids, shown.lost]).toEqual([['me'], [{ ...RECORD, left: true }]]);
     }
     shown.read(6001);
     expect(shown.members.lost).toEqual([]);
@@ -204,8 +234,20 @@ describe('a record', () => {
     expect(recordOf(textOfRecord({ ...RECORD, hosts: [{ ...HOST, idle: true, sids: new Int32Array(0) }] }))?.hosts[0]?.idle).toBe(true);
   });
 
+  it.each<[what: string, record: Partial<MemberRecord>, keep: number]>([
+    ['something is there', {}, 4000],
+    ['it has left something there', { left: true }, 4000],
+    ['it has left nothing there', { left: true, hosts: [{ ...HOST, sessions: 0, tunnels: 0, polls: 0 }] }, 0],
+    ['something may come', { hosts: [{ ...HOST, sessions: 0, tunnels: 0, polls: 0 }] }, 4000],
+    ['the host is drained', { hosts: [{ ...HOST, idle: true, sessions: 0, tunnels: 0, polls: 0 }] }, 0],
+    ['nobody would live to see it', { hosts: [{ ...HOST, life: 1e11 }] }, 86_400_000],
+    ['there is no host', { hosts: [] }, 0],
+  ])('begins with how long it is needed where %s', (_, record, keep) => {
+    expect(textOfRecord({ ...RECORD, ...record })).toMatch(new RegExp(`^{"keep":${keep},`));
+  });
+
   it.each([1, null, '*', 'AAA', 'AAAAAAA'])('has no hash that is cut or malformed: %j', (sids) => {
-    const text = textOfRecord(RECORD).replace(/"[^"]*"\]\]/, `${JSON.stringify(sids)}]]`);
+    const text = textOfRecord(RECORD).replace(/"[^"]*",4\]\]/, `${JSON.stringify(sids)},4]]`);
     expect(recordOf(text)?.hosts[0]?.sids).toEqual(Int32Array.from(sids === 'AAAAAAA' ? [0] : []));
   });
 
@@ -213,6 +255,13 @@ describe('a record', () => {
     const text = textOfRecord(RECORD).replace('"age":500', `"age":${JSON.stringify(number)}`);
     expect(recordOf(text)).toMatchObject({ age: 0 });
     expect(new Date(1_800_000_000_000 - (recordOf(text)?.age ?? NaN)).toISOString()).toMatch(/^2027/);
+  });
+
+  it('has no more sessions that have ended than a member shows, and none that is malformed', () => {
+    const ended = Array.from({ length: 101 }, (_, i) => ({ sid: `x${i}`, ago: i }));
+    expect(recordOf(textOfRecord({ ...RECORD, ended }))?.ended).toEqual(ended.slice(0, 100));
+    const text = textOfRecord(RECORD).replace('"ended":[["x",5]]', '"ended":[1,null,[],[1,2],["y",-1],["z"]]');
+    expect(recordOf(text)?.ended).toEqual([{ sid: 'y', ago: 0 }, { sid: 'z', ago: 0 }]);
   });
 
   it.each(['', 'null', '1', '"text"', '{', '[1'])('is none: %s', (text) => {

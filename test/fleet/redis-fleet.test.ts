@@ -71,6 +71,17 @@ describe('a beat', () => {
     expect((await redis.hKeys(MEMBERS)).sort()).toEqual(['me', 'silent']);
   });
 
+  it('keeps the record of a silent member for as long as that says that it is needed, and for a day at most', async () => {
+    const { now } = await beat();
+    const silent = (keep: number, ago: number): string => `${now - ago} {"keep":${keep},"more":1}`;
+    await redis.hSet(MEMBERS, {
+      needed: silent(300_000, 299_000), over: silent(300_000, 301_000), little: silent(0, 50_000),
+      day: silent(1e12, 86_300_000), older: silent(1e12, 86_401_000),
+    });
+    await beat();
+    expect((await redis.hKeys(MEMBERS)).sort()).toEqual(['day', 'little', 'me', 'needed']);
+  });
+
   it('keeps both keys for an hour, and no others', async () => {
     await beat([write('a', '1')]);
     expect((await redis.keys('*')).sort()).toEqual([MEMBERS, STATE]);
@@ -124,7 +135,7 @@ it('reads values that a client returns as buffers', async () => {
   const pairs = ['me', '5 {}'].map((text) => Buffer.from(text));
   const odd = new RedisFleet(() => Promise.resolve([Buffer.from('5'), Buffer.from(''), pairs, null]), 'p#');
   expect(await odd.beat({ id: 'me', record: '{}', revision: '', writes: [] })).toEqual({
-    now: 5, revision: '', members: new Map([['me', { record: '{}', at: 5 }]]), registers: undefined,
+    now: 5, revision: '', members: new Map([['me', { record: '{}', at: 5 }]]), isNew: false, registers: undefined,
   });
 });
 
@@ -141,7 +152,8 @@ it('does what the model does, whatever is asked of it', async () => {
         return { name, register: { value, at, by: random.pick(['x', 'y']) }, isNew: random.chance(50) };
       });
       const id = random.pick(['x', 'y', 'z']);
-      const asked = { id, record: `{"step":${step}}`, revision: random.chance(70) ? model.revision : '', writes };
+      const record = `{"keep":${random.below(100)},"step":${step}}`;
+      const asked = { id, record, revision: random.chance(70) ? model.revision : '', writes };
       const reading = await fleet.beat(asked);
       model.now = reading.now;
       expect(await model.beat(asked)).toEqual(reading);

@@ -229,6 +229,19 @@ describe('without a fleet', () => {
     await over([first], alone);
   });
 
+  it.each<[how: string, close: (proxy: Proxy, host: string) => void, open: (proxy: Proxy, host: string) => void]>([
+    ['its weight', (proxy, host) => proxy.setWeight(host, 0), (proxy, host) => proxy.setWeight(host, 1)],
+    ['the end of its drain', (proxy, host) => proxy.drainHost(host), (proxy, host) => proxy.undrainHost(host)],
+  ])('a rollout goes on where the new host takes sessions by %s', async (_, close, open) => {
+    const alone = await startMember();
+    await roll(alone, { hosts: [{ host: first.name, weight: 1 }] });
+    close(alone.proxy, first.name);
+    await until('it is up', () => reportOf(alone, first)?.state === 'up');
+    expect(await rolloutOf(alone)).toMatchObject({ waiting: [first.name], draining: false });
+    open(alone.proxy, first.name);
+    await over([first], alone);
+  });
+
   it('it is over at once where nothing is to be replaced, or all is drained', async () => {
     const alone = await startMember();
     await roll(alone, { hosts: [old.name] });

@@ -9,7 +9,7 @@ const STEPS = 40;
 const NAMES = ['a', 'b', 'c'];
 
 const SELF: Self = {
-  version: '', ready: true, workers: 1, spelling: { hosts: '', path: '', keyPrefix: '' }, hosts: [], level: 0, without: [],
+  version: '', ready: true, workers: 1, spelling: { hosts: '', path: '', keyPrefix: '' }, hosts: [], level: 0, without: [], ended: [],
 };
 
 type Fault = 'lost request' | 'lost answer' | undefined;

@@ -18,11 +18,15 @@ export class ModelStore implements FleetStore {
         if (value === CLEARED && this.now - at > LIFE) this.registers.delete(name);
       }
     }
+    const isNew = !this.members.has(id);
     this.members.set(id, { record, at: this.now });
     const members = new Map(this.members);
-    for (const [name, { at }] of members) if (Math.abs(this.now - at) > RECORD_LIFE) this.members.delete(name);
+    for (const [name, { at, record: text }] of members) {
+      const keep = Number(/^{"keep":(\d+)/.exec(text)?.[1] ?? 0);
+      if (Math.abs(this.now - at) > Math.max(RECORD_LIFE, Math.min(keep, 86_400_000))) members.delete(name);
+    }
     const registers = this.revision === revision ? undefined : new Map(this.registers);
-    return Promise.resolve({ now: this.now, revision: this.revision, members, registers });
+    return Promise.resolve({ now: this.now, revision: this.revision, members, isNew, registers });
   }
 
   /** All that it has, as a replica may have it. */

@@ -49,8 +49,8 @@ export class ModelMember {
     this.#counts = new SessionCounts(this.hosts);
     this.#counts.keepSample();
     for (const host of hosts) this.hosts.report(host, undefined);
-    const self = new FleetSelf({ hosts, discover: undefined, path: '/socket.io/', keyPrefix }, this.hosts);
-    const show = (): ReturnType<FleetSelf['show']> => self.show(true, 1, [], this.#counts.sample);
+    const self = new FleetSelf({ hosts, discover: undefined, path: '/socket.io/', keyPrefix, keyExpiry: 60 }, this.hosts);
+    const show = (): ReturnType<FleetSelf['show']> => self.show(true, 1, [], this.#counts.sample, []);
     this.fleet = new Fleet({ id, timeout: 1000, life: 60_000, clock: () => world.time }, world, show);
     followCounts(this.fleet, this.hosts);
   }
@@ -62,8 +62,8 @@ export class ModelMember {
   }
 
   /** Knows a session from now on. */
-  know(sid: string, at = 0): Binding {
-    const binding = createBinding(sid, this.host(at), 60, true);
+  know(sid: string, at = 0, ttl = 60): Binding {
+    const binding = createBinding(sid, this.host(at), ttl, true);
     this.#counts.add(binding);
     return binding;
   }

@@ -124,6 +124,10 @@ export class AllWorkers implements Operated, SessionSource {
     return ended.flat();
   }
 
+  forgetEnded(sid: string, ago: number): void {
+    for (const worker of this.#workers()) void worker.ask('forgetEnded', { sid, ago });
+  }
+
   /** Sums totals, without hosts that were removed meanwhile. */
   #sumOf(totals: readonly Totals[]): Totals {
     const sum = sumOf(totals);

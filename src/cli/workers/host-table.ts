@@ -112,6 +112,7 @@ export class HostTable {
       host.tunnels = sum('tunnels');
       host.requests = sum('requests');
       host.polls = sum('polls');
+      host.bindingLife = Math.max(host.bindingLife, ...own.map(({ bindingLife }) => bindingLife));
       if (isCertain) host.uncertain = false;
       this.hosts.settle(host);
     }

@@ -32,6 +32,8 @@ export type SessionsElsewhere = Readonly<Record<string, number>>;
 export interface HostLoad extends Pick<HostStatus, 'host' | 'sessions' | 'tunnels' | 'requests' | 'polls'> {
   /** The host has answered a request since the last report. */
   readonly answered: boolean;
+  /** As of `Host`. */
+  readonly bindingLife: number;
   /** And one of its answers was not an error of its own. */
   readonly served: boolean;
 }

@@ -10,6 +10,7 @@ export interface Questions {
   readonly end: { readonly question: { readonly sid: string }; readonly answer: EndOutcome };
   /** Forget a session that another worker has ended. */
   readonly forget: { readonly question: { readonly sid: string }; readonly answer: boolean };
+  readonly forgetEnded: { readonly question: { readonly sid: string; readonly ago: number }; readonly answer: boolean };
   readonly endSome: {
     readonly question: { readonly host: string; readonly count: number };
     readonly answer: readonly string[];

@@ -74,9 +74,9 @@ export class ToldHosts implements HealthSource {
   /** The load of each host. */
   get load(): HostLoad[] {
     return this.#hosts.all.map((host) => {
-      const { name, sessions, tunnels, requests, polls } = host;
+      const { name, sessions, tunnels, requests, polls, bindingLife } = host;
       const [answered, served] = [host.hasAnsweredWithin(LOAD_INTERVAL), host.hasServedWithin(LOAD_INTERVAL)];
-      return { host: name, sessions, tunnels, requests, polls, answered, served };
+      return { host: name, sessions, tunnels, requests, polls, answered, served, bindingLife };
     });
   }
 

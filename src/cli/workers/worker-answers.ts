@@ -9,6 +9,9 @@ export async function answerTo(question: Question, own: OwnProcess): Promise<Ans
     case 'find': return own.sessions.find(question.sid);
     case 'end': return own.sessions.end(question.sid);
     case 'endSome': return own.sessions.endSome(question.host, question.count);
+    case 'forgetEnded':
+      own.forgetEnded(question.sid, question.ago);
+      return true;
     case 'forget':
       own.sessions.forget(question.sid);
       return true;

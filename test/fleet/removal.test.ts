@@ -1,0 +1,80 @@
+import { once } from 'node:events';
+import type Proxy from '../../src';
+import { operatedBefore, pathOf, type Operated } from '../support/admin';
+import { handshake } from '../support/http';
+import type { Started } from '../support/proxy';
+import { openClient, uniqueKeyPrefix, type TestClient } from '../support/redis';
+import { before, openWebSocket, startSessionHosts, type SessionHost } from '../support/session-host';
+import { until } from '../support/until';
+
+const MEMBERS = '{socket.io-fleet}:members';
+
+let redis: TestClient;
+let hosts: SessionHost[];
+let name: string;
+let one: Operated;
+let other: Started;
+
+beforeEach(async () => {
+  redis = await openClient();
+  hosts = await startSessionHosts(2);
+  [name = ''] = hosts.map((host) => host.name);
+  const options: Partial<Proxy.PartialProxyOptions> = { redisClient: redis, keyPrefix: uniqueKeyPrefix(), fleet: true };
+  one = await operatedBefore(hosts, options);
+  other = await before(hosts, { ...options, balance: () => name, drainTimeout: 0 });
+  await until('they know each other', () => [one, other].every(({ proxy }) => proxy.fleet.members.length === 2));
+});
+
+const remove = async (query = ''): Promise<unknown> => {
+  const { status, body } = await one.ask(`DELETE ${pathOf(name)}${query}`);
+  return [status, body === '' ? '' : (JSON.parse(body) as { message: string }).message];
+};
+
+const shown = (): number | undefined => one.proxy.hosts[0]?.fleet?.sessions;
+
+describe('a host is not removed without force', () => {
+  const remedy = 'drain it first, or cut them with ?force=true';
+
+  it('while a member has a session there', async () => {
+    await handshake(other.url);
+    await until('it is shown', () => shown() === 1);
+    expect(await remove()).toEqual([409, `the host has sessions: ${remedy}`]);
+    expect(await remove('?scope=proxy')).toEqual([204, '']);
+  });
+
+  it('while one has left whose sessions may come back through others', async () => {
+    await handshake(other.url);
+    await until('it is shown', () => shown() === 1);
+    const left = once(one.proxy, 'left');
+    await other.proxy.close();
+    const [id] = await left as [string];
+    expect(shown()).toBe(0);
+    expect(await remove()).toEqual([409, `the host may have sessions of proxy ${id}, which is gone: ${remedy}`]);
+    const late = await one.ask(`GET ${pathOf(name)}?wait=drained&timeout=1`);
+    expect(late.status).toBe(504);
+    expect(await remove('?force=true')).toEqual([204, '']);
+  });
+
+  it('while one has vanished that had a WebSocket there, and may be back', async () => {
+    await openWebSocket(other.url);
+    await until('it is shown', () => shown() === 1);
+    const id = String(one.proxy.fleet.members[1]?.id);
+    const [, at, record] = /^(\d+) (.*)$/.exec(String(await redis.hGet(MEMBERS, id))) ?? [];
+    // As if it had been another one, which fell silent before anybody looked.
+    await redis.hSet(MEMBERS, 'ghost', `${Number(at) - 20_000} ${record}`);
+    await other.proxy.close();
+    await until('it is gone', () => one.proxy.fleet.members.length === 1);
+    expect(await remove()).toEqual([409, expect.stringContaining('ghost')]);
+    one.proxy.drainHost(name);
+    const { status, body } = await one.ask(`GET ${pathOf(name)}?wait=drained&timeout=1`);
+    expect([status, body]).toEqual([504, expect.stringMatching(/ghost, which is gone, and whose sessions may go on"/)]);
+    await redis.hDel(MEMBERS, 'ghost');
+  });
+
+  it('but is where those that left had nothing there', async () => {
+    const left = once(one.proxy, 'left');
+    await other.proxy.close();
+    await left;
+    expect(await remove()).toEqual([204, '']);
+  });
+});

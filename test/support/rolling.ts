@@ -1,0 +1,32 @@
+import { EventEmitter } from 'node:events';
+import { Operations, type Operated } from '../../src/operating/operations';
+import { ModelMember, type ModelFleet } from './model-member';
+
+/** A member that can be told to replace its hosts. */
+export class Rolling extends ModelMember {
+  readonly operations: Operations;
+  readonly #world: ModelFleet;
+
+  constructor(world: ModelFleet, id: string, names: readonly string[]) {
+    super(world, id, names);
+    this.#world = world;
+    const sessions = { endSome: () => Promise.resolve([]) };
+    const operated = { workers: 1, storeFails: false, readiness: { ready: true }, sessions } as unknown as Operated;
+    this.operations = new Operations(this.hosts, operated, { rebalance: undefined }, new EventEmitter(), () => true, this.fleet);
+  }
+
+  see(name: string): void {
+    this.hosts.report(this.hosts.named(name), undefined);
+  }
+
+  /** Each host, and whether it is draining. */
+  get all(): unknown {
+    return this.hosts.all.map(({ name, draining }) => [name, draining]);
+  }
+
+  /** When the sessions of a host are moved that drains, in ms from now. */
+  movesIn(host: string): number {
+    const { movesAt } = JSON.parse(this.fleet.get(`drain ${host}`)?.value ?? '') as { movesAt: number };
+    return movesAt - this.#world.time;
+  }
+}
