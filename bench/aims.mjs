@@ -15,9 +15,11 @@ export function judge({ rows, curves, machine }) {
   return [
     aim('poll with a known sid / original', pairedRatio(row('poll', us), row('poll', 'original')), 1 / 6),
     aim('poll with a known sid / http-proxy', pairedRatio(row('poll', us), row('poll', 'http-proxy')), 0.6),
-    aim('poll with a known sid / HAProxy', pairedRatio(row('poll', us), row('poll', 'HAProxy')), 3),
+    aim('poll with a known sid / HAProxy', pairedRatio(row('poll', us), row('poll', 'HAProxy')), 2),
+    aim('poll without the fast path / floor', pairedRatio(row('poll', 'fastPath: false'), row('poll', 'floor')), 1.15),
     aim('handshake, stored / original', pairedRatio(row('handshake', us), row('handshake', 'original')), 1 / 4),
-    aim('handshake, stored / HAProxy', pairedRatio(row('handshake', us), row('handshake', 'HAProxy')), 4),
+    aim('handshake, stored / HAProxy', pairedRatio(row('handshake', us), row('handshake', 'HAProxy')), 2),
+    aim('handshake, in memory / HAProxy', pairedRatio(row('handshake', 'MemoryStore'), row('handshake', 'HAProxy')), 2),
     aim('poll with 4,000 held / with 50', pairedRatio(point('held', 4000), point('held', 50)), 1.3),
     aim('WebSocket message / net pipe', pairedRatio(row('websocket', us), row('websocket', 'net pipe')), 1.3),
     aim('idle WebSocket, KiB', row('idle', us, 'rss')?.median / 1024, 20),

@@ -84,7 +84,13 @@ function contextOf(machine, redisPort) {
   const main = fileURLToPath(new URL('../dist/index.js', import.meta.url));
   const against = flags.against && resolve(flags.against);
   const execArgv = flags.profile ? ['--cpu-prof', `--cpu-prof-dir=${resolve(flags.profile)}`] : [];
-  const ours = { 'socket.io-proxy2': { main, execArgv }, workers: { main }, against: { main: against, execArgv } };
+  const ours = {
+    'socket.io-proxy2': { main, execArgv },
+    'fastPath: false': { main, options: { fastPath: false } },
+    MemoryStore: { main, redisPort: undefined },
+    workers: { main },
+    against: { main: against, execArgv },
+  };
   return {
     machine,
     scale: scaleOf(flags),
@@ -92,7 +98,7 @@ function contextOf(machine, redisPort) {
     // What a continuous integration has not, or need not know.
     peers: flags.peer ?? (flags.assert ? ['original', 'http-proxy'] : undefined),
     startHosts: (count) => startHosts(count, { raw: flags.assert }),
-    optionsOf: (name, options) => ({ ...ours[name], redisPort, ...options }),
+    optionsOf: (name, options) => ({ redisPort, ...ours[name], ...options }),
     settle: () => sleep(100),
   };
 }

@@ -8,9 +8,14 @@ const PEERS = {
   'socket.io-proxy2': script('./peers/ours.mjs'),
   /** Another build of it, as `--against` names it. */
   against: script('./peers/ours.mjs'),
+  /** It leaves all requests to Node's `http`. */
+  'fastPath: false': script('./peers/ours.mjs'),
+  /** It stores no binding elsewhere, as HAProxy does not. */
+  'MemoryStore': script('./peers/ours.mjs'),
   workers: script('./peers/workers.mjs'),
   original: script('./peers/original.mjs'),
   floor: script('./peers/floor.mjs'),
+  'net floor': script('./peers/net-floor.mjs'),
   'http-proxy': script('./peers/http-proxy.mjs'),
   'http-proxy-3': script('./peers/http-proxy-3.mjs'),
   httpxy: script('./peers/httpxy.mjs'),

@@ -6,12 +6,14 @@ const CONNECTIONS = 50;
 
 /** A poll (POST) of a known sid, and a handshake, through every peer that can do it. */
 export async function poll(context) {
-  const names = ['original', 'floor', 'http-proxy', 'http-proxy-3', 'httpxy', '@socket.io/sticky', 'HAProxy', 'nginx'];
+  const names = [
+    'fastPath: false', 'original', 'floor', 'net floor', 'http-proxy', 'http-proxy-3', 'httpxy', '@socket.io/sticky', 'HAProxy', 'nginx',
+  ];
   return [await compare(context, { id: 'poll', title: 'poll with a known sid', names })];
 }
 
 export async function handshake(context) {
-  const names = ['original', 'HAProxy'];
+  const names = ['fastPath: false', 'MemoryStore', 'original', 'HAProxy'];
   return [await compare(context, { id: 'handshake', title: 'handshake, stored before it leaves', names })];
 }
 
