@@ -12,6 +12,7 @@ export class WholeRequest implements PlainHead {
   readonly fields: PlainFields;
   /** In latin1. */
   readonly body: string | undefined;
+  #content: PlainFields['content'] | undefined;
 
   constructor(
     method: string, url: string, socket: PlainHead['socket'], fields: PlainFields, body: string | undefined,
@@ -24,11 +25,11 @@ export class WholeRequest implements PlainHead {
   }
 
   get rawHeaders(): PlainHead['rawHeaders'] {
-    return this.fields.content.rawHeaders;
+    return (this.#content ??= this.fields.content).rawHeaders;
   }
 
   get headers(): PlainHead['headers'] {
-    return this.fields.content.headers;
+    return (this.#content ??= this.fields.content).headers;
   }
 }
 

@@ -4,11 +4,11 @@ import { WholeRequest, type ClientRequest, type ClientResponse } from './client'
 import type { Connection, Failure, ResponseHandler } from './connection';
 import { refusals, type Refusal } from '../base/refusals';
 import type { RequestHead } from '../base/request-head';
-import { fieldLines, hasLeft, requestHeaders, responseHeaders, type HeaderRules } from './headers';
+import { fieldLines, hasLeft, limitEncodings, requestHeaders, responseHeaders, type HeaderRules } from './headers';
 import { HeldResponse } from './held-response';
 import { readBody, type RequestBody } from './request-body';
 import type { Route } from '../routing/route';
-import { mayOpenByPolling, readableEncodings, type OpenPacket } from '../routing/sniffer';
+import { mayOpenByPolling, type OpenPacket } from '../routing/sniffer';
 import { originFormOf } from '../base/target';
 import { withoutWebTransport } from './web-transport';
 import { observe } from '../base/histogram';
@@ -169,10 +169,9 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     const { req, route: { host } } = this;
     const { options } = this.#context;
     const isHandshake = this.#isHandshake();
-    if (req instanceof WholeRequest && !isHandshake) return req.fields.linesFor(host, req, options);
+    if (req instanceof WholeRequest) return req.fields.linesFor(host, req, options, isHandshake);
     const headers = requestHeaders(req, host, options);
-    if (isHandshake) limitEncodings(headers);
-    return fieldLines(headers);
+    return fieldLines(isHandshake ? limitEncodings(headers) : headers);
   }
 
   /**
@@ -250,12 +249,5 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   #abort(): void {
     this.#connection?.destroy();
     this.#connection = undefined;
-  }
-}
-
-/** The host must not choose a coding in which the sid cannot be read. */
-function limitEncodings(headers: string[]): void {
-  for (let i = 0; i < headers.length; i += 2) {
-    if (headers[i]?.toLowerCase() === 'accept-encoding') headers[i + 1] = readableEncodings(headers[i + 1] ?? '');
   }
 }

@@ -1,6 +1,7 @@
 import { Field, fieldOf } from '../base/fields';
 import type { RequestHead } from '../base/request-head';
 import type { Host } from '../hosts/host';
+import { readableEncodings } from '../routing/sniffer';
 import { authorityOf } from '../base/target';
 
 /** How a request's headers change on the way to a host. */
@@ -17,11 +18,16 @@ export interface HeaderRules {
  * the sender of the body writes.
  */
 export function requestHeaders(req: RequestHead, host: Host, rules: HeaderRules): string[] {
-  const { changeOrigin, xfwd, trustProxy } = rules;
+  // An HTTP/1.0 client may omit `Host`.
+  const name = rules.changeOrigin ? host.url.host : hostOf(req) ?? host.url.host;
+  return ['Host', name, ...otherHeaders(req, rules)];
+}
+
+/** Those of {@link requestHeaders} that are the same for all hosts: all but `Host`. */
+export function otherHeaders(req: RequestHead, { xfwd, trustProxy }: HeaderRules): string[] {
   const raw = req.rawHeaders;
   const named = namedByConnection(req.headers.connection);
-  // An HTTP/1.0 client may omit `Host`.
-  const headers = ['Host', changeOrigin ? host.url.host : hostOf(req) ?? host.url.host];
+  const headers: string[] = [];
   if (xfwd) pushForwarded(headers, req, trustProxy);
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] ?? '';
@@ -57,6 +63,13 @@ export function responseHeaders(raw: readonly string[], status: number): string[
     if (!named?.has(name.toLowerCase())) headers.push(name, raw[i + 1] ?? '');
   }
   return headers;
+}
+
+/** The headers of a handshake: a host must not choose a coding in which the sid cannot be read. */
+export function limitEncodings(headers: readonly string[]): string[] {
+  return headers.map((text, i) => (
+    i % 2 === 1 && headers[i - 1]?.toLowerCase() === 'accept-encoding' ? readableEncodings(text) : text
+  ));
 }
 
 /** The headers of a flat list as text, each with its line break. */

@@ -4,7 +4,7 @@ import type { RequestHead } from '../base/request-head';
 import type { Host } from '../hosts/host';
 import { isHost } from '../routing/request-checks';
 import { copyOf } from '../sessions/binding';
-import { fieldLines, requestHeaders, type HeaderRules } from './headers';
+import { fieldLines, limitEncodings, otherHeaders, type HeaderRules } from './headers';
 
 /** A field of visible ASCII and single parts: not folded, not empty, with nothing but one space after the colon. */
 const LINE = /([A-Za-z\d-]+): ([!-~](?:[ -~]*[!-~])?)\r\n/y;
@@ -31,8 +31,11 @@ export class PlainFields {
   readonly text: string;
   /** The length of the body, in bytes; `undefined` if none is announced. */
   readonly length: number | undefined;
-  #host: Host | undefined;
-  #lines = '';
+  /** The client's `Host`. */
+  #host: string | undefined;
+  /** What hosts get of the fields, but for `Host`. A client sends the same fields again and again. */
+  #lines: string | undefined;
+  #handshakeLines: string | undefined;
 
   private constructor(text: string, length: number | undefined) {
     this.text = text;
@@ -50,14 +53,18 @@ export class PlainFields {
     return contentOf(this.text) ?? { rawHeaders: [], headers: {}, length: undefined };
   }
 
-  /** The fields for a host, as in {@link requestHeaders}. Kept, since a client sends the same ones again and again. */
-  linesFor(host: Host, req: RequestHead, rules: HeaderRules): string {
-    if (this.#host !== host) {
-      this.#host = host;
-      this.#lines = copyOf(fieldLines(requestHeaders(req, host, rules)));
-    }
-    return this.#lines;
+  /** The fields for a host, as in {@link requestHeaders}. */
+  linesFor(host: Host, req: RequestHead, rules: HeaderRules, isHandshake: boolean): string {
+    const name = rules.changeOrigin ? host.url.host : this.#host ??= req.headers.host ?? '';
+    const lines = isHandshake ? this.#handshakeLines ??= linesOf(limitEncodings(otherHeaders(req, rules)))
+      : this.#lines ??= linesOf(otherHeaders(req, rules));
+    return `Host: ${name}\r\n${lines}`;
   }
+}
+
+/** Copied, since what is put together of many parts takes more memory. */
+function linesOf(headers: readonly string[]): string {
+  return copyOf(fieldLines(headers));
 }
 
 function contentOf(text: string): Content | undefined {
