@@ -91,7 +91,6 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     const server = this.server = options.server ?? createServer(options);
     const healthPath = new HealthPath(options, () => operations.readiness.ready);
     const pipelines = new Pipelines(options, { health, healthPath, router, forwarder, server, underWay, access });
-    if (this.#isOwn && options.fastPath) pipelines.hasten();
     this.#release = takeOver(server, this.#isOwn, {
       owns: (url) => router.owns(url) || healthPath.owns(url),
       request: (req, res) => pipelines.request(req, res),
@@ -99,6 +98,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
       listening: () => this.#start(),
       error: (error) => announceIfHeard(this, 'error', error),
     });
+    if (this.#isOwn && options.fastPath) pipelines.hasten();
     relayEvents(hosts, bindings, this);
     if (server.listening) this.#start();
   }

@@ -28,7 +28,8 @@ export class Answer {
       return true;
     }
     this.#isWaiting = false;
-    this.#writeStart();
+    if (this.#start !== undefined) this.#res.write(this.#start, 'latin1');
+    this.#start = undefined;
     return this.#res.write(Buffer.from(chunk));
   }
 
@@ -36,8 +37,9 @@ export class Answer {
   flush(): void {
     if (!this.#isWaiting) return;
     this.#isWaiting = false;
-    if (this.#start === undefined) this.#res.flushHeaders();
-    else this.#writeStart();
+    // With `flushHeaders`, Node would encode the head in UTF-8.
+    this.#res.write(this.#start ?? '', 'latin1');
+    this.#start = undefined;
   }
 
   /** Sends what waits, and ends the response. */
@@ -45,10 +47,5 @@ export class Answer {
     // One string, so that the kernel gets one buffer instead of two. latin1 preserves every byte.
     if (this.#start === undefined) this.#res.end();
     else this.#res.end(this.#start, 'latin1');
-  }
-
-  #writeStart(): void {
-    if (this.#start !== undefined) this.#res.write(this.#start, 'latin1');
-    this.#start = undefined;
   }
 }

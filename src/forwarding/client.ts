@@ -47,9 +47,9 @@ export interface ClientResponse {
   /** All bytes have left this process. */
   readonly writableFinished: boolean;
   writeHead(status: number, message: string, headers: string[]): unknown;
-  flushHeaders(): void;
   /** @returns false if `drain` should be awaited before more is written. */
   write(chunk: Buffer): boolean;
+  /** An empty text sends the head alone. */
   write(text: string, encoding: 'latin1'): boolean;
   end(): unknown;
   end(text: string, encoding: 'latin1'): unknown;

@@ -12,6 +12,9 @@ const LINE = /([A-Za-z\d-]+): ([!-~](?:[ -~]*[!-~])?)\r\n/y;
 /** A `Content-Length` that cannot be read in two ways. */
 const LENGTH = /^(?:0|[1-9]\d{0,6})$/;
 
+/** More of them are not plain: nobody sends them, and servers limit their number. */
+const MAX_FIELDS = 100;
+
 /** What the fields say. */
 interface Content {
   /** A flat list of names and values. */
@@ -79,7 +82,7 @@ function contentOf(text: string): Content | undefined {
     headers[key] = value;
   }
   // Without `Host`, a server refuses the request.
-  if (headers.host === undefined) return undefined;
+  if (headers.host === undefined || rawHeaders.length > 2 * MAX_FIELDS) return undefined;
   const length = headers['content-length'];
   return { rawHeaders, headers, length: length === undefined ? undefined : Number(length) };
 }

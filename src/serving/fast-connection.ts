@@ -17,6 +17,8 @@ enum State {
   AtNode,
   /** A request is served here. */
   Serving,
+  /** Node has the connection for good. */
+  Left,
 }
 
 /** What a connection needs to serve requests. */
@@ -45,9 +47,8 @@ export class FastConnection {
   /** How much of the body of Node's request is still to come, in bytes. */
   #missing = 0;
   #response: PlainResponse | undefined;
-  #hasMoreTime = false;
-  /** How long Node keeps the connection when it is idle, in ms. */
-  #idleTimeout = 0;
+  /** How much longer than `keepAliveTimeout` Node keeps an idle connection, in ms. */
+  #grace = 0;
   /** What the client has sent ahead. */
   #ahead: Buffer[] = [];
   #aheadSize = 0;
@@ -75,19 +76,6 @@ export class FastConnection {
   /** Node has read this connection's request. */
   follow(res: ServerResponse): void {
     if (this.#state === State.AtNode) res.once('close', this.#onAnswered);
-  }
-
-  /**
-   * Called when nothing has passed for a time that is too long between requests. A request has as much time as one
-   * that Node has read.
-   *
-   * @returns false if it has had that.
-   */
-  giveTime(): boolean {
-    if (!this.isServing || this.#hasMoreTime) return false;
-    this.#hasMoreTime = true;
-    this.#socket.setTimeout(Math.max(1, this.#serving.server.timeout - this.#idleTimeout));
-    return true;
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -126,6 +114,8 @@ export class FastConnection {
 
   #serve({ method, url, fields, size, length }: WholeHead, text: string): void {
     this.#state = State.Serving;
+    // As Node does when a request begins.
+    this.#socket.setTimeout(this.#serving.server.timeout);
     const res = this.#response = new PlainResponse(this.#socket, this.#serving.server);
     res.once('close', this.#onServed);
     const body = length > 0 ? text.slice(size) : undefined;
@@ -134,9 +124,8 @@ export class FastConnection {
 
   readonly #onServed = (): void => {
     this.#response = undefined;
-    this.#hasMoreTime = false;
     if (this.#socket.destroyed) return;
-    if (this.#socket.timeout !== this.#idleTimeout) this.#socket.setTimeout(this.#idleTimeout);
+    this.#socket.setTimeout(this.#serving.server.keepAliveTimeout + this.#grace);
     if (this.#ahead.length === 0) this.#state = State.Free;
     // Not now: what is being read from the host has not been read to its end.
     else process.nextTick(this.#goOn);
@@ -167,14 +156,15 @@ export class FastConnection {
 
   readonly #onAnswered = (): void => {
     if (this.#state !== State.AtNode) return;
-    // As Node has just set it.
-    this.#idleTimeout = this.#socket.timeout ?? 0;
+    const { timeout = 0 } = this.#socket;
+    this.#grace = Math.max(0, timeout - this.#serving.server.keepAliveTimeout);
     if (this.#missing === 0) this.#state = State.Free;
     else this.#leave();
   };
 
   /** Leaves the connection to Node for good. */
   #leave(chunk?: Buffer): void {
+    this.#state = State.Left;
     this.#left();
     this.#socket.on('data', this.#read).off('data', this.#onData);
     if (chunk) this.#read(chunk);

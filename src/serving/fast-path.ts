@@ -28,10 +28,14 @@ export class FastPath {
   readonly #serving: FastServing;
   readonly #connections = new Map<Socket, FastConnection>();
   readonly #prefix: string;
+  /** The proxy's own listener for requests. */
+  readonly #listener: unknown;
 
+  /** @param server whose only listener for requests is the proxy's. */
   constructor(server: Server | HttpsServer, parts: FastPathParts) {
     this.#server = server;
     this.#prefix = `${parts.path}?`;
+    [this.#listener] = server.listeners('request');
     this.#serving = {
       maxHeaderSize: parts.maxHeaderSize,
       server,
@@ -40,7 +44,6 @@ export class FastPath {
     };
     const accepted = server instanceof HttpsServer ? 'secureConnection' : 'connection';
     server.on(accepted, (socket: Socket) => this.#accept(socket));
-    server.on('timeout', (socket: Socket) => this.#onTimeout(socket));
     this.#shield();
   }
 
@@ -57,21 +60,15 @@ export class FastPath {
   }
 
   /**
-   * Nobody else wants to see requests: no listener, and no tracer, which would wrap `emit` or subscribe to a channel.
-   * And nobody has set on the server what only Node can keep.
+   * Nobody else wants to see requests: no listener beside the proxy's or in its place, and no tracer, which would wrap
+   * `emit` or subscribe to a channel. And nobody has set on the server what only Node can keep.
    */
   get #isUsual(): boolean {
     const server = this.#server;
-    const { keepAliveTimeout, maxRequestsPerSocket, timeout } = server;
-    return server.emit === EventEmitter.prototype.emit && server.listenerCount('request') === 1 &&
+    const [listener, other] = server.listeners('request');
+    return listener === this.#listener && other === undefined && server.emit === EventEmitter.prototype.emit &&
       !CHANNELS.some(({ hasSubscribers }) => hasSubscribers) &&
-      !maxRequestsPerSocket && keepAliveTimeout > 0 && timeout > keepAliveTimeout;
-  }
-
-  /** Ends a silent connection, as Node does if nobody listens. */
-  #onTimeout(socket: Socket): void {
-    if (this.#server.listenerCount('timeout') > 1) return;
-    if (!this.#connections.get(socket)?.giveTime()) socket.destroy();
+      !server.maxRequestsPerSocket && server.keepAliveTimeout > 0 && Reflect.get(server, 'httpAllowHalfOpen') !== true;
   }
 
   /** Lets `closeIdleConnections` spare connections with requests of which Node knows nothing. */

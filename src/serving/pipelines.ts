@@ -54,7 +54,7 @@ export class Pipelines {
     this.#parts = parts;
   }
 
-  /** Serves plain requests by the {@link FastPath} from now on. Only for the proxy's own server. */
+  /** Serves plain requests by the {@link FastPath} from now on. For the proxy's own server, once it is taken over. */
   hasten(): void {
     const { server, underWay } = this.#parts;
     this.#fast = new FastPath(server, { ...this.#options, underWay, serve: (req, res) => this.serve(req, res) });

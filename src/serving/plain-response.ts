@@ -58,12 +58,8 @@ export class PlainResponse implements ClientResponse {
     this.#head = this.#isChunked ? `${head}Transfer-Encoding: chunked\r\n\r\n` : `${head}\r\n`;
   }
 
-  flushHeaders(): void {
-    this.#send('');
-  }
-
   write(chunk: Buffer | string): boolean {
-    if (typeof chunk === 'string') return this.#send(this.#framed(chunk));
+    if (typeof chunk === 'string') return this.#send(chunk === '' ? '' : this.#framed(chunk));
     if (chunk.length <= MAX_JOINED) return this.#send(this.#framed(chunk.toString('latin1')));
     this.#socket.cork();
     this.#send(this.#isChunked ? `${chunk.length.toString(16)}\r\n` : '');

@@ -53,6 +53,10 @@ describe('answers and requests are those of Node\'s http', () => {
       res.end('ok');
     }],
     ['fields of the connection', [get()], (_, res) => res.writeHead(200, { 'Connection': 'x-a', 'X-A': 'b' }).end('ok')],
+    ['bytes beyond ASCII in a head that leaves alone', [get(), get()], (_, res) => {
+      res.writeHead(200, { 'X-A': '\xe9\xff', 'Content-Length': 2 }).flushHeaders();
+      setImmediate(() => res.end('ok'));
+    }],
     ['bytes of all kinds', [get()], (_, res) => res.end(Buffer.from(Array.from({ length: 256 }, (__, i) => i)))],
     ['a large body', [get(), get()], (_, res) => res.end('x'.repeat(300_000))],
     ['a large body of no length', [get(), get()], (_, res) => {
@@ -98,6 +102,32 @@ describe('answers and requests are those of Node\'s http', () => {
       await read(kept);
       held.end('late');
       return [await kept.response(), await kept.response(), await kept.response(), await kept.ask(get())];
+    }],
+    ['requests behind one that Node has', async (kept, { read, hold }) => {
+      const preflight = get('&sid=s1&hold').replace('GET', 'OPTIONS');
+      const held = await hold(kept, preflight);
+      kept.socket.write(post('3'));
+      await read(kept);
+      held.end('late');
+      const answers = [await kept.response(), await kept.response()];
+      // In pieces, and whole.
+      kept.socket.write(post('abcd').slice(0, -4));
+      await read(kept);
+      return [...answers, await kept.ask('abcd'), await kept.ask(post('ef')), await kept.ask(get())];
+    }],
+    ['requests behind one whose body comes in pieces', async (kept, { read, hold }) => {
+      const slow = post('abcd').replace('sid=s1', 'sid=s1&hold');
+      kept.socket.write(slow.slice(0, -2));
+      await read(kept);
+      const held = await hold(kept, slow.slice(-2));
+      kept.socket.write(post('3'));
+      await read(kept);
+      held.end('late');
+      return [await kept.response(), await kept.response(), await kept.ask(post('ef')), await kept.ask(post('gh'))];
+    }],
+    ['more fields than servers read', async (kept) => {
+      const lines = Array.from({ length: 1100 }, (_, i) => `X-${i}: a`);
+      return [await kept.ask(get('&sid=s1', ...lines.slice(0, 500))), await kept.ask(get('&sid=s1', ...lines))];
     }],
     ['another method in between', async (kept) => [
       await kept.ask(get()), await kept.ask(get().replace('GET', 'OPTIONS')), await kept.ask(get()),

@@ -158,6 +158,34 @@ describe('a connection on which nothing passes', () => {
     expect(fast).toHaveBeenCalledTimes(2);
   });
 
+  it('is not told of to a listener while a request is served', async () => {
+    const started = await stand({ keepAliveTimeout: 100 });
+    const [busy, idle] = [await client(started), await client(started)];
+    await busy.ask(get());
+    const held = await started.hold(busy);
+    const silent = new Set<Socket>();
+    const told = new Promise<void>((resolve) => {
+      started.proxy.server.on('timeout', (socket: Socket) => {
+        silent.add(socket);
+        resolve();
+      });
+    });
+    await idle.ask(get());
+    await told;
+    held.end('late');
+    expect(await busy.response()).toMatch(/late$/);
+    expect([...silent].map(({ remotePort }) => remotePort)).toEqual([idle.socket.localPort]);
+  });
+
+  it('is ended after a keepAliveTimeout that was changed', async () => {
+    const started = await stand({ keepAliveTimeout: 600_000 });
+    const kept = await client(started);
+    started.proxy.server.keepAliveTimeout = 100;
+    await kept.ask(get());
+    await kept.closed;
+    expect(fast).toHaveBeenCalledTimes(1);
+  });
+
   it('is ended after the time that Node gives a request', async () => {
     const started = await stand({ keepAliveTimeout: 50 });
     started.proxy.server.timeout = 150;
@@ -208,6 +236,20 @@ describe('whoever wants to see requests sees all of them', () => {
     const urls: (string | undefined)[] = [];
     started.proxy.server.on('request', ({ url }: IncomingMessage) => urls.push(url));
     await kept.ask(get());
+    expect([urls.length, fast.mock.calls.length]).toEqual([1, 0]);
+  });
+
+  it('who listens in the place of the proxy, and calls it', async () => {
+    const started = await stand();
+    const kept = await client(started);
+    const { server } = started.proxy;
+    const [listener] = server.listeners('request');
+    const urls: (string | undefined)[] = [];
+    server.removeAllListeners('request').on('request', (req: IncomingMessage, res) => {
+      urls.push(req.url);
+      Reflect.apply(listener as () => void, server, [req, res]);
+    });
+    expect(await kept.ask(get())).toMatch(/ok$/);
     expect([urls.length, fast.mock.calls.length]).toEqual([1, 0]);
   });
 

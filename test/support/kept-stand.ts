@@ -17,8 +17,8 @@ export const post = (body: string, ...lines: string[]): string =>
 export const ok: RequestListener = (_, res) => res.end('ok');
 
 export interface Stand extends Started {
-  /** Sends a poll, and resolves with the response that the host holds back. */
-  hold: (kept: KeptClient) => Promise<ServerResponse>;
+  /** Sends a poll, or the rest of a request with `&hold`, and resolves with the response that the host holds back. */
+  hold: (kept: KeptClient, bytes?: string) => Promise<ServerResponse>;
   /** What each request that has reached the host was. */
   seen: string[];
   host: Server;
@@ -50,9 +50,9 @@ export async function stand(options: PartialProxyOptions = {}, handler = ok): Pr
   started.proxy.server.on('connection', (socket: Socket) => sockets.set(socket.remotePort, socket));
   const read = ({ socket }: KeptClient): Promise<unknown> =>
     until('it was read', () => sockets.get(socket.localPort)?.bytesRead === socket.bytesWritten);
-  const hold = async ({ socket }: KeptClient): Promise<ServerResponse> => {
+  const hold = async ({ socket }: KeptClient, bytes = get('&sid=s1&hold')): Promise<ServerResponse> => {
     const held = once(polls, 'held') as Promise<[ServerResponse]>;
-    socket.write(get('&sid=s1&hold'));
+    socket.write(bytes, 'latin1');
     return (await held)[0];
   };
   return { ...started, hold, seen, host: server, read };
