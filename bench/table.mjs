@@ -7,6 +7,14 @@ const MARKS = ['<!-- bench -->', '<!-- /bench -->'];
 
 const US = 'socket.io-proxy2';
 
+/** What the table calls them, where the name alone would not tell. */
+const LABELS = {
+  [US]: `**${US}**`,
+  'fastPath: false': `${US}, \`fastPath: false\``,
+  floor: '*the least with `node:http`*',
+  'net floor': '*the least with `node:net`*',
+};
+
 /** The table as Markdown: what a poll and a handshake cost in ours and in every peer, and what the rest of the run says. */
 export function tableOf({ rows, curves, machine, versions, date }) {
   const [poll, handshake, websocket] = ['poll', 'handshake', 'websocket'].map((id) => rows.find((row) => row.id === id).peers);
@@ -15,7 +23,7 @@ export function tableOf({ rows, curves, machine, versions, date }) {
     const { cpu, rps, p50, p99 } = poll[name];
     const opened = handshake[name] ? range(handshake[name].cpu) : '–';
     const cells = [range(cpu), count(rps), p50.median.toFixed(1), p99.median.toFixed(1), opened];
-    return `| ${[name === US ? `**${name}**` : name, ...cells].join(' | ')} |`;
+    return `| ${[LABELS[name] ?? name, ...cells].join(' | ')} |`;
   });
   const programs = ['node', 'http-proxy', 'HAProxy', 'nginx'].map((name) => `${name} ${versions[name]}`).join(', ');
   return [
@@ -23,16 +31,19 @@ export function tableOf({ rows, curves, machine, versions, date }) {
     '|---|---|---|---|---|---|',
     ...lines,
     '',
-    ...sentences({ rows, curves, websocket }).map((sentence) => `- ${sentence}`),
+    ...sentences({ rows, curves, poll, handshake, websocket }).map((sentence) => `- ${sentence}`),
     '',
     `${machine.cpu}, ${machine.cores} cores, ${machine.memory}; ${programs}; ${date.slice(0, 10)}.`,
   ].join('\n');
 }
 
-function sentences({ rows, curves, websocket }) {
+function sentences({ rows, curves, poll, handshake, websocket }) {
   const points = (id) => curves.find((curve) => curve.id === id).lines[US];
   const at = (id, x) => points(id).find((point) => point.x === x).cpu;
   const last = (id) => points(id).at(-1);
+  const to = (row) => ratio(row[US].cpu, row.HAProxy.cpu);
+  const beside = poll.HAProxy?.cpu && `A poll costs ${to(poll)} what it costs in HAProxy, and a handshake, which waits for ` +
+    `Redis, ${to(handshake)}. On a machine with other tenants these ratios change.`;
   const held = `A poll while 4,000 other sessions hold one costs ${ratio(at('held', 4000), at('held', 50))} what it costs with 50.`;
   const { x, bytes, cpu } = last('sessions');
   const sessions = `Each of ${x.toLocaleString('en')} bound sessions takes ${bytes.median.toFixed(0)} bytes, and a poll of any of them ` +
@@ -42,7 +53,7 @@ function sentences({ rows, curves, websocket }) {
     `what a bare pipe of \`node:net\` takes; an idle WebSocket holds ${(rss.median / 1024).toFixed(0)} KiB.`;
   const { median } = rows.find(({ id }) => id === 'frame').peers['http-proxy'].cpu;
   const frame = `http-proxy, whose passes each request goes through, takes ${median.toFixed(2)} µs of a poll.`;
-  return [held, sessions, message, frame];
+  return [...beside ? [beside] : [], held, sessions, message, frame];
 }
 
 function ratio(ours, theirs) {
