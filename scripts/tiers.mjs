@@ -13,7 +13,8 @@ const OF_NODE = {
     ...['', '-bodies', '-connections', '-hosts'].map((part) => `serving/bad-input${part}`),
     'forwarding/framing', 'forwarding/has-left', 'forwarding/handshake', 'forwarding/upgrade', 'forwarding/upgrade-life',
     'forwarding/response-parser-fuzz', 'admin/security', 'admin/connections', 'closing', 'serving/servers-shared',
-    'forwarding/early-answer', 'serving/other-upgrades',
+    'forwarding/early-answer', 'forwarding/answer', 'forwarding/framing-fuzz', 'serving/other-upgrades',
+    ...['', '-answers'].map((part) => `serving/fast-path${part}`),
   ],
   streams: [
     'forwarding/connection', 'forwarding/streaming', 'forwarding/streaming-backpressure', 'faults/connections', 'faults/proxies',

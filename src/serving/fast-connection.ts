@@ -61,11 +61,7 @@ export class FastConnection {
     this.#serving = serving;
     this.#read = read;
     this.#left = left;
-    socket.on('data', this.#onData).off('data', read);
-    socket.once('close', () => {
-      left();
-      this.#response?.close();
-    });
+    socket.on('data', this.#onData).off('data', read).once('close', this.#onClose);
   }
 
   /** A request is served here, of which Node knows nothing. */
@@ -154,6 +150,11 @@ export class FastConnection {
     else this.#read(chunk);
   }
 
+  readonly #onClose = (): void => {
+    this.#left();
+    this.#response?.close();
+  };
+
   readonly #onAnswered = (): void => {
     if (this.#state !== State.AtNode) return;
     const { timeout = 0 } = this.#socket;
@@ -166,7 +167,8 @@ export class FastConnection {
   #leave(chunk?: Buffer): void {
     this.#state = State.Left;
     this.#left();
-    this.#socket.on('data', this.#read).off('data', this.#onData);
+    // Nothing refers to this object any more: a WebSocket lasts.
+    this.#socket.on('data', this.#read).off('data', this.#onData).off('close', this.#onClose);
     if (chunk) this.#read(chunk);
   }
 }

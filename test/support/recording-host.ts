@@ -31,6 +31,8 @@ export const isAccepted = (target: string): boolean => isEvery(2, target);
 /** A host that reads each of its connections twice, and answers each request with its id. */
 export async function startRecordingHost(listener: RecordingListener): Promise<string> {
   const server = http.createServer({ keepAliveTimeout: 60_000 });
+  // Node 22 and later refuse more, and the proxy adds some to what clients may send.
+  server.maxHeadersCount = 1100;
   server.on('connection', (socket: Socket) => {
     const reader = new StrictReader({
       onRequest: (request) => idOf(request.target) !== undefined && listener.onRequest(request, 'strict'),
