@@ -26,7 +26,6 @@ const checks = (from, to = '') => ['src/routing/request-checks.ts', from, to];
 const connection = (from, to) => ['src/forwarding/connection.ts', from, to];
 const exchange = (from, to) => ['src/forwarding/exchange.ts', from, to];
 const fast = (from, to) => ['src/serving/fast-connection.ts', from, to];
-const plain = (from, to) => ['src/forwarding/plain-fields.ts', from, to];
 const headers = (from, to) => ['src/forwarding/headers.ts', from, to];
 
 /** Name, and edits. */
@@ -73,15 +72,10 @@ const FAULTS = [
     checks(' || isWebSocket(req);', ';'),
     checks('!mayHaveBody(req.method ?? \'\')', '!mayHaveBody(req.method ?? \'\') && !isWebSocket(req)'),
   ]],
-  ['the fast path takes names that stand twice', [plain('key in headers || !isPlain', '!isPlain')]],
-  ['the fast path takes every field', [plain('default: return false;', 'default: return name !== \'\';')]],
-  ['the fast path takes every Connection', [plain('return value.toLowerCase() === \'keep-alive\';', 'return true;')]],
   ['the fast path takes a body for whole that is not', [fast('if (missing === 0 && this.#state', 'if (missing >= 0 && this.#state')]],
   ['the fast path takes what follows a body for nothing', [
     fast('missing < 0) {', 'false) {'), fast('if (missing === 0 && this.#state', 'if (missing <= 0 && this.#state'),
   ]],
-  ['the fast path reads a connection in the middle of a body', [fast('if (this.#missing === 0) this.#state', 'if (true) this.#state')]],
-  ['a connection is left to Node twice', [fast('    this.#state = State.Left;\n', '')]],
   ['a request goes on whose client has gone', [headers('return socket.destroyed || (', 'return socket === undefined && (')]],
 ];
 
