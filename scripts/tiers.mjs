@@ -14,7 +14,7 @@ const OF_NODE = {
     'forwarding/framing', 'forwarding/has-left', 'forwarding/handshake', 'forwarding/upgrade', 'forwarding/upgrade-life',
     'forwarding/response-parser-fuzz', 'admin/security', 'admin/connections', 'closing', 'serving/servers-shared',
     'forwarding/early-answer', 'forwarding/answer', 'forwarding/framing-fuzz', 'serving/other-upgrades',
-    ...['', '-answers'].map((part) => `serving/fast-path${part}`),
+    ...['', '-answers', '-watchers'].map((part) => `serving/fast-path${part}`),
   ],
   streams: [
     'forwarding/connection', 'forwarding/streaming', 'forwarding/streaming-backpressure', 'faults/connections', 'faults/proxies',

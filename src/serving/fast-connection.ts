@@ -8,6 +8,9 @@ import { PlainResponse, type KeepAlive } from './plain-response';
 /** The most that a client may send ahead while its request is served, in bytes, before its connection is not read. */
 const MAX_AHEAD = 65_536;
 
+/** What a piece of that takes beside its bytes: it may be a single one. */
+const PIECE = 1024;
+
 enum State {
   /** Nothing has come yet. */
   New,
@@ -84,7 +87,8 @@ export class FastConnection {
 
   #begin(chunk: Buffer): void {
     const text = chunk.toString('latin1');
-    const head = this.#headOf(text);
+    // What comes on a connection that was ended from here, Node reads for nobody.
+    const head = this.#socket.writableEnded ? undefined : this.#headOf(text);
     const missing = head ? head.size + head.length - chunk.length : -1;
     if (!head || missing < 0) {
       this.#leave(chunk);
@@ -140,7 +144,7 @@ export class FastConnection {
 
   #keep(chunk: Buffer): void {
     this.#ahead.push(chunk);
-    this.#aheadSize += chunk.length;
+    this.#aheadSize += chunk.length + PIECE;
     if (this.#aheadSize > MAX_AHEAD) this.#socket.pause();
   }
 

@@ -2,11 +2,14 @@ import { channel } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import type { Server, IncomingMessage, ServerResponse } from 'node:http';
 import { Server as HttpsServer } from 'node:https';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type { WholeRequest } from '../forwarding/client';
 import type { UnderWay } from '../forwarding/under-way';
 import { FastConnection, type FastServing, type Reader } from './fast-connection';
 import type { PlainResponse } from './plain-response';
+
+/** As it is before a tracer wraps it. */
+const emit: unknown = Reflect.get(EventEmitter.prototype, 'emit');
 
 /** Where tracers hear of requests. */
 const CHANNELS = ['request.start', 'response.created', 'response.finish']
@@ -43,7 +46,10 @@ export class FastPath {
       serve: (req, res) => parts.serve(req, res),
     };
     const accepted = server instanceof HttpsServer ? 'secureConnection' : 'connection';
-    server.on(accepted, (socket: Socket) => this.#accept(socket));
+    server.on(accepted, (socket: unknown) => {
+      // A caller may have put in a stream of another kind.
+      if (socket instanceof Socket) this.#accept(socket);
+    });
     this.#shield();
   }
 
@@ -66,7 +72,7 @@ export class FastPath {
   get #isUsual(): boolean {
     const server = this.#server;
     const [listener, other] = server.listeners('request');
-    return listener === this.#listener && other === undefined && server.emit === EventEmitter.prototype.emit &&
+    return listener === this.#listener && other === undefined && server.emit === emit &&
       !CHANNELS.some(({ hasSubscribers }) => hasSubscribers) &&
       !server.maxRequestsPerSocket && server.keepAliveTimeout > 0 && Reflect.get(server, 'httpAllowHalfOpen') !== true;
   }
@@ -76,10 +82,19 @@ export class FastPath {
     const server = this.#server;
     const closeIdle = server.closeIdleConnections.bind(server);
     server.closeIdleConnections = () => {
-      const serving = [...this.#connections].flatMap(([socket, { isServing }]) => (isServing ? [socket] : []));
-      for (const socket of serving) socket.destroy = () => socket;
+      const restore = [...this.#connections].flatMap(([socket, { isServing }]) => (isServing ? [shield(socket)] : []));
       closeIdle();
-      for (const socket of serving) Reflect.deleteProperty(socket, 'destroy');
+      for (const each of restore) each();
     };
   }
+}
+
+/** Keeps a socket from being destroyed. @returns a function that undoes it. */
+function shield(socket: Socket): () => void {
+  const own = Object.getOwnPropertyDescriptor(socket, 'destroy');
+  socket.destroy = () => socket;
+  return () => {
+    Reflect.deleteProperty(socket, 'destroy');
+    if (own) Object.defineProperty(socket, 'destroy', own);
+  };
 }

@@ -1,7 +1,7 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { IncomingMessage } from 'node:http';
 import { Socket, type AddressInfo } from 'node:net';
+import { duplexPair } from 'node:stream';
 import { MemoryStore, Proxy } from '../../src';
 import { Connection } from '../../src/forwarding/connection';
 import { PlainResponse } from '../../src/serving/plain-response';
@@ -10,6 +10,7 @@ import { onCleanup } from '../support/cleanup';
 import { stopClock } from '../support/clock';
 import { startServer } from '../support/http';
 import { KeptClient } from '../support/kept-client';
+import type { Started } from '../support/proxy';
 import { client, get, OPEN, post, stand } from '../support/kept-stand';
 import { CERT, KEY } from '../support/tls';
 import { until } from '../support/until';
@@ -218,6 +219,47 @@ it('does not read what a client sends far ahead until the request that is served
   for (let i = 0; i < 21; i += 1) expect(await kept.response()).toMatch(i === 0 ? /late$/ : /ok$/);
 });
 
+/** The server's side of the next connection. */
+async function accepted({ proxy }: Started): Promise<Socket> {
+  const [socket] = await once(proxy.server, 'connection') as [Socket];
+  return socket;
+}
+
+it('does not read on after many pieces of a byte either', async () => {
+  const pause = jest.spyOn(Socket.prototype, 'pause').mockClear();
+  const started = await stand();
+  const [socket, kept] = await Promise.all([accepted(started), client(started)]);
+  const held = await started.hold(kept);
+  for (let i = 0; i < 64; i += 1) socket.emit('data', Buffer.from('x'));
+  expect(pause).toHaveBeenCalled();
+  held.end('late');
+  expect(await kept.response()).toMatch(/late$/);
+  expect(await kept.response()).toMatch(/^HTTP\/1\.1 400 /);
+});
+
+it('serves nothing on a connection that was ended from here', async () => {
+  const started = await stand();
+  const [socket, kept] = await Promise.all([accepted(started), client(started)]);
+  socket.end();
+  socket.emit('data', Buffer.from(post('3')));
+  await kept.closed;
+  expect(started.seen).toHaveLength(1);
+  expect(fast).not.toHaveBeenCalled();
+});
+
+it('leaves a stream that is no socket to Node', async () => {
+  const started = await stand();
+  const [here, there] = duplexPair();
+  started.proxy.server.emit('connection', there);
+  here.setEncoding('latin1');
+  for (const request of [get(''), get(), get()]) {
+    const answer = once(here, 'data');
+    here.write(request);
+    expect(String(await answer)).toMatch(/^HTTP\/1\.1 200 /);
+  }
+  expect(fast).not.toHaveBeenCalled();
+});
+
 it('stops reading from a host whose client does not read', async () => {
   const body = 'x'.repeat(20_000_000);
   const pause = jest.spyOn(Connection.prototype, 'pause');
@@ -227,69 +269,6 @@ it('stops reading from a host whose client does not read', async () => {
   await until('it has stopped', () => pause.mock.calls.length > 0);
   kept.socket.resume();
   expect((await kept.response()).endsWith(`\r\n\r\n${body}`)).toBe(true);
-});
-
-describe('whoever wants to see requests sees all of them', () => {
-  it('who listens for them', async () => {
-    const started = await stand();
-    const kept = await client(started);
-    const urls: (string | undefined)[] = [];
-    started.proxy.server.on('request', ({ url }: IncomingMessage) => urls.push(url));
-    await kept.ask(get());
-    expect([urls.length, fast.mock.calls.length]).toEqual([1, 0]);
-  });
-
-  it('who listens in the place of the proxy, and calls it', async () => {
-    const started = await stand();
-    const kept = await client(started);
-    const { server } = started.proxy;
-    const [listener] = server.listeners('request');
-    const urls: (string | undefined)[] = [];
-    server.removeAllListeners('request').on('request', (req: IncomingMessage, res) => {
-      urls.push(req.url);
-      Reflect.apply(listener as () => void, server, [req, res]);
-    });
-    expect(await kept.ask(get())).toMatch(/ok$/);
-    expect([urls.length, fast.mock.calls.length]).toEqual([1, 0]);
-  });
-
-  it('who subscribes to a channel', async () => {
-    const started = await stand();
-    const kept = await client(started);
-    let count = 0;
-    const onStart = (): void => {
-      count += 1;
-    };
-    subscribe('http.server.request.start', onStart);
-    onCleanup(() => unsubscribe('http.server.request.start', onStart));
-    await kept.ask(get());
-    expect(fast).not.toHaveBeenCalled();
-    expect(count).toBeGreaterThan(0);
-  });
-
-  it('who wraps emit, as tracers do', async () => {
-    const started = await stand();
-    const kept = await client(started);
-    const { server } = started.proxy;
-    const events: string[] = [];
-    const emit = server.emit.bind(server);
-    server.emit = ((event: string, ...args: unknown[]) => {
-      events.push(event);
-      return emit(event, ...args);
-    }) as typeof emit;
-    await kept.ask(get());
-    expect(fast).not.toHaveBeenCalled();
-    expect(events).toContain('request');
-  });
-
-  it('who limits the requests of a connection', async () => {
-    const started = await stand();
-    started.proxy.server.maxRequestsPerSocket = 3;
-    const kept = await client(started);
-    expect(await kept.ask(get())).toMatch(/\r\nConnection: keep-alive\r\n/);
-    expect(await kept.ask(get())).toMatch(/\r\nConnection: close\r\n/);
-    expect(fast).not.toHaveBeenCalled();
-  });
 });
 
 it('shows a balance function the handshake as Node would', async () => {
