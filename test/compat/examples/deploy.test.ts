@@ -31,8 +31,10 @@ beforeEach(() => {
 async function startMember(hosts: readonly HostProcess[], port: number, adminPort: number): Promise<Member> {
   const here = ['--bind', '127.0.0.1', '--port', String(port), '--admin-port', String(adminPort)];
   const redis = ['--redis', sharedRedisUrl(), '--key-prefix', prefix];
+  // By chance, all clients might get the same host.
+  const balance = ['--balance', 'round-robin'];
   const times = ['--key-expiry', '10', '--check-interval', '50', '--shutdown-delay', '100', '--drain-timeout', '100'];
-  const command = new Command(['--hosts', hosts.map(({ name }) => name).join(), ...here, ...redis, ...times]);
+  const command = new Command(['--hosts', hosts.map(({ name }) => name).join(), ...here, ...redis, ...balance, ...times]);
   await command.ready();
   return { command, port, admin: `http://127.0.0.1:${adminPort}` };
 }
