@@ -66,7 +66,8 @@ function parse(received: string): RawReply {
   return { status, head, body: (/^content-encoding: gzip$/im.test(head) ? gunzipSync(bytes) : bytes).toString() };
 }
 
-function joinChunks(text: string): string {
+/** A body without the framing of its chunks. */
+export function joinChunks(text: string): string {
   const size = parseInt(text, 16);
   const start = text.indexOf('\r\n') + 2;
   return size > 0 ? text.slice(start, start + size) + joinChunks(text.slice(start + size + 2)) : '';
