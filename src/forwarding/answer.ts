@@ -1,7 +1,7 @@
 import type { ClientResponse } from './client';
 
-/** The largest body to send with its head in one write, in bytes. Longer ones are not worth a copy. */
-const MAX_JOINED = 16_384;
+/** The largest part of a body to send with its head in one write, in bytes. Longer ones are not worth a copy. */
+export const MAX_JOINED = 16_384;
 
 /** Writes a host's response to a client. A small one that has come whole leaves in one write. */
 export class Answer {

@@ -42,8 +42,6 @@ export interface ClientResponse {
   readonly headersSent: boolean;
   readonly statusCode: number;
   readonly destroyed: boolean;
-  /** `end` was called. */
-  readonly writableEnded: boolean;
   /** All bytes have left this process. */
   readonly writableFinished: boolean;
   writeHead(status: number, message: string, headers: string[]): unknown;

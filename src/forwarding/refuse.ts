@@ -6,6 +6,7 @@ import type { Refusal } from '../base/refusals';
 import type { RequestHead } from '../base/request-head';
 import { shownSid } from '../base/shown';
 import type { ClientResponse } from './client';
+import { fieldLines } from './headers';
 
 const debug = createDebug('socket.io-proxy:refused');
 
@@ -29,8 +30,7 @@ export function refuseUpgrade(req: IncomingMessage, socket: Duplex, reason: Refu
   tell(req, reason);
   const body = bodyOf(reason);
   const headers = [...headersOf(req, reason, body), 'Connection', 'close'];
-  let head = `HTTP/1.1 ${reason.status} ${STATUS_CODES[reason.status] ?? ''}\r\n`;
-  for (let i = 0; i < headers.length; i += 2) head += `${headers[i] ?? ''}: ${headers[i + 1] ?? ''}\r\n`;
+  const head = `HTTP/1.1 ${reason.status} ${STATUS_CODES[reason.status] ?? ''}\r\n${fieldLines(headers)}`;
   socket.end(`${head}\r\n${body}`, 'latin1', () => socket.destroy());
 }
 

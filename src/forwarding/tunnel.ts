@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { SessionWork } from '../sessions/binding';
 import { startDeadline } from '../base/deadline';
 import { refusals, type Refusal } from '../base/refusals';
-import { hasLeft, requestHeaders, responseHeaders, type HeaderRules } from './headers';
+import { fieldLines, hasLeft, requestHeaders, responseHeaders, type HeaderRules } from './headers';
 import type { Host } from '../hosts/host';
 import { requestTo } from '../hosts/host-request';
 import type { HostTls } from '../hosts/host-tls';
@@ -244,7 +244,5 @@ function openRequest(req: IncomingMessage, host: Host, options: TunnelOptions): 
 }
 
 function head(status: string, headers: readonly string[]): string {
-  let text = `HTTP/1.1 ${status}\r\n`;
-  for (let i = 0; i < headers.length; i += 2) text += `${headers[i] ?? ''}: ${headers[i + 1] ?? ''}\r\n`;
-  return `${text}\r\n`;
+  return `HTTP/1.1 ${status}\r\n${fieldLines(headers)}\r\n`;
 }

@@ -1,8 +1,6 @@
 import type { Socket } from 'node:net';
+import { MAX_JOINED } from '../forwarding/answer';
 import type { ClientResponse } from '../forwarding/client';
-
-/** The largest part of a body to send with its head in one write, in bytes. */
-const MAX_JOINED = 16_384;
 
 /** What each answer says of its connection. */
 export interface KeepAlive {
@@ -14,7 +12,6 @@ export interface KeepAlive {
 export class PlainResponse implements ClientResponse {
   statusCode = 0;
   headersSent = false;
-  writableEnded = false;
   writableFinished = false;
   readonly #socket: Socket;
   readonly #keepAlive: KeepAlive;
@@ -70,7 +67,6 @@ export class PlainResponse implements ClientResponse {
   }
 
   end(text = ''): void {
-    this.writableEnded = true;
     const body = text === '' ? '' : this.#framed(text);
     this.#send(this.#isChunked ? `${body}0\r\n\r\n` : body);
     // Usually the kernel has taken everything by now.

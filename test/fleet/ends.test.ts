@@ -68,6 +68,15 @@ describe('whoever is asked to end a session that another member may carry', () =
     return { world, one, other, ends };
   }
 
+  /** The other one carries `x`, and there is a second one that may be asked. All know each other. */
+  async function startThree(): Promise<ReturnType<typeof start> & { late: ModelMember; endsThere: FleetEnds }> {
+    const { world, one, other, ends } = start(new Carrier(['x']));
+    const late = new ModelMember(world, 'late', ['a:1']);
+    const endsThere = new FleetEnds(late.fleet, new Carrier([]));
+    await world.pass(1500, one, other, late);
+    return { world, one, other, late, ends, endsThere };
+  }
+
   it('learns that it has ended, and leaves nothing behind', async () => {
     const clock = stopClock();
     const carrier = new Carrier([ODD]);
@@ -102,10 +111,7 @@ describe('whoever is asked to end a session that another member may carry', () =
 
   it('learns that it has ended where another one who asked has learnt that before', async () => {
     const clock = stopClock();
-    const { world, one, other, ends } = start(new Carrier(['x']));
-    const late = new ModelMember(world, 'late', ['a:1']);
-    const endsThere = new FleetEnds(late.fleet, new Carrier([]));
-    await world.pass(1500, one, other, late);
+    const { world, one, other, late, ends, endsThere } = await startThree();
     const outcomes = [ends.end('x'), endsThere.end('x')];
     await world.pass(1500, late, one, other);
     await world.pass(3000, other, one);
@@ -117,10 +123,7 @@ describe('whoever is asked to end a session that another member may carry', () =
 
   it('still wants it ended where another one has given up', async () => {
     const clock = stopClock();
-    const { world, one, other, ends } = start(new Carrier(['x']));
-    const late = new ModelMember(world, 'late', ['a:1']);
-    const endsThere = new FleetEnds(late.fleet, new Carrier([]));
-    await world.pass(1500, one, other, late);
+    const { world, one, other, late, ends, endsThere } = await startThree();
     const outcome = ends.end('x');
     await clock.advance(5900);
     const outcomeThere = endsThere.end('x');
