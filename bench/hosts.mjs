@@ -6,10 +6,13 @@ import { freePorts, isInstalled, start, startProgram } from './processes.mjs';
 const OPEN_PACKET =
   '0{"sid":"$request_id","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}';
 
-/** @returns `count` hosts of `responder.mjs`, in one process: they also hold polls and carry WebSockets. */
-export async function startResponder(count = 3) {
+/**
+ * @param options `answerEvery`: the polls that wait are answered so often, in ms.
+ * @returns `count` hosts of `responder.mjs`, in one process: they also hold polls and carry WebSockets.
+ */
+export async function startResponder(count = 3, options = {}) {
   const remote = start('./responder.mjs');
-  const ports = await remote.call('start', count);
+  const ports = await remote.call('start', count, options);
   const [held, release] = ['held', 'release'].map((method) => () => remote.call(method));
   return { kind: 'responder', ports, held, release, end: () => remote.end() };
 }

@@ -14,12 +14,13 @@ import { rounded } from './rounded.mjs';
 import { scaleOf } from './scale.mjs';
 import { frame } from './suites/frame.mjs';
 import { held } from './suites/held.mjs';
-import { handshake, poll } from './suites/requests.mjs';
+import { answered, features, fields, handshake, poll } from './suites/requests.mjs';
 import { hosts, workers } from './suites/scaling.mjs';
 import { sessions } from './suites/sessions.mjs';
 import { idle, websocket } from './suites/websockets.mjs';
+import { wrk } from './suites/wrk.mjs';
 
-const SUITES = { poll, handshake, held, websocket, idle, workers, sessions, hosts, frame };
+const SUITES = { poll, wrk, handshake, fields, answered, features, held, websocket, idle, workers, sessions, hosts, frame };
 
 /** The suites that `--assert` runs. */
 const ASSERTED = ['poll', 'handshake', 'held', 'sessions', 'idle'];
@@ -88,6 +89,10 @@ function contextOf(machine, redisPort) {
     'socket.io-proxy2': { main, execArgv },
     'fastPath: false': { main, options: { fastPath: false } },
     MemoryStore: { main, redisPort: undefined },
+    'access listener': { main, listens: true },
+    fleet: { main, options: { fleet: true } },
+    'command, --access-log': { flags: ['--access-log', 'json'] },
+    'command, --access-log-file': { flags: ['--access-log', 'json', '--access-log-file', '/tmp/access.log'] },
     workers: { main },
     against: { main: against, execArgv },
   };

@@ -60,9 +60,31 @@ function spreads(samples) {
   return Object.fromEntries(names.map((name) => [name, spread(samples.map((sample) => sample[name]))]));
 }
 
-/** One run of a load generator, and the CPU that a peer has used for each of its requests meanwhile, in µs. */
-export async function measureRun(load, peer, { work, warmUp, ms }) {
-  await load.call('run', { work, ms: warmUp });
+/** How many turns in a row no cheaper than those before show that a peer is warm, and after how many the others wait no more. */
+const STILL = { turns: 3, atMost: 25, tolerance: 0.03 };
+
+/** Measures what a request costs until it stands still: code is compiled for seconds, sooner on one machine than on another. */
+export async function untilStill(measure) {
+  let least = Infinity;
+  for (let turn = 0, still = 0; turn < STILL.atMost && still < STILL.turns; turn += 1) {
+    const cpu = await measure();
+    still = cpu < least * (1 - STILL.tolerance) ? 0 : still + 1;
+    least = Math.min(least, cpu);
+  }
+}
+
+/** Runs a load until what a request costs a peer stands still. */
+export function warm(load, peer, { work, ms }) {
+  return untilStill(async () => (await measureRun(load, peer, { work, ms })).cpu);
+}
+
+/**
+ * One run of a load generator, and the CPU that a peer has used for each of its requests meanwhile, in µs.
+ *
+ * @param warmUp how long the load runs before the figures count, in ms.
+ */
+export async function measureRun(load, peer, { work, warmUp = 0, ms }) {
+  if (warmUp > 0) await load.call('run', { work, ms: warmUp });
   const before = await peer.call('usage');
   const { count, rps, p50, p99 } = await load.call('run', { work, ms });
   const cpu = (await peer.call('usage') - before) / count;

@@ -1,4 +1,4 @@
-import { execFileSync, fork, spawn } from 'node:child_process';
+import { execFileSync, fork, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -123,7 +123,7 @@ export async function freePorts(count) {
 
 /** A program of this name is on the PATH. */
 export function isInstalled(command) {
-  return versionOf(command) !== undefined;
+  return spawnSync('sh', ['-c', 'command -v "$0"', command]).status === 0;
 }
 
 /** The first line of what it says of its version. */

@@ -10,7 +10,8 @@ const servers = [];
 const held = new Set();
 
 serve({
-  async start(count) {
+  async start(count, { answerEvery }) {
+    if (answerEvery !== undefined) setInterval(release, answerEvery);
     for (let i = 0; i < count; i += 1) {
       const server = createServer({ noDelay: true }, onConnection);
       server.listen({ port: 0, host: '127.0.0.1', backlog: 8192 });
@@ -21,12 +22,14 @@ serve({
   },
   /** How many polls are waiting. */
   held: () => held.size,
-  /** Answers them: not every proxy tells a host that the client has gone. */
-  release() {
-    for (const socket of held) socket.write(OK);
-    held.clear();
-  },
+  release,
 });
+
+/** Answers the polls that wait: not every proxy tells a host that the client has gone. */
+function release() {
+  for (const socket of held) socket.write(OK);
+  held.clear();
+}
 
 function onConnection(socket) {
   let pending = '';

@@ -7,11 +7,12 @@ export function scaleOf({ quick, assert, rounds }) {
 
 /** `turn`: of those that are compared round by round, many and short ones. */
 const FULL = {
-  rounds: 5, warmUp: 300, firstWarmUp: 1500, turn: { rounds: 21, ms: 400, warmUp: 50, firstWarmUp: 2500 },
+  rounds: 5, warmUp: 300, firstWarmUp: 1500, turn: { rounds: 21, ms: 400, warmUp: 50 },
   held: {
-    counts: [50, 500, 2000, 4000, 8000], rounds: 3, ms: 1200, warmUp: 300, firstWarmUp: 1500,
+    counts: [50, 500, 2000, 4000, 8000], rounds: 3, ms: 1200, warmUp: 300,
     peers: ['http-proxy', 'HAProxy'],
   },
+  wrk: { rounds: 9, seconds: 1 },
   idle: { base: 500, sockets: 2000, rounds: 3 },
   workers: { rounds: 3, ms: 2000 },
   sessions: { counts: [100, 1000, 10_000, 100_000], rounds: 3, ms: 1000 },
@@ -19,8 +20,9 @@ const FULL = {
 };
 
 const QUICK = {
-  rounds: 2, warmUp: 100, firstWarmUp: 400, turn: { rounds: 5, ms: 200, warmUp: 50, firstWarmUp: 800 },
-  held: { counts: [50, 4000], rounds: 1, ms: 500, warmUp: 100, firstWarmUp: 600, peers: [] },
+  rounds: 2, warmUp: 100, firstWarmUp: 400, turn: { rounds: 5, ms: 200, warmUp: 50 },
+  held: { counts: [50, 4000], rounds: 1, ms: 500, warmUp: 100, peers: [] },
+  wrk: { rounds: 1, seconds: 1 },
   idle: { base: 300, sockets: 700, rounds: 1 },
   workers: { rounds: 1, ms: 500 },
   sessions: { counts: [100, 10_000], rounds: 1, ms: 400 },
@@ -28,8 +30,8 @@ const QUICK = {
 };
 
 const ASSERT = {
-  rounds: 5, warmUp: 100, firstWarmUp: 800, turn: { rounds: 21, ms: 200, warmUp: 50, firstWarmUp: 1500 },
-  held: { counts: [50, 2000], rounds: 3, ms: 500, warmUp: 100, firstWarmUp: 800, peers: [] },
+  rounds: 5, warmUp: 100, turn: { rounds: 21, ms: 200, warmUp: 50 },
+  held: { counts: [50, 2000], rounds: 3, ms: 500, warmUp: 100, peers: [] },
   idle: { base: 400, sockets: 800, rounds: 2 },
   sessions: { counts: [100, 20_000], rounds: 1, ms: 200 },
 };

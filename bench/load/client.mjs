@@ -12,9 +12,16 @@ export function postRequest(sid) {
   return packetRequest(sid, '3');
 }
 
+/** The same POST with the 14 fields of a browser that has a cookie for the page's site. */
+export function browserRequest(sid) {
+  return packetRequest(sid, '3', 'Accept-Language: de,en-US;q=0.7,en;q=0.3\r\nReferer: http://localhost/rooms/general\r\n' +
+    'Cookie: session=3f0c1a7e8d9b4c5f8a6e2d1b0c9f8e7d; theme=dark\r\n' +
+    'Sec-Fetch-Dest: empty\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Site: same-origin\r\n');
+}
+
 /** A POST of a packet, in ASCII. */
-export function packetRequest(sid, packet) {
-  return Buffer.from(`POST ${PATH}polling&t=P8xQ1aC&sid=${sid} HTTP/1.1\r\n${COMMON}` +
+export function packetRequest(sid, packet, more = '') {
+  return Buffer.from(`POST ${PATH}polling&t=P8xQ1aC&sid=${sid} HTTP/1.1\r\n${COMMON}${more}` +
     `Content-Type: text/plain;charset=UTF-8\r\nContent-Length: ${packet.length}\r\n\r\n${packet}`);
 }
 

@@ -1,7 +1,10 @@
 // A load generator for HTTP: every connection sends its next request as soon as it has the response to the last.
 import { serve } from '../serve.mjs';
-import { Client, handshakeRequest, inBatches, pollRequest, postRequest } from './client.mjs';
+import { browserRequest, Client, handshakeRequest, inBatches, pollRequest, postRequest } from './client.mjs';
 import { closedLoop } from './closed-loop.mjs';
+
+/** What a client sends that has a session, by the name of the work. */
+const REQUESTS = { poll: postRequest, fields: browserRequest, answered: pollRequest };
 
 let clients = [];
 let held = [];
@@ -29,6 +32,8 @@ serve({
       client.send(pollRequest(client.sid), () => {}, () => {});
     });
   },
+  /** The sids of the sessions that `open` has opened. */
+  sids: () => clients.map(({ sid }) => sid),
   /** Opens sessions over the open connections until `sessions` are known. */
   async grow(sessions) {
     await Promise.all(clients.map(async (client) => {
@@ -39,11 +44,11 @@ serve({
     }));
     sids.length = sessions;
   },
-  /** Requests for `ms`; `work` is `poll`, `handshake`, or `spread`: polls of all sessions that `grow` has opened. */
+  /** Requests for `ms`; `work` is one of `REQUESTS`, `handshake`, or `spread`: polls of all sessions that `grow` has opened. */
   run({ work, ms }) {
     if (work === 'handshake') return run(ms, () => handshakeRequest);
-    if (work === 'poll') {
-      const requests = new Map(clients.map((client) => [client, postRequest(client.sid)]));
+    if (work in REQUESTS) {
+      const requests = new Map(clients.map((client) => [client, REQUESTS[work](client.sid)]));
       return run(ms, (client) => requests.get(client));
     }
     // A stride that is prime to their number visits all of them, far from each other.

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { isInstalled, start } from '../processes.mjs';
-import { startHaproxy } from './haproxy.mjs';
-import { startNginxProxy } from './nginx.mjs';
+import { startCommand } from './command.mjs';
+import { startHaproxy, startHaproxyWithPeers } from './haproxy.mjs';
+import { LEARNS, nginxLearns, startNginxProxy, startStickyNginx } from './nginx.mjs';
 
 /** Everything that is measured, by name. Each runs in processes of its own. */
 const PEERS = {
@@ -11,7 +12,12 @@ const PEERS = {
   /** It leaves all requests to Node's `http`. */
   'fastPath: false': script('./peers/ours.mjs'),
   /** It stores no binding elsewhere, as HAProxy does not. */
-  'MemoryStore': script('./peers/ours.mjs'),
+  MemoryStore: script('./peers/ours.mjs'),
+  'access listener': script('./peers/ours.mjs'),
+  fleet: script('./peers/ours.mjs'),
+  command: startCommand,
+  'command, --access-log': startCommand,
+  'command, --access-log-file': startCommand,
   workers: script('./peers/workers.mjs'),
   original: script('./peers/original.mjs'),
   floor: script('./peers/floor.mjs'),
@@ -19,21 +25,42 @@ const PEERS = {
   'http-proxy': script('./peers/http-proxy.mjs'),
   'http-proxy-3': script('./peers/http-proxy-3.mjs'),
   httpxy: script('./peers/httpxy.mjs'),
+  'http-proxy-middleware': script('./peers/http-proxy-middleware.mjs'),
+  'fast-proxy': script('./peers/fast-proxy.mjs'),
+  '@fastify/http-proxy': script('./peers/fastify-http-proxy.mjs'),
   '@socket.io/sticky': script('./peers/sticky.mjs'),
   'net pipe': script('./peers/pipe.mjs'),
   HAProxy: startHaproxy,
+  'HAProxy with peers': startHaproxyWithPeers,
   nginx: startNginxProxy,
+  'nginx, sticky learn': startStickyNginx,
 };
 
 /** The programs that some peers are; CPU is read from `/proc` there. */
-const PROGRAMS = { HAProxy: 'haproxy', nginx: 'nginx' };
+const PROGRAMS = {
+  HAProxy: 'haproxy', 'HAProxy with peers': 'haproxy', nginx: 'nginx', 'nginx, sticky learn': 'nginx',
+  command: 'node', 'command, --access-log': 'node', 'command, --access-log-file': 'node',
+};
 
 /** Why a peer can't be measured here; `undefined` when it can. */
 export function missing(name) {
   const program = PROGRAMS[name];
   if (program === undefined) return undefined;
   if (!isInstalled(program)) return 'not installed: skipped';
+  if (name === 'nginx, sticky learn' && !nginxLearns()) return `needs nginx ${LEARNS}: skipped`;
   return existsSync('/proc/self/stat') ? undefined : 'no /proc to read its CPU from: skipped';
+}
+
+/** Starts all that can be measured here, in order. @returns them by name, and why the others were `skipped`. */
+export async function startAll(names, optionsOf) {
+  const peers = new Map();
+  const skipped = {};
+  for (const name of names) {
+    const why = missing(name);
+    if (why === undefined) peers.set(name, await startPeer(name, optionsOf(name)));
+    else skipped[name] = why;
+  }
+  return { peers, skipped };
 }
 
 /** @returns its `port`, `call` (`usage`, and what else its script serves) and `end`. */

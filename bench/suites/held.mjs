@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startResponder } from '../hosts.mjs';
-import { inRounds, measureRun, startLoad } from '../measure.mjs';
+import { inRounds, measureRun, startLoad, warm } from '../measure.mjs';
 import { missing, startPeer } from '../peers/index.mjs';
 
 const CONNECTIONS = 50;
 
 /** A poll while other sessions hold one: Engine.IO's clients always do. */
 export async function held(context) {
-  const { counts, rounds, ms, warmUp, firstWarmUp } = context.scale.held;
+  const { counts, rounds, ms, warmUp } = context.scale.held;
   const names = [...context.subjects, ...context.scale.held.peers.filter((name) => !missing(name))];
   const hosts = await startResponder();
   const peers = new Map();
@@ -20,7 +20,8 @@ export async function held(context) {
     const peer = peers.get(name);
     await load.call('open', { port: peer.port, connections: CONNECTIONS });
     await context.settle();
-    await load.call('run', { work: 'poll', ms: round === 0 ? firstWarmUp : warmUp });
+    if (round === 0) await warm(load, peer, { work: 'poll', ms });
+    else await load.call('run', { work: 'poll', ms: warmUp });
     const figures = {};
     let holding = 0;
     for (const count of counts) {

@@ -1,41 +1,58 @@
-import { inRounds, measureRun, startLoad } from '../measure.mjs';
-import { missing, startPeer } from '../peers/index.mjs';
+import { startResponder } from '../hosts.mjs';
+import { inRounds, measureRun, startLoad, warm } from '../measure.mjs';
+import { startAll } from '../peers/index.mjs';
 
 /** How many connections send requests at a time. */
 const CONNECTIONS = 50;
 
 /** A poll (POST) of a known sid, and a handshake, through every peer that can do it. */
-export async function poll(context) {
-  const names = [
-    'fastPath: false', 'original', 'floor', 'net floor', 'http-proxy', 'http-proxy-3', 'httpxy', '@socket.io/sticky', 'HAProxy', 'nginx',
-  ];
-  return [await compare(context, { id: 'poll', title: 'poll with a known sid', names })];
-}
+export const poll = (context) => compare(context, {
+  id: 'poll', title: 'poll with a known sid',
+  names: [
+    'fastPath: false', 'original', 'floor', 'net floor', 'http-proxy', 'http-proxy-3', 'httpxy', 'http-proxy-middleware', 'fast-proxy',
+    '@fastify/http-proxy', '@socket.io/sticky', 'HAProxy', 'HAProxy with peers', 'nginx', 'nginx, sticky learn',
+  ],
+});
 
-export async function handshake(context) {
-  const names = ['fastPath: false', 'MemoryStore', 'original', 'HAProxy'];
-  return [await compare(context, { id: 'handshake', title: 'handshake, stored before it leaves', names })];
-}
+export const handshake = (context) => compare(context, {
+  id: 'handshake', title: 'handshake, stored before it leaves',
+  names: ['fastPath: false', 'MemoryStore', 'original', 'HAProxy', 'HAProxy with peers', 'nginx, sticky learn'],
+});
 
-async function compare(context, { id, title, names }) {
-  const { rounds, ms, warmUp, firstWarmUp } = context.scale.turn;
+/** The poll of a browser that sends cookies: 14 fields. */
+export const fields = (context) => compare(context, {
+  id: 'fields', title: 'poll with 14 header fields', names: ['fastPath: false', 'floor', 'http-proxy', 'HAProxy'],
+});
+
+/** What a client waits for: a GET that its host answers some ms later. */
+export const answered = (context) => compare(context, {
+  id: 'answered', title: 'GET that is held for 5 ms, then answered', names: ['fastPath: false', 'floor', 'http-proxy', 'HAProxy'],
+  // Enough of them wait at a time that the proxy is busy.
+  connections: 200, startHosts: () => startResponder(3, { answerEvery: 5 }),
+});
+
+/** What else a proxy may be asked to do for each request. */
+export const features = (context) => compare(context, {
+  id: 'features', title: 'poll, and what else the proxy does', work: 'poll',
+  names: ['access listener', 'fleet', 'command', 'command, --access-log', 'command, --access-log-file'],
+});
+
+async function compare(context, { id, title, names, work = id, connections = CONNECTIONS, startHosts = context.startHosts }) {
+  const { rounds, ms, warmUp } = context.scale.turn;
+  const hosts = await startHosts();
   const chosen = [...context.subjects, ...names.filter((name) => context.peers?.includes(name) ?? true)];
-  const skipped = Object.fromEntries(chosen.filter(missing).map((name) => [name, missing(name)]));
-  const hosts = await context.startHosts();
-  const peers = new Map();
-  for (const name of chosen.filter((one) => !missing(one))) {
-    peers.set(name, await startPeer(name, context.optionsOf(name, { hosts: hosts.ports })));
-  }
+  const { peers, skipped } = await startAll(chosen, (name) => context.optionsOf(name, { hosts: hosts.ports }));
   const load = startLoad();
   const measured = await inRounds(rounds, [...peers.keys()], async (name, round) => {
     const peer = peers.get(name);
-    await load.call('open', { port: peer.port, connections: CONNECTIONS });
+    await load.call('open', { port: peer.port, connections });
     // The original does not wait for Redis to have what the polls will ask for.
     await context.settle();
-    const run = await measureRun(load, peer, { work: id, ms, warmUp: round === 0 ? firstWarmUp : warmUp });
+    if (round === 0) await warm(load, peer, { work, ms });
+    const run = await measureRun(load, peer, { work, ms, warmUp });
     await load.call('close');
     return run;
   });
   for (const one of [load, hosts, ...peers.values()]) await one.end();
-  return { id, title, unit: 'request', hosts: hosts.kind, peers: { ...Object.fromEntries(measured), ...skipped } };
+  return [{ id, title, unit: 'request', hosts: hosts.kind, peers: { ...Object.fromEntries(measured), ...skipped } }];
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { inRounds, measureRun, spread, startLoad } from '../measure.mjs';
+import { inRounds, measureRun, spread, startLoad, warm } from '../measure.mjs';
 import { startPeer } from '../peers/index.mjs';
 
 const CONNECTIONS = 50;
@@ -28,8 +28,8 @@ export async function hosts(context) {
       const measured = await inRounds(rounds, names, async (name, round) => {
         await load.call('open', { port: peers.get(name).port, connections: CONNECTIONS });
         await context.settle();
-        const warmUp = round === 0 ? context.scale.firstWarmUp : context.scale.warmUp;
-        const run = await measureRun(load, peers.get(name), { work, ms, warmUp });
+        if (round === 0) await warm(load, peers.get(name), { work, ms });
+        const run = await measureRun(load, peers.get(name), { work, ms, warmUp: context.scale.warmUp });
         await load.call('close');
         return run;
       });

@@ -1,5 +1,5 @@
 import { startResponder } from '../hosts.mjs';
-import { measureRun, spread, startLoad } from '../measure.mjs';
+import { measureRun, spread, startLoad, warm } from '../measure.mjs';
 import { startPeer } from '../peers/index.mjs';
 
 const CONNECTIONS = 50;
@@ -18,9 +18,9 @@ export async function sessions(context) {
     const load = startLoad();
     await load.call('open', { port: peer.port, connections: CONNECTIONS });
     await context.settle();
-    await load.call('run', { work: 'handshake', ms: context.scale.firstWarmUp });
+    await warm(load, peer, { work: 'handshake', ms });
     await load.call('grow', counts[0]);
-    await load.call('run', { work: 'spread', ms: context.scale.firstWarmUp });
+    await warm(load, peer, { work: 'spread', ms });
     const before = await peer.call('memory');
     lines[name] = [];
     for (const count of counts) {
@@ -30,8 +30,8 @@ export async function sessions(context) {
       const runs = [];
       for (let i = 0; i < rounds; i += 1) {
         // A full garbage collection also throws away code, which has to be compiled again.
-        const warmUp = i === 0 ? context.scale.firstWarmUp : context.scale.warmUp;
-        runs.push(await measureRun(load, peer, { work: 'spread', ms, warmUp }));
+        if (i === 0) await warm(load, peer, { work: 'spread', ms });
+        runs.push(await measureRun(load, peer, { work: 'spread', ms, warmUp: context.scale.warmUp }));
       }
       const [cpu, rps, p50, p99] = ['cpu', 'rps', 'p50', 'p99'].map((key) => spread(runs.map((run) => run[key])));
       lines[name].push({ x: count, cpu, rps, p50, p99, bytes: bytes && spread([bytes]) });

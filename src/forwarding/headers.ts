@@ -118,10 +118,10 @@ export function hasLeft({ socket }: Pick<RequestHead, 'socket'>): boolean {
 }
 
 /** The client's address: the peer's or, behind a trusted load balancer, the one that the load balancer has seen. */
-export function clientOf({ headers, socket }: RequestHead, trustProxy: boolean): string {
-  // The load balancer itself appended the last address; clients can forge the others.
-  const seen = trustProxy ? textOf(headers['x-forwarded-for']).split(',').at(-1)?.trim() : '';
-  const address = seen === undefined || seen === '' ? plainAddress(socket.remoteAddress) : seen;
+export function clientOf(req: RequestHead, trustProxy: boolean): string {
+  // The load balancer itself appended the last address; clients can forge the others. `headers` is built when it is read.
+  const seen = trustProxy ? textOf(req.headers['x-forwarded-for']).split(',').at(-1)?.trim() : '';
+  const address = seen === undefined || seen === '' ? plainAddress(req.socket.remoteAddress) : seen;
   return address === '' ? 'unix:' : address;
 }
 

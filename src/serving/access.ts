@@ -44,6 +44,12 @@ export interface AccessOutcome {
 /** The query parameters of Engine.IO's clients, except the sid. */
 const SHOWN = ['EIO', 'transport', 't', 'j', 'b64'];
 
+/**
+ * What nearly every request has: parameters of Engine.IO in the order of its clients, which need no encoding, and then
+ * the sid. For these, `harmless` finds the same without reading the query.
+ */
+const PLAIN = /^[^?#]*\?EIO=\d&transport=[a-z]{1,32}(?:&t=[\w.-]{1,32})?(?:&sid=([\w-]+))?$/;
+
 /** nginx's status for a client that went away before it was answered. */
 const CLIENT_GONE = 499;
 
@@ -59,7 +65,7 @@ export function watch(
   // Read now: a closed socket has no address.
   const client = clientOf(req, trustProxy);
   end.once('close', () => {
-    const { host, sid, status = CLIENT_GONE, cause } = outcome();
+    const { host, sid = sidOf(url), status = CLIENT_GONE, cause } = outcome();
     done({
       time,
       client,
@@ -68,10 +74,10 @@ export function watch(
       httpVersion,
       status,
       bytes: writtenTo(socket) - written,
-      duration: performance.now() - since,
+      duration: Math.round((performance.now() - since) * 1000) / 1000,
       cause,
       host,
-      sid: shortened(sid ?? sidOf(url)),
+      sid: shortened(sid),
     });
   });
 }
@@ -88,6 +94,8 @@ function writtenTo(socket: Duplex): number {
 
 /** A URL without anything secret. */
 function harmless(url: string): string {
+  const plain = PLAIN.exec(url);
+  if (plain) return plain[1] === undefined ? url : url.slice(0, -plain[1].length) + shownSid(plain[1]);
   const path = url.replace(/[?#].*$/s, '');
   const query = queryOf(url);
   const shown = SHOWN.flatMap((name) => {

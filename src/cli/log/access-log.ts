@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { openSync } from 'node:fs';
+import { fstatSync, openSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { SonicBoom } from 'sonic-boom';
 import type { AccessEntry } from '../../serving/access';
@@ -15,6 +15,9 @@ const MAX_WAITING = 8 * 1024 * 1024;
 
 /** The largest write, in bytes: up to `PIPE_BUF`, writes of several processes to one pipe do not mix. */
 const MAX_WRITE = 4096;
+
+/** The largest write to a file, in bytes. What is appended to a file never mixes. */
+const MAX_FILE_WRITE = 65_536;
 
 /** How long a line may wait to be written together with others, in ms. */
 const FLUSH_INTERVAL = 250;
@@ -75,9 +78,10 @@ export class AccessLog {
   }
 
   #outputOf(fd: number): SonicBoom {
+    const maxWrite = fstatSync(fd).isFile() ? MAX_FILE_WRITE : MAX_WRITE;
+    // Each write wakes another thread: as few as the limits allow.
     const output = new SonicBoom({
-      fd, sync: false, periodicFlush: FLUSH_INTERVAL,
-      minLength: MAX_WRITE / 2, maxWrite: MAX_WRITE, maxLength: MAX_WAITING,
+      fd, sync: false, periodicFlush: FLUSH_INTERVAL, minLength: maxWrite - 1, maxWrite, maxLength: MAX_WAITING,
     });
     output.on('error', (error: Error) => this.#fail(describe(error)));
     output.on('drop', () => this.#drop());
@@ -105,8 +109,8 @@ export class AccessLog {
   }
 }
 
-function jsonLine({ time, duration, ...rest }: AccessEntry): string {
-  return `${JSON.stringify({ time: time.toISOString(), ...rest, duration: Math.round(duration * 1000) / 1000 })}\n`;
+function jsonLine(entry: AccessEntry): string {
+  return `${JSON.stringify(entry)}\n`;
 }
 
 /** The Common Log Format, with `-` for the client's identity and user, which are not known. */
