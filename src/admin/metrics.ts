@@ -99,12 +99,14 @@ function storeMetrics({ store: { failures, ...calls } }: Totals): Metric[] {
   ];
 }
 
-function fleetMetrics({ enabled, members, agree }: FleetReport): Metric[] {
+function fleetMetrics({ enabled, members, agree, reached }: FleetReport): Metric[] {
   if (!enabled) return [];
   return [
     metric('fleet_members', 'Members of the fleet that live, this proxy included.', 'gauge',
       [{ labels: {}, value: Math.max(1, members.length) }]),
-    metric('fleet_agrees', 'Whether all members spell hosts, path and key prefix the same.', 'gauge',
+    metric('fleet_reached', 'Whether Redis answers the beats of this member.', 'gauge',
+      [{ labels: {}, value: reached ? 1 : 0 }]),
+    metric('fleet_agrees', 'Whether all members have the same hosts, path and key prefix.', 'gauge',
       [{ labels: {}, value: agree ? 1 : 0 }]),
   ];
 }

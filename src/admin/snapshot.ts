@@ -22,8 +22,8 @@ export function snapshotOf(operator: Operator, totals: Totals, previous?: Totals
 }
 
 /** The fleet, as JSON. Without one there are no members. */
-export function fleetJson({ enabled, revision, agree, members }: FleetReport): Snapshot['fleet'] {
-  return { enabled, revision: revision ?? null, agree, members: members.map(memberJson) };
+export function fleetJson({ revision, members, ...rest }: FleetReport): Snapshot['fleet'] {
+  return { ...rest, revision: revision ?? null, members: members.map(memberJson) };
 }
 
 /** A host, as JSON. `state` is its flag of draining, `health` is `HostStatus.state`. */

@@ -87,8 +87,9 @@ export class Fleet extends EventEmitter<FleetEvents> {
   /** This member's slice of the rate, if it shares one. */
   #lease: Lease | undefined;
   #isRefused = false;
-  /** The last beat went well. */
+  /** The last beat went well; not while one is under way. */
   #isWell = false;
+  #isReached = false;
   /** Settles with the answer of Redis to the last beat. */
   #asking: Promise<void> | undefined;
   /** Ends the pause before the next beat. */
@@ -134,6 +135,11 @@ export class Fleet extends EventEmitter<FleetEvents> {
   /** Redis works, and refuses the fleet. */
   get isRefused(): boolean {
     return this.#isRefused;
+  }
+
+  /** The last beat went well, or is under way after one that did: what this member knows of the others is new. */
+  get isReached(): boolean {
+    return this.#isReached;
   }
 
   /** The revision of the registers that this member knows; '' for none. */
@@ -224,7 +230,8 @@ export class Fleet extends EventEmitter<FleetEvents> {
 
   #beat(isLast: boolean): Promise<void> {
     this.#asking ??= this.#ask(isLast).finally(() => this.#asking = undefined);
-    return within(this.#timeout, this.#asking);
+    const cancel = startDeadline(this.#timeout, () => this.#isReached = false);
+    return within(this.#timeout, this.#asking.finally(cancel));
   }
 
   /** Never rejects. */
@@ -239,11 +246,13 @@ export class Fleet extends EventEmitter<FleetEvents> {
     try {
       const reading = await this.#inTime(this.#store.beat({ id: this.id, record, revision, writes, lease }));
       this.#isWell = true;
+      this.#isReached = true;
       this.#isRefused = false;
       this.#toldInterval = interval;
       if (lease) this.#takeLease(lease, reading, now);
       this.#take(reading, writes);
     } catch (error) {
+      this.#isReached = false;
       this.#onFailure(toError(error));
     }
   }

@@ -16,18 +16,19 @@ export function fleetCountsOf({ sessions, tunnels, polls, up, downReason, elsewh
 
 /** What an operator sees of the fleet. */
 export function reportOf(fleet: Fleet | undefined): FleetReport {
-  if (!fleet) return { enabled: false, revision: undefined, agree: true, members: [] };
+  if (!fleet) return { enabled: false, revision: undefined, reached: false, agree: true, members: [] };
   const members = fleet.members.map(memberOf);
   return {
-    enabled: true, revision: timeOf(fleet.revision), agree: members.every(({ agrees }) => agrees), members,
+    enabled: true, revision: timeOf(fleet.revision), reached: fleet.isReached,
+    agree: members.every(({ agrees }) => agrees), members,
   };
 }
 
 function memberOf({ id, self, record, since, seenAgo, differences }: Member): MemberReport {
   const { version, ready, workers, hosts } = record;
   return {
-    id, self, version, since: new Date(since), ready, workers, agrees: differences.length === 0,
-    revision: timeOf(record.revision), seenAgo: Math.max(0, seenAgo / 1000),
+    id, self, version, since: new Date(since), ready, workers, agrees: differences.length === 0, differences,
+    revision: timeOf(record.revision), seenAgo: Math.max(0, Math.round(seenAgo) / 1000),
     sessions: hosts.reduce((sum, { sessions }) => sum + sessions, 0),
     tunnels: hosts.reduce((sum, { tunnels }) => sum + tunnels, 0),
     polls: hosts.reduce((sum, { polls }) => sum + polls, 0),

@@ -157,7 +157,12 @@ export interface FleetReport {
   readonly enabled: boolean;
   /** When the state of hosts that all share last changed, by Redis's clock; `undefined` if it never has. */
   readonly revision: number | undefined;
-  /** All members spell hosts, `path` and `keyPrefix` the same. */
+  /**
+   * Whether Redis answers this member's beats. Where it does not, the members are those that were known last, changes hold
+   * at this proxy alone, and no host counts as drained.
+   */
+  readonly reached: boolean;
+  /** All members have the same hosts, `path` and `keyPrefix`. */
   readonly agree: boolean;
   /** This member first, then the others, the oldest first. */
   readonly members: readonly MemberReport[];
@@ -165,7 +170,7 @@ export interface FleetReport {
 
 /** A member of the fleet. */
 export interface MemberReport {
-  /** Chosen at random when the proxy was created. */
+  /** The host's name, the process's id, and four random digits: `web-1:4711:9f3c`. */
   readonly id: string;
   /** Whether this is the proxy that reports. */
   readonly self: boolean;
@@ -177,8 +182,10 @@ export interface MemberReport {
   readonly ready: boolean;
   /** The number of its processes that serve. */
   readonly workers: number;
-  /** Whether it spells hosts, `path` and `keyPrefix` as this proxy does. */
+  /** Whether it has the hosts, `path` and `keyPrefix` that this proxy has. */
   readonly agrees: boolean;
+  /** In which of these it differs. */
+  readonly differences: readonly ('hosts' | 'path' | 'keyPrefix')[];
   /** The revision that it knows. */
   readonly revision: number | undefined;
   /** How long ago it showed itself, in seconds. */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
+import { hostname } from 'node:os';
 import { announce } from '../base/announce';
 import { within } from '../base/deadline';
 import { Fleet } from '../fleet/fleet';
@@ -15,6 +16,9 @@ import type { ProxyEvents } from './proxy-events';
 
 /** How long a proxy that closes tries to tell the others, in ms. */
 const LEAVE_TIMEOUT = 300;
+
+/** How many characters of the host's name an id has at most. */
+const MAX_HOSTNAME = 40;
 
 export interface ProxyFleetOptions extends ShownOptions {
   /** `undefined`: the proxy is a member of no fleet. */
@@ -50,8 +54,7 @@ export function createFleet(
   const self = new FleetSelf(options, hosts);
   let show = (): ReturnType<FleetSelf['show']> => self.show(false, 1, [], { level: 0, hosts: new Map() }, []);
   const { storeTimeout: timeout, keyExpiry } = options;
-  const id = randomBytes(4).toString('hex');
-  const member = new Fleet({ id, timeout, life: keyExpiry * 1000 }, options.fleet, () => show());
+  const member = new Fleet({ id: createId(), timeout, life: keyExpiry * 1000 }, options.fleet, () => show());
   relay(member, events);
   followCounts(member, hosts);
   let rate: FleetRate | undefined;
@@ -74,6 +77,12 @@ export function createFleet(
       return within(LEAVE_TIMEOUT, member.stop());
     },
   };
+}
+
+/** What people find the process by, and what makes it unlike any other: with a colon between, and without spaces. */
+function createId(): string {
+  const host = hostname().replace(/[^\w.-]/g, '-').slice(0, MAX_HOSTNAME);
+  return `${host}:${process.pid}:${randomBytes(2).toString('hex')}`;
 }
 
 function relay(member: Fleet, events: EventEmitter<ProxyEvents>): void {
