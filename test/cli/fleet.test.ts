@@ -84,7 +84,9 @@ it('--no-fleet leaves a command by itself', async () => {
   const [one, alone] = [await start(), await start('--no-fleet')];
   const workers = await start('--no-fleet', '--workers', '2');
   for (const { ask } of [alone, workers]) {
-    expect((await ask('/api/fleet')).json).toEqual({ enabled: false, revision: null, agree: true, members: [] });
+    expect((await ask('/api/fleet')).json).toEqual({
+      enabled: false, revision: null, reached: false, refused: false, agree: true, members: [],
+    });
     expect(((await ask(pathOf(0))).json as HostJson).fleet).toBeNull();
   }
   expect((await fleetOf(one)).members).toHaveLength(1);
@@ -126,7 +128,7 @@ it('a host is drained once no worker of any member has anything there, and a dep
   const sid = await handshake(other.url);
   await until('it is known', async () => (await hostOf(one, 0)).fleet?.sessions === 1);
   await one.ask(pathOf(0), 'PATCH', { state: 'draining' });
-  const late = / is not drained yet: 1 sessions, 0 WebSockets; waits for proxy [\da-f]{8}, which has something there$/;
+  const late = / is not drained yet: 1 sessions, 0 WebSockets; waits for [\w.-]+:\d+:[\da-f]{4}: with something there$/;
   expect((await one.ask(`${pathOf(0)}?wait=drained&timeout=1`)).json).toMatchObject({
     code: 'NOT_DRAINED', message: expect.stringMatching(late) as string,
   });
@@ -136,4 +138,51 @@ it('a host is drained once no worker of any member has anything there, and a dep
   expect((await other.ask(`/api/sessions/${sid}`, 'DELETE')).status).toBe(204);
   expect(await waited).toMatchObject({ status: 200, json: { drained: true } });
   for (const { command } of [one, other]) await command.seen('drained');
+});
+
+describe('sessions by polling outlive those that served them', () => {
+  const isGone = (pathname: string): unknown => ({
+    code: 'SESSIONS_LIVE', message: expect.stringMatching(pathname) as string,
+  });
+
+  it('a command that ends has them still, and the others wait for these', async () => {
+    names = [(await startHost()).name];
+    const [one, other] = [await start('--workers', '2'), await start('--workers', '2')];
+    await together(one, other);
+    for (let i = 0; i < 4; i += 1) await handshake(other.url);
+    await until('they are known', async () => (await hostOf(one, 0)).fleet?.sessions === 4);
+    await one.ask(pathOf(0), 'PATCH', { state: 'draining' });
+    await until('the other drains it, too', async () => (await hostOf(other, 0)).state === 'draining');
+    other.command.signal('SIGTERM');
+    await one.command.seen('left');
+    expect((await hostOf(one, 0)).fleet?.sessions).toBe(0);
+    expect((await one.ask(pathOf(0), 'DELETE')).json).toEqual(isGone('the host may have sessions of .+, gone a short time ago'));
+    expect((await one.ask(`${pathOf(0)}?wait=drained&timeout=1`)).json).toMatchObject({
+      message: expect.stringMatching(/: gone, with sessions that may go on$/) as string,
+    });
+  });
+
+  it.each<[what: string, end: (command: WorkersCommand) => Promise<unknown>]>([
+    ['are replaced', (command) => {
+      command.signal('SIGUSR2');
+      return command.seen('restarted');
+    }],
+    ['die', async (command) => {
+      for (const pid of command.workers) process.kill(pid, 'SIGKILL');
+      return command.seen('worker-started', 2);
+    }],
+  ])('workers that %s leave them to the next ones, and their host is not drained', async (_, end) => {
+    names = [(await startHost()).name];
+    const one = await start('--workers', '2');
+    const sids = await Promise.all([1, 2, 3, 4].map(() => handshake(one.url)));
+    await until('they are known', async () => (await hostOf(one, 0)).sessions === 4);
+    await one.ask(pathOf(0), 'PATCH', { state: 'draining' });
+    await end(one.command);
+    expect(await hostOf(one, 0)).toMatchObject({ sessions: 4, drained: false });
+    expect((await one.ask(pathOf(0), 'DELETE')).json).toEqual(isGone('the host has sessions'));
+    for (const sid of sids) expect((await request(pollUrl(one.url, sid), { method: 'POST', body: '2' })).status).toBe(200);
+    // Those that come back are not counted twice.
+    expect((await hostOf(one, 0)).sessions).toBe(4);
+    for (const sid of sids) await one.ask(`/api/sessions/${sid}`, 'DELETE');
+  });
 });

@@ -4,6 +4,7 @@ import type { EndOutcome, ProcessMetrics, Readiness, SessionReport, SessionSourc
 import { createTotals, sumOf, type Totals } from '../../base/totals';
 import { mergedSample } from '../../sessions/session-union';
 import type { SidSample } from '../../sessions/sid-sample';
+import type { EndedWorkers } from './ended-workers';
 import type { Answer, Questions, Topic } from './questions';
 
 /** A worker that answers questions. */
@@ -23,6 +24,7 @@ export interface AskedWorker {
 export class AllWorkers implements Operated, SessionSource {
   readonly sessions: SessionSource = this;
   readonly #workers: () => readonly AskedWorker[];
+  readonly #ended: EndedWorkers;
   readonly #storeFails: () => boolean;
   readonly #ownMetrics: () => Promise<readonly ProcessMetrics[]>;
   readonly #isHost: (name: string) => boolean;
@@ -32,10 +34,11 @@ export class AllWorkers implements Operated, SessionSource {
   #gone = createTotals();
 
   constructor(
-    workers: () => readonly AskedWorker[], storeFails: () => boolean,
+    workers: () => readonly AskedWorker[], ended: EndedWorkers, storeFails: () => boolean,
     ownMetrics: () => Promise<readonly ProcessMetrics[]>, isHost: (name: string) => boolean,
   ) {
     this.#workers = workers;
+    this.#ended = ended;
     this.#storeFails = storeFails;
     this.#ownMetrics = ownMetrics;
     this.#isHost = isHost;
@@ -54,7 +57,7 @@ export class AllWorkers implements Operated, SessionSource {
   }
 
   get sample(): SidSample {
-    return mergedSample(this.#workers().map(({ sample }) => sample));
+    return mergedSample([...this.#workers(), ...this.#ended.loads].map(({ sample }) => sample));
   }
 
   /** Records the totals of a worker. */

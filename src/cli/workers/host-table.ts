@@ -11,15 +11,8 @@ import type { ResolvedOptions } from '../../options/options';
 import type { RateLimit } from '../../operating/fleet-rate';
 import { createFleet, type ProxyFleet } from '../../operating/proxy-fleet';
 import { unionOf } from '../../sessions/session-union';
-import type { SidSample } from '../../sessions/sid-sample';
+import type { WorkerLoad } from './ended-workers';
 import type { HostEntry, HostList, HostLoad, SessionsElsewhere } from './messages';
-
-/** What a worker has. */
-interface WorkerLoad {
-  readonly load: readonly HostLoad[];
-  /** Some of the sids that it knows. */
-  readonly sample: SidSample;
-}
 
 /** The hosts of all workers. The primary checks, discovers and operates them; the workers send their traffic. */
 export class HostTable {
@@ -95,6 +88,7 @@ export class HostTable {
   /**
    * Records the load of all workers. A session that several workers know counts once.
    *
+   * @param workers those that have ended included, as far as their sessions may go on.
    * @param version of the list that all workers have applied: hosts that drain in it have got no session since. A
    * drain makes `takeList` be called at once, so that no newer list can have one.
    */

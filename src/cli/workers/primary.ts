@@ -4,6 +4,7 @@ import { Outage } from '../../sessions/outage';
 import { toError } from '../../base/checks';
 import { AllWorkers } from './all-workers';
 import { adminError, logAdmin, logClosing, logDegraded, logChanges, logReady, logRecovered } from '../log/events';
+import { EndedWorkers } from './ended-workers';
 import { openFleetStore, type OpenFleetStore } from './fleet-store';
 import { HostTable } from './host-table';
 import type { Member, Start } from './member';
@@ -28,6 +29,7 @@ class Primary {
   readonly #all: AllWorkers;
   readonly #fleet: OpenFleetStore | undefined;
   readonly #rate: WorkersRate;
+  readonly #ended: EndedWorkers;
   readonly #table: HostTable;
   readonly #workers: Workers;
   readonly #reload: Reload;
@@ -42,8 +44,10 @@ class Primary {
     this.#settings = settings;
     this.#context = context;
     this.#tls = settings.tls;
+    this.#ended = new EndedWorkers(settings.resolved.keyExpiry);
     this.#all = new AllWorkers(
       () => Array.from(this.#workers.members),
+      this.#ended,
       () => this.#degraded,
       async () => [{ worker: 'primary', metrics: await ownProcessMetrics() }],
       (name) => this.#table.hosts.get(name) !== undefined,
@@ -60,6 +64,8 @@ class Primary {
       take: (message, member) => this.#take(message, member),
       gone: (member) => {
         this.#all.gone(member);
+        this.#ended.add(member);
+        this.#rate.spread();
         this.#count();
       },
     });
@@ -67,8 +73,8 @@ class Primary {
     this.#table = new HostTable({ ...resolved, fleet: fleet?.store }, this.#all, this.#rate);
     this.#table.hosts.on('removed', ({ name }) => this.#all.removed(name));
     const setTls = (pair: TlsPair): void => this.#workers.tell({ type: 'tls', pair: this.#tls = pair });
-    const { operations: operator, hosts, fleet: own } = this.#table;
-    this.#reload = new Reload({ operator, hosts, setTls, fleet: own }, settings, context.log);
+    const { operations: operator, hosts } = this.#table;
+    this.#reload = new Reload({ operator, hosts, setTls }, settings, context.log);
   }
 
   async run(): Promise<number> {
@@ -90,6 +96,8 @@ class Primary {
     // No event tells of a changed weight, of the address in use, of the end of the first discovery, and of levelling.
     setInterval(() => {
       this.#tellHosts();
+      // Nothing tells that what an ended worker knew has expired.
+      if (this.#ended.any) this.#count();
       for (const member of this.#workers.members) member.tellElsewhere(this.#table.elsewhere(member));
     }, LOAD_INTERVAL).unref();
     return Promise.race([closed, this.#serve(closed)]);
@@ -154,7 +162,7 @@ class Primary {
 
   #take(message: ToPrimary, member: Member): void {
     const { log } = this.#context;
-    if (message.type === 'here') this.#rate.follow(member);
+    if (message.type === 'here') this.#rate.spread();
     else if (message.type === 'unreached') this.#table.unreached(message.host, message.reason, message.text);
     else if (message.type === 'store') this.#tellStore();
     else if (message.type === 'duplicate') {
@@ -174,7 +182,7 @@ class Primary {
 
   #count(): void {
     const members = Array.from(this.#workers.members);
-    this.#table.count(members, Math.min(...members.map(({ version }) => version)));
+    this.#table.count([...members, ...this.#ended.loads], Math.min(...members.map(({ version }) => version)));
     this.#tellStore();
   }
 

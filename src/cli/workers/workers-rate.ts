@@ -13,7 +13,7 @@ export class WorkersRate implements RateLimit {
   readonly rate: number | undefined;
   readonly #count: number;
   readonly #workers: () => Iterable<LimitedWorker>;
-  /** `undefined` where the rate is not shared: workers then keep to their settings. */
+  /** `undefined` where no fleet shares the rate. */
   #slice: number | undefined;
   /** How many handshakes have come since the demand was taken, and how many waited then. */
   #demand = 0;
@@ -38,11 +38,15 @@ export class WorkersRate implements RateLimit {
 
   setRate(rate: number): void {
     this.#slice = rate;
-    for (const worker of this.#workers()) this.follow(worker);
+    this.spread();
   }
 
-  /** Tells a worker its part, if there is a slice. */
-  follow(worker: LimitedWorker): void {
-    if (this.#slice !== undefined) worker.setRate(this.#slice / this.#count);
+  /** Tells all workers their parts. To be called when one has come, or is gone. */
+  spread(): void {
+    const rate = this.#slice ?? this.rate;
+    if (rate === undefined) return;
+    const workers = Array.from(this.#workers());
+    // Those that are replaced still admit what waits there.
+    for (const worker of workers) worker.setRate(rate / Math.max(this.#count, workers.length));
   }
 }

@@ -1,3 +1,4 @@
+import { EndedWorkers } from '../../../src/cli/workers/ended-workers';
 import { AllWorkers, type AskedWorker } from '../../../src/cli/workers/all-workers';
 import { createHostTotals, createTotals, type HostTotals, type Totals } from '../../../src/base/totals';
 
@@ -32,7 +33,7 @@ interface Started {
 function start(count: number, names: string[]): Started {
   const workers = Array.from({ length: count }, () => new CountingWorker());
   const hosts = new Set(names);
-  const all = new AllWorkers(() => workers, () => false, () => Promise.resolve([]), (name) => hosts.has(name));
+  const all = new AllWorkers(() => workers, new EndedWorkers(60), () => false, () => Promise.resolve([]), (name) => hosts.has(name));
   const upgrades = async (): Promise<Record<string, number>> =>
     Object.fromEntries(Object.entries((await all.totals()).hosts).map(([name, totals]) => [name, totals.upgrades]));
   return { all, workers, names: hosts, upgrades };

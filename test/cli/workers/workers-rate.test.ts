@@ -14,21 +14,37 @@ const start = (count: number): { workers: Worker[]; rate: WorkersRate } => {
   return { workers, rate: new WorkersRate(100, count, () => workers) };
 };
 
-it('gives each worker an equal part of the slice, those that start later, too', () => {
+it('gives each worker an equal part of the slice', () => {
   const { workers, rate } = start(4);
   rate.setRate(60);
   rate.setRate(0);
   rate.setRate(100);
   for (const { rates } of workers) expect(rates).toEqual([15, 0, 25]);
-  const next = new Worker();
-  rate.follow(next);
-  expect(next.rates).toEqual([25]);
 });
 
-it('leaves workers to their settings while there is no slice', () => {
-  const { workers: [worker], rate } = start(1);
-  if (worker) rate.follow(worker);
-  expect([worker?.rates, rate.rate]).toEqual([[], 100]);
+it('gives each a smaller part while one is replaced, which admits what waits there', () => {
+  const { workers, rate } = start(2);
+  rate.setRate(60);
+  workers.push(new Worker());
+  rate.spread();
+  expect(workers.map(({ rates }) => rates.at(-1))).toEqual([20, 20, 20]);
+  workers.shift();
+  rate.spread();
+  expect(workers.map(({ rates }) => rates.at(-1))).toEqual([30, 30]);
+});
+
+it('gives none more than its part of all while one is missing, which is about to come', () => {
+  const { workers, rate } = start(2);
+  rate.setRate(60);
+  workers.pop();
+  rate.spread();
+  expect(workers[0]?.rates.at(-1)).toBe(30);
+});
+
+it('spreads the whole rate while no fleet shares it', () => {
+  const { workers, rate } = start(4);
+  rate.spread();
+  for (const { rates } of workers) expect(rates).toEqual([25]);
 });
 
 it('wants what has come to all, and what waited when that was asked before', () => {
