@@ -4,7 +4,6 @@ import { DRAIN_END, type UnderWay } from './forwarding/under-way';
 import type { ResolvedOptions } from './options/options';
 import type { Operations } from './operating/operations';
 import type { Admission } from './routing/admission';
-import type { ProxyFleet } from './operating/proxy-fleet';
 import type { OwnProcess } from './operating/own-process';
 
 /** How long `Proxy.close()` promises to take at most besides `shutdownDelay` and `drainTimeout`, in ms. */
@@ -20,7 +19,6 @@ export interface ProxyParts {
   /** The operator's access to this process. */
   readonly own: OwnProcess;
   readonly admission: Admission;
-  readonly fleet: ProxyFleet;
   /** The requests and WebSockets in progress. */
   readonly underWay: UnderWay;
 }

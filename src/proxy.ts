@@ -83,7 +83,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     const own = new OwnProcess(options, { hosts, bindings, forwarder, admission, totals });
     const operations = this.#operations = new Operations(hosts, own, options, this, () => health.ready, fleet.member);
     fleet.show(operations, own);
-    this.#parts = { hosts, operations, own, admission, underWay, fleet };
+    this.#parts = { hosts, operations, own, admission, underWay };
     this.#admin = options.admin && createAdminServer(operations, options.admin, this.#announcing('adminListening'));
     const tell = this.#announcing('access');
     const access = (): typeof tell | undefined => (this.listenerCount('access') > 0 ? tell : undefined);

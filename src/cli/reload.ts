@@ -1,6 +1,5 @@
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
-import type { ProxyFleet } from '../operating/proxy-fleet';
 import type { Operator } from '../operating/operator';
 import { HostChanges, type Changed } from './host-changes';
 import type { Log } from './log/log';
@@ -13,8 +12,6 @@ export interface Reloaded {
   readonly operator: Operator;
   readonly hosts: Hosts;
   readonly setTls: (pair: TlsPair) => void;
-  /** What the fleet is told of the settings. */
-  readonly fleet: Pick<ProxyFleet, 'respell'>;
 }
 
 /** Flags that a reload applies. */
@@ -24,18 +21,16 @@ const RELOADED = new Set(['hosts', 'config', 'tls-cert', 'tls-key']);
 export class Reload {
   readonly #log: Log;
   readonly #hosts: HostChanges;
-  readonly #fleet: Reloaded['fleet'];
   readonly #tls: TlsFiles | undefined;
   /** The settings at the start. */
   readonly #started: Settings;
   /** The hosts of the settings that were applied last. */
   #applied: readonly Host[];
 
-  constructor({ operator, hosts, setTls, fleet }: Reloaded, settings: Settings, log: Log) {
+  constructor({ operator, hosts, setTls }: Reloaded, settings: Settings, log: Log) {
     this.#started = settings;
     this.#applied = settings.resolved.hosts;
     this.#log = log;
-    this.#fleet = fleet;
     this.#hosts = new HostChanges(operator, hosts, settings.resolved.keyExpiry, log);
     this.#tls = settings.tls && new TlsFiles(settings.tls, log, setTls);
   }
@@ -57,7 +52,6 @@ export class Reload {
   /** A change between `--hosts` and `--discover` needs a restart; until then the hosts stay. */
   #applyHosts({ resolved: { discover, hosts } }: Settings): Changed {
     if (discover || this.#started.resolved.discover) return { added: [], draining: [], weights: [] };
-    this.#fleet.respell(hosts);
     const before = this.#started.fleet ? this.#applied : undefined;
     this.#applied = hosts;
     return this.#hosts.apply(hosts, before);

@@ -25,7 +25,7 @@ export interface Context {
 export async function run(settings: Settings, { log, status, fail, reread }: Context): Promise<number> {
   const instance = await Instance.create(settings, log);
   const { proxy } = instance;
-  const { hosts, operations: operator, fleet } = proxy.parts;
+  const { hosts, operations: operator } = proxy.parts;
   logAdmin(proxy, log);
   try {
     await proxy.listenAdmin();
@@ -33,7 +33,7 @@ export async function run(settings: Settings, { log, status, fail, reread }: Con
     fail(adminError(toError(error), settings.resolved.admin));
     return 1;
   }
-  const reload = new Reload({ operator, hosts, fleet, setTls: (pair) => instance.setTls(pair) }, settings, log);
+  const reload = new Reload({ operator, hosts, setTls: (pair) => instance.setTls(pair) }, settings, log);
   return new Promise((resolve) => {
     let listening = false;
     proxy.on('error', (error) => {

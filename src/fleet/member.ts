@@ -9,7 +9,7 @@ export interface HostShown {
   readonly polls: number;
   /** In the time since the beat before. */
   readonly handshakesPerSecond: number;
-  /** The host is draining, and nothing is left there that the member knows of. */
+  /** The host is draining, and nothing is left there that the member knows of, nor of those that are gone. */
   readonly idle: boolean;
   /** Hashes of its sids that are in the member's sample. */
   readonly sids: Int32Array;
@@ -26,7 +26,7 @@ export interface EndedShown {
 
 /** What sessions depend on: proxies that spell it differently do not find each other's. */
 export interface Spelling {
-  /** A digest of the hosts' names, or of the name to discover them by. */
+  /** A digest of the names of the hosts that it has, or of the name to discover them by. */
   readonly hosts: string;
   readonly path: string;
   readonly keyPrefix: string;

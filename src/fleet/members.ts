@@ -4,6 +4,12 @@ import { recordOf, type MemberRecord, type Spelling } from './member';
 /** After how many of its intervals without a beat a member is gone. */
 const MISSED = 3;
 
+/**
+ * For how many intervals a member has other hosts before that is a difference: what is set for all reaches one member
+ * later than another.
+ */
+const DIFFERING = 3;
+
 /** An id can be shown anywhere as it is. */
 const ID = /^[\x21-\x7e]{1,64}$/;
 
@@ -48,6 +54,8 @@ export interface Comings {
 export class Members {
   readonly #self: string;
   readonly #known = new Map<string, Known>();
+  /** Members whose hosts differ: in what, and since when, by our clock. */
+  readonly #differing = new Map<string, { readonly digests: string; readonly since: number }>();
   readonly #disagreeing = new Set<string>();
   /** When those who fell silent last showed themselves. By the clock of another Redis that may still be to come. */
   readonly #silent = new Map<string, number>();
@@ -81,15 +89,19 @@ export class Members {
   at(now: number): readonly Member[] {
     const all = Array.from(this.#known, ([id, { record, at }]): Member => {
       const [since, seenAgo] = [at - record.age, Math.max(0, now - at)];
-      return { id, self: id === this.#self, record, since, seenAgo, differences: this.#differences(record) };
+      return { id, self: id === this.#self, record, since, seenAgo, differences: this.differencesOf(id) };
     });
     return all.sort((a, b) => Number(b.self) - Number(a.self) || a.since - b.since || (a.id < b.id ? -1 : 1));
   }
 
   /** What a member spells otherwise than this one. */
   differencesOf(id: string): readonly (keyof Spelling)[] {
-    const known = this.#known.get(id);
-    return known ? this.#differences(known.record) : [];
+    const [own, record] = [this.#known.get(this.#self)?.record, this.#known.get(id)?.record];
+    if (!own || !record) return [];
+    const isOther = (name: keyof Spelling): boolean => own.spelling[name] !== record.spelling[name];
+    const lasts = (this.#readAt ?? 0) - (this.#differing.get(id)?.since ?? Infinity);
+    const isLasting = lasts >= DIFFERING * Math.max(own.interval, record.interval);
+    return (['hosts', 'path', 'keyPrefix'] as const).filter((name) => isOther(name) && (name !== 'hosts' || isLasting));
   }
 
   /** @param time our clock, in ms. */
@@ -127,6 +139,7 @@ export class Members {
     }
     for (const id of this.#silent.keys()) if (!members.has(id) || this.#known.has(id)) this.#silent.delete(id);
     this.#forgetLost(time);
+    this.#findDiffering(time);
     return { came, went, other: this.#findDisagreeing() };
   }
 
@@ -145,20 +158,25 @@ export class Members {
     }
   }
 
+  #findDiffering(time: number): void {
+    const own = this.#known.get(this.#self)?.record.spelling.hosts;
+    for (const [id, { record: { spelling: { hosts } } }] of this.#known) {
+      const digests = `${own ?? hosts} ${hosts}`;
+      if (hosts === (own ?? hosts)) this.#differing.delete(id);
+      else if (this.#differing.get(id)?.digests !== digests) this.#differing.set(id, { digests, since: time });
+    }
+    for (const id of this.#differing.keys()) if (!this.#known.has(id)) this.#differing.delete(id);
+  }
+
   #findDisagreeing(): string[] {
     const found: string[] = [];
-    for (const [id, { record }] of this.#known) {
-      if (this.#differences(record).length === 0) this.#disagreeing.delete(id);
+    for (const id of this.#known.keys()) {
+      if (this.differencesOf(id).length === 0) this.#disagreeing.delete(id);
       else if (!this.#disagreeing.has(id)) found.push(id);
     }
     for (const id of found) this.#disagreeing.add(id);
     for (const id of this.#disagreeing) if (!this.#known.has(id)) this.#disagreeing.delete(id);
     return found;
-  }
-
-  #differences({ spelling }: MemberRecord): (keyof Spelling)[] {
-    const own = this.#known.get(this.#self)?.record.spelling ?? spelling;
-    return (['hosts', 'path', 'keyPrefix'] as const).filter((name) => spelling[name] !== own[name]);
   }
 
   /** Whether a record may be of this fleet: others may use the same Redis for other hosts, by another `keyPrefix`. */

@@ -1,26 +1,36 @@
 import type { Fleet } from '../fleet/fleet';
 import type { Member } from '../fleet/members';
+import { CLEARED } from '../fleet/registers';
 import type { Host } from '../hosts/host';
-import type { FleetCounts, FleetReport, MemberReport } from './operator';
+import type { FleetCounts, FleetReport, FleetSetting, MemberReport } from './operator';
 
-/** What all members have of a host, this proxy included. */
-export function fleetCountsOf({ sessions, tunnels, polls, up, downReason, elsewhere }: Host): FleetCounts {
+const SETTINGS = ['listed', 'weight', 'drain'] as const;
+
+/** What all members have of a host, this proxy included, and what was set for it. */
+export function fleetCountsOf(host: Host, fleet: Fleet, draining: boolean): FleetCounts {
+  const { sessions, tunnels, polls, up, downReason, elsewhere } = host;
+  const set = SETTINGS.flatMap((what): FleetSetting[] => {
+    const register = fleet.get(`${what} ${host.name}`);
+    return register && register.value !== CLEARED ? [{ what, at: new Date(register.at), by: register.by }] : [];
+  });
   return {
     sessions: sessions + elsewhere.sessions,
     tunnels: tunnels + elsewhere.tunnels,
     polls: polls + elsewhere.polls,
     up: elsewhere.up + Number(up),
     down: elsewhere.down + Number(downReason !== undefined),
+    draining,
+    set,
   };
 }
 
 /** What an operator sees of the fleet. */
 export function reportOf(fleet: Fleet | undefined): FleetReport {
-  if (!fleet) return { enabled: false, revision: undefined, reached: false, agree: true, members: [] };
+  if (!fleet) return { enabled: false, revision: undefined, reached: false, refused: false, agree: true, members: [] };
   const members = fleet.members.map(memberOf);
   return {
     enabled: true, revision: timeOf(fleet.revision), reached: fleet.isReached,
-    agree: members.every(({ agrees }) => agrees), members,
+    refused: fleet.isRefused, agree: members.every(({ agrees }) => agrees), members,
   };
 }
 

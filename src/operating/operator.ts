@@ -27,6 +27,20 @@ export interface FleetCounts {
   readonly up: number;
   /** How many members see the host down. */
   readonly down: number;
+  /** Whether all drain it. This proxy may drain a host for itself alone. */
+  readonly draining: boolean;
+  /** Who has set what for all, and when, as far as it still holds. */
+  readonly set: readonly FleetSetting[];
+}
+
+/** What was set for a host at all members. */
+export interface FleetSetting {
+  /** Whether it is a host, its weight, or whether it drains. */
+  readonly what: 'listed' | 'weight' | 'drain';
+  /** When, by Redis's clock. */
+  readonly at: Date;
+  /** The id of the member that was told. It may have ended since. */
+  readonly by: string;
 }
 
 /** What other members of the fleet may still have on a host, by what each has shown last. All are their ids. */
@@ -158,10 +172,12 @@ export interface FleetReport {
   /** When the state of hosts that all share last changed, by Redis's clock; `undefined` if it never has. */
   readonly revision: number | undefined;
   /**
-   * Whether Redis answers this member's beats. Where it does not, the members are those that were known last, changes hold
-   * at this proxy alone, and no host counts as drained.
+   * Whether Redis answers this member's beats. Where it does not, the members are those that were known last, changes
+   * hold at this proxy alone, and no host counts as drained.
    */
   readonly reached: boolean;
+  /** Redis answers, and refuses the beats, for example since the user lacks rights. */
+  readonly refused: boolean;
   /** All members have the same hosts, `path` and `keyPrefix`. */
   readonly agree: boolean;
   /** This member first, then the others, the oldest first. */

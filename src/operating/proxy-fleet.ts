@@ -6,7 +6,6 @@ import { within } from '../base/deadline';
 import { Fleet } from '../fleet/fleet';
 import type { FleetStore } from '../fleet/fleet-store';
 import type { HealthSource } from '../hosts/health-checker';
-import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import { followCounts } from './fleet-counts';
 import { FleetRate, type RateLimit } from './fleet-rate';
@@ -36,15 +35,13 @@ export interface ProxyFleet {
   sharing<L extends RateLimit>(limit: L): L;
   /** Sets what the proxy shows of itself. */
   show(operations: Operations, operated: Operated): void;
-  /** Called when the settings name other hosts. */
-  respell(hosts: readonly Host[]): void;
   /** Leaves the fleet. Never rejects. */
   stop(): Promise<void>;
 }
 
 const NONE: ProxyFleet = {
   member: undefined, before: (health) => health, sharing: (limit) => limit, show: () => {},
-  respell: () => {}, stop: () => Promise.resolve(),
+  stop: () => Promise.resolve(),
 };
 
 export function createFleet(
@@ -52,7 +49,8 @@ export function createFleet(
 ): ProxyFleet {
   if (!options.fleet) return NONE;
   const self = new FleetSelf(options, hosts);
-  let show = (): ReturnType<FleetSelf['show']> => self.show(false, 1, [], { level: 0, hosts: new Map() }, []);
+  let show = (): ReturnType<FleetSelf['show']> =>
+    self.show({ ready: false, workers: 1, without: [], ended: [] }, { level: 0, hosts: new Map() }, () => false);
   const { storeTimeout: timeout, keyExpiry } = options;
   const member = new Fleet({ id: createId(), timeout, life: keyExpiry * 1000 }, options.fleet, () => show());
   relay(member, events);
@@ -67,11 +65,11 @@ export function createFleet(
     },
     show: (operations, operated) => {
       show = () => {
-        const { readiness: { ready }, without } = operations;
-        return self.show(ready, operated.workers, without, operated.sample, operations.takeEnded());
+        const { readiness: { ready }, without, ended } = operations;
+        const known = { ready, workers: operated.workers, without, ended };
+        return self.show(known, operated.sample, (host) => operations.remainsOf(host).gone.length > 0);
       };
     },
-    respell: (named) => self.respell(named),
     stop: () => {
       rate?.stop();
       return within(LEAVE_TIMEOUT, member.stop());
@@ -79,7 +77,7 @@ export function createFleet(
   };
 }
 
-/** What people find the process by, and what makes it unlike any other: with a colon between, and without spaces. */
+/** What people find the process by, and what makes it unlike any other, without spaces. */
 function createId(): string {
   const host = hostname().replace(/[^\w.-]/g, '-').slice(0, MAX_HOSTNAME);
   return `${host}:${process.pid}:${randomBytes(2).toString('hex')}`;

@@ -85,7 +85,9 @@ describe('health, readiness and metrics', () => {
     await asked(operated, 'GET /readyz', 'GET /readyz', 200);
     await asked(operated, 'GET /metrics', 'GET /metrics', 200);
     const fleet = await asked(operated, 'GET /api/fleet', 'GET /api/fleet', 200);
-    expect(fleet.json()).toEqual({ enabled: false, revision: null, agree: true, members: [] });
+    expect(fleet.json()).toEqual({
+      enabled: false, revision: null, reached: false, refused: false, agree: true, members: [],
+    });
     operated.proxy.drainHost(host.name);
     const { body } = await asked(operated, 'GET /readyz', 'GET /readyz', 503);
     expect(body).toBe('{"ready":false,"reason":"all hosts that are up are draining or have weight 0"}');

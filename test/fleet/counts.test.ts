@@ -60,13 +60,32 @@ describe('the members of a fleet', () => {
     for (let i = 0; i < 2; i += 1) sids.push(await handshake(other.url));
     for (const sid of sids) await request(pollUrl(other.url, sid), { method: 'POST', body: '2' });
     await openWebSocket(other.url);
-    const all = [{ sessions: 5, tunnels: 1, polls: 0, up: 2, down: 0 }, { sessions: 4, tunnels: 0, polls: 0, up: 2, down: 0 }];
+    const all = [
+      { sessions: 5, tunnels: 1, polls: 0, up: 2, down: 0, draining: false, set: [] },
+      { sessions: 4, tunnels: 0, polls: 0, up: 2, down: 0, draining: false, set: [] },
+    ];
     for (const member of [one, other]) {
       await until('it knows all', () => JSON.stringify(fleetOf(member)) === JSON.stringify(all));
     }
     expect(one.proxy.hosts.map(({ sessions }) => sessions)).toEqual([3, 3]);
     const [, { sessions } = { sessions: NaN }] = one.proxy.fleet.members;
     expect(sessions).toBe(9);
+  });
+
+  it('show who has set what for all, and what this one has set for itself alone', async () => {
+    const [one, other] = [await start(), await start()];
+    const [first = '', second = ''] = hosts.map(({ name }) => name);
+    const settings = (proxy: ProxyInstance, at: number): unknown =>
+      proxy.hosts[at]?.fleet?.set.map(({ what, by }) => [what, by === one.proxy.fleet.members[0]?.id]);
+    one.proxy.drainHost(first);
+    one.proxy.setWeight(first, 3);
+    other.proxy.drainHost(second, { scope: 'proxy' });
+    await until('the other knows', () => JSON.stringify(settings(other.proxy, 0)) === '[["weight",true],["drain",true]]');
+    expect(other.proxy.hosts.map(({ draining, fleet }) => [draining, fleet?.draining])).toEqual([[true, true], [true, false]]);
+    expect(settings(other.proxy, 1)).toEqual([]);
+    // By the clock of Redis, and not by that of a process that may have its own.
+    const [{ at } = { at: new Date(0) }] = other.proxy.hosts[0]?.fleet?.set ?? [];
+    expect(Math.abs(at.getTime() - Number(other.proxy.fleet.revision))).toBeLessThan(60_000);
   });
 
   it('show where they differ about the health of a host', async () => {

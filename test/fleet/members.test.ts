@@ -109,12 +109,12 @@ describe('a member', () => {
 });
 
 describe('those who spell otherwise', () => {
-  const other = { hosts: 'y', path: '/other/', keyPrefix: 'p#' };
+  const other = { hosts: 'x', path: '/other/', keyPrefix: 'p#' };
 
   it('are told once, until they agree again', () => {
     const shown = new Shown().show('other', 0, { spelling: other });
     expect(shown.read(0)).toEqual({ came: ['other'], went: [], other: ['other'] });
-    expect(shown.members.differencesOf('other')).toEqual(['hosts', 'path']);
+    expect(shown.members.differencesOf('other')).toEqual(['path']);
     shown.show('other', 1000, { spelling: other });
     expect(shown.read(1000)).toEqual(NONE);
     shown.show('other', 2000);
@@ -122,6 +122,24 @@ describe('those who spell otherwise', () => {
     expect(shown.members.differencesOf('other')).toEqual([]);
     shown.show('other', 3000, { spelling: other });
     expect(shown.read(3000)).toEqual({ ...NONE, other: ['other'] });
+  });
+
+  it('are not those who have other hosts for a moment, since a change reaches one later than another', () => {
+    const spelling = { ...RECORD.spelling, hosts: 'y' };
+    const shown = new Shown();
+    const pass = (times: readonly number[], other: MemberRecord['spelling']): Comings[] => times.map((time) => {
+      shown.show('other', time, { spelling: other });
+      return shown.read(time);
+    });
+    pass([0], RECORD.spelling);
+    expect(pass([1000, 2000, 3000], spelling)).toEqual([NONE, NONE, NONE]);
+    expect(shown.members.differencesOf('other')).toEqual([]);
+    // Another change counts anew.
+    expect(pass([4000, 5000, 6000], { ...spelling, hosts: 'z' })).toEqual([NONE, NONE, NONE]);
+    expect(pass([7000], { ...spelling, hosts: 'z' })).toEqual([{ ...NONE, other: ['other'] }]);
+    expect(shown.members.differencesOf('other')).toEqual(['hosts']);
+    expect(pass([8000], RECORD.spelling)).toEqual([NONE]);
+    expect(shown.members.differencesOf('other')).toEqual([]);
   });
 
   it('are of another fleet where prefix and hosts are others, and of this one where they share a host', () => {

@@ -48,7 +48,7 @@ describe('the members of a fleet', () => {
     const one = await startMember();
     const told = once(one, 'disagree');
     const other = await startMember({ path: '/other/' });
-    expect(await told).toEqual([expect.stringMatching(/^[\da-f]{8}$/), 'path']);
+    expect(await told).toEqual([expect.stringMatching(/^[\w.-]+:\d+:[\da-f]{4}$/), 'path']);
     expect(one.fleet).toMatchObject({ agree: false, members: [{ agrees: true }, { agrees: false }] });
     expect(other.fleet.agree).toBe(false);
   });
@@ -61,6 +61,26 @@ describe('the members of a fleet', () => {
     await joined;
     expect(one.fleet.members).toHaveLength(2);
     expect(third.fleet.agree).toBe(true);
+  });
+});
+
+it('a proxy agrees that starts with settings which are what the others have come to', async () => {
+  const one = await startMember();
+  const [first, second, third] = hosts as [SessionHost, SessionHost, SessionHost];
+  const [added] = await startSessionHosts(1) as [SessionHost];
+  one.addHost(added.name);
+  one.removeHost(first.name);
+  await before([third, added, second], options);
+  // What members compare, once it has stood for a while.
+  const digests = async (): Promise<string[]> => {
+    const shown = Object.values(await redis.hGetAll('{socket.io-fleet}:members')).map((text) => (
+      JSON.parse(text.slice(text.indexOf(' '))) as { spelling: { hosts: string; keyPrefix: string } }
+    ));
+    return shown.filter(({ spelling }) => spelling.keyPrefix === options.keyPrefix).map(({ spelling }) => spelling.hosts);
+  };
+  await until('both show the same', async () => {
+    const [here, there] = await digests();
+    return here !== undefined && here === there;
   });
 });
 

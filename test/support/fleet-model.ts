@@ -1,5 +1,5 @@
 import type { Beat, FleetStore, Reading, Shown } from '../../src/fleet/fleet-store';
-import { CLEARED, isNewer, LIFE, type Register, type Write } from '../../src/fleet/registers';
+import { CLEARED, clearedLife, isNewer, type Register, type Write } from '../../src/fleet/registers';
 
 const RECORD_LIFE = 60_000;
 
@@ -15,7 +15,7 @@ export class ModelStore implements FleetStore {
     if (changed) {
       this.revision = `${Math.max(this.now, Number(this.revision.split(' ')[0]) + 1)} ${id}`;
       for (const [name, { value, at }] of this.registers) {
-        if (value === CLEARED && this.now - at > LIFE) this.registers.delete(name);
+        if (value === CLEARED && this.now - at > clearedLife(name)) this.registers.delete(name);
       }
     }
     const isNew = !this.members.has(id);

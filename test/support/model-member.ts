@@ -1,5 +1,6 @@
 import { Fleet } from '../../src/fleet/fleet';
 import type { Beat, FleetStore, Reading } from '../../src/fleet/fleet-store';
+import type { EndedShown } from '../../src/fleet/member';
 import type { Host } from '../../src/hosts/host';
 import { hostOf } from '../../src/hosts/host-options';
 import { Hosts } from '../../src/hosts/hosts';
@@ -17,13 +18,20 @@ export class ModelFleet implements FleetStore {
   isAway = false;
   /** Redis answers, and refuses the fleet. */
   isForbidden = false;
-  readonly #store = new ModelStore();
+  /** Redis's clock minus `time`, in ms. */
+  offset = 0;
+  #store = new ModelStore();
 
   beat(beat: Beat): Promise<Reading> {
     if (this.isForbidden) return Promise.reject(new Error("NOPERM this user has no permissions to run the 'eval' command"));
     if (this.isAway) return Promise.reject(new Error('no connection'));
-    this.#store.now = this.time;
+    this.#store.now = this.time + this.offset;
     return this.#store.beat(beat);
+  }
+
+  /** Redis loses all that it has. */
+  lose(): void {
+    this.#store = new ModelStore();
   }
 
   /** Lets the members beat one after the other, every 1.5 s, for a time. */
@@ -37,10 +45,16 @@ export class ModelFleet implements FleetStore {
   }
 }
 
+const KNOWN = { ready: true, workers: 1, without: [] };
+
 /** What a proxy has for the fleet, without one. */
 export class ModelMember {
   readonly fleet: Fleet;
   readonly hosts: Hosts;
+  /** The sessions that were ended here of late. */
+  ended: () => readonly EndedShown[] = () => [];
+  /** Whether sessions may go on at a host that only members knew that are gone. */
+  waits: (host: string) => boolean = () => false;
   readonly #counts: SessionCounts;
 
   constructor(world: ModelFleet, id: string, names: readonly string[], keyPrefix = 'p#') {
@@ -49,8 +63,9 @@ export class ModelMember {
     this.#counts = new SessionCounts(this.hosts);
     this.#counts.keepSample();
     for (const host of hosts) this.hosts.report(host, undefined);
-    const self = new FleetSelf({ hosts, discover: undefined, path: '/socket.io/', keyPrefix, keyExpiry: 60 }, this.hosts);
-    const show = (): ReturnType<FleetSelf['show']> => self.show(true, 1, [], this.#counts.sample, []);
+    const self = new FleetSelf({ discover: undefined, path: '/socket.io/', keyPrefix, keyExpiry: 60 }, this.hosts);
+    const show = (): ReturnType<FleetSelf['show']> =>
+      self.show({ ...KNOWN, ended: this.ended() }, this.#counts.sample, (host) => this.waits(host));
     this.fleet = new Fleet({ id, timeout: 1000, life: 60_000, clock: () => world.time }, world, show);
     followCounts(this.fleet, this.hosts);
   }

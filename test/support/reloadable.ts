@@ -53,9 +53,9 @@ export async function startReloadable(content: object, meanwhile = (): void => {
   const log = new Log('text', new StatusLine(output));
   const instance = await Instance.create(settings, log);
   const { proxy } = instance;
-  const { hosts, operations: operator, fleet } = proxy.parts;
+  const { hosts, operations: operator } = proxy.parts;
   logEvents(instance, settings, log);
-  const reload = new Reload({ operator, hosts, fleet, setTls: (pair) => instance.setTls(pair) }, settings, log);
+  const reload = new Reload({ operator, hosts, setTls: (pair) => instance.setTls(pair) }, settings, log);
   onCleanup(async () => {
     reload.stop();
     await instance.close();
