@@ -1,3 +1,5 @@
+import { StrangersError } from '../operating/fleet-strangers';
+
 /** The stable error codes of the API, with their status. */
 const STATUSES = {
   UNAUTHORIZED: 401,
@@ -14,6 +16,7 @@ const STATUSES = {
   SESSIONS_LIVE: 409,
   REBALANCE_RUNNING: 409,
   ELSEWHERE: 409,
+  STRANGERS: 409,
   BODY_TOO_LARGE: 413,
   INVALID: 422,
   INTERNAL: 500,
@@ -40,12 +43,13 @@ export class Problem extends Error {
   }
 }
 
-/** Calls `check` and turns its TypeError into a Problem. @throws Problem */
+/** Calls `check` and turns its errors that a request may cause into Problems. @throws Problem */
 export function valid<T>(check: () => T): T {
   try {
     return check();
   } catch (error) {
     if (error instanceof TypeError) throw new Problem('INVALID', error.message);
+    if (error instanceof StrangersError) throw new Problem('STRANGERS', error.message);
     throw error;
   }
 }

@@ -7,6 +7,7 @@ import { hostOf } from '../hosts/host-options';
 import type { Hosts } from '../hosts/hosts';
 import { FleetDrains } from './fleet-drains';
 import { forgetHosts } from './fleet-forgets';
+import { FleetStrangers } from './fleet-strangers';
 import type { HostControl } from './host-control';
 import type { Draining } from './moves';
 import type { Remains } from './operator';
@@ -40,6 +41,7 @@ export class FleetHosts {
   readonly #hosts: Hosts;
   readonly #control: HostControl;
   readonly #drains: FleetDrains;
+  readonly strangers: FleetStrangers;
   /** The hosts of this proxy's own configuration. */
   readonly #configured: ReadonlySet<string>;
   /** The names that were looked for a moment ago. */
@@ -49,11 +51,13 @@ export class FleetHosts {
   /** Drains that began here before Redis's clock was known: when sessions are moved, by `performance.now()`. */
   readonly #undated = new Map<string, { readonly at: number; readonly movesPerSecond: number }>();
 
-  constructor(fleet: Fleet, hosts: Hosts, control: HostControl) {
+  /** @param warn told of what is wrong with the fleet. */
+  constructor(fleet: Fleet, hosts: Hosts, control: HostControl, warn: (text: string) => void) {
     this.#fleet = fleet;
     this.#hosts = hosts;
     this.#control = control;
     this.#drains = new FleetDrains(fleet, hosts);
+    this.strangers = new FleetStrangers(fleet, hosts, warn);
     this.#configured = new Set(hosts.all.map(({ name }) => name));
     fleet.on('changed', (names) => {
       for (const name of names) this.#apply(name);
@@ -69,8 +73,14 @@ export class FleetHosts {
     return [...this.#configured].filter((name) => this.#valueOf('listed', name) === false);
   }
 
-  /** Adds a host here and to all. @throws TypeError as `HostControl.add` does. */
+  /**
+   * Adds a host here and to all.
+   *
+   * @throws StrangersError if proxies of another application would get it, too.
+   * @throws TypeError as `HostControl.add` does.
+   */
   add(host: string, weight: number): void {
+    this.strangers.check([host]);
     this.#isAdding = true;
     try {
       this.#control.add(host, weight);
@@ -174,7 +184,8 @@ export class FleetHosts {
     const value = this.#valueOf('listed', host);
     const known = this.#hosts.get(host);
     if (value === false && known) this.#control.remove(host);
-    else if (isPlainObject(value) && !known && !this.#hasTwin(host)) this.#control.add(host, numberIn(value, 'weight'));
+    if (!isPlainObject(value) || known || this.#hasTwin(host) || this.strangers.haveAlone(host)) return;
+    this.#control.add(host, numberIn(value, 'weight'));
   }
 
   /** Whether the server is a host under another name. Then it stays, and the operator is told. */

@@ -84,7 +84,8 @@ export class Operations implements Operator {
     this.#moves = new Moves(hosts, this.#sessions);
     this.#control = new HostControl(hosts, this.#moves);
     this.#fleet = fleet;
-    this.#fleetHosts = fleet && new FleetHosts(fleet, hosts, this.#control);
+    const warn = (text: string): void => announce(events, 'suspicious', undefined, text);
+    this.#fleetHosts = fleet && new FleetHosts(fleet, hosts, this.#control, warn);
     this.#fleetRebalance = fleet && new FleetRebalance(fleet, this.#moves);
     this.#fleetEnds = fleet && new FleetEnds(fleet, this.#sessions);
     this.#rollout = new Rollout(hosts, this, fleet, this.#fleetHosts);
@@ -99,7 +100,7 @@ export class Operations implements Operator {
       ...host.status,
       drain: this.#moves.drainOf(host),
       drained: host.draining && this.#hosts.isSettled(host),
-      fleet: this.#fleet && fleetCountsOf(host),
+      fleet: this.#fleet && fleetCountsOf(host, this.#fleet, this.#fleetHosts?.drains(host.name) === true),
     }));
   }
 
@@ -145,9 +146,9 @@ export class Operations implements Operator {
     return this.#fleetHosts?.without ?? [];
   }
 
-  /** The sessions that were ended here of late, for the other members. Called once a beat. */
-  takeEnded(): readonly EndedShown[] {
-    return this.#fleetEnded?.take() ?? [];
+  /** The sessions that were ended here of late, for the other members. */
+  get ended(): readonly EndedShown[] {
+    return this.#fleetEnded?.shown ?? [];
   }
 
   addHost(host: string, options: Omit<HostOptions, 'host'> & ScopeOptions = {}): void {

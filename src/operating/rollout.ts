@@ -29,7 +29,6 @@ interface Step {
 export class Rollout {
   readonly #hosts: Hosts;
   readonly #changes: Changes;
-  readonly #fleet: Fleet | undefined;
   readonly #fleetHosts: FleetHosts | undefined;
   readonly #shared: SharedPlan;
   #last: Step | undefined;
@@ -38,7 +37,6 @@ export class Rollout {
   constructor(hosts: Hosts, changes: Changes, fleet: Fleet | undefined, fleetHosts: FleetHosts | undefined) {
     this.#hosts = hosts;
     this.#changes = changes;
-    this.#fleet = fleet;
     this.#fleetHosts = fleetHosts;
     this.#shared = new SharedPlan(fleet);
     fleet?.on('beat', () => this.#step());
@@ -51,6 +49,7 @@ export class Rollout {
    * Begins a rollout, instead of one that is under way.
    *
    * @throws TypeError if an option is invalid, or if there would be no new host.
+   * @throws StrangersError if proxies of another application would get the new hosts, too.
    */
   start(options: RolloutOptions): void {
     const given = options.hosts === undefined ? undefined : hostsOf(options.hosts);
@@ -61,6 +60,7 @@ export class Rollout {
     // Without new hosts, what others alone have may be a new one, which DNS has told them sooner.
     const oldNames = [...old.map(({ name }) => name), ...given ? this.#onlyElsewhere(given) : []];
     const plan = planOf(options, oldNames, names, this.#drainedOf(old));
+    if (names) this.#fleetHosts?.strangers.check(names);
     for (const [at, host] of (wanted ?? []).entries()) this.#renew(host, options.hosts?.[at]);
     this.#shared.begin(plan);
     this.#step();
@@ -204,9 +204,7 @@ export class Rollout {
 
   /** What the other members show that share this state. */
   get #others(): readonly MemberRecord[] {
-    const members = this.#fleet?.members ?? [];
-    const own = members.find(({ self }) => self)?.record.spelling.keyPrefix;
-    return members.flatMap(({ self, record }) => (!self && record.spelling.keyPrefix === own ? [record] : []));
+    return this.#fleetHosts?.strangers.others ?? [];
   }
 }
 

@@ -1,0 +1,85 @@
+import { once } from 'node:events';
+import type Proxy from '../../src';
+import { operatedBefore, type Operated } from '../support/admin';
+import { openClient, uniqueKeyPrefix } from '../support/redis';
+import { before, startSessionHosts, type SessionHost } from '../support/session-host';
+import { until } from '../support/until';
+
+// Two applications that share Redis and `keyPrefix`, by mistake.
+let options: Partial<Proxy.PartialProxyOptions>;
+let added: SessionHost;
+let chat: Operated;
+let shop: Operated;
+let goods: SessionHost[];
+
+const namesOf = ({ proxy }: { proxy: Operated['proxy'] }): string[] => proxy.hosts.map(({ host }) => host);
+
+beforeEach(async () => {
+  options = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), fleet: true };
+  [added] = await startSessionHosts(1) as [SessionHost];
+  chat = await operatedBefore(await startSessionHosts(1), options);
+});
+
+/** Resolves once both have shown themselves since they know each other. */
+async function startShop(): Promise<void> {
+  goods = await startSessionHosts(1);
+  shop = await operatedBefore(goods, options);
+  await until('they know each other', () => [chat, shop].every(({ proxy }) => proxy.fleet.members.length === 2));
+}
+
+it('an application that is there gets none of the hosts of another one, which is told why', async () => {
+  await startShop();
+  const names = [chat, shop].map(namesOf);
+  const rollout = await chat.ask('POST /api/rollout', { hosts: [added.name] });
+  const addition = await chat.ask('POST /api/hosts', { host: added.name });
+  for (const { status, body } of [rollout, addition]) {
+    expect([status, JSON.parse(body)]).toEqual([409, {
+      code: 'STRANGERS', message: expect.stringMatching(/^proxy \S+ has none of these hosts, .+ another keyPrefix/) as string,
+    }]);
+  }
+  expect(() => chat.proxy.addHost(added.name)).toThrow('It would get these hosts, too');
+  expect([[chat, shop].map(namesOf), (await chat.ask('GET /api/rollout')).json()]).toEqual([names, null]);
+  // For itself alone it may.
+  expect((await chat.ask('POST /api/hosts?scope=proxy', { host: added.name })).status).toBe(201);
+});
+
+it('an application that starts later gets none, either', async () => {
+  chat.proxy.addHost(added.name);
+  await until('Redis has it', () => chat.proxy.fleet.revision !== undefined);
+  await startShop();
+  const other = await before(goods, options);
+  const own = goods.map(({ name }) => name);
+  await until('all know all', () => [chat, shop, other].every(({ proxy }) => proxy.fleet.members.length === 3));
+  expect([namesOf(shop), namesOf(other)]).toEqual([own, own]);
+  expect(namesOf(chat)).toContain(added.name);
+});
+
+it('the operator is told once, of each', async () => {
+  const texts: string[] = [];
+  chat.proxy.on('suspicious', (_, text) => texts.push(text));
+  const told = once(chat.proxy, 'suspicious');
+  await startShop();
+  const [host, text] = await told as [undefined, string];
+  const [, { id } = { id: '' }] = chat.proxy.fleet.members;
+  expect([host, text]).toEqual([undefined, expect.stringContaining(`proxy ${id} has none of these hosts`)]);
+  const disagreed = once(chat.proxy, 'disagree');
+  if (chat.proxy.fleet.agree) expect(await disagreed).toEqual([id, 'hosts']);
+  expect(texts).toHaveLength(1);
+});
+
+it('a proxy that starts with settings from before a rollout is none: it follows', async () => {
+  const [old = ''] = namesOf(chat);
+  await chat.ask('POST /api/rollout', { hosts: [added.name], deadline: 0 });
+  await until('the old host is gone', () => namesOf(chat).join() === added.name);
+  const late = await before([{ name: old }], options);
+  await until('it follows', () => namesOf(late).join() === added.name);
+  await until('both agree', () => [chat, late].every(({ proxy }) => proxy.fleet.agree && proxy.fleet.members.length === 2));
+});
+
+it('a proxy that has the new hosts in its settings already is none to a rollout to these', async () => {
+  const late = await before([added], options);
+  await until('they know each other', () => [chat, late].every(({ proxy }) => proxy.fleet.members.length === 2));
+  expect((await chat.ask('POST /api/rollout', { hosts: [added.name], deadline: 0 })).status).toBe(202);
+  await until('the old host is gone', () => namesOf(chat).join() === added.name);
+  expect(namesOf(late)).toEqual([added.name]);
+});
