@@ -56,7 +56,9 @@ export class FleetDrains {
       this.#hosts.drainOn(host);
     }
     const isIdle = host.empty && this.#remains.isKnown && !isUsed(remains) && remains.open.length === 0;
-    this.#idleSince.set(host, isIdle ? since ?? this.#fleet.now : undefined);
+    const { now = 0 } = this.#fleet;
+    // The clock of a new Redis may be behind.
+    this.#idleSince.set(host, isIdle ? Math.min(since ?? now, now) : undefined);
     host.inUseElsewhere = !isIdle || since === undefined || !this.#haveShownSince(since);
     this.#hosts.settle(host);
   }

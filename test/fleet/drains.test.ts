@@ -18,6 +18,7 @@ class Draining extends ModelMember {
     super(world, id, [HOST], keyPrefix);
     this.#drains = new FleetDrains(this.fleet, this.hosts);
     this.hosts.on('drained', () => this.told += 1);
+    this.waits = (host) => this.#drains.remainsOf(host).gone.length > 0;
   }
 
   get isDrained(): boolean {
@@ -92,6 +93,40 @@ describe('a host that the fleet drains is drained', () => {
     world.isAway = false;
     await world.pass(6000, one, other);
     expect([one.told, other.told]).toEqual([1, 1]);
+  });
+
+  it('where the clock of a new Redis is behind, too', async () => {
+    const [one, other] = await startTwo();
+    one.drain();
+    other.drain();
+    // Each has found it idle once.
+    await world.pass(1500, one, other);
+    expect([one.told, other.told]).toEqual([0, 0]);
+    world.offset = -300_000;
+    await world.pass(6000, one, other);
+    expect([one.told, other.told]).toEqual([1, 1]);
+  });
+
+  it.each<[what: string, lose: () => void]>([
+    ['Redis has lost its data', () => world.lose()],
+    ['the clock of a new Redis is ahead', () => world.offset = 300_000],
+  ])('not for a member that starts where %s, while the others wait for one that is gone', async (_, lose) => {
+    const [one, other] = await startTwo();
+    const third = new Draining('third');
+    await world.pass(3000, one, other, third);
+    third.know('x');
+    await world.pass(3000, one, other, third);
+    for (const each of [one, other, third]) each.drain();
+    await world.pass(10_000, one, other);
+    lose();
+    await world.pass(1500, one, other);
+    const late = new Draining('late');
+    await late.fleet.beat();
+    late.drain();
+    await world.pass(20_000, one, other, late);
+    expect([one.told, other.told, late.told]).toEqual([0, 0, 0]);
+    await world.pass(60_000, one, other, late);
+    expect([one.told, other.told, late.told]).toEqual([1, 1, 1]);
   });
 
   it('anew after it was undone', async () => {
