@@ -3,32 +3,18 @@ import { toError } from '../base/checks';
 import { startDeadline, within } from '../base/deadline';
 import { pause } from '../base/pause';
 import type { FleetStore, LeaseAsked, Reading } from './fleet-store';
+import { INTERVAL, intervalAfter, JITTER } from './interval';
 import { Lease, type Demand } from './lease';
 import { textOfRecord, type MemberRecord } from './member';
 import { Members, type Lost, type Member } from './members';
+import { isRefusal } from './refusal';
 import { CLEARED, Registers, type Register } from './registers';
-
-/** How often a member shows itself, in ms, and by how much each time differs. */
-const INTERVAL = 1500;
-const JITTER = 500;
-
-/** The longest interval, in ms: three of them are less than a record's life in Redis. */
-const MAX_INTERVAL = 15_000;
 
 /** How many intervals a lease lives. */
 const LEASE_INTERVALS = 3;
 
 /** How long an answer of Redis is awaited, in ms. No further beat begins meanwhile, or they would pile up. */
 const ANSWER_TIMEOUT = 30_000;
-
-/** How much a member reads in a second at most, in bytes. With many members or hosts, beats come less often. */
-const BYTES_PER_SECOND = 200_000;
-
-/** Redis works and refuses the fleet: by rights, or because it has no scripts, or another value under the keys. */
-const REFUSAL = /^-?(?:NOPERM|NOSCRIPT|ERR|WRONGTYPE)\b/;
-
-/** What may pass by itself. Redis before 7 says it in an `ERR` of the script. */
-const PASSING = /\b(?:READONLY|NOREPLICAS|MISCONF|OOM|LOADING|BUSY|MASTERDOWN|max number of clients)\b/;
 
 export interface FleetEvents {
   /** A member has come. */
@@ -87,8 +73,6 @@ export class Fleet extends EventEmitter<FleetEvents> {
   /** This member's slice of the rate, if it shares one. */
   #lease: Lease | undefined;
   #isRefused = false;
-  /** The last beat went well; not while one is under way. */
-  #isWell = false;
   #isReached = false;
   /** Settles with the answer of Redis to the last beat. */
   #asking: Promise<void> | undefined;
@@ -137,7 +121,7 @@ export class Fleet extends EventEmitter<FleetEvents> {
     return this.#isRefused;
   }
 
-  /** The last beat went well, or is under way after one that did: what this member knows of the others is new. */
+  /** The last beat went well, and the one that is under way is not late. */
   get isReached(): boolean {
     return this.#isReached;
   }
@@ -220,7 +204,7 @@ export class Fleet extends EventEmitter<FleetEvents> {
       const waking = new AbortController();
       this.#wake = () => waking.abort();
       // What was written during the last beat need not wait.
-      const isNews = this.#isWell && this.#registers.writes.some(({ isNew }) => isNew);
+      const isNews = this.#isReached && this.#registers.writes.some(({ isNew }) => isNew);
       const ms = Math.min(this.#interval, this.#toldInterval) + JITTER * (Math.random() - 0.5);
       if (!isNews) await pause(ms, AbortSignal.any([signal, waking.signal]));
       if (signal.aborted) return;
@@ -242,10 +226,8 @@ export class Fleet extends EventEmitter<FleetEvents> {
     const { writes } = this.#registers;
     const now = this.#clock();
     const lease = this.#lease?.ask(now, LEASE_INTERVALS * interval, isLast);
-    this.#isWell = false;
     try {
       const reading = await this.#inTime(this.#store.beat({ id: this.id, record, revision, writes, lease }));
-      this.#isWell = true;
       this.#isReached = true;
       this.#isRefused = false;
       this.#toldInterval = interval;
@@ -270,8 +252,7 @@ export class Fleet extends EventEmitter<FleetEvents> {
     this.#revision = reading.revision;
     const changed = reading.registers ? this.#registers.take(reading.registers, writes, reading.now) : [];
     const { came, went, other } = this.#members.take(reading, this.#clock());
-    const bytes = [...reading.members.values()].reduce((sum, { record }) => sum + record.length, 0);
-    this.#interval = Math.min(MAX_INTERVAL, Math.max(INTERVAL, Math.ceil(bytes / BYTES_PER_SECOND * 1000)));
+    this.#interval = intervalAfter(reading);
     if (this.#closing.signal.aborted) return;
     for (const id of came) this.emit('joined', id);
     for (const id of went) this.emit('left', id);
@@ -282,8 +263,7 @@ export class Fleet extends EventEmitter<FleetEvents> {
 
   /** What Redis answers tells that it works, and so concerns the fleet alone. */
   #onFailure(error: Error): void {
-    const isRefusal = REFUSAL.test(error.message) && !PASSING.test(error.message);
-    if (!(isRefusal || error instanceof TypeError) || this.#isRefused || this.#closing.signal.aborted) return;
+    if (!isRefusal(error) || this.#isRefused || this.#closing.signal.aborted) return;
     this.#isRefused = true;
     this.#lease?.refuse(this.#clock());
     this.emit('slice');

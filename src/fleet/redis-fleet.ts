@@ -1,7 +1,7 @@
 import type { Beat, FleetStore, LeaseGranted, Reading, Shown } from './fleet-store';
 import { textOf } from '../sessions/redis-clients';
 import { LEASE } from './lease-script';
-import { CLEARED, LIFE, type Register } from './registers';
+import { BRIEF, BRIEF_LIFE, CLEARED, LIFE, type Register } from './registers';
 
 /** Where members show themselves. Keys do not begin with `keyPrefix`, since a sid may be any text. */
 const MEMBERS = '{socket.io-fleet}:members';
@@ -63,7 +63,8 @@ if changed then
   local fields = redis.call('HGETALL', state)
   for i = 1, #fields, 2 do
     local at, value = string.match(fields[i + 1], '^(%d+) %S+ (.*)$')
-    if value == '${CLEARED}' and now - tonumber(at) > tonumber(life) then redis.call('HDEL', state, fields[i]) end
+    local kept = string.sub(fields[i], 1, ${BRIEF.length}) == '${BRIEF}' and ${BRIEF_LIFE} or tonumber(life)
+    if value == '${CLEARED}' and now - tonumber(at) > kept then redis.call('HDEL', state, fields[i]) end
   end
 end
 local isNew = redis.call('HSET', members, id, string.format('%.0f %s', now, record))

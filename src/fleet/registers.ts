@@ -22,6 +22,17 @@ export const CLEARED = 'null';
 /** How long Redis and members keep what members have shown and written, and what was cleared, in ms. */
 export const LIFE = 3_600_000;
 
+/** How the names of registers begin that are of no use after seconds, and may be many: of sessions that are ended. */
+export const BRIEF = 'end ';
+
+/** How long it is kept that one of these was cleared, in ms: longer than the slowest member takes to read it. */
+export const BRIEF_LIFE = 60_000;
+
+/** How long Redis and members keep that a register was cleared, in ms. */
+export function clearedLife(name: string): number {
+  return name.startsWith(BRIEF) ? BRIEF_LIFE : LIFE;
+}
+
 /** Whether `register` counts, and not `other`. */
 export function isNewer(register: Register, other: Register | undefined): boolean {
   if (!other) return true;
@@ -113,7 +124,7 @@ export class Registers {
     for (const [name, register] of this.#known) {
       if (!isNewer(register, stored.get(name))) continue;
       // Redis forgets what was cleared after a while.
-      const isOver = register.value === CLEARED && !stored.has(name) && now - register.at > LIFE;
+      const isOver = register.value === CLEARED && !stored.has(name) && now - register.at > clearedLife(name);
       if (isOver) this.#known.delete(name);
       else this.#lost.set(name, register);
     }

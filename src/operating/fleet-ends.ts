@@ -3,12 +3,13 @@ import { toError } from '../base/checks';
 import { startDeadline } from '../base/deadline';
 import { shownSid } from '../base/shown';
 import type { Fleet } from '../fleet/fleet';
+import { BRIEF } from '../fleet/registers';
 import type { EndOutcome, SessionSource } from './operator';
 
 const debug = createDebug('socket.io-proxy:fleet');
 
 /** The register of a session that somebody wants to end: `end <sid>`. */
-const PREFIX = 'end ';
+const PREFIX = BRIEF;
 
 const WANTED = 'wanted';
 const ENDED = 'ended';

@@ -1,6 +1,6 @@
 import type { Reading } from '../../src/fleet/fleet-store';
 import { RedisFleet } from '../../src/fleet/redis-fleet';
-import { CLEARED, LIFE, type Write } from '../../src/fleet/registers';
+import { BRIEF_LIFE, CLEARED, LIFE, type Write } from '../../src/fleet/registers';
 import { ModelStore } from '../support/fleet-model';
 import { Random } from '../support/random';
 import { openClient, RedisProcess, type TestClient } from '../support/redis';
@@ -63,11 +63,14 @@ describe('a beat', () => {
   it('forgets what was cleared long ago, and members who were silent for a minute', async () => {
     const { now } = await beat([write('young', CLEARED), write('b', '1')]);
     await redis.hSet(STATE, 'old', `${now - LIFE - 1} me ${CLEARED}`);
+    await redis.hSet(STATE, {
+      'end old': `${now - BRIEF_LIFE - 1} me ${CLEARED}`, 'end young': `${now} me ${CLEARED}`, 'end x': `${now - LIFE} me "ended"`,
+    });
     await redis.hSet(MEMBERS, { gone: `${now - 61_000} {}`, silent: `${now - 50_000} {}`, ahead: `${now + 100_000} {}` });
     await beat();
     expect(await redis.hGet(STATE, 'old')).not.toBeNull();
     await beat([write('b', '2')]);
-    expect((await redis.hKeys(STATE)).sort()).toEqual(['b', 'revision', 'young']);
+    expect((await redis.hKeys(STATE)).sort()).toEqual(['b', 'end x', 'end young', 'revision', 'young']);
     expect((await redis.hKeys(MEMBERS)).sort()).toEqual(['me', 'silent']);
   });
 

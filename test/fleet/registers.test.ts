@@ -1,4 +1,4 @@
-import { CLEARED, isNewer, LIFE, Registers, type Register } from '../../src/fleet/registers';
+import { BRIEF_LIFE, CLEARED, isNewer, LIFE, Registers, type Register } from '../../src/fleet/registers';
 
 const register = (value: string, at: number, by = 'other'): Register => ({ value, at, by });
 const stored = (...all: [name: string, register: Register][]): Map<string, Register> => new Map(all);
@@ -113,6 +113,15 @@ describe('a register that was cleared', () => {
     registers.take(stored(['a', register('1', 1)]), [], 1);
     expect(registers.take(stored(['a', register(CLEARED, 2)]), [], 2)).toEqual(['a']);
     expect([registers.get('a'), [...registers.all]]).toEqual([undefined, []]);
+  });
+
+  it('is forgotten sooner where it was of a session: there may be thousands', () => {
+    const registers = new Registers();
+    registers.take(stored(['end x', register(CLEARED, 1)], ['ending', register(CLEARED, 1)]), [], 1);
+    registers.take(stored(), [], 1 + BRIEF_LIFE);
+    expect(registers.writes).toMatchObject([{ name: 'end x' }, { name: 'ending' }]);
+    registers.take(stored(), [], 2 + BRIEF_LIFE);
+    expect(registers.writes).toMatchObject([{ name: 'ending' }]);
   });
 
   it('is written again like any other, and forgotten in the end', () => {
