@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { integerOf } from '../base/checks';
 import { startDeadline } from '../base/deadline';
-import type { Operator } from '../operating/operator';
+import type { HostReport, Operator } from '../operating/operator';
 import { Problem, valid } from './problems';
 
 /** How long a request waits at most, in ms. */
@@ -52,7 +52,7 @@ export class DrainedWaits {
       const look = (): void => {
         const host = this.#operator.hosts.find((report) => report.host === name);
         if (!host) settle(new Problem('HOST_UNKNOWN', `the host '${name}' was removed`));
-        else if (host.drained) settle();
+        else if (host.drained) settle(this.#doubtOf(host));
       };
       const stop = this.#operator.onChange(({ type, host }) => {
         if (type === 'closing') settle(new Problem('UNAVAILABLE', 'the proxy is closing', { 'Retry-After': '1' }));
@@ -66,17 +66,33 @@ export class DrainedWaits {
     });
   }
 
+  /** Why a drained host may not be drained at all proxies, where nobody knows of the others. */
+  #doubtOf({ fleet }: HostReport): Problem | undefined {
+    if (!fleet?.draining || !this.#operator.fleet.refused) return undefined;
+    return new Problem('UNAVAILABLE', 'this proxy has nothing there, but Redis refuses it the fleet, so that it does ' +
+      'not know of other proxies: give it the rights that docs/fleet.md names, or start it with --no-fleet');
+  }
+
   #stateOf(name: string): string {
     const report = this.#operator.hosts.find(({ host }) => host === name);
     if (!report?.draining) return `the host '${name}' is not draining`;
-    const { sessions, tunnels } = report.fleet ?? report;
-    const { using, open, gone } = this.#operator.remainsOf(name);
+    const { sessions, tunnels } = report.fleet?.draining ? report.fleet : report;
+    return `the host '${name}' is not drained yet: ${sessions} sessions, ${tunnels} WebSockets${this.#waitsOf(report)}`;
+  }
+
+  /** What a host that the fleet drains waits for, as the end of a sentence. */
+  #waitsOf({ host, sessions, tunnels, requests, fleet }: HostReport): string {
+    if (!fleet?.draining) return '';
+    const { reached, refused } = this.#operator.fleet;
+    if (refused) return '; Redis refuses the fleet';
+    if (!reached) return '; Redis does not answer the fleet, so that nobody knows what other proxies have there';
+    const { using, open, gone } = this.#operator.remainsOf(host);
     const waits = [
-      [using, 'which has something there'], [open, 'which has not drained it yet'],
-      [gone, 'which is gone, and whose sessions may go on'],
+      [using, 'with something there'], [open, 'still to drain it'], [gone, 'gone, with sessions that may go on'],
     ] as const;
-    const whom = waits.flatMap(([ids, why]) => (ids.length > 0 ? [`; waits for proxy ${ids.join(', ')}, ${why}`] : []));
-    return `the host '${name}' is not drained yet: ${sessions} sessions, ${tunnels} WebSockets${whom.join('')}`;
+    const whom = waits.flatMap(([ids, why]) => (ids.length > 0 ? [`; waits for ${ids.join(', ')}: ${why}`] : []));
+    if (whom.length > 0 || sessions + tunnels + requests > 0) return whom.join('');
+    return '; waits until each proxy has shown twice that it has nothing there';
   }
 }
 

@@ -2,12 +2,12 @@ import { integerOf, MAX_DELAY } from '../base/checks';
 import { Host } from '../hosts/host';
 import { hostOf, weightOf } from '../hosts/host-options';
 import { movesPerSecondOf } from '../operating/pace';
-import { NO_REMAINS } from '../operating/fleet-remains';
-import type { DrainOptions, HostReport, Operator, Scope } from '../operating/operator';
+import type { DrainOptions, HostReport, Operator } from '../operating/operator';
 import { readObject } from './body';
 import { DrainedWaits, waitOf } from './drained';
 import { Problem, valid } from './problems';
 import { scopeOf } from './query';
+import { checkUnused } from './removal';
 import { jsonReply, type Reply } from './reply';
 import type { Asked } from './router';
 import { hostJson, snapshotOf } from './snapshot';
@@ -40,7 +40,7 @@ export class HostRoutes {
     const { origin } = added.url;
     const twin = this.#operator.hosts.find((report) => new Host(report.host).url.origin === origin);
     if (twin) throw new Problem('HOST_EXISTS', `the host '${twin.host}' exists already`);
-    this.#operator.addHost(added.name, { weight: added.weight, scope });
+    valid(() => this.#operator.addHost(added.name, { weight: added.weight, scope }));
     return this.#replyOf(201, this.#named(added.name), { Location: `/api/hosts/${encodeURIComponent(added.name)}` });
   }
 
@@ -68,20 +68,9 @@ export class HostRoutes {
     const force = forceOf(query);
     const scope = scopeOf(query, 'force');
     const own = this.#named(name);
-    if (!force) this.#checkUnused(own, scope);
+    if (!force) checkUnused(this.#operator, own, scope);
     this.#operator.removeHost(name, { scope });
     return { status: 204 };
-  }
-
-  /** @throws Problem if sessions may be cut where the host is removed. */
-  #checkUnused({ host, fleet, ...own }: HostReport, scope: Scope): void {
-    const { sessions, tunnels } = scope === 'fleet' && fleet ? fleet : own;
-    const { using, gone } = scope === 'fleet' ? this.#operator.remainsOf(host) : NO_REMAINS;
-    const remedy = 'drain it first, or cut them with ?force=true';
-    if (sessions + tunnels + using.length > 0) throw new Problem('SESSIONS_LIVE', `the host has sessions: ${remedy}`);
-    if (gone.length === 0) return;
-    const who = `proxy ${gone.join(', ')}, which is gone`;
-    throw new Problem('SESSIONS_LIVE', `the host may have sessions of ${who}: ${remedy}`);
   }
 
   #named(name: string): HostReport {

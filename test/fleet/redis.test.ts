@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type Proxy from '../../src';
 import { Proxy as Class } from '../../src';
-import { operatedBefore } from '../support/admin';
+import { operatedBefore, pathOf, type Operated } from '../support/admin';
 import { onCleanup } from '../support/cleanup';
-import { handshake, pollUrl, request } from '../support/http';
+import { handshake, pollUrl, request, type Reply } from '../support/http';
 import { openClient, RedisProcess, type TestClient } from '../support/redis';
 import { startProxy, type ProxyInstance, type Started } from '../support/proxy';
 import { before, startSessionHosts, type SessionHost } from '../support/session-host';
@@ -69,6 +69,47 @@ it('opens sessions while Redis is frozen, and knows how long it has heard of nob
   redis.thaw();
 });
 
+describe('an operator is told the truth', () => {
+  const operate = async (client: TestClient): Promise<Operated> =>
+    operatedBefore(hosts, { redisClient: client, fleet: true, storeTimeout: 200 });
+  const wait = ({ ask }: Operated): Promise<Reply> => ask(`GET ${pathOf(nameOf(0))}?wait=drained&timeout=1`);
+
+  it('while Redis does not answer: nobody knows what other proxies have', async () => {
+    const one = await operate(await openClient(redis.url));
+    await startMember();
+    await until('they know each other', () => one.proxy.fleet.members.length === 2);
+    expect(one.proxy.fleet).toMatchObject({ reached: true, refused: false });
+    redis.freeze();
+    await until('a beat is late', () => !one.proxy.fleet.reached);
+    expect((await one.ask('GET /metrics')).body).toContain('\nsocketio_proxy_fleet_reached 0\n');
+    const removal = await one.ask(`DELETE ${pathOf(nameOf(0))}`);
+    expect([removal.status, removal.body]).toEqual([409, expect.stringContaining('Redis does not answer the fleet')]);
+    one.proxy.drainHost(nameOf(0));
+    const late = await wait(one);
+    expect([late.status, late.body]).toEqual([504, expect.stringContaining('; Redis does not answer the fleet')]);
+    redis.thaw();
+    await until('it answers again', () => one.proxy.fleet.reached);
+    expect((await one.ask('GET /metrics')).body).toContain('\nsocketio_proxy_fleet_reached 1\n');
+    await until('it is drained', () => one.proxy.hosts[0]?.drained === true);
+    expect((await wait(one)).status).toBe(200);
+  });
+
+  it('while Redis refuses: a deploy script must not take this proxy for all', async () => {
+    const one = await operate(await userWith());
+    await until('it is refused', () => one.proxy.fleet.refused);
+    const drained = once(one.proxy, 'drained');
+    one.proxy.drainHost(nameOf(0));
+    await drained;
+    const blind = await wait(one);
+    expect([blind.status, blind.body]).toEqual([503, expect.stringContaining('Redis refuses it the fleet')]);
+    one.proxy.drainHost(nameOf(1), { scope: 'proxy' });
+    await until('it is drained here', () => one.proxy.hosts[1]?.drained === true);
+    expect((await one.ask(`GET ${pathOf(nameOf(1))}?wait=drained&timeout=1`)).status).toBe(200);
+    // It removes the host for itself alone.
+    expect((await one.ask(`DELETE ${pathOf(nameOf(0))}`)).status).toBe(204);
+  });
+});
+
 it('gives the data back to a Redis that was flushed', async () => {
   const [one, other] = await startTwo();
   one.drainHost(nameOf(0), { deadline: 3_600_000 });
@@ -100,7 +141,9 @@ it('says once that it may not, and serves sessions as it does without a fleet', 
   const sid = await handshake(url);
   expect((await request(pollUrl(url, sid), { method: 'POST', body: '3' })).status).toBe(200);
   expect(texts).toHaveLength(1);
-  expect(proxy.fleet).toEqual({ enabled: true, revision: undefined, agree: true, members: [] });
+  expect(proxy.fleet).toEqual({
+    enabled: true, revision: undefined, reached: false, refused: true, agree: true, members: [],
+  });
 });
 
 it('counts itself in the metrics where Redis refuses the fleet', async () => {

@@ -49,7 +49,7 @@ describe('a host is not removed without force', () => {
     await other.proxy.close();
     const [id] = await left as [string];
     expect(shown()).toBe(0);
-    expect(await remove()).toEqual([409, `the host may have sessions of proxy ${id}, which is gone: ${remedy}`]);
+    expect(await remove()).toEqual([409, `the host may have sessions of ${id}, gone a short time ago: ${remedy}`]);
     const late = await one.ask(`GET ${pathOf(name)}?wait=drained&timeout=1`);
     expect(late.status).toBe(504);
     expect(await remove('?force=true')).toEqual([204, '']);
@@ -67,8 +67,25 @@ describe('a host is not removed without force', () => {
     expect(await remove()).toEqual([409, expect.stringContaining('ghost')]);
     one.proxy.drainHost(name);
     const { status, body } = await one.ask(`GET ${pathOf(name)}?wait=drained&timeout=1`);
-    expect([status, body]).toEqual([504, expect.stringMatching(/ghost, which is gone, and whose sessions may go on"/)]);
+    expect([status, body]).toEqual([504, expect.stringMatching(/waits for ghost: gone, with sessions that may go on"/)]);
     await redis.hDel(MEMBERS, 'ghost');
+  });
+
+  it('while another one may just have opened a session there, unless it is drained', async () => {
+    await until('both see it up', () => one.proxy.hosts[0]?.fleet?.up === 2);
+    const { id = '' } = one.proxy.fleet.members[1] ?? {};
+    expect(await remove()).toEqual([409, `${id} may just have opened sessions there: ${remedy}`]);
+    const drained = once(one.proxy, 'drained');
+    one.proxy.drainHost(name);
+    expect(await remove()).toEqual([409, `${id} may just have opened sessions there: ${remedy}`]);
+    await drained;
+    expect(await remove()).toEqual([204, '']);
+  });
+
+  it('but is where it is down at all of them', async () => {
+    await hosts[0]?.stop();
+    await until('both see it down', () => one.proxy.hosts[0]?.fleet?.down === 2);
+    expect(await remove()).toEqual([204, '']);
   });
 
   it('but is where those that left had nothing there', async () => {
