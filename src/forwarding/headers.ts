@@ -119,7 +119,7 @@ export function hasLeft({ socket }: Pick<RequestHead, 'socket'>): boolean {
 
 /** The client's address: the peer's or, behind a trusted load balancer, the one that the load balancer has seen. */
 export function clientOf(req: RequestHead, trustProxy: boolean): string {
-  // The load balancer itself appended the last address; clients can forge the others. `headers` is built when it is read.
+  // The load balancer itself appended the last address; clients can forge the others. Reading `headers` builds it.
   const seen = trustProxy ? textOf(req.headers['x-forwarded-for']).split(',').at(-1)?.trim() : '';
   const address = seen === undefined || seen === '' ? plainAddress(req.socket.remoteAddress) : seen;
   return address === '' ? 'unix:' : address;
