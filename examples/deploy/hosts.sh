@@ -21,9 +21,9 @@ admin --fail --request POST "$ADMIN/api/rollout" \
 echo
 
 for host in "${old[@]}"; do
-  status=$(admin --output /dev/null --write-out '%{http_code}' "$ADMIN/api/hosts/$host?wait=drained&timeout=3600000")
+  answer=$(admin --write-out ' %{http_code}' "$ADMIN/api/hosts/$host?wait=drained&timeout=3600000")
   # 404: the rollout has removed it already.
-  case $status in 200 | 404) ;; *) echo "$host is not drained: $status" >&2 && exit 1 ;; esac
+  case ${answer##* } in 200 | 404) ;; *) echo "$host is not drained: $answer" >&2 && exit 1 ;; esac
   stop "$host"
   echo "$host is replaced"
 done
