@@ -46,7 +46,7 @@ export function hostJson(
     polls,
     drain: drain ? { movesIn: drain.movesIn ?? null, movesPerSecond: drain.movesPerSecond } : null,
     drained,
-    fleet: fleet && { ...fleet, set: fleet.set.map(({ at, ...rest }) => ({ ...rest, at: at.toISOString() })) },
+    fleet: fleet && { ...fleet, set: fleet.set.map(({ at, ...rest }) => ({ ...rest, at: at?.toISOString() ?? null })) },
     totals: {
       requests: sumOf(responses), handshakes: sumOf(handshakes), upgrades, moved, sentBytes, receivedBytes,
     },

@@ -11,7 +11,7 @@ export function fleetCountsOf(host: Host, fleet: Fleet, draining: boolean): Flee
   const { sessions, tunnels, polls, up, downReason, elsewhere } = host;
   const set = SETTINGS.flatMap((what): FleetSetting[] => {
     const register = fleet.get(`${what} ${host.name}`);
-    return register && register.value !== CLEARED ? [{ what, at: new Date(register.at), by: register.by }] : [];
+    return register && register.value !== CLEARED ? [{ what, at: dateOf(register.at), by: register.by }] : [];
   });
   return {
     sessions: sessions + elsewhere.sessions,
@@ -44,6 +44,10 @@ function memberOf({ id, self, record, since, seenAgo, differences }: Member): Me
     polls: hosts.reduce((sum, { polls }) => sum + polls, 0),
     handshakesPerSecond: hosts.reduce((sum, { handshakesPerSecond }) => sum + handshakesPerSecond, 0),
   };
+}
+
+function dateOf(at: number): Date | undefined {
+  return at === 0 ? undefined : new Date(at);
 }
 
 /** A revision begins with the time of the change. */

@@ -37,8 +37,8 @@ export interface FleetCounts {
 export interface FleetSetting {
   /** Whether it is a host, its weight, or whether it drains. */
   readonly what: 'listed' | 'weight' | 'drain';
-  /** When, by Redis's clock. */
-  readonly at: Date;
+  /** When, by Redis's clock; `undefined` for what Redis has not dated yet. */
+  readonly at: Date | undefined;
   /** The id of the member that was told. It may have ended since. */
   readonly by: string;
 }
@@ -186,7 +186,7 @@ export interface FleetReport {
 
 /** A member of the fleet. */
 export interface MemberReport {
-  /** The host's name, the process's id, and four random digits: `web-1:4711:9f3c`. */
+  /** The host's name, the process's id, and eight random digits: `web-1:4711:9f3c07d2`. */
   readonly id: string;
   /** Whether this is the proxy that reports. */
   readonly self: boolean;

@@ -80,7 +80,7 @@ export function createFleet(
 /** What people find the process by, and what makes it unlike any other, without spaces. */
 function createId(): string {
   const host = hostname().replace(/[^\w.-]/g, '-').slice(0, MAX_HOSTNAME);
-  return `${host}:${process.pid}:${randomBytes(2).toString('hex')}`;
+  return `${host}:${process.pid}:${randomBytes(4).toString('hex')}`;
 }
 
 function relay(member: Fleet, events: EventEmitter<ProxyEvents>): void {

@@ -128,7 +128,7 @@ it('a host is drained once no worker of any member has anything there, and a dep
   const sid = await handshake(other.url);
   await until('it is known', async () => (await hostOf(one, 0)).fleet?.sessions === 1);
   await one.ask(pathOf(0), 'PATCH', { state: 'draining' });
-  const late = / is not drained yet: 1 sessions, 0 WebSockets; waits for [\w.-]+:\d+:[\da-f]{4}: with something there$/;
+  const late = / is not drained yet: 1 sessions, 0 WebSockets; waits for [\w.-]+:\d+:[\da-f]{8}: with something there$/;
   expect((await one.ask(`${pathOf(0)}?wait=drained&timeout=1`)).json).toMatchObject({
     code: 'NOT_DRAINED', message: expect.stringMatching(late) as string,
   });

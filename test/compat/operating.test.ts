@@ -147,7 +147,7 @@ describe('the commands', () => {
   it('drain a host on all proxies, take it back, and even the hosts out', async () => {
     const states = (): Promise<unknown[]> => Promise.all([first, second].map(({ admin }) => stateOf(admin, host)));
     // The block waits until it is drained everywhere.
-    expect(await run(blockWith('"state":"draining"'), env)).toMatch(/"drained":true/);
+    expect(await run(blockWith('"deadline":60000'), env)).toMatch(/"drained":true/);
     expect(await states()).toEqual(['draining', 'draining']);
     await run(blockWith('"state":"active"'), env);
     await until('both follow', async () => (await states()).every((state) => state === 'active'));

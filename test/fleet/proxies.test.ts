@@ -48,7 +48,7 @@ describe('the members of a fleet', () => {
     const one = await startMember();
     const told = once(one, 'disagree');
     const other = await startMember({ path: '/other/' });
-    expect(await told).toEqual([expect.stringMatching(/^[\w.-]+:\d+:[\da-f]{4}$/), 'path']);
+    expect(await told).toEqual([expect.stringMatching(/^[\w.-]+:\d+:[\da-f]{8}$/), 'path']);
     expect(one.fleet).toMatchObject({ agree: false, members: [{ agrees: true }, { agrees: false }] });
     expect(other.fleet.agree).toBe(false);
   });
