@@ -43,6 +43,12 @@ export class FleetDrains {
     this.#begin(host);
   }
 
+  /** Called before a host is removed that another member has removed: that one may have found it drained first. */
+  conclude(host: Host): void {
+    const isOver = host.empty && this.#remains.isKnown && !isUsed(this.#remains.of(host.name));
+    if (isOver && this.#idleSince.has(host)) this.#hosts.conclude(host);
+  }
+
   #begin(host: Host): void {
     host.inUseElsewhere = !this.#isAlone;
     this.#hosts.settle(host);

@@ -173,8 +173,13 @@ export class FleetHosts {
   #applyListed(host: string): void {
     const value = this.#valueOf('listed', host);
     const known = this.#hosts.get(host);
-    if (value === false && known) this.#control.remove(host);
-    else if (isPlainObject(value) && !known && !this.#hasTwin(host)) this.#control.add(host, numberIn(value, 'weight'));
+    if (value === false && known) {
+      this.#drains.conclude(known);
+      // Who is told of that may have removed it.
+      if (this.#hosts.get(host) === known) this.#control.remove(host);
+    } else if (isPlainObject(value) && !known && !this.#hasTwin(host)) {
+      this.#control.add(host, numberIn(value, 'weight'));
+    }
   }
 
   /** Whether the server is a host under another name. Then it stays, and the operator is told. */
