@@ -11,6 +11,7 @@ export type {
   RebalanceStatus, Scope, ScopeOptions, SessionReport,
 } from './operating/operator';
 export type { ProxyEvents } from './operating/proxy-events';
+export type { RolloutState } from './operating/rollout-news';
 export type {
   PartialProxyOptions, ProxyOptions, WithDiscover, WithHosts, WithRedisClient, WithStore,
 } from './options/proxy-options';

@@ -35,6 +35,8 @@ export async function metricsText(operator: Operator): Promise<string> {
     ...proxyMetrics(operator.summary, totals),
     ...storeMetrics(totals),
     ...fleetMetrics(operator.fleet),
+    metric('rollout_running', 'Whether a rollout is under way.', 'gauge',
+      [{ labels: {}, value: operator.rollout ? 1 : 0 }]),
   ];
   const registry = AggregatorRegistry.aggregate<PrometheusContentType>([own, ...processes.map(labelled)]);
   return registry.metrics();

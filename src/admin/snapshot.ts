@@ -1,15 +1,17 @@
 import { countOf } from '../base/histogram';
 import type {
-  FleetReport, HostReport, MemberReport, Operator, Readiness, Summary,
+  FleetReport, HostReport, MemberReport, Operator, Readiness, RolloutStatus, Summary,
 } from '../operating/operator';
 import { createHostTotals, type HostTotals, type Totals } from '../base/totals';
 import { version } from '../base/version';
 
-/** The hosts, a summary and the fleet, as JSON for the dashboard. */
+/** The hosts, a summary, the fleet and the rollout, as JSON for the dashboard. */
 export interface Snapshot {
   readonly hosts: readonly Readonly<Record<string, unknown>>[];
   readonly summary: Readonly<Record<string, unknown>>;
   readonly fleet: Readonly<Record<string, unknown>>;
+  /** `null`: there is none. */
+  readonly rollout: RolloutStatus | null;
 }
 
 /** @param previous the totals of an earlier snapshot: the latency then covers only the time since. */
@@ -18,6 +20,7 @@ export function snapshotOf(operator: Operator, totals: Totals, previous?: Totals
     hosts: operator.hosts.map((report) => hostJson(report, totals.hosts[report.host], previous?.hosts[report.host])),
     summary: summaryOf(operator.summary, totals),
     fleet: fleetJson(operator.fleet),
+    rollout: operator.rollout ?? null,
   };
 }
 

@@ -21,6 +21,7 @@ import { fleetCountsOf, reportOf } from './fleet-report';
 import { checkNames, drainingOf, HostControl } from './host-control';
 import type { ProxyEvents } from './proxy-events';
 import { Rollout } from './rollout';
+import type { TellRollout } from './rollout-news';
 import { announce } from '../base/announce';
 import type { Totals } from '../base/totals';
 import type { SidSample } from '../sessions/sid-sample';
@@ -87,11 +88,14 @@ export class Operations implements Operator {
     this.#fleetHosts = fleet && new FleetHosts(fleet, hosts, this.#control);
     this.#fleetRebalance = fleet && new FleetRebalance(fleet, this.#moves);
     this.#fleetEnds = fleet && new FleetEnds(fleet, this.#sessions);
-    this.#rollout = new Rollout(hosts, this, fleet, this.#fleetHosts);
+    const tell: TellRollout = (...news) => announce(events, 'rollout', ...news);
+    this.#rollout = new Rollout(hosts, this, fleet, this.#fleetHosts, tell);
     this.#moves.on('rebalancing', () => announce(events, 'rebalancing'));
     this.#moves.on('rebalanced', (moved) => announce(events, 'rebalanced', moved));
     if (rebalance) this.#rebalanceWhenHostsCome(rebalance.perMinute);
-    watchChanges(events, (type, message, { host }) => this.#tell({ time: new Date(), type, host, message }));
+    watchChanges(events, (type, message, { host, member }) => {
+      this.#tell({ time: new Date(), type, host, member, message });
+    });
   }
 
   get hosts(): readonly HostReport[] {

@@ -101,8 +101,18 @@ export interface RolloutStatus {
   readonly atLeast: number;
   /** The new hosts that are not up at all members yet, or were removed. */
   readonly waiting: readonly string[];
+  /** The same hosts, each with the members that it waits for. */
+  readonly waitingFor: readonly RolloutWait[];
   /** Whether the old hosts drain. */
   readonly draining: boolean;
+}
+
+/** What a rollout waits for. */
+export interface RolloutWait {
+  /** A new host. */
+  readonly host: string;
+  /** The ids of the members that do not see it up, or at which it takes no new sessions; none without a fleet. */
+  readonly members: readonly string[];
 }
 
 /** The progress of a rebalance. */
@@ -219,8 +229,10 @@ export interface Change {
   readonly time: Date;
   readonly type: 'up' | 'down' | 'added' | 'removed' | 'drained' | 'draining' | 'undrained' | 'suspicious' |
     'undiscovered' | 'joined' | 'left' | 'disagree' | 'degraded' | 'recovered' | 'duplicate' | 'rebalancing' |
-    'rebalanced' | 'closing';
+    'rebalanced' | 'rollout' | 'closing';
   readonly host: string | undefined;
+  /** The id of the member of the fleet that it is about; `undefined` if it is about none. */
+  readonly member: string | undefined;
   /** One line, for people. */
   readonly message: string;
 }

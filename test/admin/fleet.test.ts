@@ -11,7 +11,7 @@ interface Fleet {
   members: { id: string; self: boolean; seenAgo: number }[];
 }
 
-const NONE = { enabled: false, revision: null, agree: true, members: [] };
+const NONE = { enabled: false, revision: null, reached: false, agree: true, members: [] };
 
 const contract = new Contract();
 

@@ -85,7 +85,7 @@ describe('health, readiness and metrics', () => {
     await asked(operated, 'GET /readyz', 'GET /readyz', 200);
     await asked(operated, 'GET /metrics', 'GET /metrics', 200);
     const fleet = await asked(operated, 'GET /api/fleet', 'GET /api/fleet', 200);
-    expect(fleet.json()).toEqual({ enabled: false, revision: null, agree: true, members: [] });
+    expect(fleet.json()).toEqual({ enabled: false, revision: null, reached: false, agree: true, members: [] });
     operated.proxy.drainHost(host.name);
     const { body } = await asked(operated, 'GET /readyz', 'GET /readyz', 503);
     expect(body).toBe('{"ready":false,"reason":"all hosts that are up are draining or have weight 0"}');
@@ -237,6 +237,7 @@ describe('a rollout', () => {
       const { waiting } = (await asked(operated, `GET ${path}`, `GET ${path}`, 200)).json() as { waiting: string[] };
       return waiting.join() === missing;
     });
+    contract.matches('Hosts', (await openStream(operated.admin).then((stream) => stream.next('hosts'))).data);
     await asked(operated, `POST ${path}`, `POST ${path}`, 413, 'x'.repeat(20_000));
     await asked(operated, `POST ${path}`, `POST ${path}`, 422, { atLeast: 0 });
     await asked(operated, `DELETE ${path}`, `DELETE ${path}?scope=proxy`, 422);
