@@ -8,7 +8,7 @@ export type { HostOptions } from './hosts/host-options';
 export type { HostTls } from './hosts/host-tls';
 export type {
   DrainOptions, DrainStatus, EndOutcome, FleetCounts, FleetReport, HostReport, MemberReport, RebalanceOptions,
-  RebalanceStatus, Scope, ScopeOptions, SessionReport,
+  RebalanceStatus, Remains, Scope, ScopeOptions, SessionReport,
 } from './operating/operator';
 export type { ProxyEvents } from './operating/proxy-events';
 export type { RolloutState } from './operating/rollout-news';

@@ -34,7 +34,7 @@ export function hostJson(
   report: HostReport, totals: HostTotals = createHostTotals(), previous?: HostTotals,
 ): Readonly<Record<string, unknown>> {
   const { host, state, downReason = null, downText = null, draining, weight } = report;
-  const { sessions, tunnels, requests, polls, drain, drained, fleet = null } = report;
+  const { sessions, tunnels, requests, polls, drain, drained, fleet = null, remains = null } = report;
   const { responses, handshakes, upgrades, moved, sentBytes, receivedBytes } = totals;
   return {
     host,
@@ -50,6 +50,7 @@ export function hostJson(
     drain: drain ? { movesIn: drain.movesIn ?? null, movesPerSecond: drain.movesPerSecond } : null,
     drained,
     fleet,
+    remains,
     totals: {
       requests: sumOf(responses), handshakes: sumOf(handshakes), upgrades, moved, sentBytes, receivedBytes,
     },

@@ -99,12 +99,16 @@ export class Operations implements Operator {
   }
 
   get hosts(): readonly HostReport[] {
-    return this.#hosts.all.map((host) => ({
-      ...host.status,
-      drain: this.#moves.drainOf(host),
-      drained: host.draining && this.#hosts.isSettled(host),
-      fleet: this.#fleet && fleetCountsOf(host),
-    }));
+    return this.#hosts.all.map((host) => {
+      const drained = host.draining && this.#hosts.isSettled(host);
+      return {
+        ...host.status,
+        drain: this.#moves.drainOf(host),
+        drained,
+        fleet: this.#fleet && fleetCountsOf(host),
+        remains: host.draining && !drained ? this.#fleetHosts?.remainsOf(host.name) : undefined,
+      };
+    });
   }
 
   remainsOf(host: string): Remains {

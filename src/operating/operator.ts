@@ -13,6 +13,8 @@ export interface HostReport extends HostStatus {
   readonly drained: boolean;
   /** What all members of the fleet have there; `undefined` without a fleet. */
   readonly fleet: FleetCounts | undefined;
+  /** Whom its drain waits for; `undefined` without a fleet, and while the host is not draining, or is drained. */
+  readonly remains: Remains | undefined;
 }
 
 /** What all members of the fleet have of a host, as this proxy last heard. */
@@ -168,8 +170,8 @@ export interface FleetReport {
   /** When the state of hosts that all share last changed, by Redis's clock; `undefined` if it never has. */
   readonly revision: number | undefined;
   /**
-   * Whether Redis answers this member's beats. Where it does not, the members are those that were known last, changes hold
-   * at this proxy alone, and no host counts as drained.
+   * Whether Redis answers this member's beats. Where it does not, the members are those that were known last, changes
+   * hold at this proxy alone, and no host counts as drained.
    */
   readonly reached: boolean;
   /** All members have the same hosts, `path` and `keyPrefix`. */
