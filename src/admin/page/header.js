@@ -30,6 +30,7 @@ export function showHeader({ summary, fleet }, rows, figures) {
   showFacts('facts', [...members, ...(isFleet ? fleetFacts(fleet, rows) : factsOf(summary, rows))]);
   if (isFleet) showFacts('own-facts', ownFacts(summary, rows));
   byId('facts-title').hidden = !isFleet;
+  setText(byId('facts-title'), fleet.reached ? 'Fleet' : 'Fleet, when last seen');
   byId('own').hidden = !isFleet;
   for (const id of ['facts', 'ready']) byId(id).hidden = false;
 }
@@ -41,12 +42,15 @@ function factsOf(summary, rows) {
 
 function fleetFacts({ members }, rows) {
   return [
-    ['Workers', count(sum(members, ({ workers }) => workers))],
+    ['Workers', count(sumOf(members, ({ workers }) => workers))],
     hostsUp(rows),
     ...countsOf(rows),
-    ['Handshakes/s', rate(sum(members, ({ handshakesPerSecond }) => handshakesPerSecond))],
+    ['Handshakes/s', rate(sumOf(members, ({ handshakesPerSecond }) => handshakesPerSecond))],
   ];
 }
+
+/** Of no member there is no sum, rather than 0. */
+const sumOf = (members, valueOf) => (members.length === 0 ? null : sum(members, valueOf));
 
 /** What no member tells the others, or what has no sum. */
 function ownFacts(summary, rows) {
@@ -61,10 +65,11 @@ function ownFacts(summary, rows) {
   ];
 }
 
-/** In a fleet, one that some members see down is not counted. */
+/** In a fleet, those that most members see up, and how many of all some see up and others down. */
 function hostsUp(rows) {
-  const isUp = ({ health, figures, fleet }) => (figures === 'fleet' ? fleet.up > 0 && fleet.down === 0 : health === 'up');
-  return ['Hosts up', `${rows.filter(isUp).length} of ${rows.length}`];
+  const isUp = ({ health, figures, fleet }) => (figures === 'fleet' ? fleet.up > fleet.down : health === 'up');
+  const partly = rows.filter(({ figures, fleet }) => figures === 'fleet' && fleet.up > 0 && fleet.down > 0).length;
+  return ['Hosts up', `${rows.filter(isUp).length} of ${rows.length}${partly === 0 ? '' : `, ${partly} partly`}`];
 }
 
 function countsOf(rows) {
