@@ -42,15 +42,12 @@ function factsOf(summary, rows) {
 
 function fleetFacts({ members }, rows) {
   return [
-    ['Workers', count(sumOf(members, ({ workers }) => workers))],
+    ['Workers', count(sum(members, ({ workers }) => workers))],
     hostsUp(rows),
     ...countsOf(rows),
-    ['Handshakes/s', rate(sumOf(members, ({ handshakesPerSecond }) => handshakesPerSecond))],
+    ['Handshakes/s', rate(sum(members, ({ handshakesPerSecond }) => handshakesPerSecond))],
   ];
 }
-
-/** Of no member there is no sum, rather than 0. */
-const sumOf = (members, valueOf) => (members.length === 0 ? null : sum(members, valueOf));
 
 /** What no member tells the others, or what has no sum. */
 function ownFacts(summary, rows) {

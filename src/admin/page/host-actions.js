@@ -94,8 +94,9 @@ export const hostActions = {
 function sessionsOf(row, scope) {
   const number = counted(sessionsIn(row, scope), 'session');
   if (row.fleet === null) return number;
-  if (scope === 'proxy') return `${number} that this proxy knows`;
-  return `${number} at all members${fleet().reached ? '' : ' when they were last seen'}`;
+  const { reached, members } = fleet();
+  if (scope === 'proxy' || members.length === 0) return `${number} that this proxy knows`;
+  return `${number} at all members${reached ? '' : ' when they were last seen'}`;
 }
 
 export function startHostActions() {
