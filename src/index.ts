@@ -41,6 +41,8 @@ declare namespace Proxy {
   export type RebalanceOptions = types.RebalanceOptions;
   export type RebalanceStatus = types.RebalanceStatus;
   export type RedisClient = types.RedisClient;
+  export type Remains = types.Remains;
+  export type RolloutState = types.RolloutState;
   export type Scope = types.Scope;
   export type ScopeOptions = types.ScopeOptions;
   export type Session = types.Session;

@@ -1,7 +1,8 @@
 import { AggregatorRegistry, type PrometheusContentType } from 'prom-client';
 import { isObject } from '../base/checks';
 import { BOUNDS, type HistogramTotals } from '../base/histogram';
-import type { FleetReport, HostReport, Operator, ProcessMetrics, Summary } from '../operating/operator';
+import type { FleetReport } from '../operating/fleet-shown';
+import type { HostReport, Operator, ProcessMetrics, Summary } from '../operating/operator';
 import { createHostTotals, type HostTotals, type Totals } from '../base/totals';
 import { version } from '../base/version';
 
@@ -35,6 +36,8 @@ export async function metricsText(operator: Operator): Promise<string> {
     ...proxyMetrics(operator.summary, totals),
     ...storeMetrics(totals),
     ...fleetMetrics(operator.fleet),
+    metric('rollout_running', 'Whether a rollout is under way.', 'gauge',
+      [{ labels: {}, value: operator.rollout ? 1 : 0 }]),
   ];
   const registry = AggregatorRegistry.aggregate<PrometheusContentType>([own, ...processes.map(labelled)]);
   return registry.metrics();

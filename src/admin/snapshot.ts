@@ -1,15 +1,16 @@
 import { countOf } from '../base/histogram';
-import type {
-  FleetReport, HostReport, MemberReport, Operator, Readiness, Summary,
-} from '../operating/operator';
+import type { FleetReport, MemberReport } from '../operating/fleet-shown';
+import type { HostReport, Operator, Readiness, RolloutStatus, Summary } from '../operating/operator';
 import { createHostTotals, type HostTotals, type Totals } from '../base/totals';
 import { version } from '../base/version';
 
-/** The hosts, a summary and the fleet, as JSON for the dashboard. */
+/** The hosts, a summary, the fleet and the rollout, as JSON for the dashboard. */
 export interface Snapshot {
   readonly hosts: readonly Readonly<Record<string, unknown>>[];
   readonly summary: Readonly<Record<string, unknown>>;
   readonly fleet: Readonly<Record<string, unknown>>;
+  /** `null`: there is none. */
+  readonly rollout: RolloutStatus | null;
 }
 
 /** @param previous the totals of an earlier snapshot: the latency then covers only the time since. */
@@ -18,6 +19,7 @@ export function snapshotOf(operator: Operator, totals: Totals, previous?: Totals
     hosts: operator.hosts.map((report) => hostJson(report, totals.hosts[report.host], previous?.hosts[report.host])),
     summary: summaryOf(operator.summary, totals),
     fleet: fleetJson(operator.fleet),
+    rollout: operator.rollout ?? null,
   };
 }
 
@@ -31,7 +33,7 @@ export function hostJson(
   report: HostReport, totals: HostTotals = createHostTotals(), previous?: HostTotals,
 ): Readonly<Record<string, unknown>> {
   const { host, state, downReason = null, downText = null, draining, weight } = report;
-  const { sessions, tunnels, requests, polls, drain, drained, fleet = null } = report;
+  const { sessions, tunnels, requests, polls, drain, drained, fleet = null, remains = null } = report;
   const { responses, handshakes, upgrades, moved, sentBytes, receivedBytes } = totals;
   return {
     host,
@@ -47,6 +49,7 @@ export function hostJson(
     drain: drain ? { movesIn: drain.movesIn ?? null, movesPerSecond: drain.movesPerSecond } : null,
     drained,
     fleet: fleet && { ...fleet, set: fleet.set.map(({ at, ...rest }) => ({ ...rest, at: at?.toISOString() ?? null })) },
+    remains,
     totals: {
       requests: sumOf(responses), handshakes: sumOf(handshakes), upgrades, moved, sentBytes, receivedBytes,
     },

@@ -83,9 +83,9 @@ export class Streams {
     return epoch === this.#epoch ? Number(number) : 0;
   }
 
-  #onChange({ time, type, host, message }: Change): void {
+  #onChange({ time, type, host, member, message }: Change): void {
     this.#count += 1;
-    const data = JSON.stringify({ time, type, host: host ?? null, message });
+    const data = JSON.stringify({ time, type, host: host ?? null, member: member ?? null, message });
     const event = `id: ${this.#epoch}-${this.#count}\nevent: change\ndata: ${data}\n\n`;
     this.#changes.push({ number: this.#count, event });
     if (this.#changes.length > KEPT) this.#changes.shift();

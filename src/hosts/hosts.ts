@@ -162,6 +162,11 @@ export class Hosts extends EventEmitter<HostsEvents> {
     });
   }
 
+  /** Tells that a draining host is drained, unless that was told: at once, since it is about to be removed. */
+  conclude(host: Host): void {
+    if (this.#draining.delete(host)) this.emit('drained', host);
+  }
+
   /** Whether the host is empty and, if it is draining, `drained` was emitted. */
   isSettled(host: Host): boolean {
     return host.empty && !this.#draining.has(host);

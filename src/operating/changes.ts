@@ -4,11 +4,14 @@ import { seldom } from '../base/seldom';
 import { shownSid, withText } from '../base/shown';
 import type { Change } from './operator';
 import type { ProxyEvents } from './proxy-events';
+import type { RolloutState } from './rollout-news';
 
 /** What a change is about, for those who read it by program. */
 export interface ChangeFields {
   /** The name of the host that has changed. */
   readonly host?: string | undefined;
+  /** The id of the member of the fleet that it is about. */
+  readonly member?: string | undefined;
   readonly [name: string]: unknown;
 }
 
@@ -40,6 +43,9 @@ export function watchChanges(events: EventEmitter<ProxyEvents>, tell: TellChange
   events.on('rebalanced', (moved) => {
     tell('rebalanced', `the rebalance is over: ${moved} sessions were moved`, { moved });
   });
+  events.on('rollout', (state, old, hosts) => {
+    tell('rollout', rolloutMessage(state, old.join(', '), hosts?.join(', ')), { state, old, hosts });
+  });
   events.on('closing', () => tell('closing', 'the proxy is closing', {}));
 }
 
@@ -55,4 +61,11 @@ function watchHosts(events: EventEmitter<ProxyEvents>, tell: TellChange): void {
   events.on('suspicious', (host, text) => {
     tell('suspicious', host === undefined ? text : `${host}: ${text}`, { host, text });
   });
+}
+
+function rolloutMessage(state: RolloutState, old: string, hosts = 'those that come later'): string {
+  const what = `the rollout of ${hosts}`;
+  if (state === 'begun') return `${what} has begun, in place of ${old || 'none'}`;
+  if (state === 'draining') return `${what}: new sessions no longer go to ${old || 'other hosts'}`;
+  return state === 'over' ? `${what} is over` : `${what} was stopped`;
 }

@@ -2,7 +2,7 @@ import type { Fleet } from '../fleet/fleet';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import { FleetRemains, isUsed } from './fleet-remains';
-import type { Remains } from './operator';
+import type { Remains } from './fleet-shown';
 
 /**
  * Lets a host that the fleet drains count as drained only once no member has anything there, by what each has shown
@@ -41,6 +41,12 @@ export class FleetDrains {
     // This proxy may have drained it before, for itself.
     this.#hosts.drainOn(host);
     this.#begin(host);
+  }
+
+  /** Called before a host is removed that another member has removed: that one may have found it drained first. */
+  conclude(host: Host): void {
+    const isOver = host.empty && this.#remains.isKnown && !isUsed(this.#remains.of(host.name));
+    if (isOver && this.#idleSince.has(host)) this.#hosts.conclude(host);
   }
 
   #begin(host: Host): void {

@@ -10,7 +10,7 @@ import { forgetHosts } from './fleet-forgets';
 import { FleetStrangers } from './fleet-strangers';
 import type { HostControl } from './host-control';
 import type { Draining } from './moves';
-import type { Remains } from './operator';
+import type { Remains } from './fleet-shown';
 import { movesPerSecondOf } from './pace';
 
 const debug = createDebug('socket.io-proxy:fleet');
@@ -183,9 +183,13 @@ export class FleetHosts {
   #applyListed(host: string): void {
     const value = this.#valueOf('listed', host);
     const known = this.#hosts.get(host);
-    if (value === false && known) this.#control.remove(host);
-    if (!isPlainObject(value) || known || this.#hasTwin(host) || this.strangers.haveAlone(host)) return;
-    this.#control.add(host, numberIn(value, 'weight'));
+    if (value === false && known) {
+      this.#drains.conclude(known);
+      // Who is told of that may have removed it.
+      if (this.#hosts.get(host) === known) this.#control.remove(host);
+    } else if (isPlainObject(value) && !known && !this.#hasTwin(host) && !this.strangers.haveAlone(host)) {
+      this.#control.add(host, numberIn(value, 'weight'));
+    }
   }
 
   /** Whether the server is a host under another name. Then it stays, and the operator is told. */

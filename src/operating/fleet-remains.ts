@@ -1,6 +1,6 @@
 import type { Fleet } from '../fleet/fleet';
 import type { HostShown, MemberRecord } from '../fleet/member';
-import type { Remains } from './operator';
+import type { Remains } from './fleet-shown';
 
 export const NO_REMAINS: Remains = { using: [], open: [], gone: [] };
 

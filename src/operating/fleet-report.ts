@@ -2,7 +2,7 @@ import type { Fleet } from '../fleet/fleet';
 import type { Member } from '../fleet/members';
 import { CLEARED } from '../fleet/registers';
 import type { Host } from '../hosts/host';
-import type { FleetCounts, FleetReport, FleetSetting, MemberReport } from './operator';
+import type { FleetCounts, FleetReport, FleetSetting, MemberReport } from './fleet-shown';
 
 const SETTINGS = ['listed', 'weight', 'drain'] as const;
 

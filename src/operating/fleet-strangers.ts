@@ -29,11 +29,11 @@ export class FleetStrangers {
     fleet.on('beat', () => this.#watch(warn));
   }
 
-  /** What the other members show that are no strangers. */
-  get others(): readonly MemberRecord[] {
+  /** The other members that share this one's state, and are no strangers. */
+  get others(): readonly Member[] {
     const mates = this.#mates;
     const strangers = this.#among(mates, []);
-    return mates.flatMap((member) => (strangers.includes(member) ? [] : [member.record]));
+    return mates.filter((member) => !strangers.includes(member));
   }
 
   /** @throws StrangersError if a stranger would get hosts that are to be added, and has none of them yet. */

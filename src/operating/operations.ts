@@ -7,9 +7,9 @@ import { weightOf, type HostOptions } from '../hosts/host-options';
 import type { Hosts } from '../hosts/hosts';
 import { Moves } from './moves';
 import { movesPerMinuteOf } from './pace';
+import type { FleetReport, Remains } from './fleet-shown';
 import type {
-  Change, DrainOptions, EndOutcome, FleetReport, HostReport, Operator, ProcessMetrics, Readiness, RebalanceOptions,
-  Remains, RolloutOptions, RolloutStatus, Scope, ScopeOptions, SessionReport, SessionSource, Summary,
+  Change, DrainOptions, EndOutcome, HostReport, Operator, ProcessMetrics, Readiness, RebalanceOptions, RolloutOptions, RolloutStatus, Scope, ScopeOptions, SessionReport, SessionSource, Summary,
 } from './operator';
 import { watchChanges } from './changes';
 import { FleetEnded, type ForgetEnded } from './fleet-ended';
@@ -21,6 +21,7 @@ import { fleetCountsOf, reportOf } from './fleet-report';
 import { checkNames, drainingOf, HostControl } from './host-control';
 import type { ProxyEvents } from './proxy-events';
 import { Rollout } from './rollout';
+import type { TellRollout } from './rollout-news';
 import { announce } from '../base/announce';
 import type { Totals } from '../base/totals';
 import type { SidSample } from '../sessions/sid-sample';
@@ -88,20 +89,27 @@ export class Operations implements Operator {
     this.#fleetHosts = fleet && new FleetHosts(fleet, hosts, this.#control, warn);
     this.#fleetRebalance = fleet && new FleetRebalance(fleet, this.#moves);
     this.#fleetEnds = fleet && new FleetEnds(fleet, this.#sessions);
-    this.#rollout = new Rollout(hosts, this, fleet, this.#fleetHosts);
+    const tell: TellRollout = (...news) => announce(events, 'rollout', ...news);
+    this.#rollout = new Rollout(hosts, this, fleet, this.#fleetHosts, tell);
     this.#moves.on('rebalancing', () => announce(events, 'rebalancing'));
     this.#moves.on('rebalanced', (moved) => announce(events, 'rebalanced', moved));
     if (rebalance) this.#rebalanceWhenHostsCome(rebalance.perMinute);
-    watchChanges(events, (type, message, { host }) => this.#tell({ time: new Date(), type, host, message }));
+    watchChanges(events, (type, message, { host, member }) => {
+      this.#tell({ time: new Date(), type, host, member, message });
+    });
   }
 
   get hosts(): readonly HostReport[] {
-    return this.#hosts.all.map((host) => ({
-      ...host.status,
-      drain: this.#moves.drainOf(host),
-      drained: host.draining && this.#hosts.isSettled(host),
-      fleet: this.#fleet && fleetCountsOf(host, this.#fleet, this.#fleetHosts?.drains(host.name) === true),
-    }));
+    return this.#hosts.all.map((host) => {
+      const drained = host.draining && this.#hosts.isSettled(host);
+      return {
+        ...host.status,
+        drain: this.#moves.drainOf(host),
+        drained,
+        fleet: this.#fleet && fleetCountsOf(host, this.#fleet, this.#fleetHosts?.drains(host.name) === true),
+        remains: host.draining && !drained ? this.#fleetHosts?.remainsOf(host.name) : undefined,
+      };
+    });
   }
 
   remainsOf(host: string): Remains {

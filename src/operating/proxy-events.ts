@@ -7,6 +7,7 @@ import type { Bindings } from '../sessions/bindings';
 import type { Session } from '../forwarding/forwarder';
 import type { DownReason } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
+import type { RolloutState } from './rollout-news';
 
 const debug = createDebug('socket.io-proxy:proxy');
 
@@ -44,6 +45,12 @@ export interface ProxyEvents {
   rebalancing: [];
   /** A rebalance has ended. `moved` is the number of sessions that it moved. */
   rebalanced: [moved: number];
+  /**
+   * A rollout has begun, its old hosts drain, it is over, or it was stopped. Emitted once for each at every member of
+   * the fleet, and at one that starts meanwhile. `old` are the hosts that it replaces, and `hosts` those that replace
+   * them: `undefined` where these are all that come later.
+   */
+  rollout: [state: RolloutState, old: readonly string[], hosts: readonly string[] | undefined];
   /** DNS has failed or does not know the name in `discover`. The hosts stay as they are until DNS answers again. */
   discoveryError: [error: Error];
   /** The former name of `discoveryError`. @deprecated */

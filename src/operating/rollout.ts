@@ -1,12 +1,14 @@
 import createDebug from 'debug';
 import { toError } from '../base/checks';
 import type { Fleet } from '../fleet/fleet';
-import type { HostShown, MemberRecord } from '../fleet/member';
+import type { HostShown } from '../fleet/member';
+import type { Member } from '../fleet/members';
 import { hostsOf, type HostOptions } from '../hosts/host-options';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import type { FleetHosts } from './fleet-hosts';
-import type { Operator, RolloutOptions, RolloutStatus } from './operator';
+import type { Operator, RolloutOptions, RolloutStatus, RolloutWait } from './operator';
+import { RolloutNews, type TellRollout } from './rollout-news';
 import { originOf, planOf, SharedPlan, type Plan } from './rollout-plan';
 
 const debug = createDebug('socket.io-proxy:rollout');
@@ -29,16 +31,24 @@ interface Step {
 export class Rollout {
   readonly #hosts: Hosts;
   readonly #changes: Changes;
+  /** This member's id, in a fleet. */
+  readonly #self: string | undefined;
   readonly #fleetHosts: FleetHosts | undefined;
   readonly #shared: SharedPlan;
+  readonly #news: RolloutNews;
   #last: Step | undefined;
   #isStepping = false;
 
-  constructor(hosts: Hosts, changes: Changes, fleet: Fleet | undefined, fleetHosts: FleetHosts | undefined) {
+  /** @param tell is called once with each state of a rollout, whichever member has taken the step. */
+  constructor(
+    hosts: Hosts, changes: Changes, fleet: Fleet | undefined, fleetHosts: FleetHosts | undefined, tell: TellRollout,
+  ) {
     this.#hosts = hosts;
     this.#changes = changes;
+    this.#self = fleet?.id;
     this.#fleetHosts = fleetHosts;
     this.#shared = new SharedPlan(fleet);
+    this.#news = new RolloutNews(this.#shared, (host) => hosts.get(host) !== undefined, tell);
     fleet?.on('beat', () => this.#step());
     for (const event of ['up', 'drained', 'undrained', 'removed', 'weighed'] as const) {
       hosts.on(event, () => this.#stepSoon());
@@ -84,13 +94,15 @@ export class Rollout {
     // Somebody may have removed one.
     const missing = (plan.new ?? []).filter((name) => !this.#hosts.get(name));
     const up = this.#upOf(fresh);
-    const waiting = [...fresh.filter((host) => !up.includes(host)).map(({ name }) => name), ...missing];
-    return { old: old ?? [], new: names ?? [], atLeast: plan.atLeast, waiting: draining ? [] : waiting, draining };
+    const late = [...fresh.filter((host) => !up.includes(host)).map(({ name }) => name), ...missing];
+    const waiting = draining ? [] : late;
+    const waitingFor = this.#waitsFor(waiting);
+    return { old: old ?? [], new: names ?? [], atLeast: plan.atLeast, waiting, waitingFor, draining };
   }
 
   /** The hosts that other members have and this one has not, but for those that are given. */
   #onlyElsewhere(given: readonly Host[]): string[] {
-    const names = new Set(this.#others.flatMap(({ hosts }) => hosts.map(({ host }) => host)));
+    const names = new Set(this.#others.flatMap(({ record }) => record.hosts.map(({ host }) => host)));
     const isNew = (name: string): boolean => given.some(({ url }) => url.origin === originOf(name));
     return [...names].filter((name) => !this.#hosts.get(name) && !isNew(name));
   }
@@ -121,14 +133,19 @@ export class Rollout {
   }
 
   #step(): void {
-    // A step emits events that lead here.
-    if (this.#isStepping) return;
+    // A step emits events that lead here, and whose listeners may begin or stop a rollout.
+    if (this.#isStepping) {
+      this.#stepSoon();
+      return;
+    }
     this.#isStepping = true;
     try {
       const { plan } = this.#shared;
+      this.#news.look();
       if (this.#last && this.#last.plan.id !== plan?.id) this.#undo(this.#last, plan);
       if (plan) this.#take(plan);
       else this.#last = undefined;
+      this.#news.look();
     } catch (error) {
       // A listener of the user may have changed the hosts.
       debug('%s', toError(error).message);
@@ -148,6 +165,7 @@ export class Rollout {
     } else if (this.#upOf(this.#newOf(plan)).length >= plan.atLeast) {
       this.#last = { plan, isDraining: true };
       this.#shared.drain(plan);
+      this.#news.look();
       this.#drain(plan, this.#oldOf(plan));
       // There may be nothing to drain, which no event tells.
       this.#stepSoon();
@@ -182,7 +200,7 @@ export class Rollout {
   /** Whether other members have old hosts that this one does not have. */
   #isLeftElsewhere({ old }: Plan): boolean {
     const isLeft = ({ host }: HostShown): boolean => old.includes(host) && !this.#hosts.get(host);
-    return this.#others.some(({ hosts }) => hosts.some(isLeft));
+    return this.#others.some(({ record }) => record.hosts.some(isLeft));
   }
 
   /** The old hosts that are left. */
@@ -197,15 +215,29 @@ export class Rollout {
 
   /** Those hosts that take new sessions at all members that share this state. */
   #upOf(hosts: readonly Host[]): Host[] {
-    const isUp = ({ state }: HostShown): boolean => state === 'up';
-    const elsewhere = this.#others.map((record) => new Set(record.hosts.filter(isUp).map(({ host }) => host)));
+    const elsewhere = this.#others.map(upAt);
     return hosts.filter(({ name, open }) => open && elsewhere.every((names) => names.has(name)));
   }
 
-  /** What the other members show that share this state. */
-  get #others(): readonly MemberRecord[] {
+  /** Of each new host, the members at which it does not take new sessions, this one first. */
+  #waitsFor(names: readonly string[]): RolloutWait[] {
+    const others = this.#others.map((member) => ({ id: member.id, up: upAt(member) }));
+    const own = this.#self === undefined ? [] : [this.#self];
+    return names.map((host) => {
+      const elsewhere = others.filter(({ up }) => !up.has(host)).map(({ id }) => id);
+      return { host, members: this.#hosts.get(host)?.open ? elsewhere : [...own, ...elsewhere] };
+    });
+  }
+
+  /** The other members that share this state. */
+  get #others(): readonly Member[] {
     return this.#fleetHosts?.strangers.others ?? [];
   }
+}
+
+/** The hosts that a member sees up. */
+function upAt({ record }: Member): ReadonlySet<string> {
+  return new Set(record.hosts.filter(({ state }) => state === 'up').map(({ host }) => host));
 }
 
 /** Whether a host drained for a rollout at the last step. */

@@ -3,6 +3,7 @@ import { settle, stopClock } from '../support/clock';
 import { openStream, type EventStream } from '../support/event-stream';
 import { handshake, request } from '../support/http';
 import type { ProxyInstance } from '../support/proxy';
+import { openClient, uniqueKeyPrefix } from '../support/redis';
 import { startMortalHosts, startSessionHosts, type SessionHost } from '../support/session-host';
 import { until } from '../support/until';
 
@@ -10,6 +11,7 @@ interface Change {
   time: string;
   type: string;
   host: string | null;
+  member: string | null;
   message: string;
 }
 
@@ -122,7 +124,27 @@ it('tells of what happens as it happens', async () => {
   await host.stop();
   await clock.advance(20);
   const time = new Date(jest.now()).toISOString();
-  expect(await next('down')).toEqual({ time, type: 'down', host: host.name, message: `${host.name} is down: refused` });
+  expect(await next('down')).toEqual({ time, type: 'down', host: host.name, member: null, message: `${host.name} is down: refused` });
+});
+
+it('names the member of the fleet that it is about', async () => {
+  const options = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), fleet: true };
+  const one = await startOperated({ hosts: [HOST], ...options });
+  const stream = await openStream(one.admin);
+  const next = async (type: string): Promise<Change> => {
+    for (;;) {
+      const change = (await stream.next('change')).data as Change;
+      if (change.type === type) return change;
+    }
+  };
+  const { proxy } = await startOperated({ hosts: [HOST], path: '/other/', ...options });
+  const { host, member, message } = await next('joined');
+  expect([host, message]).toEqual([null, `proxy ${member} has joined the fleet`]);
+  await until('it knows itself', () => proxy.fleet.members.length > 0);
+  expect(member).toBe(proxy.fleet.members[0]?.id);
+  expect(await next('disagree')).toMatchObject({ host: null, member });
+  await proxy.close();
+  expect(await next('left')).toMatchObject({ host: null, member });
 });
 
 it('tells those who come later of the last 100 changes, in their order', async () => {

@@ -24,6 +24,16 @@ it('are in the text format of Prometheus, with a type, a help and the process', 
   }
 });
 
+it('say whether a rollout is under way', async () => {
+  const operated = await startOperated();
+  const running = async (): Promise<number> => valueOf(await metricsOf(operated), 'socketio_proxy_rollout_running');
+  expect(await running()).toBe(0);
+  await operated.ask('POST /api/rollout', { hosts: ['127.0.0.1:2'] });
+  expect(await running()).toBe(1);
+  await operated.ask('DELETE /api/rollout');
+  expect(await running()).toBe(0);
+});
+
 it('count what passes: sessions, polls, WebSockets, refusals and bytes of each host', async () => {
   const [host, other] = await startSessionHosts(2) as [SessionHost, SessionHost];
   const operated = await operatedBefore([host, other]);

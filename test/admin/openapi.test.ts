@@ -239,6 +239,7 @@ describe('a rollout', () => {
       const { waiting } = (await asked(operated, `GET ${path}`, `GET ${path}`, 200)).json() as { waiting: string[] };
       return waiting.join() === missing;
     });
+    contract.matches('Hosts', (await openStream(operated.admin).then((stream) => stream.next('hosts'))).data);
     await asked(operated, `POST ${path}`, `POST ${path}`, 413, 'x'.repeat(20_000));
     await asked(operated, `POST ${path}`, `POST ${path}`, 422, { atLeast: 0 });
     await asked(operated, `DELETE ${path}`, `DELETE ${path}?scope=proxy`, 422);

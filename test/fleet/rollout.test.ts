@@ -10,6 +10,7 @@ interface RolloutJson {
   new: string[];
   atLeast: number;
   waiting: string[];
+  waitingFor: { host: string; members: string[] }[];
   draining: boolean;
 }
 
@@ -77,8 +78,10 @@ describe('a rollout', () => {
     second.health = 404;
     const [one, other] = await startTwo();
     const sid = await handshake(other.url);
+    const ids = one.proxy.fleet.members.map(({ id }) => id);
     expect(await roll(one, { hosts: namesOf(first, second) })).toEqual({
-      old: [old.name], new: namesOf(first, second), atLeast: 2, waiting: namesOf(first, second), draining: false,
+      old: [old.name], new: namesOf(first, second), atLeast: 2, waiting: namesOf(first, second),
+      waitingFor: namesOf(first, second).map((host) => ({ host, members: ids })), draining: false,
     });
     for (const each of [one, other]) {
       await until('they wait for one', async () => JSON.stringify((await rolloutOf(each))?.waiting) === JSON.stringify([second.name]));
@@ -94,7 +97,7 @@ describe('a rollout', () => {
 
     second.health = 200;
     await until('the old one drains', () => isDrainingAt(old, one, other));
-    expect(await rolloutOf(one)).toMatchObject({ old: [old.name], waiting: [], draining: true });
+    expect(await rolloutOf(one)).toMatchObject({ old: [old.name], waiting: [], waitingFor: [], draining: true });
     expect(old.sids).toEqual([sid]);
     const sids = [];
     for (let i = 0; i < 8; i += 1) sids.push(await handshake(i % 2 ? one.url : other.url));
@@ -119,7 +122,9 @@ describe('a rollout', () => {
   it('without new hosts lets those replace all that come later, and leaves the old ones where they are', async () => {
     const [one, other] = await startTwo();
     const sid = await handshake(one.url);
-    expect(await roll(one, {})).toEqual({ old: [old.name], new: [], atLeast: 1, waiting: [], draining: false });
+    expect(await roll(one, {})).toEqual({
+      old: [old.name], new: [], atLeast: 1, waiting: [], waitingFor: [], draining: false,
+    });
     await until('the other knows', async () => await rolloutOf(other) !== null);
     other.proxy.addHost(first.name);
     await until('the old one drains', () => isDrainingAt(old, one, other));

@@ -1,10 +1,12 @@
 import { EventEmitter } from 'node:events';
 import { Operations, type Operated } from '../../src/operating/operations';
+import type { ProxyEvents } from '../../src/operating/proxy-events';
 import { ModelMember, type ModelFleet } from './model-member';
 
 /** A member that can be told to replace its hosts. */
 export class Rolling extends ModelMember {
   readonly operations: Operations;
+  readonly events = new EventEmitter<ProxyEvents>();
   readonly #world: ModelFleet;
 
   constructor(world: ModelFleet, id: string, names: readonly string[]) {
@@ -12,7 +14,7 @@ export class Rolling extends ModelMember {
     this.#world = world;
     const sessions = { endSome: () => Promise.resolve([]) };
     const operated = { workers: 1, storeFails: false, readiness: { ready: true }, sessions } as unknown as Operated;
-    this.operations = new Operations(this.hosts, operated, { rebalance: undefined }, new EventEmitter(), () => true, this.fleet);
+    this.operations = new Operations(this.hosts, operated, { rebalance: undefined }, this.events, () => true, this.fleet);
   }
 
   see(name: string): void {

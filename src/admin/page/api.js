@@ -18,6 +18,13 @@ export function whenUnauthorized(listener) {
   onUnauthorized = listener;
 }
 
+let onChange = () => {};
+
+/** Calls `listener` after each change that the server has made. The change counts as done once that resolves. */
+export function whenChanged(listener) {
+  onChange = listener;
+}
+
 /** Resolves with a response whose status is 2xx. @throws Problem */
 export async function send(path, { headers, ...options } = {}) {
   const kept = token();
@@ -42,7 +49,9 @@ export async function send(path, { headers, ...options } = {}) {
 export async function call(method, path, body) {
   const json = body === undefined ? {} : { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } };
   const response = await send(path, { method, signal: AbortSignal.timeout(TIMEOUT), ...json });
-  return response.status === 204 ? undefined : response.json();
+  const answer = response.status === 204 ? undefined : await response.json();
+  if (method !== 'GET') await onChange();
+  return answer;
 }
 
 export const hostPath = (host) => `/api/hosts/${encodeURIComponent(host)}`;

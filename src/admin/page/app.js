@@ -1,4 +1,4 @@
-import { whenUnauthorized } from './api.js';
+import { call, whenChanged, whenUnauthorized } from './api.js';
 import { Charts } from './charts.js';
 import { byId } from './dom.js';
 import { addEvent, announceEvents } from './events.js';
@@ -10,6 +10,7 @@ import { HostsTable } from './hosts.js';
 import { lock, startLock, unlock } from './lock.js';
 import { Rates, withShares } from './rates.js';
 import { showRebalance, startRebalance } from './rebalance.js';
+import { showRollout, startRollout } from './rollout.js';
 import { startSession } from './session.js';
 import { keepSlots } from './slots.js';
 import { Stream } from './stream.js';
@@ -29,6 +30,19 @@ function take(snapshot) {
   announceEvents();
 }
 
+/** Asks anew after a change, so that the page shows it at once. What the stream tells next makes good a failure. */
+async function refresh() {
+  const snapshot = await call('GET', '/api/hosts').catch(() => undefined);
+  if (snapshot === undefined || last === undefined) return;
+  // It has the latency since the start, and not of late as the stream has it.
+  const latencies = new Map(last.rows.map(({ host, latency }) => [host, latency]));
+  const hosts = snapshot.hosts.map((host) => ({ ...host, latency: latencies.get(host.host) ?? null }));
+  keepSlots(hosts.map(({ host }) => host));
+  const latest = { ...snapshot, hosts };
+  last = { snapshot: latest, rows: rates.rows(latest) };
+  show();
+}
+
 /** What was told last, with the figures that are wanted at present. */
 function show() {
   if (last === undefined) return;
@@ -42,6 +56,7 @@ function show() {
   table.show(rows, figures);
   charts.show(figures);
   showRebalance(summary.rebalance);
+  showRollout(snapshot.rollout);
 }
 
 const stream = new Stream(
@@ -57,12 +72,14 @@ const stream = new Stream(
 );
 
 whenUnauthorized(lock);
+whenChanged(refresh);
 startLock(() => stream.retry());
 startFigures(show);
 startFleet();
 startHostActions();
 startSession();
 startRebalance();
+startRollout();
 byId('retry').addEventListener('click', () => stream.retry());
 addEventListener('online', () => stream.retry());
 void stream.run();

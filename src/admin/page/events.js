@@ -7,7 +7,7 @@ const KINDS = {
   up: 'good', recovered: 'good', added: 'good', joined: 'good', undrained: 'good', rebalanced: 'good',
   down: 'bad', degraded: 'bad', disagree: 'bad', duplicate: 'bad',
   draining: 'leaving', drained: 'leaving', removed: 'leaving', closing: 'leaving', left: 'leaving',
-  undiscovered: 'waiting', rebalancing: 'waiting',
+  undiscovered: 'waiting', rebalancing: 'waiting', rollout: 'waiting',
 };
 
 /** Adds what has happened on top of the list. */

@@ -5,8 +5,11 @@ const KEY = 'socket.io-proxy2 figures';
 
 let chosen = kept(KEY) === 'proxy' ? 'proxy' : 'fleet';
 
+/** Of a fleet of which no member is known there are no figures but this proxy's. */
+const isKnown = ({ enabled, members }) => enabled && members.length > 0;
+
 /** Of which the figures are: `fleet` or `proxy`. */
-export const figuresOf = ({ enabled }) => (enabled ? chosen : 'proxy');
+export const figuresOf = (fleet) => (isKnown(fleet) ? chosen : 'proxy');
 
 /** The switch between the figures of the fleet and those of this proxy. @param changed is called when it is used. */
 export function startFigures(changed) {
@@ -19,9 +22,9 @@ export function startFigures(changed) {
   });
 }
 
-/** Without a fleet there is nothing to choose. */
-export function showFigures({ enabled }) {
-  byId('figures').hidden = !enabled;
+/** Where there are no other figures there is nothing to choose. */
+export function showFigures(fleet) {
+  byId('figures').hidden = !isKnown(fleet);
 }
 
 /**

@@ -30,6 +30,7 @@ export function showHeader({ summary, fleet }, rows, figures) {
   showFacts('facts', [...members, ...(isFleet ? fleetFacts(fleet, rows) : factsOf(summary, rows))]);
   if (isFleet) showFacts('own-facts', ownFacts(summary, rows));
   byId('facts-title').hidden = !isFleet;
+  setText(byId('facts-title'), fleet.reached ? 'Fleet' : 'Fleet, when last seen');
   byId('own').hidden = !isFleet;
   for (const id of ['facts', 'ready']) byId(id).hidden = false;
 }
@@ -61,10 +62,11 @@ function ownFacts(summary, rows) {
   ];
 }
 
-/** In a fleet, one that some members see down is not counted. */
+/** In a fleet, those that most members see up, and how many of all some see up and others down. */
 function hostsUp(rows) {
-  const isUp = ({ health, figures, fleet }) => (figures === 'fleet' ? fleet.up > 0 && fleet.down === 0 : health === 'up');
-  return ['Hosts up', `${rows.filter(isUp).length} of ${rows.length}`];
+  const isUp = ({ health, figures, fleet }) => (figures === 'fleet' ? fleet.up > fleet.down : health === 'up');
+  const partly = rows.filter(({ figures, fleet }) => figures === 'fleet' && fleet.up > 0 && fleet.down > 0).length;
+  return ['Hosts up', `${rows.filter(isUp).length} of ${rows.length}${partly === 0 ? '' : `, ${partly} partly`}`];
 }
 
 function countsOf(rows) {

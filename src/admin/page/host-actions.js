@@ -20,7 +20,7 @@ export const hostActions = {
     }, {
       alone: LASTS,
       chosen: (scope) => setText(byId('drain-note'), [
-        `It gets no new session${scope === 'proxy' ? ' from here' : ''}.`, `It has ${sessionsOf(host, scope)} now.`,
+        `It gets no new session${scope === 'proxy' ? ' from here' : ''}.`, `It has ${sessionsOf(host, scope)}.`,
       ].join(' ')),
     });
   },
@@ -94,7 +94,9 @@ export const hostActions = {
 function sessionsOf(row, scope) {
   const number = counted(sessionsIn(row, scope), 'session');
   if (row.fleet === null) return number;
-  return scope === 'proxy' ? `${number} that this proxy knows` : `${number} at all members`;
+  const { reached, members } = fleet();
+  if (scope === 'proxy' || members.length === 0) return `${number} that this proxy knows`;
+  return `${number} at all members${reached ? '' : ' when they were last seen'}`;
 }
 
 export function startHostActions() {

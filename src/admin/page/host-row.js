@@ -87,11 +87,12 @@ export class Row {
     this.#cells[key] = { shape, word, detail };
   }
 
-  #showStatus(key, kind, text, more) {
+  #showStatus(key, kind, text, more, title = '') {
     const { shape, word, detail } = this.#cells[key];
     setAttribute(shape, 'data-kind', kind);
     setText(word, text);
     setText(detail, more);
+    setAttribute(detail, 'title', title);
   }
 
   #addShare() {
@@ -137,12 +138,25 @@ function healthOf({ health, downReason, fleet, figures }) {
   return [kind, word, [reason, seen].filter((text) => text !== '').join('; ')];
 }
 
-function stateOf({ state, drain, drained, sessions, weight, fleet, figures }) {
+function stateOf({ state, drain, drained, remains, sessions, weight, fleet, figures }) {
   if (state !== 'draining') return weight === 0 ? ['waiting', 'Active', 'weight 0'] : ['good', 'Active', ''];
   // In a fleet, what is empty here may have sessions elsewhere, and what others have told of may be older.
   if (fleet === null ? sessions === 0 : drained) return ['leaving', 'Drained', 'empty'];
-  if (sessions === 0) return ['leaving', 'Draining', figures === 'fleet' ? 'empty so far' : 'empty here'];
+  if (sessions === 0) {
+    const [whom, why] = remains === null ? ['', ''] : waitOf(remains);
+    return ['leaving', 'Draining', `${figures === 'fleet' ? 'empty so far' : 'empty here'}${whom}`, why];
+  }
   if (drain === null || drain.movesIn === null) return ['leaving', 'Draining', 'no deadline'];
   if (drain.movesIn > 0) return ['leaving', 'Draining', `moves in ${countdown(drain.movesIn)}`];
   return ['leaving', 'Draining', `moves ${rate(drain.movesPerSecond)}/s`];
+}
+
+/** Whom a drain waits for, and why: each is named only where it is one. */
+function waitOf({ using, open, gone }) {
+  const ids = [...using, ...open, ...gone];
+  if (ids.length === 0) return ['', ''];
+  const why = [
+    [using, 'something is left there'], [open, 'not drained there yet'], [gone, 'gone, and its sessions may go on'],
+  ].flatMap(([those, reason]) => those.map((id) => `${id}: ${reason}`));
+  return [`; waits for ${ids.length === 1 ? ids[0] : `${ids.length} proxies`}`, why.join('\n')];
 }

@@ -18,7 +18,7 @@ export class MemberRow {
   #stated = '';
 
   constructor({ id, self }) {
-    const name = element('th', { role: 'rowheader', scope: 'row', class: 'name' }, element('span', { class: 'host' }, id));
+    const name = element('th', { role: 'rowheader', scope: 'row', class: 'name' }, idOf(id));
     if (self) name.append(element('span', { class: 'self' }, 'this proxy'));
     this.element.append(name);
     this.#addCell('state', 'State').append(this.#states);
@@ -29,10 +29,11 @@ export class MemberRow {
   }
 
   show(member) {
-    const { ready, troubles, version, since, age, workers, seenAgo } = member;
+    const { ready, troubles, isOld, version, since, age, workers, seenAgo } = member;
     const { sessions, tunnels, polls, handshakesPerSecond } = member;
     setAttribute(this.element, 'data-kind', kindOf(member));
-    this.#showStates([ready ? ['good', 'Ready', ''] : ['bad', 'Not ready', 'It takes no new sessions.'], ...troubles]);
+    const readiness = isOld ? ['waiting', 'Ready', 'when last seen'] : ['good', 'Ready', ''];
+    this.#showStates([ready ? readiness : ['bad', 'Not ready', 'It takes no new sessions.'], ...troubles]);
     setText(this.#cells.version, version);
     setText(this.#cells.since, duration(age));
     setAttribute(this.#cells.since, 'title', new Date(since).toLocaleString('en-GB'));
@@ -59,4 +60,10 @@ export class MemberRow {
       'li', {}, element('span', { class: 'state' }, mark(kind), word), element('span', { class: 'detail' }, text),
     )));
   }
+}
+
+/** What people know a member by, which is the name of its machine, stands out from the rest. */
+function idOf(id) {
+  const name = id.split(':', 1)[0];
+  return element('span', { class: 'host', title: id }, name, element('span', { class: 'rest' }, id.slice(name.length)));
 }

@@ -17,7 +17,7 @@ const choices = new WeakMap();
  */
 export function askScope(dialog, { alone, chosen, signal }) {
   const choice = choices.get(dialog) ?? makeChoice(dialog);
-  const { enabled, agree, members } = fleet();
+  const { enabled, agree, reached, members } = fleet();
   const isAsked = enabled && alone !== undefined;
   choice.field.hidden = !isAsked;
   choice.all.checked = true;
@@ -25,9 +25,10 @@ export function askScope(dialog, { alone, chosen, signal }) {
     chosen('fleet');
     return;
   }
-  setText(choice.allText, members.length === 1 ? 'all members: at present there is one' : `all ${members.length} members`);
-  setText(choice.ownText, `this proxy alone (${members.find(({ self }) => self)?.id ?? ''})`);
-  setText(choice.note, agree ? '' : 'Not all members agree: those that spell hosts or keyPrefix otherwise may not follow.');
+  const own = members.find(({ self }) => self);
+  setText(choice.allText, reached ? allOf(members) : 'all members, once Redis is back');
+  setText(choice.ownText, `this proxy alone${own === undefined ? '' : ` (${own.id})`}`);
+  setText(choice.note, noteOf(reached, agree));
   const take = () => {
     setText(choice.alone, choice.own.checked ? alone : '');
     chosen(choice.own.checked ? 'proxy' : 'fleet');
@@ -39,7 +40,17 @@ export function askScope(dialog, { alone, chosen, signal }) {
 /** Whom a change has concerned, at the end of a sentence. Nothing without a fleet. */
 export function whom(scope) {
   if (!fleet().enabled) return '';
-  return scope === 'proxy' ? ' at this proxy alone' : ' at all members';
+  if (scope === 'proxy') return ' at this proxy alone';
+  return fleet().reached ? ' at all members' : ' at this proxy alone, and at all members once Redis is back';
+}
+
+function allOf({ length }) {
+  return length === 1 ? 'all members: at present there is one' : `all ${length} members`;
+}
+
+function noteOf(reached, agree) {
+  if (!reached) return 'Redis does not answer the fleet: until it is back, this holds at this proxy alone.';
+  return agree ? '' : 'Not all members agree: those that have other hosts or another keyPrefix may not follow.';
 }
 
 function makeChoice(dialog) {

@@ -1,8 +1,8 @@
 /** Colours times dashes: so many hosts can be told apart. style.css has the colours. */
 export const COLOURS = 5;
-const DASHES = ['solid', 'dashed', 'dotted'];
+const DASHES = ['solid', 'dashed', 'dotted', 'dashdot', 'sparse'];
 
-/** What hosts beyond those have in common. */
+/** What hosts beyond those have in common: more patterns could not be told apart, and the tooltip names each. */
 export const OTHER = { colour: 'other', dash: 'solid' };
 
 const slots = new Map();

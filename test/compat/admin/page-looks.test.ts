@@ -67,6 +67,24 @@ describe.each(['light', 'dark'] as const)('the %s scheme', (colorScheme) => {
   });
 });
 
+it('gives 25 hosts lines that differ, in charts and beside their names', async () => {
+  const { page } = await Dashboard.open(browser, (await startStand(1)).admin);
+  const lines = await page.evaluate<[string, string][]>(`(async () => {
+    const { keepSlots, slotOf, paintSwatch } = await import('/page/slots.js');
+    const { DASH_PATTERNS } = await import('/page/colours.js');
+    const names = Array.from({ length: 25 }, (_, at) => 'host-' + at);
+    keepSlots(names);
+    return names.map((name) => {
+      const swatch = paintSwatch(document.body.appendChild(document.createElement('span')), name);
+      const { color, backgroundImage } = getComputedStyle(swatch);
+      const { colour, dash } = slotOf(name);
+      return [color + backgroundImage, colour + DASH_PATTERNS[dash].join()];
+    });
+  })()`);
+  expect(lines).toHaveLength(25);
+  for (const which of [0, 1] as const) expect(new Set(lines.map((line) => line[which])).size).toBe(25);
+});
+
 it('has figures of any size on the axes of its charts', async () => {
   const stand = await startStand(1);
   const { page } = await Dashboard.open(browser, stand.admin);
