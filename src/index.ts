@@ -29,6 +29,7 @@ declare namespace Proxy {
   export type EndOutcome = types.EndOutcome;
   export type FleetCounts = types.FleetCounts;
   export type FleetReport = types.FleetReport;
+  export type FleetSetting = types.FleetSetting;
   export type HostOptions = types.HostOptions;
   export type HostReport = types.HostReport;
   export type HostStatus = types.HostStatus;

@@ -6,9 +6,10 @@ export type { Balance, BalanceFunction } from './hosts/balance';
 export type { DownReason, HostStatus } from './hosts/host';
 export type { HostOptions } from './hosts/host-options';
 export type { HostTls } from './hosts/host-tls';
-export type { FleetCounts, FleetReport, MemberReport, Remains } from './operating/fleet-shown';
+export type { FleetCounts, FleetReport, FleetSetting, MemberReport, Remains } from './operating/fleet-shown';
 export type {
-  DrainOptions, DrainStatus, EndOutcome, HostReport, RebalanceOptions, RebalanceStatus, Scope, ScopeOptions, SessionReport,
+  DrainOptions, DrainStatus, EndOutcome, HostReport, RebalanceOptions, RebalanceStatus, Scope, ScopeOptions,
+  SessionReport,
 } from './operating/operator';
 export type { ProxyEvents } from './operating/proxy-events';
 export type { RolloutState } from './operating/rollout-news';

@@ -9,7 +9,8 @@ import { Moves } from './moves';
 import { movesPerMinuteOf } from './pace';
 import type { FleetReport, Remains } from './fleet-shown';
 import type {
-  Change, DrainOptions, EndOutcome, HostReport, Operator, ProcessMetrics, Readiness, RebalanceOptions, RolloutOptions, RolloutStatus, Scope, ScopeOptions, SessionReport, SessionSource, Summary,
+  Change, DrainOptions, EndOutcome, HostReport, Operator, ProcessMetrics, Readiness, RebalanceOptions,
+  RolloutOptions, RolloutStatus, Scope, ScopeOptions, SessionReport, SessionSource, Summary,
 } from './operator';
 import { watchChanges } from './changes';
 import { FleetEnded, type ForgetEnded } from './fleet-ended';
