@@ -12,21 +12,30 @@ export function judge({ rows, curves, machine }) {
   const last = (id) => points(id).at(-1);
   const first = (id) => points(id)[0];
   const enough = machine.cores >= CORES_FOR_TWO_WORKERS;
+  const to = (id, theirs, ours = us, figure = 'cpu') => pairedRatio(row(id, ours, figure), row(id, theirs, figure));
   return [
-    aim('poll with a known sid / original', pairedRatio(row('poll', us), row('poll', 'original')), 1 / 6),
-    aim('poll with a known sid / http-proxy', pairedRatio(row('poll', us), row('poll', 'http-proxy')), 0.6),
-    aim('poll with a known sid / HAProxy', pairedRatio(row('poll', us), row('poll', 'HAProxy')), 2),
-    aim('poll without the fast path / floor', pairedRatio(row('poll', 'fastPath: false'), row('poll', 'floor')), 1.15),
-    aim('handshake, stored / original', pairedRatio(row('handshake', us), row('handshake', 'original')), 1 / 4),
-    aim('handshake, stored / HAProxy', pairedRatio(row('handshake', us), row('handshake', 'HAProxy')), 2),
-    aim('handshake, in memory / HAProxy', pairedRatio(row('handshake', 'MemoryStore'), row('handshake', 'HAProxy')), 2),
+    aim('poll with a known sid / original', to('poll', 'original'), 1 / 6),
+    aim('poll with a known sid / http-proxy', to('poll', 'http-proxy'), 0.6),
+    aim('poll with a known sid / HAProxy', to('poll', 'HAProxy'), 2),
+    aim('poll without the fast path / floor', to('poll', 'floor', 'fastPath: false'), 1.15),
+    aim('poll by wrk / HAProxy', to('wrk', 'HAProxy'), 2),
+    aim('poll with 14 fields / HAProxy', to('fields', 'HAProxy'), 2),
+    aim('GET that is held / HAProxy', to('answered', 'HAProxy'), 2),
+    aim('p99 at half of the highest rate / HAProxy', to('latency', 'HAProxy', us, 'p99'), 1.3),
+    aim('poll with an access listener / without', to('features', us, 'access listener'), 1.1),
+    aim('poll in a fleet / without', to('features', us, 'fleet'), 1.1),
+    aim('poll with --access-log / without', to('features', 'command', 'command, --access-log'), 1.1),
+    aim('handshake, stored / original', to('handshake', 'original'), 1 / 4),
+    aim('handshake, stored / HAProxy', to('handshake', 'HAProxy'), 2),
+    aim('handshake, in memory / HAProxy', to('handshake', 'HAProxy', 'MemoryStore'), 2),
     aim('poll with 4,000 held / with 50', pairedRatio(point('held', 4000), point('held', 50)), 1.3),
-    aim('WebSocket message / net pipe', pairedRatio(row('websocket', us), row('websocket', 'net pipe')), 1.3),
-    aim('idle WebSocket, KiB', row('idle', us, 'rss')?.median / 1024, 20),
+    aim('WebSocket message / net pipe', to('websocket', 'net pipe'), 1.05),
+    aim('WebSocket message of 64 KiB / net pipe', to('websocket-64k', 'net pipe'), 1.05),
+    aim('idle WebSocket, KiB', row('idle', us, 'rss')?.median / 1024, 12),
     aim('two workers / one, requests a second', pairedRatio(point('workers', 2, 'rps'), point('workers', 1, 'rps')), 1.7, {
       atLeast: true, ...enough ? {} : { unjudged: `${machine.cores} cores; this takes ${CORES_FOR_TWO_WORKERS}` },
     }),
-    aim('bound session, bytes', last('sessions')?.bytes?.median, 400),
+    aim('bound session, bytes', last('sessions')?.bytes?.median, 200),
     aim(`poll with ${last('sessions')?.x ?? '?'} sessions / with ${first('sessions')?.x ?? '?'}`,
       pairedRatio(last('sessions')?.cpu, first('sessions')?.cpu), 1.2),
   ];

@@ -17,10 +17,10 @@ class Remote {
   #calls = new Map();
   #lastId = 0;
 
-  constructor(script, execArgv) {
+  constructor(script, { execArgv, execPath }) {
     this.#script = script;
     const path = fileURLToPath(new URL(script, import.meta.url));
-    this.#child = fork(path, [], { execArgv, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    this.#child = fork(path, [], { execArgv, execPath, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.#child.on('message', ({ id, result, error }) => {
       if (id === undefined) return;
       const { resolve, reject } = this.#calls.get(id);
@@ -92,9 +92,9 @@ class Program {
   }
 }
 
-/** @param script is relative to this file. */
-export function start(script, { execArgv = ['--expose-gc'] } = {}) {
-  return new Remote(script, execArgv);
+/** @param script is relative to this file. @param execPath another Node.js than this one. */
+export function start(script, { execArgv = ['--expose-gc'], execPath = process.execPath } = {}) {
+  return new Remote(script, { execArgv, execPath });
 }
 
 /** @param folder is removed when the program has ended. */

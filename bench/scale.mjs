@@ -12,7 +12,7 @@ const FULL = {
     counts: [50, 500, 2000, 4000, 8000], rounds: 3, ms: 1200, warmUp: 300,
     peers: ['http-proxy', 'HAProxy'],
   },
-  wrk: { rounds: 9, seconds: 1 },
+  wrk: { rounds: 9, seconds: 1 }, latency: { rounds: 9, ms: 1000, warmUp: 100 },
   idle: { base: 500, sockets: 2000, rounds: 3 },
   workers: { rounds: 3, ms: 2000 },
   sessions: { counts: [100, 1000, 10_000, 100_000], rounds: 3, ms: 1000 },
@@ -22,7 +22,7 @@ const FULL = {
 const QUICK = {
   rounds: 2, warmUp: 100, firstWarmUp: 400, turn: { rounds: 5, ms: 200, warmUp: 50 },
   held: { counts: [50, 4000], rounds: 1, ms: 500, warmUp: 100, peers: [] },
-  wrk: { rounds: 1, seconds: 1 },
+  wrk: { rounds: 1, seconds: 1 }, latency: { rounds: 1, ms: 500, warmUp: 100 },
   idle: { base: 300, sockets: 700, rounds: 1 },
   workers: { rounds: 1, ms: 500 },
   sessions: { counts: [100, 10_000], rounds: 1, ms: 400 },

@@ -2,7 +2,7 @@
  * The child's side of `processes.mjs`: answers calls over IPC with what the methods return, and ends with its parent.
  */
 export function serve(methods) {
-  const all = { usage, memory, pid: () => process.pid, ...methods };
+  const all = { usage, memory, pid: () => process.pid, version: () => `Node.js ${process.versions.node}`, ...methods };
   process.on('message', ({ id, method, args }) => {
     Promise.resolve()
       .then(() => all[method](...args))

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { delimiter, dirname } from 'node:path';
 import { prepare, runJest } from './jest.mjs';
+import { binaryOf } from './node-binary.mjs';
 import { NODE_VERSIONS } from './node-versions.mjs';
 import { FILES_OF_NODE, TIERS } from './tiers.mjs';
 
@@ -12,17 +13,6 @@ const PATH = process.env.PATH;
 
 const wanted = process.argv.slice(2);
 const versions = wanted.length > 0 ? wanted : NODE_VERSIONS.filter((version) => version !== OWN);
-
-/** The path of that version's binary, which npm fetches unless it has it already. */
-function binaryOf(version) {
-  const args = ['exec', '--yes', `--package=node@${version}`, '--', 'node', '-p', 'process.execPath'];
-  const { status, stdout, stderr, error } = spawnSync('npm', args, { encoding: 'utf8', shell: process.platform === 'win32' });
-  const binary = stdout?.trim().split('\n').at(-1);
-  if (status === 0 && binary) return binary;
-  const why = error?.message ?? stderr.split('\n').find((line) => /\berror\b/i.test(line)) ?? `it exits with ${status}`;
-  console.error(`Node ${version} cannot be had from npm's package 'node' on ${process.platform}-${process.arch}: ${why}`);
-  process.exit(1);
-}
 
 /** The suite's processes start others by name, npm for one: they are to run on that Node too. */
 function test(binary) {

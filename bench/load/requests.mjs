@@ -1,7 +1,7 @@
 // A load generator for HTTP: every connection sends its next request as soon as it has the response to the last.
 import { serve } from '../serve.mjs';
 import { browserRequest, Client, handshakeRequest, inBatches, pollRequest, postRequest } from './client.mjs';
-import { closedLoop } from './closed-loop.mjs';
+import { closedLoop, paced } from './closed-loop.mjs';
 
 /** What a client sends that has a session, by the name of the work. */
 const REQUESTS = { poll: postRequest, fields: browserRequest, answered: pollRequest };
@@ -43,6 +43,11 @@ serve({
       }
     }));
     sids.length = sessions;
+  },
+  /** Polls for `ms`, so many a second. */
+  pace({ ms, rate }) {
+    const requests = new Map(clients.map((client) => [client, postRequest(client.sid)]));
+    return paced(clients, ms, rate, (client, done, failed) => client.send(requests.get(client), done, failed));
   },
   /** Requests for `ms`; `work` is one of `REQUESTS`, `handshake`, or `spread`: polls of all sessions that `grow` has opened. */
   run({ work, ms }) {

@@ -5,8 +5,8 @@ import { serve } from '../serve.mjs';
 import { inBatches, upgradeRequest } from './client.mjs';
 import { closedLoop } from './closed-loop.mjs';
 
-/** A masked text frame with 58 bytes of payload, as a client sends it: the host sends the same bytes back. */
-const MESSAGE = Buffer.concat([Buffer.from([0x81, 0x80 | 58]), randomBytes(62)]);
+/** Messages by the name of the work: masked frames, as a client sends them. The host sends the same bytes back. */
+const MESSAGES = { message: frameOf(100), 'large message': frameOf(65_536) };
 
 let sockets = [];
 
@@ -21,8 +21,16 @@ serve({
     for (const socket of sockets) socket.destroy();
     sockets = [];
   },
-  run: ({ ms }) => closedLoop(sockets, ms, sendAndReceive),
+  run: ({ work, ms }) => closedLoop(sockets, ms, (socket, done) => sendAndReceive(socket, MESSAGES[work], done)),
 });
+
+/** A text frame with a payload of so many bytes (RFC 6455, 5.2). */
+function frameOf(bytes) {
+  const length = Buffer.alloc(bytes > 125 ? 9 : 1);
+  length[0] = 0x80 | (bytes > 125 ? 127 : bytes);
+  if (bytes > 125) length.writeBigUInt64BE(BigInt(bytes), 1);
+  return Buffer.concat([Buffer.from([0x81]), length, randomBytes(4 + bytes)]);
+}
 
 /** Resolves when the OPEN packet has arrived. */
 function openWebSocket(port) {
@@ -40,8 +48,8 @@ function openWebSocket(port) {
   });
 }
 
-function sendAndReceive(socket, done) {
-  let missing = MESSAGE.length;
+function sendAndReceive(socket, message, done) {
+  let missing = message.length;
   const onData = (chunk) => {
     missing -= chunk.length;
     if (missing > 0) return;
@@ -49,5 +57,5 @@ function sendAndReceive(socket, done) {
     done();
   };
   socket.on('data', onData);
-  socket.write(MESSAGE);
+  socket.write(message);
 }

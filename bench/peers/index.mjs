@@ -70,7 +70,7 @@ export function startPeer(name, options) {
 
 function script(path) {
   return async (options) => {
-    const remote = start(path, { execArgv: ['--expose-gc', ...options.execArgv ?? []] });
+    const remote = start(path, { execArgv: ['--expose-gc', ...options.execArgv ?? []], execPath: options.execPath });
     const port = await remote.call('start', options);
     return { port, call: (method, ...args) => remote.call(method, ...args), end: () => remote.end() };
   };

@@ -1,31 +1,33 @@
 import { startResponder } from '../hosts.mjs';
-import { inRounds, measureRun, spread, startLoad } from '../measure.mjs';
-import { missing, startPeer } from '../peers/index.mjs';
+import { inRounds, measureRun, spread, startLoad, warm } from '../measure.mjs';
+import { startAll, startPeer } from '../peers/index.mjs';
 
 const TUNNELS = 50;
 
-/** A message there and back over open WebSockets. */
+/** A message there and back over open WebSockets: a small one, and one of 64 KiB. */
 export async function websocket(context) {
-  const { rounds, ms, warmUp, firstWarmUp } = context.scale.turn;
-  const chosen = [...context.subjects, 'net pipe', 'HAProxy'];
-  const skipped = Object.fromEntries(chosen.filter(missing).map((name) => [name, missing(name)]));
+  return [
+    await exchange(context, { id: 'websocket', work: 'message', title: 'WebSocket message of 100 bytes there and back' }),
+    await exchange(context, { id: 'websocket-64k', work: 'large message', title: 'WebSocket message of 64 KiB there and back' }),
+  ];
+}
+
+async function exchange(context, { id, work, title }) {
+  const { rounds, ms, warmUp } = context.scale.turn;
   const hosts = await startResponder();
-  const peers = new Map();
-  for (const name of chosen.filter((one) => !missing(one))) {
-    peers.set(name, await startPeer(name, context.optionsOf(name, { hosts: hosts.ports })));
-  }
+  const chosen = [...context.subjects, 'net pipe', 'HAProxy'];
+  const { peers, skipped } = await startAll(chosen, (name) => context.optionsOf(name, { hosts: hosts.ports }));
   const load = startLoad('websockets');
   const measured = await inRounds(rounds, [...peers.keys()], async (name, round) => {
     const peer = peers.get(name);
     await load.call('open', { port: peer.port, connections: TUNNELS });
-    const run = await measureRun(load, peer, { work: 'message', ms, warmUp: round === 0 ? firstWarmUp : warmUp });
+    if (round === 0) await warm(load, peer, { work, ms });
+    const run = await measureRun(load, peer, { work, ms, warmUp });
     await load.call('close');
     return run;
   });
   for (const one of [load, hosts, ...peers.values()]) await one.end();
-  const title = 'WebSocket message there and back';
-  const of = { ...Object.fromEntries(measured), ...skipped };
-  return [{ id: 'websocket', title, unit: 'message', hosts: hosts.kind, peers: of }];
+  return { id, title, unit: 'message', hosts: hosts.kind, peers: { ...Object.fromEntries(measured), ...skipped } };
 }
 
 /** What an open WebSocket holds in the proxy's process while nothing is sent on it. */
