@@ -44,11 +44,11 @@ export class Tunnel implements SessionWork, Work {
   place = -1;
   newer: SessionWork | undefined;
   older: SessionWork | undefined;
-  readonly req: IncomingMessage;
   readonly #upgrade: Upgrade;
   readonly #socket: Duplex;
   #outflows: readonly Outflow[];
   readonly #context: TunnelContext;
+  /** The request to the host, until that has switched protocols. */
   #request: ClientRequest | undefined;
   #hostSocket: Socket | undefined;
   #joint: Joint | undefined;
@@ -58,12 +58,16 @@ export class Tunnel implements SessionWork, Work {
   #refusal: Refusal | undefined;
 
   constructor(upgrade: Upgrade, route: Route, context: TunnelContext) {
-    this.req = upgrade.req;
     this.#upgrade = upgrade;
     this.#socket = upgrade.socket;
     this.#outflows = upgrade.outflows;
     this.route = route;
     this.#context = context;
+  }
+
+  /** The upgrade request. @throws Error once the tunnel is joined. */
+  get req(): IncomingMessage {
+    return this.#upgrade.req;
   }
 
   /** A handshake over this WebSocket has opened the session. */
@@ -201,6 +205,8 @@ export class Tunnel implements SessionWork, Work {
 
   #join(response: IncomingMessage, hostSocket: Socket, hostHead: Buffer): void {
     const socket = this.#socket;
+    // With its answer it would take as much memory as the rest of an idle WebSocket.
+    this.#request = undefined;
     this.#hostSocket = hostSocket;
     this.#outflows = [...this.#outflows, new Outflow(hostSocket)];
     const { host: { totals }, binding } = this.route;

@@ -17,18 +17,19 @@ const onError = (): void => {};
  */
 export class Upgrade implements Work {
   place = -1;
-  readonly req: IncomingMessage;
   readonly socket: Duplex;
   readonly outflows: readonly Outflow[];
   readonly hasGrace = true;
   readonly #underWay: UnderWay;
+  /** `undefined` once it is answered: a WebSocket that lasts for hours is not to keep it. */
+  #req: IncomingMessage | undefined;
   readonly #early: Buffer[] = [];
   #size = 0;
   #isFlushing = false;
 
   /** @param head the bytes that the client sent after the request's head, without waiting for the answer. */
   constructor(req: IncomingMessage, socket: Duplex, head: Buffer, underWay: UnderWay) {
-    this.req = req;
+    this.#req = req;
     this.socket = socket;
     this.outflows = [new Outflow(socket)];
     this.#underWay = underWay;
@@ -36,6 +37,12 @@ export class Upgrade implements Work {
     socket.on('error', onError).once('close', this.#onClose);
     if (head.length > 0) this.#onData(head);
     socket.on('data', this.#onData).once('end', this.#onEnd);
+  }
+
+  /** @throws Error once the client's socket was released. */
+  get req(): IncomingMessage {
+    if (!this.#req) throw new Error('the upgrade is over');
+    return this.#req;
   }
 
   /** Calls `then` once the responses to all earlier requests on the connection were sent; never if that ends first. */
@@ -80,6 +87,7 @@ export class Upgrade implements Work {
   /** Stops reading the socket, for the next reader. Early bytes are put back for it. */
   release(): void {
     const { socket } = this;
+    this.#req = undefined;
     socket.off('data', this.#onData).off('end', this.#onEnd).pause();
     if (this.#size > 0) socket.unshift(Buffer.concat(this.#early));
   }

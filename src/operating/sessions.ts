@@ -75,7 +75,7 @@ export class Sessions implements SessionSource {
   async #end(sid: string, host: Host, binding: Binding | undefined): Promise<EndOutcome> {
     const works = binding ? this.#forwarder.of(binding) : [];
     const tunnel = works.find(isJoined);
-    const byForm = works.some(({ req: { url = '' } }) => isJsonp(url));
+    const byForm = works.some((work) => !(work instanceof Tunnel) && isJsonp(work.req.url ?? ''));
     tunnel?.leave();
     if (!tunnel) {
       if (!await closeSession(host, sid, byForm, this.#options)) return 'elsewhere';
