@@ -13,7 +13,7 @@ export interface Binding extends Bagged {
   readonly host: Host;
   /** How long the store keeps the binding after storing it, in seconds. */
   readonly ttl: number;
-  /** When this proxy learned of it. All times here are by `performance.now()`, as clocks are put forward and back. */
+  /** When this proxy learned of it. All times here are by `tick()`. */
   readonly since: number;
   /** When it was last used. An earlier time lets it expire earlier: see `expireNow` and `expireSoon`. */
   usedAt: number;
@@ -35,11 +35,11 @@ export interface Binding extends Bagged {
   due: number;
 }
 
-/** The `storedAt` of a binding that is not in the store. */
-export const NEVER = -Infinity;
+/** The `storedAt` of a binding that is not in the store. Like all times here an integer: see `tick`. */
+export const NEVER = -2_000_000_000;
 
 /** The `usedAt` of a binding that has expired, however long its ttl is. */
-const LONG_AGO = -Infinity;
+const LONG_AGO = -2_000_000_000;
 
 /**
  * How long a session counts as alive after its WebSocket has ended, in ms. Engine.IO ends a session with its transport.
@@ -65,9 +65,17 @@ export function ttlOf(lifetime: number, keyExpiry: number): number {
   return Math.max(keyExpiry, Math.ceil((lifetime * 4) / 3));
 }
 
+/**
+ * The time by `performance.now()`, as clocks are put forward and back, in whole ms: V8 keeps an integer in the object
+ * itself, and a fraction in one more. With many sessions that is a sixth of their memory.
+ */
+export function tick(): number {
+  return Math.floor(performance.now());
+}
+
 /** A binding that was just bound or found. */
 export function createBinding(sid: string, host: Host, ttl: number, stored: boolean): Binding {
-  const now = performance.now();
+  const now = tick();
   return {
     sid, host, ttl, since: now, usedAt: now, storedAt: stored ? now : NEVER, stored, holds: 0, work: undefined,
     place: -1, due: -1, cached: true, era: UNCOUNTED, apart: false,
@@ -86,7 +94,7 @@ export function expireNow(binding: Binding): void {
 
 /** Lets a binding that is not held expire after `ENDED_LIFE`, if not before, unless it is used again. */
 export function expireSoon(binding: Binding): void {
-  binding.usedAt = Math.min(binding.usedAt, performance.now() - binding.ttl * 1000 + ENDED_LIFE);
+  binding.usedAt = Math.min(binding.usedAt, tick() - binding.ttl * 1000 + ENDED_LIFE);
 }
 
 /** Adds work to its session: to a linked list, since a session may have thousands, and linking costs nothing. */
@@ -106,7 +114,7 @@ export function unlink(work: SessionWork, binding: Binding): void {
 
 /** When a binding expires, unless it is held. */
 export function expiryOf({ usedAt, ttl }: Binding): number {
-  return usedAt + ttl * 1000;
+  return usedAt === LONG_AGO ? -Infinity : usedAt + ttl * 1000;
 }
 
 /** Whether the binding is neither held nor recently used, or its host was removed. */

@@ -3,7 +3,7 @@ import createDebug from 'debug';
 import { LRUCache } from 'lru-cache';
 import { Bag } from '../base/bag';
 import {
-  copyOf, createApart, createBinding, expireNow, expireSoon, isExpired, NEVER, ttlOf, type Binding,
+  copyOf, createApart, createBinding, expireNow, expireSoon, isExpired, NEVER, tick, ttlOf, type Binding,
 } from './binding';
 import { Claims } from './claims';
 import { Copies } from './copies';
@@ -124,7 +124,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
    */
   find(sid: string): Binding | Promise<Binding | undefined> {
     const binding = this.#cache.get(sid);
-    const now = performance.now();
+    const now = tick();
     // Another proxy may have used an expired binding since: the store knows.
     if (binding === undefined || isExpired(binding, now)) {
       this.#totals.cache.misses += 1;
@@ -204,7 +204,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   release(binding: Binding, isDoubtful: boolean): void {
     binding.holds -= 1;
     if (isDoubtful && this.#isIdle(binding)) expireNow(binding);
-    else binding.usedAt = performance.now();
+    else binding.usedAt = tick();
     if (binding.holds === 0) {
       this.#held.delete(binding);
       if (!binding.cached) this.discount(binding);

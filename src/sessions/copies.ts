@@ -1,4 +1,4 @@
-import { NEVER, RENEWED_AFTER, type Binding } from './binding';
+import { NEVER, RENEWED_AFTER, tick, type Binding } from './binding';
 import type { Host } from '../hosts/host';
 import { Rewrites } from './rewrites';
 import type { StoreGuard } from './store-guard';
@@ -42,7 +42,8 @@ export class Copies {
 
   /** Renews the store's copy once a part of its ttl has passed. */
   freshen(binding: Binding, now: number): void {
-    const isFresh = now - binding.storedAt <= binding.ttl * 1000 * RENEWED_AFTER;
+    const { storedAt, ttl } = binding;
+    const isFresh = storedAt !== NEVER && now - storedAt <= ttl * 1000 * RENEWED_AFTER;
     if (isFresh || this.#guard.degraded || binding.host.removed) return;
     void this.#renew(binding);
   }
@@ -77,10 +78,10 @@ export class Copies {
     // Another call may be storing it just now.
     if (!binding.stored && (binding.storedAt !== NEVER || !this.#originals.isCurrent(binding))) return;
     // Set first, so that requests in the meantime do not renew it too.
-    binding.storedAt = performance.now();
+    binding.storedAt = tick();
     const isStored = await (binding.stored ? this.#restore(binding) : this.#originals.settle(binding));
     binding.stored ||= isStored;
-    binding.storedAt = isStored ? performance.now() : NEVER;
+    binding.storedAt = isStored ? tick() : NEVER;
   }
 
   /** Renews by `find`, which never shortens another proxy's expiry. Stores a binding again that the store has lost. */
@@ -102,5 +103,6 @@ export class Copies {
 
 /** How long the store's copy of a binding lives at most if nobody else has renewed it, in seconds. */
 function lifeOf(binding: Binding | undefined): number {
-  return binding ? binding.ttl - (performance.now() - binding.storedAt) / 1000 : Number.MAX_SAFE_INTEGER;
+  if (!binding) return Number.MAX_SAFE_INTEGER;
+  return binding.storedAt === NEVER ? -Infinity : binding.ttl - (tick() - binding.storedAt) / 1000;
 }
