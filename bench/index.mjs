@@ -100,7 +100,6 @@ function contextOf(machine, redisPort) {
     'access listener': { main, listens: true },
     fleet: { main, options: { fleet: true } },
     'command, --access-log': { flags: ['--access-log', 'json'] },
-    'command, --access-log-file': { flags: ['--access-log', 'json', '--access-log-file', '/tmp/access.log'] },
     workers: { main },
     against: { main: against, execArgv },
   };

@@ -17,7 +17,6 @@ const PEERS = {
   fleet: script('./peers/ours.mjs'),
   command: startCommand,
   'command, --access-log': startCommand,
-  'command, --access-log-file': startCommand,
   workers: script('./peers/workers.mjs'),
   original: script('./peers/original.mjs'),
   floor: script('./peers/floor.mjs'),
@@ -39,7 +38,7 @@ const PEERS = {
 /** The programs that some peers are; CPU is read from `/proc` there. */
 const PROGRAMS = {
   HAProxy: 'haproxy', 'HAProxy with peers': 'haproxy', nginx: 'nginx', 'nginx, sticky learn': 'nginx',
-  command: 'node', 'command, --access-log': 'node', 'command, --access-log-file': 'node',
+  command: 'node', 'command, --access-log': 'node',
 };
 
 /** Why a peer can't be measured here; `undefined` when it can. */

@@ -34,7 +34,7 @@ export const answered = (context) => compare(context, {
 /** What else a proxy may be asked to do for each request. */
 export const features = (context) => compare(context, {
   id: 'features', title: 'poll, and what else the proxy does', work: 'poll',
-  names: ['access listener', 'fleet', 'command', 'command, --access-log', 'command, --access-log-file'],
+  names: ['access listener', 'fleet', 'command', 'command, --access-log'],
 });
 
 async function compare(context, { id, title, names, work = id, connections = CONNECTIONS, startHosts = context.startHosts }) {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { fstatSync, openSync } from 'node:fs';
+import { openSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { SonicBoom } from 'sonic-boom';
 import type { AccessEntry } from '../../serving/access';
@@ -13,11 +13,11 @@ import type { AccessLogOptions } from '../settings/settings';
 /** The most bytes to buffer. Further lines are dropped. */
 const MAX_WAITING = 8 * 1024 * 1024;
 
-/** The largest write, in bytes: up to `PIPE_BUF`, writes of several processes to one pipe do not mix. */
+/**
+ * The largest write, in bytes: up to `PIPE_BUF`, writes of several processes to one pipe do not mix. Larger ones to a
+ * file were measured to cost more: what is joined to a long text lives until then.
+ */
 const MAX_WRITE = 4096;
-
-/** The largest write to a file, in bytes. What is appended to a file never mixes. */
-const MAX_FILE_WRITE = 65_536;
 
 /** How long a line may wait to be written together with others, in ms. */
 const FLUSH_INTERVAL = 250;
@@ -78,10 +78,10 @@ export class AccessLog {
   }
 
   #outputOf(fd: number): SonicBoom {
-    const maxWrite = fstatSync(fd).isFile() ? MAX_FILE_WRITE : MAX_WRITE;
-    // Each write wakes another thread: as few as the limits allow.
+    // Each write wakes another thread: as few as the limit allows.
     const output = new SonicBoom({
-      fd, sync: false, periodicFlush: FLUSH_INTERVAL, minLength: maxWrite - 1, maxWrite, maxLength: MAX_WAITING,
+      fd, sync: false, periodicFlush: FLUSH_INTERVAL,
+      minLength: MAX_WRITE - 1, maxWrite: MAX_WRITE, maxLength: MAX_WAITING,
     });
     output.on('error', (error: Error) => this.#fail(describe(error)));
     output.on('drop', () => this.#drop());
