@@ -155,7 +155,6 @@ describe('sessions by polling outlive those that served them', () => {
     await until('the other drains it, too', async () => (await hostOf(other, 0)).state === 'draining');
     other.command.signal('SIGTERM');
     await one.command.seen('left');
-    expect((await hostOf(one, 0)).fleet?.sessions).toBe(0);
     expect((await one.ask(pathOf(0), 'DELETE')).json).toEqual(isGone('the host may have sessions of .+, gone a short time ago'));
     expect((await one.ask(`${pathOf(0)}?wait=drained&timeout=1`)).json).toMatchObject({
       message: expect.stringMatching(/: gone, with sessions that may go on$/) as string,
@@ -178,11 +177,13 @@ describe('sessions by polling outlive those that served them', () => {
     await until('they are known', async () => (await hostOf(one, 0)).sessions === 4);
     await one.ask(pathOf(0), 'PATCH', { state: 'draining' });
     await end(one.command);
-    expect(await hostOf(one, 0)).toMatchObject({ sessions: 4, drained: false });
-    expect((await one.ask(pathOf(0), 'DELETE')).json).toEqual(isGone('the host has sessions'));
+    await until('those of the ended ones count no more', async () => (await hostOf(one, 0)).sessions === 0);
+    expect(await hostOf(one, 0)).toMatchObject({ sessions: 0, drained: false });
+    expect((await one.ask(pathOf(0), 'DELETE')).json).toEqual(isGone('the host may have sessions of an ended worker'));
+    expect((await one.ask(`${pathOf(0)}?wait=drained&timeout=1`)).json).toMatchObject({
+      message: expect.stringMatching(/; waits for an ended worker: gone, with sessions that may go on$/) as string,
+    });
     for (const sid of sids) expect((await request(pollUrl(one.url, sid), { method: 'POST', body: '2' })).status).toBe(200);
-    // Those that come back are not counted twice.
-    expect((await hostOf(one, 0)).sessions).toBe(4);
-    for (const sid of sids) await one.ask(`/api/sessions/${sid}`, 'DELETE');
+    await until('each counts once', async () => (await hostOf(one, 0)).sessions === 4);
   });
 });

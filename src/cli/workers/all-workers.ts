@@ -4,7 +4,7 @@ import type { EndOutcome, ProcessMetrics, Readiness, SessionReport, SessionSourc
 import { createTotals, sumOf, type Totals } from '../../base/totals';
 import { mergedSample } from '../../sessions/session-union';
 import type { SidSample } from '../../sessions/sid-sample';
-import type { EndedWorkers } from './ended-workers';
+import { ENDED_WORKER, type EndedWorkers } from './ended-workers';
 import type { Answer, Questions, Topic } from './questions';
 
 /** A worker that answers questions. */
@@ -57,7 +57,11 @@ export class AllWorkers implements Operated, SessionSource {
   }
 
   get sample(): SidSample {
-    return mergedSample([...this.#workers(), ...this.#ended.loads].map(({ sample }) => sample));
+    return mergedSample(this.#workers().map(({ sample }) => sample));
+  }
+
+  goneOn(host: string): readonly string[] {
+    return this.#ended.had(host) ? [ENDED_WORKER] : [];
   }
 
   /** Records the totals of a worker. */
@@ -78,6 +82,7 @@ export class AllWorkers implements Operated, SessionSource {
    * totals would then make the sum fall without starting from 0, which Prometheus does not expect of a counter.
    */
   removed(host: string): void {
+    this.#ended.removed(host);
     for (const { hosts } of [this.#gone, ...this.#latest.values()]) Reflect.deleteProperty(hosts, host);
   }
 

@@ -1,49 +1,49 @@
-import type { SidSample } from '../../sessions/sid-sample';
 import type { HostLoad } from './messages';
 
-/** What a worker has. */
-export interface WorkerLoad {
-  readonly load: readonly HostLoad[];
-  /** Some of the sids that it knows. */
-  readonly sample: SidSample;
-}
+/** What people are told of an ended worker whose sessions are waited for. */
+export const ENDED_WORKER = 'an ended worker';
 
 /**
- * What workers knew that have ended. Their sessions by polling go on: each comes to another worker with its next poll.
- * Until then, or until it has expired, nobody else knows of it.
+ * The hosts where workers had sessions that have ended. Sessions by polling go on: each comes to another worker with
+ * its next poll. Until then nobody knows of it, and so no such host counts as drained before they have expired.
  */
 export class EndedWorkers {
   readonly #keyExpiry: number;
-  #ended: readonly (WorkerLoad & { readonly at: number })[] = [];
+  /** Until when each host's sessions may go on, by `performance.now()`. */
+  readonly #until = new Map<string, number>();
 
   /** @param keyExpiry the shortest life of a binding that nobody uses, in seconds. */
   constructor(keyExpiry: number) {
     this.#keyExpiry = keyExpiry;
   }
 
-  /** Whether there may be any. */
+  /** Whether sessions may go on at a host that only ended workers knew. */
+  had(host: string): boolean {
+    const until = this.#until.get(host);
+    if (until === undefined) return false;
+    if (performance.now() <= until) return true;
+    this.#until.delete(host);
+    return false;
+  }
+
+  /** Whether there may be any such host. */
   get any(): boolean {
-    return this.#ended.length > 0;
+    return this.#until.size > 0;
   }
 
-  /** What may go on of it. */
-  get loads(): readonly WorkerLoad[] {
-    const now = performance.now();
-    const isKept = ({ bindingLife }: HostLoad, at: number): boolean =>
-      now - at <= 1000 * Math.max(this.#keyExpiry, bindingLife);
-    this.#ended = this.#ended.flatMap(({ load, at, ...rest }) => {
-      const kept = load.filter((host) => isKept(host, at));
-      return kept.length > 0 ? [{ load: kept, at, ...rest }] : [];
-    });
-    return this.#ended;
+  /**
+   * Records that a worker has ended.
+   *
+   * @param isClosed no new session had come to a host since the worker's last report.
+   */
+  add(load: readonly HostLoad[], isClosed: (host: string) => boolean): void {
+    for (const { host, sessions, bindingLife } of load) {
+      if (sessions === 0 && isClosed(host)) continue;
+      this.#until.set(host, performance.now() + 1000 * Math.max(this.#keyExpiry, bindingLife));
+    }
   }
 
-  add({ load, sample }: WorkerLoad): void {
-    // Its requests and WebSockets have ended with it, and so have the sessions of these WebSockets.
-    const left = load.map((host) => {
-      const sessions = Math.max(0, host.sessions - host.tunnels);
-      return { ...host, sessions, tunnels: 0, requests: 0, polls: 0 };
-    }).filter(({ sessions }) => sessions > 0);
-    if (left.length > 0) this.#ended = [...this.#ended, { load: left, sample, at: performance.now() }];
+  removed(host: string): void {
+    this.#until.delete(host);
   }
 }

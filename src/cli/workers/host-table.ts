@@ -11,8 +11,16 @@ import type { ResolvedOptions } from '../../options/options';
 import type { RateLimit } from '../../operating/fleet-rate';
 import { createFleet, type ProxyFleet } from '../../operating/proxy-fleet';
 import { unionOf } from '../../sessions/session-union';
-import type { WorkerLoad } from './ended-workers';
+import type { SidSample } from '../../sessions/sid-sample';
+import type { EndedWorkers } from './ended-workers';
 import type { HostEntry, HostList, HostLoad, SessionsElsewhere } from './messages';
+
+/** What a worker has. */
+interface WorkerLoad {
+  readonly load: readonly HostLoad[];
+  /** Some of the sids that it knows. */
+  readonly sample: SidSample;
+}
 
 /** The hosts of all workers. The primary checks, discovers and operates them; the workers send their traffic. */
 export class HostTable {
@@ -23,12 +31,16 @@ export class HostTable {
   readonly #health: HealthSource;
   readonly fleet: ProxyFleet;
   readonly #admin: AdminServer | undefined;
+  readonly #ended: EndedWorkers;
   #version = 0;
   #lastList = '';
 
   /** @param rate that the fleet may limit. */
-  constructor(options: Omit<ResolvedOptions, 'store'>, operated: Operated, rate: RateLimit) {
+  constructor(
+    options: Omit<ResolvedOptions, 'store'>, operated: Operated, rate: RateLimit, ended: EndedWorkers,
+  ) {
     const { events } = this;
+    this.#ended = ended;
     const hosts = this.hosts = new Hosts(options.hosts.map(({ name, weight }) => new Host(name, weight)), options);
     const fleet = this.fleet = createFleet(options, hosts, events);
     fleet.sharing(rate);
@@ -60,9 +72,11 @@ export class HostTable {
     return this.#health.start();
   }
 
-  /** Stops the health checks and the admin server, and leaves the fleet. */
+  /** Stops the health checks and the admin server, and leaves the fleet. To be called when all workers have ended. */
   async stop(): Promise<void> {
     this.#health.stop();
+    // So that the other members wait for these.
+    for (const host of this.hosts.all) if (this.#ended.had(host.name)) host.sessions = Math.max(1, host.sessions);
     await Promise.all([this.fleet.stop(), this.#admin?.close()]);
   }
 
@@ -87,8 +101,6 @@ export class HostTable {
 
   /**
    * Records the load of all workers. A session that several workers know counts once.
-   *
-   * @param workers those that have ended included, as far as their sessions may go on.
    * @param version of the list that all workers have applied: hosts that drain in it have got no session since. A
    * drain makes `takeList` be called at once, so that no newer list can have one.
    */
@@ -107,7 +119,8 @@ export class HostTable {
       host.requests = sum('requests');
       host.polls = sum('polls');
       host.bindingLife = Math.max(host.bindingLife, ...own.map(({ bindingLife }) => bindingLife));
-      if (isCertain) host.uncertain = false;
+      const mayHaveMore = this.#ended.had(host.name);
+      if (isCertain || mayHaveMore) host.uncertain = mayHaveMore;
       this.hosts.settle(host);
     }
   }

@@ -64,13 +64,13 @@ class Primary {
       take: (message, member) => this.#take(message, member),
       gone: (member) => {
         this.#all.gone(member);
-        this.#ended.add(member);
-        this.#rate.spread();
+        this.#ended.add(member.load, (host) => this.#table.hosts.get(host)?.draining === true);
+        this.#rate.gone(member);
         this.#count();
       },
     });
-    this.#rate = new WorkersRate(resolved.maxHandshakesPerSecond, count, () => this.#workers.members);
-    this.#table = new HostTable({ ...resolved, fleet: fleet?.store }, this.#all, this.#rate);
+    this.#rate = new WorkersRate(resolved.maxHandshakesPerSecond, count);
+    this.#table = new HostTable({ ...resolved, fleet: fleet?.store }, this.#all, this.#rate, this.#ended);
     this.#table.hosts.on('removed', ({ name }) => this.#all.removed(name));
     const setTls = (pair: TlsPair): void => this.#workers.tell({ type: 'tls', pair: this.#tls = pair });
     const { operations: operator, hosts } = this.#table;
@@ -162,7 +162,7 @@ class Primary {
 
   #take(message: ToPrimary, member: Member): void {
     const { log } = this.#context;
-    if (message.type === 'here') this.#rate.spread();
+    if (message.type === 'here') this.#rate.here(member);
     else if (message.type === 'unreached') this.#table.unreached(message.host, message.reason, message.text);
     else if (message.type === 'store') this.#tellStore();
     else if (message.type === 'duplicate') {
@@ -182,7 +182,7 @@ class Primary {
 
   #count(): void {
     const members = Array.from(this.#workers.members);
-    this.#table.count([...members, ...this.#ended.loads], Math.min(...members.map(({ version }) => version)));
+    this.#table.count(members, Math.min(...members.map(({ version }) => version)));
     this.#tellStore();
   }
 

@@ -9,42 +9,50 @@ class Worker implements LimitedWorker {
   }
 }
 
-const start = (count: number): { workers: Worker[]; rate: WorkersRate } => {
+const start = (count: number, limit = 100): { workers: Worker[]; rate: WorkersRate; parts: () => (number | undefined)[] } => {
   const workers = Array.from({ length: count }, () => new Worker());
-  return { workers, rate: new WorkersRate(100, count, () => workers) };
+  const rate = new WorkersRate(limit, count);
+  for (const worker of workers) rate.here(worker);
+  return { workers, rate, parts: () => workers.map(({ rates }) => rates.at(-1)) };
 };
 
 it('gives each worker an equal part of the slice', () => {
-  const { workers, rate } = start(4);
+  const { rate, parts } = start(4);
+  expect(parts()).toEqual([25, 25, 25, 25]);
   rate.setRate(60);
+  expect(parts()).toEqual([15, 15, 15, 15]);
   rate.setRate(0);
-  rate.setRate(100);
-  for (const { rates } of workers) expect(rates).toEqual([15, 0, 25]);
+  expect(parts()).toEqual([0, 0, 0, 0]);
+});
+
+it('gives whole parts, whose sum is the slice, and fractions only where there is less than one for each', () => {
+  const { rate, parts } = start(4);
+  rate.setRate(6);
+  expect(parts()).toEqual([2, 2, 1, 1]);
+  rate.setRate(7.5);
+  expect(parts()).toEqual([2, 2, 2, 1]);
+  rate.setRate(2);
+  expect(parts()).toEqual([0.5, 0.5, 0.5, 0.5]);
 });
 
 it('gives each a smaller part while one is replaced, which admits what waits there', () => {
-  const { workers, rate } = start(2);
+  const { workers, rate, parts } = start(2);
   rate.setRate(60);
-  workers.push(new Worker());
-  rate.spread();
-  expect(workers.map(({ rates }) => rates.at(-1))).toEqual([20, 20, 20]);
-  workers.shift();
-  rate.spread();
-  expect(workers.map(({ rates }) => rates.at(-1))).toEqual([30, 30]);
+  const [old = new Worker()] = workers;
+  const next = new Worker();
+  workers.push(next);
+  expect(parts()).toEqual([30, 30, undefined]);
+  rate.here(next);
+  expect(parts()).toEqual([20, 20, 20]);
+  rate.gone(old);
+  expect(parts()).toEqual([20, 30, 30]);
 });
 
 it('gives none more than its part of all while one is missing, which is about to come', () => {
-  const { workers, rate } = start(2);
+  const { workers: [one, other = new Worker()], rate } = start(2);
   rate.setRate(60);
-  workers.pop();
-  rate.spread();
-  expect(workers[0]?.rates.at(-1)).toBe(30);
-});
-
-it('spreads the whole rate while no fleet shares it', () => {
-  const { workers, rate } = start(4);
-  rate.spread();
-  for (const { rates } of workers) expect(rates).toEqual([25]);
+  rate.gone(other);
+  expect(one?.rates.at(-1)).toBe(30);
 });
 
 it('wants what has come to all, and what waited when that was asked before', () => {
