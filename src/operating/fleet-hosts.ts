@@ -46,6 +46,8 @@ export class FleetHosts {
   readonly #configured: ReadonlySet<string>;
   /** The names that were looked for a moment ago. */
   readonly #sought = new LRUCache<string, true>({ max: 1000, ttl: SEEK_PAUSE });
+  /** Hosts that were added by strangers, as it seems. These may turn out to be none. */
+  readonly #skipped = new Set<string>();
   /** A host is being added to all members. */
   #isAdding = false;
   /** Drains that began here before Redis's clock was known: when sessions are moved, by `performance.now()`. */
@@ -62,7 +64,10 @@ export class FleetHosts {
     fleet.on('changed', (names) => {
       for (const name of names) this.#apply(name);
     });
-    fleet.on('beat', () => this.#dateDrains());
+    fleet.on('beat', () => {
+      this.#dateDrains();
+      for (const host of [...this.#skipped]) this.#apply(`listed ${host}`);
+    });
     hosts.on('added', (host) => this.#onAdded(host));
     forgetHosts(fleet, hosts);
     hosts.seekWith((name) => this.#seek(name));
@@ -183,12 +188,14 @@ export class FleetHosts {
   #applyListed(host: string): void {
     const value = this.#valueOf('listed', host);
     const known = this.#hosts.get(host);
+    this.#skipped.delete(host);
     if (value === false && known) {
       this.#drains.conclude(known);
       // Who is told of that may have removed it.
       if (this.#hosts.get(host) === known) this.#control.remove(host);
-    } else if (isPlainObject(value) && !known && !this.#hasTwin(host) && !this.strangers.haveAlone(host)) {
-      this.#control.add(host, numberIn(value, 'weight'));
+    } else if (isPlainObject(value) && !known && !this.#hasTwin(host)) {
+      if (this.strangers.haveAlone(host)) this.#skipped.add(host);
+      else this.#control.add(host, numberIn(value, 'weight'));
     }
   }
 

@@ -13,10 +13,13 @@ const LIFE = 3_600_000;
 export class FleetRebalance {
   readonly #fleet: Fleet;
   readonly #moves: Moves;
+  readonly #isStranger: (id: string) => boolean;
 
-  constructor(fleet: Fleet, moves: Moves) {
+  /** @param isStranger whether a member serves another application. */
+  constructor(fleet: Fleet, moves: Moves, isStranger: (id: string) => boolean) {
     this.#fleet = fleet;
     this.#moves = moves;
+    this.#isStranger = isStranger;
     fleet.on('changed', (names) => {
       if (names.includes(NAME)) this.#apply();
     });
@@ -48,7 +51,7 @@ export class FleetRebalance {
     try {
       const register = this.#fleet.get(NAME);
       // One that could not make the hosts even has ended long ago.
-      if (!register || (this.#fleet.now ?? 0) - register.at > LIFE) return undefined;
+      if (!register || (this.#fleet.now ?? 0) - register.at > LIFE || this.#isStranger(register.by)) return undefined;
       const value = this.#fleet.read(NAME);
       if (!isPlainObject(value)) return undefined;
       const perMinute: unknown = Reflect.get(value, 'perMinute');

@@ -42,7 +42,12 @@ export class FleetStrangers {
     if (stranger) throw new StrangersError(`${sentenceOf(stranger)}. It would get these hosts, too`);
   }
 
-  /** Whether a host was added by strangers, to their own. */
+  /** Whether a member is one. */
+  isOne(id: string): boolean {
+    return this.#among(this.#mates, []).some((member) => member.id === id);
+  }
+
+  /** Whether a host was added by strangers. A proxy that is still to discover its hosts has none in common yet. */
   haveAlone(host: string): boolean {
     // What was set for a host of this proxy was set for this fleet.
     if (this.#configured.some((name) => this.#fleet.get(`listed ${name}`))) return false;
@@ -60,8 +65,12 @@ export class FleetStrangers {
   /** Those of some members that have no host in common with this one, nor with another one that has. */
   #among(members: readonly Member[], more: readonly string[]): readonly Member[] {
     const ours = new Set([...this.#configured, ...this.#hosts.all.map(({ name }) => name), ...more]);
-    // Nobody can tell whose a member is that has no host.
-    if (ours.size === 0) return [];
+    // Nobody can tell whose a member is that has no host, unless it is to discover them by the same name.
+    if (ours.size === 0 && !this.#hosts.awaitsDiscovery) return [];
+    const digest = this.#fleet.members.find(({ self }) => self)?.record.spelling.hosts;
+    for (const { record } of members.filter(({ record: { spelling } }) => spelling.hosts === digest)) {
+      for (const name of namesOf(record)) ours.add(name);
+    }
     let strangers = members.filter(({ record }) => namesOf(record).length > 0);
     for (;;) {
       const related = strangers.filter(({ record }) => namesOf(record).some((name) => ours.has(name)));

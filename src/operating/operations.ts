@@ -39,6 +39,8 @@ export interface Operated {
   readonly readiness: Readiness;
   totals(): Promise<Totals>;
   processMetrics(): Promise<readonly ProcessMetrics[]>;
+  /** Who of them had sessions on a host, and has ended. These sessions may go on through others. */
+  goneOn(host: string): readonly string[];
   /** Forgets a session that ended elsewhere some ms ago, unless it was opened since. */
   forgetEnded(sid: string, ago: number): void;
 }
@@ -88,7 +90,8 @@ export class Operations implements Operator {
     this.#fleet = fleet;
     const warn = (text: string): void => announce(events, 'suspicious', undefined, text);
     this.#fleetHosts = fleet && new FleetHosts(fleet, hosts, this.#control, warn);
-    this.#fleetRebalance = fleet && new FleetRebalance(fleet, this.#moves);
+    const isStranger = (id: string): boolean => this.#fleetHosts?.strangers.isOne(id) === true;
+    this.#fleetRebalance = fleet && new FleetRebalance(fleet, this.#moves, isStranger);
     this.#fleetEnds = fleet && new FleetEnds(fleet, this.#sessions);
     const tell: TellRollout = (...news) => announce(events, 'rollout', ...news);
     this.#rollout = new Rollout(hosts, this, fleet, this.#fleetHosts, tell);
@@ -108,13 +111,15 @@ export class Operations implements Operator {
         drain: this.#moves.drainOf(host),
         drained,
         fleet: this.#fleet && fleetCountsOf(host, this.#fleet, this.#fleetHosts?.drains(host.name) === true),
-        remains: host.draining && !drained ? this.#fleetHosts?.remainsOf(host.name) : undefined,
+        remains: host.draining && !drained && this.#fleet ? this.remainsOf(host.name) : undefined,
       };
     });
   }
 
   remainsOf(host: string): Remains {
-    return this.#fleetHosts?.remainsOf(host) ?? NO_REMAINS;
+    const remains = this.#fleetHosts?.remainsOf(host) ?? NO_REMAINS;
+    const gone = this.#operated.goneOn(host);
+    return gone.length === 0 ? remains : { ...remains, gone: [...remains.gone, ...gone] };
   }
 
   get summary(): Summary {

@@ -40,11 +40,14 @@ export interface Plan {
  */
 export class SharedPlan {
   readonly #fleet: Fleet | undefined;
+  readonly #isStranger: (id: string) => boolean;
   /** Without a fleet. */
   readonly #own = new Map<string, string>();
 
-  constructor(fleet: Fleet | undefined) {
+  /** @param isStranger whether a member serves another application, whose rollouts are not ours. */
+  constructor(fleet: Fleet | undefined, isStranger: (id: string) => boolean) {
     this.#fleet = fleet;
+    this.#isStranger = isStranger;
   }
 
   /** `undefined`: there is no rollout. */
@@ -72,6 +75,8 @@ export class SharedPlan {
   }
 
   stop(): void {
+    const begun = this.#fleet?.get(PLAN);
+    if (begun && this.#isStranger(begun.by)) return;
     this.#write(PLAN, STOPPED);
   }
 
@@ -96,7 +101,9 @@ export class SharedPlan {
   }
 
   #get(name: string): string | undefined {
-    return this.#fleet ? this.#fleet.get(name)?.value : this.#own.get(name);
+    if (!this.#fleet) return this.#own.get(name);
+    const register = this.#fleet.get(name);
+    return register && !this.#isStranger(register.by) ? register.value : undefined;
   }
 
   #write(name: string, value: unknown): void {

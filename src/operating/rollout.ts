@@ -47,7 +47,7 @@ export class Rollout {
     this.#changes = changes;
     this.#self = fleet?.id;
     this.#fleetHosts = fleetHosts;
-    this.#shared = new SharedPlan(fleet);
+    this.#shared = new SharedPlan(fleet, (id) => fleetHosts?.strangers.isOne(id) === true);
     this.#news = new RolloutNews(this.#shared, (host) => hosts.get(host) !== undefined, tell);
     fleet?.on('beat', () => this.#step());
     for (const event of ['up', 'drained', 'undrained', 'removed', 'weighed'] as const) {
@@ -70,7 +70,7 @@ export class Rollout {
     // Without new hosts, what others alone have may be a new one, which DNS has told them sooner.
     const oldNames = [...old.map(({ name }) => name), ...given ? this.#onlyElsewhere(given) : []];
     const plan = planOf(options, oldNames, names, this.#drainedOf(old));
-    if (names) this.#fleetHosts?.strangers.check(names);
+    this.#fleetHosts?.strangers.check(names ?? []);
     for (const [at, host] of (wanted ?? []).entries()) this.#renew(host, options.hosts?.[at]);
     this.#shared.begin(plan);
     this.#step();

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import type Proxy from '../../src';
+import { FleetStrangers } from '../../src/operating/fleet-strangers';
 import { operatedBefore, type Operated } from '../support/admin';
+import { ModelFleet, ModelMember } from '../support/model-member';
 import { openClient, uniqueKeyPrefix } from '../support/redis';
 import { before, startSessionHosts, type SessionHost } from '../support/session-host';
 import { until } from '../support/until';
@@ -32,7 +34,8 @@ it('an application that is there gets none of the hosts of another one, which is
   const names = [chat, shop].map(namesOf);
   const rollout = await chat.ask('POST /api/rollout', { hosts: [added.name] });
   const addition = await chat.ask('POST /api/hosts', { host: added.name });
-  for (const { status, body } of [rollout, addition]) {
+  const discovered = await chat.ask('POST /api/rollout', {});
+  for (const { status, body } of [rollout, addition, discovered]) {
     expect([status, JSON.parse(body)]).toEqual([409, {
       code: 'STRANGERS', message: expect.stringMatching(/^proxy \S+ has none of these hosts, .+ another keyPrefix/) as string,
     }]);
@@ -82,4 +85,64 @@ it('a proxy that has the new hosts in its settings already is none to a rollout 
   expect((await chat.ask('POST /api/rollout', { hosts: [added.name], deadline: 0 })).status).toBe(202);
   await until('the old host is gone', () => namesOf(chat).join() === added.name);
   expect(namesOf(late)).toEqual([added.name]);
+});
+
+it('an application takes up what it has skipped, once it turns out to be of the same', async () => {
+  const [first = ''] = namesOf(chat);
+  chat.proxy.addHost(added.name);
+  await until('Redis has it', () => chat.proxy.fleet.revision !== undefined);
+  await startShop();
+  expect(namesOf(shop)).toHaveLength(1);
+  shop.proxy.addHost(first);
+  await until('it has all', () => namesOf(shop).length === 3);
+  expect(namesOf(shop)).toContain(added.name);
+});
+
+it('an application neither sees nor stops the rollout of another one, and does not move its sessions', async () => {
+  const rollout = await chat.ask('POST /api/rollout', { hosts: ['127.0.0.1:9'] });
+  expect(rollout.status).toBe(202);
+  await until('Redis has it', () => chat.proxy.fleet.revision !== undefined);
+  await startShop();
+  const moved: unknown[] = [];
+  shop.proxy.on('rebalancing', () => moved.push('rebalancing'));
+  expect((await shop.ask('GET /api/rollout')).json()).toBeNull();
+  expect((await shop.ask('DELETE /api/rollout')).status).toBe(204);
+  chat.proxy.rebalance({ perMinute: 60 });
+  const { revision } = chat.proxy.fleet;
+  await until('both have heard of that', () => [chat, shop].every(({ proxy }) => Number(proxy.fleet.revision) >= Number(revision)));
+  expect((await chat.ask('GET /api/rollout')).json()).toMatchObject({ waiting: ['127.0.0.1:9'] });
+  expect([moved, namesOf(shop)]).toEqual([[], goods.map(({ name }) => name)]);
+});
+
+describe('hosts from DNS', () => {
+  const discover = { name: 'chat.example', port: 3000 };
+  let world: ModelFleet;
+  let warned: string[];
+
+  beforeEach(() => {
+    world = new ModelFleet();
+    warned = [];
+  });
+
+  const strangersOf = (member: ModelMember): FleetStrangers =>
+    new FleetStrangers(member.fleet, member.hosts, (text) => warned.push(text));
+
+  it('make no strangers of members that discover them by the same name, and see others of them', async () => {
+    const [one, other] = ['a:1', 'b:1'].map((host) => new ModelMember(world, host, [host], 'p#', discover)) as [ModelMember, ModelMember];
+    const strangers = strangersOf(one);
+    await world.pass(15_000, one, other);
+    expect([strangers.others.map(({ id }) => id), warned]).toEqual([['b:1'], []]);
+    strangers.check(['c:1']);
+    expect(strangers.haveAlone('b:1')).toBe(false);
+  });
+
+  it('leave a proxy that is still to discover its own without those of another application', async () => {
+    const [one, other] = [new ModelMember(world, 'one', [], 'p#', discover), new ModelMember(world, 'other', ['b:1'])];
+    const strangers = strangersOf(one);
+    one.hosts.awaitsDiscovery = true;
+    await world.pass(3000, other, one);
+    expect(strangers.haveAlone('b:1')).toBe(true);
+    one.hosts.awaitsDiscovery = false;
+    expect(strangers.haveAlone('b:1')).toBe(false);
+  });
 });

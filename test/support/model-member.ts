@@ -5,7 +5,7 @@ import type { Host } from '../../src/hosts/host';
 import { hostOf } from '../../src/hosts/host-options';
 import { Hosts } from '../../src/hosts/hosts';
 import { followCounts } from '../../src/operating/fleet-counts';
-import { FleetSelf } from '../../src/operating/fleet-self';
+import { FleetSelf, type ShownOptions } from '../../src/operating/fleet-self';
 import { createBinding, type Binding } from '../../src/sessions/binding';
 import { SessionCounts } from '../../src/sessions/session-counts';
 import { ModelStore } from './fleet-model';
@@ -57,13 +57,13 @@ export class ModelMember {
   waits: (host: string) => boolean = () => false;
   readonly #counts: SessionCounts;
 
-  constructor(world: ModelFleet, id: string, names: readonly string[], keyPrefix = 'p#') {
+  constructor(world: ModelFleet, id: string, names: readonly string[], keyPrefix = 'p#', discover?: ShownOptions['discover']) {
     const hosts = names.map((name) => hostOf('host', name, 1));
     this.hosts = new Hosts(hosts, { unhealthyAfter: 1, healthyAfter: 1, balance: 'least-connections', slowStart: 0 });
     this.#counts = new SessionCounts(this.hosts);
     this.#counts.keepSample();
     for (const host of hosts) this.hosts.report(host, undefined);
-    const self = new FleetSelf({ discover: undefined, path: '/socket.io/', keyPrefix, keyExpiry: 60 }, this.hosts);
+    const self = new FleetSelf({ discover, path: '/socket.io/', keyPrefix, keyExpiry: 60 }, this.hosts);
     const show = (): ReturnType<FleetSelf['show']> =>
       self.show({ ...KNOWN, ended: this.ended() }, this.#counts.sample, (host) => this.waits(host));
     this.fleet = new Fleet({ id, timeout: 1000, life: 60_000, clock: () => world.time }, world, show);

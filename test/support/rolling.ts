@@ -13,7 +13,7 @@ export class Rolling extends ModelMember {
     super(world, id, names);
     this.#world = world;
     const sessions = { endSome: () => Promise.resolve([]) };
-    const operated = { workers: 1, storeFails: false, readiness: { ready: true }, sessions } as unknown as Operated;
+    const operated = { workers: 1, storeFails: false, readiness: { ready: true }, sessions, goneOn: () => [] } as unknown as Operated;
     this.operations = new Operations(this.hosts, operated, { rebalance: undefined }, this.events, () => true, this.fleet);
   }
 

@@ -21,6 +21,8 @@ export class SessionHost extends EventEmitter {
   readonly sids: string[] = [];
   /** What it answers health checks with. */
   health: number | 'silence' = 400;
+  /** It does not know any session that it has opened, as after a restart. */
+  hasForgotten = false;
   /** It waits with the answers to handshakes by polling until `answer`. */
   holdsHandshakes = false;
   /** How long its sessions live, in ms. */
@@ -80,6 +82,8 @@ export class SessionHost extends EventEmitter {
       if (this.holdsHandshakes) this.#held.push(() => res.end(this.#open()));
       else res.end(this.#open());
       this.emit('handshake');
+    } else if (this.hasForgotten) {
+      res.writeHead(400).end('{"code":1,"message":"Session ID unknown"}');
     } else if (req.method === 'POST') {
       res.end('ok');
     } else {
