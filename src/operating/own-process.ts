@@ -50,9 +50,14 @@ export class OwnProcess implements Operated {
     return this.#parts.bindings.counts.sample;
   }
 
+  goneOn(): readonly string[] {
+    return [];
+  }
+
   forgetEnded(sid: string, ago: number): void {
     const { bindings } = this.#parts;
-    const binding = bindings.known(sid);
+    // One that has expired, since its host did not know the sid any more, counts until it is forgotten.
+    const binding = bindings.cached(sid);
     if (binding && binding.since < performance.now() - ago) bindings.forget(sid, 'ended', binding);
   }
 

@@ -60,8 +60,13 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   readonly counts: SessionCounts;
   readonly #totals: Totals;
   #sweeping: NodeJS.Timeout | undefined;
+  /** The binding of a sid, also if it has expired and is still counted. */
+  readonly cached = (sid: string): Binding | undefined => this.#cache.peek(sid);
   /** What is known here of a sid, without counting as a use of it. */
-  readonly known = (sid: string): Binding | undefined => this.#known(sid);
+  readonly known = (sid: string): Binding | undefined => {
+    const binding = this.#cache.peek(sid);
+    return binding && !isExpired(binding, performance.now()) ? binding : undefined;
+  };
 
   constructor(store: SessionStore, hosts: Hosts, options: BindingsOptions, totals = createTotals()) {
     super();
@@ -73,7 +78,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     this.#guard = new StoreGuard(store, options.storeTimeout, totals.store);
     this.#guard.on('degraded', (error) => this.emit('degraded', error)).on('recovered', () => this.emit('recovered'));
     this.#claims = new Claims(this.#guard, hosts, options, {
-      known: (sid) => this.#known(sid),
+      known: this.known,
       remember: (...args) => this.#remember(...args),
       displaced: (it, isOver) =>
         isOver ? this.forget(it.sid, 'ended', it) : this.#isCurrent(it) && this.#cache.delete(it.sid),
@@ -148,12 +153,12 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   /** Looks a sid up without counting as a use of it. Rejects when the store cannot be asked. */
   async inspect(sid: string): Promise<Binding | StoredBinding | undefined> {
     await this.#copies.removal(sid);
-    return this.#known(sid) ?? this.#heldOf(sid) ?? this.#guard.inspect(sid);
+    return this.known(sid) ?? this.#heldOf(sid) ?? this.#guard.inspect(sid);
   }
 
   /** Whether the binding is neither forgotten nor expired. */
   has(binding: Binding): boolean {
-    return this.#held.has(binding) || this.#known(binding.sid) === binding;
+    return this.#held.has(binding) || this.known(binding.sid) === binding;
   }
 
   /** All bindings known here. Some may have expired. */
@@ -234,7 +239,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     const name = await this.#lookUps.find(sid);
     const host = name === undefined ? undefined : await this.#hosts.seek(name);
     // A binding made here in the meantime is newer than the store's answer.
-    const known = this.#known(sid);
+    const known = this.known(sid);
     if (known) return known;
     if (host) return this.#remember(copyOf(sid), host, this.#keyExpiry, true);
     // The name is never used as an address: whoever can write to the store could direct requests anywhere.
@@ -258,11 +263,6 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   #isCurrent(binding: Binding): boolean {
     const cached = this.#cache.peek(binding.sid);
     return cached ? cached === binding : this.#held.has(binding);
-  }
-
-  #known(sid: string): Binding | undefined {
-    const binding = this.#cache.peek(sid);
-    return binding && !isExpired(binding, performance.now()) ? binding : undefined;
   }
 
   /** A held binding may have left the cache. */

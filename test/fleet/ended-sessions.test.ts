@@ -2,14 +2,16 @@ import type Proxy from '../../src';
 import { handshake, pollUrl, request } from '../support/http';
 import type { Started } from '../support/proxy';
 import { openClient, uniqueKeyPrefix } from '../support/redis';
-import { before, startSessionHosts } from '../support/session-host';
+import { before, startSessionHosts, type SessionHost } from '../support/session-host';
 import { until } from '../support/until';
 
+let host: SessionHost;
 let one: Started;
 let other: Started;
 
 beforeEach(async () => {
   const hosts = await startSessionHosts(1);
+  [host] = hosts as [SessionHost];
   const options: Partial<Proxy.PartialProxyOptions> = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), fleet: true };
   [one, other] = [await before(hosts, options), await before(hosts, options)];
   await until('they know each other', () => [one, other].every(({ proxy }) => proxy.fleet.members.length === 2));
@@ -36,6 +38,15 @@ it('a session that was ended through one member is known to none, and counts no 
   await until('the other has forgotten it', () => other.proxy.hosts[0]?.sessions === 0);
   expect(await other.proxy.findSession(sid)).toBe('ended');
   for (const { proxy } of [one, other]) await until('it counts no more', () => proxy.hosts[0]?.fleet?.sessions === 0);
+});
+
+it('a session that its host did not know any more, and that has ended elsewhere, counts no more', async () => {
+  const sid = await open();
+  host.hasForgotten = true;
+  expect((await request(pollUrl(other.url, sid), { method: 'POST', body: '2' })).status).toBe(400);
+  expect(other.proxy.hosts[0]?.sessions).toBe(1);
+  other.proxy.parts.own.forgetEnded(sid, 0);
+  expect(other.proxy.hosts[0]?.sessions).toBe(0);
 });
 
 it('a session that was opened since another one of its sid has ended is not forgotten', async () => {
