@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { integerOf } from '../base/checks';
 import { startDeadline } from '../base/deadline';
+import { NO_REMAINS } from '../operating/fleet-remains';
 import type { HostReport, Operator } from '../operating/operator';
 import { Problem, valid } from './problems';
 
@@ -80,18 +81,20 @@ export class DrainedWaits {
     return `the host '${name}' is not drained yet: ${sessions} sessions, ${tunnels} WebSockets${this.#waitsOf(report)}`;
   }
 
-  /** What a host that the fleet drains waits for, as the end of a sentence. */
+  /** What a draining host waits for, as the end of a sentence. */
   #waitsOf({ host, sessions, tunnels, requests, fleet }: HostReport): string {
-    if (!fleet?.draining) return '';
     const { reached, refused } = this.#operator.fleet;
-    if (refused) return '; Redis refuses the fleet';
-    if (!reached) return '; Redis does not answer the fleet, so that nobody knows what other proxies have there';
-    const { using, open, gone } = this.#operator.remainsOf(host);
+    const isShared = fleet?.draining === true;
+    if (isShared && refused) return '; Redis refuses the fleet';
+    if (isShared && !reached) {
+      return '; Redis does not answer the fleet, so that nobody knows what other proxies have there';
+    }
+    const { using, open, gone } = isShared || !fleet ? this.#operator.remainsOf(host) : NO_REMAINS;
     const waits = [
       [using, 'with something there'], [open, 'still to drain it'], [gone, 'gone, with sessions that may go on'],
     ] as const;
     const whom = waits.flatMap(([ids, why]) => (ids.length > 0 ? [`; waits for ${ids.join(', ')}: ${why}`] : []));
-    if (whom.length > 0 || sessions + tunnels + requests > 0) return whom.join('');
+    if (!isShared || whom.length > 0 || sessions + tunnels + requests > 0) return whom.join('');
     return '; waits until each proxy has shown twice that it has nothing there';
   }
 }

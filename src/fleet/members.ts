@@ -99,8 +99,7 @@ export class Members {
     const [own, record] = [this.#known.get(this.#self)?.record, this.#known.get(id)?.record];
     if (!own || !record) return [];
     const isOther = (name: keyof Spelling): boolean => own.spelling[name] !== record.spelling[name];
-    const lasts = (this.#readAt ?? 0) - (this.#differing.get(id)?.since ?? Infinity);
-    const isLasting = lasts >= DIFFERING * Math.max(own.interval, record.interval);
+    const isLasting = this.#isLasting(id, this.#readAt ?? 0);
     return (['hosts', 'path', 'keyPrefix'] as const).filter((name) => isOther(name) && (name !== 'hosts' || isLasting));
   }
 
@@ -139,7 +138,7 @@ export class Members {
     }
     for (const id of this.#silent.keys()) if (!members.has(id) || this.#known.has(id)) this.#silent.delete(id);
     this.#forgetLost(time);
-    this.#findDiffering(time);
+    this.#findDiffering(time, gap);
     return { came, went, other: this.#findDisagreeing() };
   }
 
@@ -158,8 +157,20 @@ export class Members {
     }
   }
 
-  #findDiffering(time: number): void {
-    const own = this.#known.get(this.#self)?.record.spelling.hosts;
+  /** Whether a member had other hosts for so long by then that this is a difference. */
+  #isLasting(id: string, time: number): boolean {
+    const intervals = [this.#self, id].map((one) => this.#known.get(one)?.record.interval ?? 0);
+    return time - (this.#differing.get(id)?.since ?? Infinity) >= DIFFERING * Math.max(...intervals);
+  }
+
+  #findDiffering(time: number, gap: number): void {
+    const self = this.#known.get(this.#self)?.record;
+    const own = self?.spelling.hosts;
+    // While nothing could be read, nobody could come to the same.
+    const paused = gap > 2 * (self?.interval ?? 0) ? gap : 0;
+    for (const [id, { digests, since }] of paused > 0 ? this.#differing : []) {
+      if (!this.#isLasting(id, time - gap)) this.#differing.set(id, { digests, since: since + gap });
+    }
     for (const [id, { record: { spelling: { hosts } } }] of this.#known) {
       const digests = `${own ?? hosts} ${hosts}`;
       if (hosts === (own ?? hosts)) this.#differing.delete(id);

@@ -142,6 +142,19 @@ describe('those who spell otherwise', () => {
     expect(shown.members.differencesOf('other')).toEqual([]);
   });
 
+  it('are not told for a time in which nothing could be read', () => {
+    const spelling = { ...RECORD.spelling, hosts: 'y' };
+    const shown = new Shown().show('other', 0, { spelling });
+    shown.read(0);
+    // Redis was frozen just after a change.
+    for (const time of [9000, 10_000, 11_000]) {
+      shown.show('other', time, { spelling });
+      expect(shown.read(time)).toEqual(NONE);
+    }
+    shown.show('other', 12_000, { spelling });
+    expect(shown.read(12_000)).toEqual({ ...NONE, other: ['other'] });
+  });
+
   it('are of another fleet where prefix and hosts are others, and of this one where they share a host', () => {
     const spelling = { ...RECORD.spelling, keyPrefix: 'q#' };
     const shown = new Shown().show('foreign', 0, { spelling, hosts: [{ ...HOST, host: 'c:1' }] }).show('same', 0, { spelling });

@@ -82,6 +82,15 @@ describe('a host is not removed without force', () => {
     expect(await remove()).toEqual([204, '']);
   });
 
+  it('while this proxy alone has drained it', async () => {
+    await until('both see it up', () => one.proxy.hosts[0]?.fleet?.up === 2);
+    one.proxy.drainHost(name, { scope: 'proxy' });
+    await until('it is drained here', () => one.proxy.hosts[0]?.drained === true);
+    const { id = '' } = one.proxy.fleet.members[1] ?? {};
+    expect(await remove()).toEqual([409, `${id} may just have opened sessions there: ${remedy}`]);
+    expect(await remove('?scope=proxy')).toEqual([204, '']);
+  });
+
   it('but is where it is down at all of them', async () => {
     await hosts[0]?.stop();
     await until('both see it down', () => one.proxy.hosts[0]?.fleet?.down === 2);
