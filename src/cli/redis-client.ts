@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { RedisClient } from '../sessions/redis-clients';
+import { PING_TIMEOUT, watchConnection } from './redis-watch';
 import { passwordIn, type RedisSettings } from './settings/redis';
 
 interface Credentials {
@@ -34,7 +35,15 @@ export async function createRedisClient(settings: RedisSettings): Promise<RedisC
   }
   const [address] = addresses;
   const ipc = settings.socket === undefined ? undefined : { path: settings.socket, tls: false as const };
-  const client: RedisClient = redis.createClient({ ...own, socket: ipc ?? { ...socket, ...address } });
+  const client = redis.createClient({ ...own, socket: ipc ?? { ...socket, ...address } });
+  // The client's own timeout of 5 s would be taken for an answer.
+  const patient = client.withCommandOptions({ timeout: 2 * PING_TIMEOUT });
+  watchConnection({
+    get isReady() {
+      return client.isReady;
+    },
+    ping: () => patient.ping(), destroy: () => client.destroy(), connect: () => client.connect(),
+  });
   return client;
 }
 

@@ -14,6 +14,8 @@ export class Relay {
   connections = 0;
   readonly #server: net.Server;
   readonly #pairs = new Set<[net.Socket, net.Socket]>();
+  /** Sockets of connections that nothing passes any more. */
+  readonly #dead = new WeakSet<net.Socket>();
 
   private constructor(port: number) {
     this.target = port;
@@ -56,6 +58,11 @@ export class Relay {
     return (this.#server.address() as net.AddressInfo).port;
   }
 
+  /** From now on nothing passes of what is open, and nobody is told. New connections are not concerned. */
+  swallow(): void {
+    for (const pair of this.#pairs) for (const socket of pair) this.#dead.add(socket);
+  }
+
   /** Cuts every connection; new ones may come. */
   cut(): void {
     // Not by a reset: with a write under way, Node 20 then spins for ever when its process ends.
@@ -64,6 +71,7 @@ export class Relay {
 
   #pass(from: net.Socket, to: net.Socket, direction: 'server' | 'client'): void {
     from.on('data', (bytes: Buffer) => {
+      if (this.#dead.has(from)) return;
       this.log.push({ to: direction, bytes });
       if (this.delay > 0) setTimeout(() => to.write(bytes), this.delay);
       else to.write(bytes);
