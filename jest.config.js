@@ -32,5 +32,5 @@ module.exports = {
   // Longer than `until` waits, so that what hangs is told by what was waited for.
   testTimeout: 90_000,
   // More than the two cores that there may be: tests wait more than they compute.
-  maxWorkers: 3,
+  maxWorkers: 4,
 };

@@ -73,11 +73,16 @@ export function tick(): number {
   return Math.floor(performance.now());
 }
 
+/** The `storedAt` of a binding that the store has now: no earlier, or its copy would live longer than is believed. */
+export function storedNow(): number {
+  return Math.ceil(performance.now());
+}
+
 /** A binding that was just bound or found. */
 export function createBinding(sid: string, host: Host, ttl: number, stored: boolean): Binding {
   const now = tick();
   return {
-    sid, host, ttl, since: now, usedAt: now, storedAt: stored ? now : NEVER, stored, holds: 0, work: undefined,
+    sid, host, ttl, since: now, usedAt: now, storedAt: stored ? storedNow() : NEVER, stored, holds: 0, work: undefined,
     place: -1, due: -1, cached: true, era: UNCOUNTED, apart: false,
   };
 }

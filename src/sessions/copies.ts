@@ -1,4 +1,4 @@
-import { NEVER, RENEWED_AFTER, tick, type Binding } from './binding';
+import { NEVER, RENEWED_AFTER, storedNow, tick, type Binding } from './binding';
 import type { Host } from '../hosts/host';
 import { Rewrites } from './rewrites';
 import type { StoreGuard } from './store-guard';
@@ -78,10 +78,10 @@ export class Copies {
     // Another call may be storing it just now.
     if (!binding.stored && (binding.storedAt !== NEVER || !this.#originals.isCurrent(binding))) return;
     // Set first, so that requests in the meantime do not renew it too.
-    binding.storedAt = tick();
+    binding.storedAt = storedNow();
     const isStored = await (binding.stored ? this.#restore(binding) : this.#originals.settle(binding));
     binding.stored ||= isStored;
-    binding.storedAt = isStored ? tick() : NEVER;
+    binding.storedAt = isStored ? storedNow() : NEVER;
   }
 
   /** Renews by `find`, which never shortens another proxy's expiry. Stores a binding again that the store has lost. */

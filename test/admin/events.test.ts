@@ -129,7 +129,9 @@ it('tells of what happens as it happens', async () => {
 
 it('names the member of the fleet that it is about', async () => {
   const options = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), fleet: true };
-  const one = await startOperated({ hosts: [HOST], ...options });
+  // Members of other tests use the same Redis, and are of this fleet if they have one of its hosts.
+  const hosts = (await startSessionHosts(1)).map(({ name }) => name);
+  const one = await startOperated({ hosts, ...options });
   const stream = await openStream(one.admin);
   const next = async (type: string): Promise<Change> => {
     for (;;) {
@@ -137,7 +139,7 @@ it('names the member of the fleet that it is about', async () => {
       if (change.type === type) return change;
     }
   };
-  const { proxy } = await startOperated({ hosts: [HOST], path: '/other/', ...options });
+  const { proxy } = await startOperated({ hosts, path: '/other/', ...options });
   const { host, member, message } = await next('joined');
   expect([host, message]).toEqual([null, `proxy ${member} has joined the fleet`]);
   await until('it knows itself', () => proxy.fleet.members.length > 0);

@@ -31,3 +31,10 @@ it('has times that V8 keeps in the object itself', () => {
   for (const time of [since, usedAt, storedAt, NEVER]) expect(time).toBe(time | 0);
   expect(storedAt).toBe(NEVER);
 });
+
+it('is believed to have been stored no earlier than it was, in whatever part of a millisecond', () => {
+  for (let i = 0; i < 1000; i += 1) {
+    const before = performance.now();
+    expect(createBinding('x', HOST, 60, true).storedAt).toBeGreaterThanOrEqual(before);
+  }
+});
