@@ -45,7 +45,7 @@ const operator = new Operator(hosts, configured, live, record);
 
 const TRANSPORTS = [['polling'], ['websocket'], ['polling', 'websocket']];
 const crowds = [1, 2].map(() => new Remote(fileURLToPath(new URL('./clients.mjs', import.meta.url))));
-for (const crowd of crowds) record.watchClients(crowd, hosts, redis);
+for (const crowd of crowds) record.watchClients(crowd, hosts, redis, proxies);
 
 async function startClients(round) {
   const specifications = Array.from({ length: clientCount }, (_, i) => ({
@@ -92,7 +92,7 @@ const FAULTS = {
   'proxy killed, and started again': [proxies, restart],
   'proxy frozen': [proxies, freeze],
   'proxy closed, and started again': [proxies, async (proxy, dice) => {
-    await proxy.remote.call('close');
+    await proxy.close();
     await restart(proxy, dice);
   }],
   'Redis killed, and started again empty': [[redis], restart],
@@ -172,6 +172,7 @@ function report(after, again) {
     ['requests of a session refused', record.refusals],
     ['… since Redis failed, by a proxy that had not seen it', record.storeRefusals],
     ['… opened as Redis failed, by a proxy that had it back first', record.earlyRefusals],
+    ['… since Redis failed, known only to a proxy that has ended', record.orphanRefusals],
     ['… of a host that was removed, or that not every proxy had yet', record.unlistedRefusals],
     ['misrouted: live on a live host, and refused', record.misrouted.length],
     ['lost: acknowledged, and not seen', record.lost],

@@ -90,6 +90,9 @@ export class HostPart extends RemotePart {
 }
 
 export class ProxyPart extends RemotePart {
+  /** When it last ended, by `performance.now()`. */
+  endedAt = -Infinity;
+
   constructor(options) {
     super('../fixtures/proxy.mjs', options);
   }
@@ -98,6 +101,16 @@ export class ProxyPart extends RemotePart {
     await super.start();
     this.atStart = await this.remote.call('usage');
     return this;
+  }
+
+  kill() {
+    this.endedAt = performance.now();
+    return super.kill();
+  }
+
+  close() {
+    this.endedAt = performance.now();
+    return this.remote.call('close');
   }
 }
 

@@ -12,6 +12,8 @@ export class Record {
   storeRefusals = 0;
   /** Refused by a proxy that had Redis back sooner than the one that had opened the session, and stores it again. */
   earlyRefusals = 0;
+  /** Refused where a proxy has ended since Redis lost all, which had not stored its bindings again: docs/operating.md says so. */
+  orphanRefusals = 0;
   /** Refused by a proxy that did not list the session's host, or not yet. */
   unlistedRefusals = 0;
   misrouted = [];
@@ -44,7 +46,7 @@ export class Record {
     });
   }
 
-  watchClients(remote, hosts, redis) {
+  watchClients(remote, hosts, redis, proxies) {
     remote.on('connect', ({ name, recovered }) => {
       if (this.#connectedBefore.has(name)) this.reconnections += 1;
       else this.connections += 1;
@@ -56,7 +58,7 @@ export class Record {
     remote.on('news', (number) => this.#news.add(number));
     remote.on('recovered', ({ name, numbers }) => this.#recovered(name, numbers));
     remote.on('late', ({ name, number }) => this.#gaps.get(name).delete(number));
-    remote.on('refused', (refusal) => this.#checks.push(this.#check(refusal, hosts, redis)));
+    remote.on('refused', (refusal) => this.#checks.push(this.#check(refusal, hosts, redis, proxies)));
   }
 
   hasNews(number) {
@@ -94,7 +96,7 @@ export class Record {
   }
 
   /** A refused session that is alive on a host that was well is misrouted. */
-  async #check({ sid, age, status, body }, hosts, redis) {
+  async #check({ sid, age, status, body }, hosts, redis, proxies) {
     this.refusals += 1;
     const openedAt = performance.now() - age;
     for (const host of hosts) {
@@ -104,6 +106,7 @@ export class Record {
       const isOfRedis = !redis.wasWell(AFTERMATH);
       if (isOfRedis && body.includes('STORE_FAILED')) this.storeRefusals += 1;
       else if (isOfRedis && openedAt > redis.troubledSince - AFTERMATH) this.earlyRefusals += 1;
+      else if (isOfRedis && proxies.some(({ endedAt }) => endedAt > redis.troubledSince)) this.orphanRefusals += 1;
       else if (!host.wasListed(AFTERMATH)) this.unlistedRefusals += 1;
       else this.#misroute(`${sid} on ${host.name}: ${status} ${body}`);
     }
