@@ -91,6 +91,23 @@ export async function measureRun(load, peer, { work, warmUp = 0, ms }) {
   return { cpu, rps, p50, p99 };
 }
 
+/**
+ * Measures peers in turns, by name: opens connections to one, lets it get warm in its first turn, and closes them again.
+ *
+ * @param settle waits for what a peer does after its connections are open.
+ */
+export function inTurns(load, peers, { work, connections, settle, rounds, ms, warmUp }) {
+  return inRounds(rounds, [...peers.keys()], async (name, round) => {
+    const peer = peers.get(name);
+    await load.call('open', { port: peer.port, connections });
+    await settle();
+    if (round === 0) await warm(load, peer, { work, ms });
+    const run = await measureRun(load, peer, { work, ms, warmUp });
+    await load.call('close');
+    return run;
+  });
+}
+
 export function startLoad(name = 'requests') {
   return start(`./load/${name}.mjs`);
 }

@@ -1,6 +1,6 @@
 import { binaryOf } from '../../scripts/node-binary.mjs';
 import { NODE_VERSIONS } from '../../scripts/node-versions.mjs';
-import { inRounds, measureRun, startLoad, warm } from '../measure.mjs';
+import { inTurns, startLoad } from '../measure.mjs';
 import { startPeer } from '../peers/index.mjs';
 
 const CONNECTIONS = 50;
@@ -9,7 +9,6 @@ const US = 'socket.io-proxy2';
 
 /** The same build on each major version of Node.js, which npm fetches. */
 export async function nodes(context) {
-  const { rounds, ms, warmUp } = context.scale.turn;
   const hosts = await context.startHosts();
   const peers = new Map();
   for (const version of NODE_VERSIONS) {
@@ -22,15 +21,8 @@ export async function nodes(context) {
   const load = startLoad();
   const rows = [];
   for (const work of ['poll', 'handshake']) {
-    const measured = await inRounds(rounds, [...peers.keys()], async (name, round) => {
-      const peer = peers.get(name);
-      await load.call('open', { port: peer.port, connections: CONNECTIONS });
-      await context.settle();
-      if (round === 0) await warm(load, peer, { work, ms });
-      const run = await measureRun(load, peer, { work, ms, warmUp });
-      await load.call('close');
-      return run;
-    });
+    const turns = { work, connections: CONNECTIONS, settle: context.settle, ...context.scale.turn };
+    const measured = await inTurns(load, peers, turns);
     const figures = Object.fromEntries(measured);
     rows.push({ id: `nodes-${work}`, title: `${work}, by Node.js`, unit: 'request', hosts: hosts.kind, peers: figures });
   }

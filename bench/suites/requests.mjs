@@ -1,5 +1,5 @@
 import { startResponder } from '../hosts.mjs';
-import { inRounds, measureRun, startLoad, warm } from '../measure.mjs';
+import { inTurns, startLoad } from '../measure.mjs';
 import { startAll } from '../peers/index.mjs';
 
 /** How many connections send requests at a time. */
@@ -38,21 +38,12 @@ export const features = (context) => compare(context, {
 });
 
 async function compare(context, { id, title, names, work = id, connections = CONNECTIONS, startHosts = context.startHosts }) {
-  const { rounds, ms, warmUp } = context.scale.turn;
   const hosts = await startHosts();
   const chosen = [...context.subjects, ...names.filter((name) => context.peers?.includes(name) ?? true)];
   const { peers, skipped } = await startAll(chosen, (name) => context.optionsOf(name, { hosts: hosts.ports }));
   const load = startLoad();
-  const measured = await inRounds(rounds, [...peers.keys()], async (name, round) => {
-    const peer = peers.get(name);
-    await load.call('open', { port: peer.port, connections });
-    // The original does not wait for Redis to have what the polls will ask for.
-    await context.settle();
-    if (round === 0) await warm(load, peer, { work, ms });
-    const run = await measureRun(load, peer, { work, ms, warmUp });
-    await load.call('close');
-    return run;
-  });
+  // The original does not wait for Redis to have what the polls will ask for.
+  const measured = await inTurns(load, peers, { work, connections, settle: context.settle, ...context.scale.turn });
   for (const one of [load, hosts, ...peers.values()]) await one.end();
   return [{ id, title, unit: 'request', hosts: hosts.kind, peers: { ...Object.fromEntries(measured), ...skipped } }];
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { inRounds, measureRun, spread, startLoad, warm } from '../measure.mjs';
+import { inRounds, inTurns, spread, startLoad } from '../measure.mjs';
 import { startPeer } from '../peers/index.mjs';
 
 const CONNECTIONS = 50;
@@ -25,14 +25,8 @@ export async function hosts(context) {
     }
     const load = startLoad();
     for (const work of ['poll', 'handshake']) {
-      const measured = await inRounds(rounds, names, async (name, round) => {
-        await load.call('open', { port: peers.get(name).port, connections: CONNECTIONS });
-        await context.settle();
-        if (round === 0) await warm(load, peers.get(name), { work, ms });
-        const run = await measureRun(load, peers.get(name), { work, ms, warmUp: context.scale.warmUp });
-        await load.call('close');
-        return run;
-      });
+      const turns = { work, connections: CONNECTIONS, settle: context.settle, rounds, ms, warmUp: context.scale.warmUp };
+      const measured = await inTurns(load, peers, turns);
       for (const [name, figures] of measured) (lines[work][name] ??= []).push({ x: count, ...figures });
     }
     for (const one of [load, servers, ...peers.values()]) await one.end();

@@ -1,5 +1,5 @@
 import { startResponder } from '../hosts.mjs';
-import { inRounds, measureRun, spread, startLoad, warm } from '../measure.mjs';
+import { inTurns, spread, startLoad } from '../measure.mjs';
 import { startAll, startPeer } from '../peers/index.mjs';
 
 const TUNNELS = 50;
@@ -13,19 +13,12 @@ export async function websocket(context) {
 }
 
 async function exchange(context, { id, work, title }) {
-  const { rounds, ms, warmUp } = context.scale.turn;
   const hosts = await startResponder();
   const chosen = [...context.subjects, 'net pipe', 'HAProxy'];
   const { peers, skipped } = await startAll(chosen, (name) => context.optionsOf(name, { hosts: hosts.ports }));
   const load = startLoad('websockets');
-  const measured = await inRounds(rounds, [...peers.keys()], async (name, round) => {
-    const peer = peers.get(name);
-    await load.call('open', { port: peer.port, connections: TUNNELS });
-    if (round === 0) await warm(load, peer, { work, ms });
-    const run = await measureRun(load, peer, { work, ms, warmUp });
-    await load.call('close');
-    return run;
-  });
+  const turns = { work, connections: TUNNELS, settle: context.settle, ...context.scale.turn };
+  const measured = await inTurns(load, peers, turns);
   for (const one of [load, hosts, ...peers.values()]) await one.end();
   return { id, title, unit: 'message', hosts: hosts.kind, peers: { ...Object.fromEntries(measured), ...skipped } };
 }
