@@ -67,10 +67,9 @@ export class Copies {
     return this.#removals.get(sid);
   }
 
-  /** Resolves once the removals in progress are done, or the store has not answered in time. */
+  /** Resolves once what is in progress is removed and stored, or the store has not answered in time. */
   async close(): Promise<void> {
-    this.#rewrites.close();
-    await Promise.all(this.#removals.values());
+    await Promise.all([this.#rewrites.close(), ...this.#removals.values()]);
   }
 
   async #renew(binding: Binding): Promise<void> {

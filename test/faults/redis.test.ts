@@ -1,7 +1,10 @@
 import { once } from 'node:events';
 import { createClient } from 'redis';
+import { RedisStore } from '../../src';
+import { Bindings } from '../../src/sessions/bindings';
 import { settle, stopClock } from '../support/clock';
 import { exchangeBytes, handshake, pollUrl, request } from '../support/http';
+import { AT_HOST, known } from '../support/known-bindings';
 import { startProxy, type Started } from '../support/proxy';
 import { openClient, RedisProcess, sharedRedisUrl, type TestClient } from '../support/redis';
 import { Relay } from '../support/relay';
@@ -206,6 +209,24 @@ it('loses no session that it has seen when Redis is flushed', async () => {
   await until('both are stored again', async () => await admin.dbSize() === 2);
   expect(await bindings()).toEqual(stored);
   expect(socket.readyState).toBe(socket.OPEN);
+});
+
+it('stores all that it knows also where it closes in the middle of that', async () => {
+  const clock = stopClock();
+  const redis = await RedisProcess.start();
+  const { hosts: listed, a } = known();
+  const options = { ...AT_HOST, keyExpiry: 60, cacheSize: 10_000, storeTimeout: 1000 };
+  const bindings = new Bindings(new RedisStore(createClient({ url: redis.url })), listed, options);
+  bindings.start();
+  const sids = Array.from({ length: 3000 }, (_, i) => `many-${i}`);
+  await Promise.all(sids.map((sid) => bindings.bind(sid, a, 60)));
+  await redis.kill();
+  await clock.advanceUntil('it is told', () => bindings.degraded);
+  await redis.restart();
+  const admin = await openClient(redis.url);
+  await clock.advanceUntil('it stores them again', async () => (await admin.keys(`${PREFIX}many-*`)).length > 0);
+  await bindings.close();
+  expect(await admin.keys(`${PREFIX}many-*`)).toHaveLength(sids.length);
 });
 
 describe("with onStoreFailure 'refuse'", () => {
