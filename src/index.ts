@@ -23,6 +23,7 @@ declare namespace Proxy {
   export type AdminOptions = types.AdminOptions;
   export type Balance = types.Balance;
   export type BalanceFunction = types.BalanceFunction;
+  export type HashKey = types.HashKey;
   export type DownReason = types.DownReason;
   export type DrainOptions = types.DrainOptions;
   export type DrainStatus = types.DrainStatus;

@@ -3,6 +3,7 @@ export type { AdminOptions } from './admin/options';
 export type { Absence } from './base/refusals';
 export type { Session, Transport } from './forwarding/forwarder';
 export type { Balance, BalanceFunction } from './hosts/balance';
+export type { HashKey } from './hosts/hash';
 export type { DownReason, HostStatus } from './hosts/host';
 export type { HostOptions } from './hosts/host-options';
 export type { HostTls } from './hosts/host-tls';

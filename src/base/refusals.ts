@@ -12,6 +12,8 @@ export const ErrorCode = {
   HOST_FAILED: 'HOST_FAILED',
   /** 503: no host that takes new sessions is up, or DNS has not named the session's host yet. */
   NO_HOST: 'NO_HOST',
+  /** 503: every host that takes new sessions has `maxSessions` of them. */
+  HOSTS_FULL: 'HOSTS_FULL',
   /** 503: the proxy is closing and takes no new sessions. */
   CLOSING: 'CLOSING',
   /**
@@ -84,6 +86,7 @@ export const refusals = {
   hostUnreached: hostFailed('unreached'),
   hostFailed: hostFailed('failed'),
   noHost: refusal(503, ErrorCode.NO_HOST, 'no_host', 'No host is up'),
+  hostsFull: refusal(503, ErrorCode.HOSTS_FULL, 'full', 'No host has room for another session'),
   closing: refusal(503, ErrorCode.CLOSING, 'closing', 'The proxy is closing', true),
   storeFailed: refusal(503, ErrorCode.STORE_FAILED, 'store', 'The session store cannot be asked'),
   duplicateSid: refusal(503, ErrorCode.DUPLICATE_SID, 'duplicate', 'Another session has this sid'),

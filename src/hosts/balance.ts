@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import createDebug from 'debug';
 import { messageOf, type RequestHead } from '../base/request-head';
+import { chosenBy, createReader, type HashKey } from './hash';
 import type { Host, HostStatus } from './host';
 
 const debug = createDebug('socket.io-proxy:balance');
@@ -15,12 +16,15 @@ const debug = createDebug('socket.io-proxy:balance');
 export type BalanceFunction = (hosts: readonly HostStatus[], request: IncomingMessage) => string | undefined;
 
 /** How the host of a new session is chosen. */
-export type Balance = 'random' | 'round-robin' | 'least-connections' | BalanceFunction;
+export type Balance = 'random' | 'round-robin' | 'least-connections' | 'hash' | BalanceFunction;
+
+/** A balance with what it needs. */
+export type ResolvedBalance = BalanceName | BalanceFunction | { readonly hashBy: HashKey };
 
 /** Chooses one of several hosts; `undefined` when there are none. */
 export type Choose = (hosts: readonly Host[], request: RequestHead) => Host | undefined;
 
-type BalanceName = Exclude<Balance, BalanceFunction>;
+type BalanceName = Exclude<Balance, BalanceFunction | 'hash'>;
 
 /** How each balance of a name begins. The checks of options and the flag's choices derive from this. */
 const BALANCES: Readonly<Record<BalanceName, () => Choose>> = {
@@ -29,11 +33,12 @@ const BALANCES: Readonly<Record<BalanceName, () => Choose>> = {
   'least-connections': () => leastConnections,
 };
 
-export const BALANCE_NAMES: readonly string[] = Object.keys(BALANCES);
+export const BALANCE_NAMES: readonly string[] = [...Object.keys(BALANCES), 'hash'];
 
 /** @param balance a valid value: it is not checked again. */
-export function createBalance(balance: Balance): Choose {
-  return typeof balance === 'function' ? custom(balance) : BALANCES[balance]();
+export function createBalance(balance: ResolvedBalance): Choose {
+  if (typeof balance === 'function') return custom(balance);
+  return typeof balance === 'string' ? BALANCES[balance]() : byHash(balance.hashBy);
 }
 
 export function isBalanceName(value: unknown): value is BalanceName {
@@ -99,6 +104,15 @@ function roundRobin(): Choose {
     }
     if (best) earned.set(best, most - total);
     return best;
+  };
+}
+
+/** Gives handshakes that have the same value the same host, and those without one a random host. */
+function byHash(key: HashKey): Choose {
+  const valueOf = createReader(key);
+  return (hosts, request) => {
+    const value = valueOf(request);
+    return value === undefined ? random(hosts) : chosenBy(value, hosts);
   };
 }
 

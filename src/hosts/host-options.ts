@@ -1,6 +1,7 @@
-import { BALANCE_NAMES, isBalanceName, type Balance } from './balance';
+import { BALANCE_NAMES, isBalanceName, type BalanceFunction, type ResolvedBalance } from './balance';
 import { integerOf, isObject, wrong } from '../base/checks';
 import { parseDnsName, type DnsName } from './dns';
+import { isHashKey } from './hash';
 import { Host, MAX_WEIGHT } from './host';
 
 /** An entry of `hosts` that has options. */
@@ -53,10 +54,16 @@ export function discoverOf(discover: unknown, hosts: unknown): DnsName | undefin
   return name;
 }
 
-/** @throws TypeError when `balance` is not a {@link Balance}. */
-export function balanceOf(balance: unknown = 'random'): Balance {
+/** @throws TypeError when `balance` is not a `Balance`, or when `hashBy` does not go with it. */
+export function balanceOf(balance: unknown = 'random', hashBy?: unknown): ResolvedBalance {
+  if (balance === 'hash') {
+    if (isHashKey(hashBy)) return { hashBy };
+    if (hashBy === undefined) throw new TypeError("'hashBy' is mandatory where 'balance' is 'hash'");
+    throw wrong('hashBy', "be 'query:NAME', 'header:NAME' or 'cookie:NAME'", hashBy);
+  }
+  if (hashBy !== undefined) throw wrong('hashBy', "be left out unless 'balance' is 'hash'", hashBy);
   if (isBalanceName(balance)) return balance;
-  if (typeof balance === 'function') return balance as Balance;
+  if (typeof balance === 'function') return balance as BalanceFunction;
   throw wrong('balance', `be ${BALANCE_NAMES.map((name) => `'${name}'`).join(', ')} or a function`, balance);
 }
 

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { RequestHead } from '../base/request-head';
-import { createBalance, leastConnections, lessOfTwo, type Balance, type Choose } from './balance';
+import { createBalance, leastConnections, lessOfTwo, type Choose, type ResolvedBalance } from './balance';
 import type { DownReason, Host } from './host';
 import { reasonOf } from './reasons';
 
@@ -18,8 +18,10 @@ export type Seeker = (name: string) => Promise<void> | void;
 export interface HostsOptions {
   readonly unhealthyAfter: number;
   readonly healthyAfter: number;
-  readonly balance: Balance;
+  readonly balance: ResolvedBalance;
   readonly slowStart: number;
+  /** The most sessions of a host; `undefined`: any number. */
+  readonly maxSessions: number | undefined;
 }
 
 export interface HostsEvents {
@@ -177,10 +179,23 @@ export class Hosts extends EventEmitter<HostsEvents> {
     return this.#all.some((host) => host.open);
   }
 
-  /** Chooses the host of a new session among those not tried yet; `undefined` when there is none. */
-  pick(request: RequestHead, tried?: ReadonlySet<Host>): Host | undefined {
-    const open = this.#all.filter((host) => host.open && !tried?.has(host));
+  /** Whether no host has room for a new session. */
+  get full(): boolean {
+    return !this.#all.some((host) => host.open && this.#hasRoom(host));
+  }
+
+  /**
+   * Chooses the host of a request without a session among those not tried yet; `undefined` when there is none.
+   *
+   * @param opens the request may open a session, for which the host needs room.
+   */
+  pick(request: RequestHead, opens: boolean, tried?: ReadonlySet<Host>): Host | undefined {
+    const open = this.#all.filter((host) => host.open && !tried?.has(host) && (!opens || this.#hasRoom(host)));
     return this.#choice(open, request);
+  }
+
+  #hasRoom(host: Host): boolean {
+    return host.load < (this.#options.maxSessions ?? Infinity);
   }
 
   #choice(open: readonly Host[], request: RequestHead): Host | undefined {

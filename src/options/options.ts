@@ -47,7 +47,8 @@ export const SERVER_OPTIONS = ['maxHeaderSize', 'headersTimeout', 'requestTimeou
 
 const NAMES = new Set<string>([
   'redisClient', 'store', 'hosts', 'discover', 'path', 'checkInterval', 'checkTimeout', 'checkPath', 'checkStatus',
-  'unhealthyAfter', 'healthyAfter', 'balance', 'slowStart', 'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout',
+  'unhealthyAfter', 'healthyAfter', 'balance', 'hashBy', 'slowStart', 'maxSessions',
+  'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout',
   'onStoreFailure', 'connectTimeout', 'hostTimeout', 'hostKeepAlive', 'healthPath', 'shutdownDelay', 'drainTimeout',
   'fastPath', 'xfwd', 'trustProxy', 'changeOrigin', 'hostTls', 'server',
   'maxHandshakesPerSecond', 'maxQueuedHandshakes',
@@ -76,8 +77,9 @@ export function resolveOptions(options: PartialProxyOptions): ResolvedOptions {
     checkStatus: checkStatusOf(options.checkStatus),
     unhealthyAfter: integer(options, 'unhealthyAfter', 1, 1, 1000),
     healthyAfter: integer(options, 'healthyAfter', 1, 1, 1000),
-    balance: balanceOf(options.balance),
+    balance: balanceOf(options.balance, options.hashBy),
     slowStart: integer(options, 'slowStart', 0, 0, MAX_DELAY),
+    maxSessions: maxSessionsOf(options),
     keyExpiry: integer(options, 'keyExpiry', 60, 1, MAX_DELAY),
     cacheSize: integer(options, 'cacheSize', 100_000, 1, 10_000_000),
     storeTimeout: integer(options, 'storeTimeout', 1000, 1, MAX_DELAY),
@@ -107,6 +109,10 @@ export function resolveOptions(options: PartialProxyOptions): ResolvedOptions {
 
 function hostKeepAliveOf(options: PartialProxyOptions): number | undefined {
   return options.hostKeepAlive === undefined ? undefined : integer(options, 'hostKeepAlive', 0, 0, MAX_DELAY);
+}
+
+function maxSessionsOf(options: PartialProxyOptions): number | undefined {
+  return options.maxSessions === undefined ? undefined : integer(options, 'maxSessions', 0, 1, 10_000_000);
 }
 
 function rateOf(rate: unknown): number | undefined {

@@ -2,6 +2,7 @@ import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { AdminOptions } from '../admin/options';
 import type { Balance } from '../hosts/balance';
+import type { HashKey } from '../hosts/hash';
 import type { HostOptions } from '../hosts/host-options';
 import type { HostTls } from '../hosts/host-tls';
 import type { RedisClient } from '../sessions/redis-store';
@@ -102,17 +103,29 @@ export interface PartialProxyOptions {
   /**
    * How the proxy chooses the host of a new session among the hosts that are up, in proportion to their weights:
    * `'random'`; `'round-robin'`, each host in turn; `'least-connections'`, the host with the fewest sessions and
-   * WebSockets that this proxy knows of; or a function that receives the hosts and the handshake and returns the name
-   * of a host.
+   * WebSockets that this proxy knows of; `'hash'`, the same host for the same value of `hashBy`; or a function that
+   * receives the hosts and the handshake and returns the name of a host.
    * @default 'random'
    */
   balance?: Balance | undefined;
+  /**
+   * What `balance: 'hash'` goes by: `'query:NAME'`, `'header:NAME'` or `'cookie:NAME'`. A handshake without it goes to
+   * a random host. A new host takes over its share of the values, and no other value changes its host. Mandatory with
+   * `'hash'`. @default undefined
+   */
+  hashBy?: HashKey | undefined;
   /**
    * After a host comes up, its weight grows from a tenth to its full value over this time. Hosts that the first health
    * checks find up start with their full weight. In ms, from 0.
    * @default 0
    */
   slowStart?: number | undefined;
+  /**
+   * A host with this many sessions gets no new one. When all hosts have so many, handshakes are refused with 503. In a
+   * fleet all members' sessions count, as they were a moment ago. From 1 to 10000000; unlimited if not set.
+   * @default undefined
+   */
+  maxSessions?: number | undefined;
   /** The prefix of the keys in Redis: a binding's key is `<keyPrefix><sid>`. @default 'socket.io#' */
   keyPrefix?: string | undefined;
   /**

@@ -13,15 +13,17 @@ export interface Route {
   host: Host;
   /** The session's binding; `undefined` for a handshake until it has opened a session. */
   binding: Binding | undefined;
+  /** The request may open a session. */
+  readonly opens: boolean;
   /** The hosts that a handshake could not reach; `undefined` while there are none. */
   tried: Set<Host> | undefined;
   /** When a session's request first failed to reach its host, by `performance.now()`. */
   unreachedSince: number | undefined;
 }
 
-/** @param binding the session's; `undefined` for a handshake. */
-export function routeTo(host: Host, binding: Binding | undefined): Route {
-  return { host, binding, tried: undefined, unreachedSince: undefined };
+/** @param binding the session's; `undefined` for a request without a sid. */
+export function routeTo(host: Host, binding: Binding | undefined, opens: boolean): Route {
+  return { host, binding, opens, tried: undefined, unreachedSince: undefined };
 }
 
 interface RerouteContext {
@@ -49,7 +51,7 @@ export function reroute(
   if (route.binding) return tryAgain(route, route.binding, error, context);
   const tried = route.tried ??= new Set();
   tried.add(route.host);
-  const next = hosts.pick(req, tried);
+  const next = hosts.pick(req, route.opens, tried);
   if (!next) return hosts.open ? refusals.hostUnreached : refusals.noHost;
   route.host = next;
   return 0;

@@ -94,21 +94,22 @@ export class Router {
     // Requests that open no session, such as preflights, do not count.
     const opens = byPolling || (isGet && req.headers.upgrade !== undefined);
     const admitted = opens ? this.#admit(req, byPolling) : undefined;
-    if (admitted instanceof Promise) return admitted.then((refusal) => refusal ?? this.#pick(req, byPolling));
-    return admitted ?? this.#pick(req, byPolling);
+    if (admitted instanceof Promise) return admitted.then((refusal) => refusal ?? this.#pick(req, opens, byPolling));
+    return admitted ?? this.#pick(req, opens, byPolling);
   }
 
   #admit(req: RequestHead, byPolling: boolean): ReturnType<Admission['admit']> {
     // A handshake that `#pick` would refuse need not wait.
-    if (!this.#hosts.open || this.#isUnstored(byPolling)) return undefined;
+    if (this.#hosts.full || this.#isUnstored(byPolling)) return undefined;
     return this.#admission.admit(req);
   }
 
   /** Called after admission, since hosts change while a handshake waits. */
-  #pick(req: RequestHead, byPolling: boolean): Route | Refusal {
+  #pick(req: RequestHead, opens: boolean, byPolling: boolean): Route | Refusal {
     if (this.#isUnstored(byPolling)) return refusals.storeFailed;
-    const host = this.#hosts.pick(req);
-    return host ? routeTo(host, undefined) : refusals.noHost;
+    const host = this.#hosts.pick(req, opens);
+    if (host) return routeTo(host, undefined, opens);
+    return this.#hosts.open ? refusals.hostsFull : refusals.noHost;
   }
 
   /** Whether the session must be stored but cannot be. Opened by WebSocket, it need not: no further request follows. */
@@ -134,6 +135,6 @@ export class Router {
       this.#bindings.discount(binding);
       return refusals.host_gone;
     }
-    return routeTo(host, binding);
+    return routeTo(host, binding, false);
   }
 }

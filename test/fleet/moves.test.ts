@@ -77,7 +77,7 @@ describe('a rebalance goes by what all members have', () => {
 describe('new sessions, by least connections,', () => {
   const [request] = requestsOf(1);
   const picksOf = ({ hosts }: Crowd, count: number): number[] => {
-    const picks = Array.from({ length: count }, () => (request ? hosts.pick(request)?.name : undefined));
+    const picks = Array.from({ length: count }, () => (request ? hosts.pick(request, true)?.name : undefined));
     return hosts.all.map(({ name }) => picks.filter((picked) => picked === name).length);
   };
 

@@ -203,7 +203,7 @@ describe('connections that are made at the same time', () => {
     const [{ port }] = await startMachines(2) as [SessionHost, SessionHost];
     standForNames({ [NAME]: ['127.0.0.1', '127.0.0.2'] });
     const host = new Host(`${NAME}:${port}`);
-    const hosts = new Hosts([host], { unhealthyAfter: 1, healthyAfter: 1, balance: 'random', slowStart: 0 });
+    const hosts = new Hosts([host], { unhealthyAfter: 1, healthyAfter: 1, balance: 'random', slowStart: 0, maxSessions: undefined });
     await host.address.refresh(false);
     const connect = async (address: string): Promise<net.Socket> => {
       const socket = net.connect({ host: address, port }).on('error', () => {});

@@ -41,7 +41,7 @@ const [HANDSHAKE] = requestsOf(1) as [IncomingMessage];
 /** Hosts of these weights, all of which are up. */
 function hostsOf(weights: number[], options: Partial<HostsOptions>): Hosts {
   const all = weights.map((weight, i) => new Host(`host-${i}:3000`, weight));
-  const hosts = new Hosts(all, { balance: 'random', slowStart: 0, unhealthyAfter: 1, healthyAfter: 1, ...options });
+  const hosts = new Hosts(all, { balance: 'random', slowStart: 0, maxSessions: undefined, unhealthyAfter: 1, healthyAfter: 1, ...options });
   for (const host of all) hosts.report(host, undefined);
   return hosts;
 }
@@ -49,7 +49,7 @@ function hostsOf(weights: number[], options: Partial<HostsOptions>): Hosts {
 /** So many sessions are opened one after the other: the index of the host of each. */
 function picks(count: number, hosts: Hosts): number[] {
   return Array.from({ length: count }, () => {
-    const host = hosts.pick(HANDSHAKE);
+    const host = hosts.pick(HANDSHAKE, true);
     if (host) host.sessions += 1;
     return host ? hosts.all.indexOf(host) : -1;
   });
@@ -257,7 +257,7 @@ describe('slowStart', () => {
 
   it('does not concern the hosts that the first health checks find up, nor those that are added before', () => {
     expect(turnsOfSecond(hostsOf([1, 1], options))).toBe(11);
-    const hosts = new Hosts([new Host('host-0:3000')], { ...options, unhealthyAfter: 1, healthyAfter: 1 });
+    const hosts = new Hosts([new Host('host-0:3000')], { ...options, unhealthyAfter: 1, healthyAfter: 1, maxSessions: undefined });
     hosts.add(new Host('host-1:3000'));
     for (const host of hosts.all) hosts.report(host, undefined);
     expect(turnsOfSecond(hosts)).toBe(11);

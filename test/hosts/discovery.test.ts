@@ -29,7 +29,7 @@ interface Discovering {
 async function discover(found: Zone[string], options: Partial<DiscoveryOptions> = {}): Promise<Discovering> {
   const clock = stopClock();
   const server = await startDnsServer({ [NAME]: found });
-  const hosts = new Hosts([], { unhealthyAfter: 1, healthyAfter: 1, balance: 'random', slowStart: 0 });
+  const hosts = new Hosts([], { unhealthyAfter: 1, healthyAfter: 1, balance: 'random', slowStart: 0, maxSessions: undefined });
   const events: string[] = [];
   for (const event of ['added', 'removed', 'drained'] as const) hosts.on(event, ({ name }) => events.push(`${event} ${name}`));
   const { discover: name = { name: NAME, port: 3000 }, keyExpiry = 0 } = options;
@@ -124,7 +124,8 @@ it('lets a host leave at once that has vanished and is refused, with its session
 
 it('lets a host leave that has vanished and is unreachable once nothing has come from it for 20 s', async () => {
   const clock = stopClock();
-  const hosts = new Hosts([new Host('127.0.0.1:3000')], { unhealthyAfter: 1, healthyAfter: 1, balance: 'random', slowStart: 0 });
+  const options = { unhealthyAfter: 1, healthyAfter: 1, balance: 'random', slowStart: 0, maxSessions: undefined } as const;
+  const hosts = new Hosts([new Host('127.0.0.1:3000')], options);
   const leaving = new Leaving(hosts, 60);
   onCleanup(() => leaving.stop());
   const [host] = hosts.all as [Host];

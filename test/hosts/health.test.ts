@@ -33,7 +33,7 @@ beforeEach(() => {
 function checking(names: string[], options: CheckOptions = {}): Checked {
   const resolved = {
     path: '/socket.io/', checkInterval: INTERVAL, checkTimeout: TIMEOUT, hostTls: {}, balance: 'random' as const, slowStart: 0,
-    unhealthyAfter: 1, healthyAfter: 1, checkPath: undefined, checkStatus: undefined, ...options,
+    maxSessions: undefined, unhealthyAfter: 1, healthyAfter: 1, checkPath: undefined, checkStatus: undefined, ...options,
   };
   const hosts = new Hosts(names.map((name) => new Host(name)), resolved);
   const found = new EventEmitter();

@@ -18,7 +18,7 @@ beforeEach(() => {
 /** Hosts of which nothing is known yet, and what they tell. */
 function make(names = ['a:1', 'b:1'], options: Partial<HostsOptions> = {}): Hosts {
   const hosts = new Hosts(names.map((name) => new Host(name)), {
-    unhealthyAfter: 3, healthyAfter: 2, balance: 'round-robin', slowStart: 0, ...options,
+    unhealthyAfter: 3, healthyAfter: 2, balance: 'round-robin', slowStart: 0, maxSessions: undefined, ...options,
   });
   // Of these hosts alone: those of an earlier test may still have something to tell.
   const told: string[] = events = [];
@@ -147,13 +147,14 @@ describe('the choice for a session', () => {
     hosts.drain('a:1');
     hosts.setWeight('b:1', 0);
     hosts.report(hosts.named('c:1'), 'refused');
-    const picked = (...tried: string[]): string | undefined => hosts.pick(REQUEST, new Set(tried.map((name) => hosts.named(name))))?.name;
-    expect([hosts.pick(REQUEST)?.name, hosts.pick(REQUEST)?.name]).toEqual(['d:1', 'e:1']);
+    const picked = (...tried: string[]): string | undefined =>
+      hosts.pick(REQUEST, true, new Set(tried.map((name) => hosts.named(name))))?.name;
+    expect([hosts.pick(REQUEST, true)?.name, hosts.pick(REQUEST, true)?.name]).toEqual(['d:1', 'e:1']);
     expect([picked('d:1'), picked('e:1'), picked('d:1', 'e:1')]).toEqual(['e:1', 'd:1', undefined]);
     expect(hosts.open).toBe(true);
     hosts.setWeight('d:1', 0);
     hosts.setWeight('e:1', 0);
-    expect([hosts.open, hosts.pick(REQUEST)]).toEqual([false, undefined]);
+    expect([hosts.open, hosts.pick(REQUEST, true)]).toEqual([false, undefined]);
   });
 
   it('is by least connections while hosts are levelled, but for a function of the user\'s', () => {
@@ -161,7 +162,7 @@ describe('the choice for a session', () => {
       const hosts = makeUp(['a:1', 'b:1'], { balance });
       hosts.levelling = levelling;
       hosts.named('a:1').sessions = 1;
-      return hosts.pick(REQUEST)?.name;
+      return hosts.pick(REQUEST, true)?.name;
     };
     expect([picked('round-robin', false), picked('round-robin', true), picked(() => 'a:1', true)]).toEqual(['a:1', 'b:1', 'a:1']);
   });

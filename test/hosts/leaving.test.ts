@@ -6,7 +6,7 @@ import { until } from '../support/until';
 
 it('lets a host leave only when it was told that it is drained, also where several are drained at once', async () => {
   const names = ['127.0.0.1:3000', '127.0.0.1:3001'];
-  const options = { unhealthyAfter: 1, healthyAfter: 1, balance: 'random', slowStart: 0 } as const;
+  const options = { unhealthyAfter: 1, healthyAfter: 1, balance: 'random', slowStart: 0, maxSessions: undefined } as const;
   const hosts = new Hosts(names.map((name) => new Host(name)), options);
   const leaving = new Leaving(hosts, 0);
   onCleanup(() => leaving.stop());

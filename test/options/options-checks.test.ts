@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import { MemoryStore, Proxy } from '../../src';
+import type { HashKey } from '../../src/hosts/hash';
 import { resolveOptions } from '../../src/options/options';
 
 const common = { store: new MemoryStore(), hosts: ['localhost:3000'] };
@@ -39,6 +40,32 @@ describe('checkStatus', () => {
   it.each(wrong)('refuses %p', (checkStatus) => {
     const expected = "list statuses from 100 to 599, as in '200-299' or '200,204'";
     expect(messageOf({ checkStatus })).toBe(`'checkStatus' must ${expected}, received ${inspect(checkStatus)}`);
+  });
+});
+
+describe('hashBy', () => {
+  it.each(['query:room', 'query:a b', 'header:X-User', 'cookie:user.id'])('takes %s', (hashBy) => {
+    expect(resolveOptions({ ...common, balance: 'hash', hashBy: hashBy as HashKey }).balance).toEqual({ hashBy });
+  });
+
+  it.each([null, '', 'room', 'query:', 'header:a b', 'cookie:a;b', 'body:room', 5])('refuses %p', (hashBy) => {
+    const expected = "be 'query:NAME', 'header:NAME' or 'cookie:NAME'";
+    expect(messageOf({ balance: 'hash', hashBy })).toBe(`'hashBy' must ${expected}, received ${inspect(hashBy)}`);
+  });
+
+  it("is mandatory where balance is 'hash'", () => {
+    expect(messageOf({ balance: 'hash' })).toBe("'hashBy' is mandatory where 'balance' is 'hash'");
+  });
+
+  it("is refused where balance is not 'hash'", () => {
+    const expected = "'hashBy' must be left out unless 'balance' is 'hash', received 'query:room'";
+    for (const balance of [undefined, 'random', () => undefined]) expect(messageOf({ balance, hashBy: 'query:room' })).toBe(expected);
+  });
+});
+
+describe('maxSessions', () => {
+  it.each([0, -1, 1.5, 10_000_001, '5', null])('refuses %p', (maxSessions) => {
+    expect(messageOf({ maxSessions })).toMatch(/^'maxSessions' must be an integer from 1 to 10000000, received /);
   });
 });
 

@@ -77,6 +77,10 @@ const CAUSES: [cause: string, provoke: Provoke, options?: Partial<ProxyOptions>]
     proxy.drainHost(host.name);
     return request(url + POLL);
   }],
+  ['HOSTS_FULL full', async ({ url }) => {
+    await handshake(url);
+    await request(url + POLL);
+  }, { maxSessions: 1 }],
   ['CLOSING closing', async ({ proxy, port, host, url }) => {
     // A connection that is there already, and a poll that keeps the proxy from being closed.
     const sid = await handshake(url);

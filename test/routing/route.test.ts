@@ -21,7 +21,7 @@ let bindings: Bindings;
 beforeEach(() => {
   clock = stopClock();
   const all = [new Host('a:1'), new Host('b:1'), new Host('c:1')];
-  hosts = new Hosts(all, { balance: 'least-connections', slowStart: 0, unhealthyAfter: 3, healthyAfter: 1 });
+  hosts = new Hosts(all, { balance: 'least-connections', slowStart: 0, maxSessions: undefined, unhealthyAfter: 3, healthyAfter: 1 });
   for (const host of all) hosts.report(host, undefined);
   bindings = new Bindings(new MemoryStore(), hosts, { ...AT_HOST, keyExpiry: 60, cacheSize: 10, storeTimeout: 1000 });
   onCleanup(() => bindings.close());
@@ -34,7 +34,7 @@ function failed(route: Route, code: string, hostTimeout = 60_000): Refusal | num
 
 async function session(): Promise<Route> {
   const host = hosts.named('a:1');
-  return routeTo(host, await bindings.bind('sid', host, 45));
+  return routeTo(host, await bindings.bind('sid', host, 45), false);
 }
 
 describe('a session\'s request that cannot reach its host', () => {
@@ -82,7 +82,7 @@ describe('a session\'s request that cannot reach its host', () => {
 
 describe('a handshake that cannot reach a host', () => {
   it('goes to each of the others, and is refused after the last', () => {
-    const route = routeTo(hosts.named('a:1'), undefined);
+    const route = routeTo(hosts.named('a:1'), undefined, true);
     expect(failed(route, NO_PORT)).toBe(0);
     const second = route.host;
     expect(failed(route, NO_PORT)).toBe(0);
@@ -91,7 +91,7 @@ describe('a handshake that cannot reach a host', () => {
   });
 
   it('is told where no host is up any more', () => {
-    const route = routeTo(hosts.named('a:1'), undefined);
+    const route = routeTo(hosts.named('a:1'), undefined, true);
     for (let i = 0; i < 2; i += 1) expect(failed(route, 'ECONNREFUSED')).toBe(0);
     expect(failed(route, 'ECONNREFUSED')).toBe(refusals.noHost);
   });

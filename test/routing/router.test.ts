@@ -36,7 +36,7 @@ interface Routing {
 /** A router before one host that is up. @param queued how many handshakes may wait, of which one may go on. */
 function routing(options: Partial<RouterOptions> = {}, queued?: number, answers: Partial<SessionStore> = {}): Routing {
   const host = new Host('a:1');
-  const hosts = new Hosts([host], { balance: 'random', slowStart: 0, unhealthyAfter: 1, healthyAfter: 1 });
+  const hosts = new Hosts([host], { balance: 'random', slowStart: 0, maxSessions: undefined, unhealthyAfter: 1, healthyAfter: 1 });
   hosts.report(host, undefined);
   let failed: (error: Error) => void = () => {};
   const store: SessionStore = Object.assign(new MemoryStore(), { watch: (tell: typeof failed) => failed = tell, ...answers });

@@ -25,7 +25,7 @@ export interface Known {
 /** Bindings over a store in memory, with two hosts that are up. @param answers what the store does instead. */
 export function known(options: Partial<BindingsOptions> = {}, answers: Partial<SessionStore> = {}): Known {
   const [a, b] = [new Host('a:1'), new Host('b:1')];
-  const hosts = new Hosts([a, b], { balance: 'random', slowStart: 0, unhealthyAfter: 1, healthyAfter: 1 });
+  const hosts = new Hosts([a, b], { balance: 'random', slowStart: 0, maxSessions: undefined, unhealthyAfter: 1, healthyAfter: 1 });
   for (const host of hosts.all) hosts.report(host, undefined);
   const inner = new MemoryStore();
   const asked: string[] = [];

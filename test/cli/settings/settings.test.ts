@@ -34,6 +34,7 @@ function otherValueOf({ name, type, fallback, max = 0, choices = [] }: Flag): [t
   if (type === 'number') return ['1.5', 1.5];
   if (name === 'check-status') return ['200-299,401', '200-299,401'];
   if (name === 'discover') return ['dns:app.example:80', 'dns:app.example:80'];
+  if (name === 'hash-by') return ['cookie:user', 'cookie:user'];
   if (type === 'boolean') return [String(fallback !== 'true'), fallback !== 'true'];
   if (type === 'integer') return [String(max - 1), max - 1];
   const text = type === 'choice' ? choices.find((choice) => choice !== fallback) ?? '' : '/other/';
@@ -55,9 +56,10 @@ const options = FLAGS.flatMap((flag) => (flag.option === undefined ? [] : [[flag
 describe('a flag that is an option of the library', () => {
   it.each(options)('--%s sets %s, also by environment and file', (name, option, flag) => {
     const [text, value] = otherValueOf(flag);
-    const others = ['hosts', 'discover'].includes(name) ? [] : HOSTS;
+    const others = ['hosts', 'discover'].includes(name) ? [] : [...HOSTS];
     // A request's whole time is not shorter than its head's.
     if (name === 'headers-timeout') others.push('--request-timeout', text);
+    if (name === 'hash-by') others.push('--balance', 'hash');
     if (option.startsWith('admin.') && name !== 'admin-port') others.push('--admin-port', '0');
     const given = [
       settingsOf([...others, `--${name}=${text}`]),
@@ -72,7 +74,7 @@ describe('a flag that is an option of the library', () => {
     const defaults = resolveOptions({ hosts: ['a:1'], store: new MemoryStore(), ...admin });
     const none = [
       'hosts', 'discover', 'host-keep-alive', 'admin-port', 'admin-token', 'admin-hosts', 'rebalance-per-minute',
-      'max-handshakes-per-second', 'check-path', 'check-status', 'health-path',
+      'max-handshakes-per-second', 'max-sessions', 'hash-by', 'check-path', 'check-status', 'health-path',
     ];
     if (flag.fallback === undefined) expect(none).toContain(name);
     else expect(flag.fallback).toBe(String(valueAt(defaults, option)));
@@ -91,7 +93,7 @@ describe('a flag that is an option of the library', () => {
   it('is every option that can be written as text', () => {
     const objects = ['store', 'hostTls', 'server', 'fleet'];
     const resolved = Object.keys(resolveOptions({ hosts: ['a:1'], store: new MemoryStore() }));
-    const expected = resolved.filter((name) => !objects.includes(name));
+    const expected = ['hashBy', ...resolved.filter((name) => !objects.includes(name))];
     expect([...new Set(options.map(([, option]) => option.replace(/\..*/, '')))].sort()).toEqual(expected.sort());
   });
 

@@ -20,7 +20,7 @@ const leaving: HostEntry = {
 
 /** A worker's hosts, of which one is leaving, and what the primary is told of them. */
 function follow(): { hosts: Hosts; told: ToldHosts; sought: string[] } {
-  const hosts = new Hosts([], { unhealthyAfter: 1, healthyAfter: 1, balance: 'random', slowStart: 0 });
+  const hosts = new Hosts([], { unhealthyAfter: 1, healthyAfter: 1, balance: 'random', slowStart: 0, maxSessions: undefined });
   const sought: string[] = [];
   const told = new ToldHosts(hosts, listOf(leaving), { unreached: () => {}, seek: (host) => sought.push(host) });
   onCleanup(() => told.stop());
@@ -68,7 +68,7 @@ describe('a host that the primary removes', () => {
 });
 
 it('takes over at once what the primary has found, and by its own clients counts as the primary does', () => {
-  const hosts = new Hosts([], { unhealthyAfter: 2, healthyAfter: 2, balance: 'random', slowStart: 0 });
+  const hosts = new Hosts([], { unhealthyAfter: 2, healthyAfter: 2, balance: 'random', slowStart: 0, maxSessions: undefined });
   const unreached: string[] = [];
   const up: HostEntry = { ...leaving, draining: false };
   const told = new ToldHosts(hosts, listOf(up), { unreached: (...found) => unreached.push(found.join()), seek: () => {} });
