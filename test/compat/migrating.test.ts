@@ -1,50 +1,18 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { Agent } from 'node:http';
-import { userInfo } from 'node:os';
-import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import { Clients, type ClientOptions } from '../support/clients';
 import { onCleanup } from '../support/cleanup';
+import { Clients, type ClientOptions } from '../support/clients';
+import { inTurn, Session, working } from '../support/cookieless';
+import { blocksOf, type Block } from '../support/document-blocks';
+import { startHaproxyWith, startNginxWith } from '../support/documented-balancers';
 import { startHosts, type HostProcess } from '../support/hosts';
-import { handshake, pollUrl, request } from '../support/http';
-import { adapt, Program, startOnSomePort, temporaryFolder } from '../support/program';
+import { handshake, request } from '../support/http';
+import { adapt } from '../support/program';
 import { openClient, RedisProcess, type TestClient } from '../support/redis';
+import { SnippetProject } from '../support/snippets';
 import { until } from '../support/until';
 
-const ROOT = join(__dirname, '../..');
-
-interface Block {
-  section: string;
-  part: string;
-  language: string;
-  text: string;
-  /** The paragraph before it says "not run". */
-  notRun: boolean;
-}
-
-function blocksOf(markdown: string): Block[] {
-  const found: Block[] = [];
-  let [section, part, said] = ['', '', ''];
-  let block: Block | undefined;
-  for (const line of markdown.split('\n')) {
-    if (block) {
-      if (line === '```') block = undefined;
-      else block.text += `${line}\n`;
-    } else if (line.startsWith('```')) {
-      block = { section, part, language: line.slice(3), text: '', notRun: /\*not run\*/i.test(said) };
-      if (block.language !== '') found.push(block);
-    } else if (line.startsWith('## ')) [section, part, said] = [line.slice(3), '', ''];
-    else if (line.startsWith('### ')) [part, said] = [line.slice(4), ''];
-    // What is said of a block is the paragraph before it.
-    else if (line !== '') said = said.endsWith('\n\n') ? line : `${said} ${line}`;
-    else said += '\n\n';
-  }
-  return found;
-}
-
-const blocks = blocksOf(readFileSync(join(ROOT, 'docs/migrating.md'), 'utf8'));
+const blocks = blocksOf('docs/migrating.md');
 const run = new Set<Block>();
 
 /** The one block that is run of a part of a section. */
@@ -61,7 +29,7 @@ const STICKY = { before: blockOf('@socket.io/sticky', 'Before'), after: blockOf(
 const NGINX = { before: blockOf('nginx', 'Before'), after: blockOf('nginx', 'After') };
 const HAPROXY = { before: blockOf('HAProxy', 'Before'), after: blockOf('HAProxy', 'After') };
 
-let project: string;
+let project: SnippetProject;
 let hosts: HostProcess[];
 let redis: RedisProcess;
 let redisClient: TestClient;
@@ -70,89 +38,18 @@ let proxies: number[];
 
 const portsOf = (started: readonly { port: number }[]): number[] => started.map(({ port }) => port);
 
-/** Runs a snippet in a process of its own, and resolves with the port that it listens on. */
-async function runSnippet(text: string, said: number, hostPorts: readonly number[]): Promise<number> {
-  const file = join(project, `snippet-${said}.cjs`);
-  writeFileSync(file, text);
-  const ports = Object.fromEntries([...hostPorts.entries()].map(([i, port]) => [3000 + i, port]));
-  // In a group of its own, since it may start others.
-  const child = spawn(process.execPath, ['--require', join(__dirname, '../fixtures/divert.cjs'), file], {
-    detached: true,
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    env: { ...process.env, PORT: String(said), DIVERT: JSON.stringify({ ...ports, 6379: redis.port }) },
-  });
-  let errors = '';
-  child.stderr?.on('data', (chunk: Buffer) => (errors += chunk.toString()));
-  const closed = once(child, 'close').then(() => {
-    throw new Error(`the snippet has ended: ${errors}`);
-  });
-  closed.catch(() => {});
-  onCleanup(async () => {
-    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) process.kill(-child.pid, 'SIGKILL');
-    await closed.catch(() => {});
-  });
-  const [[asked, port]] = await Promise.race([once(child, 'message') as Promise<[[number, number]]>, closed]);
-  expect(asked).toBe(said);
-  return port;
-}
+const runSnippet = (text: string, said: number, hostPorts: readonly number[]): Promise<number> =>
+  project.run(text, said, { ...Object.fromEntries([...hostPorts.entries()].map(([i, port]) => [3000 + i, port])), 6379: redis.port });
 
 const runProxies = (hostPorts: readonly number[]): Promise<number[]> =>
   Promise.all([4000, 4001].map((said) => runSnippet(PROXY, said, hostPorts)));
 
 beforeAll(async () => {
-  project = temporaryFolder('migrating-');
-  mkdirSync(join(project, 'node_modules', '@socket.io'), { recursive: true });
-  symlinkSync(ROOT, join(project, 'node_modules', 'socket.io-proxy2'), 'junction');
-  for (const name of ['redis', 'socket.io', '@socket.io/sticky']) {
-    symlinkSync(join(ROOT, 'node_modules', name), join(project, 'node_modules', name), 'junction');
-  }
+  project = new SnippetProject(['redis', 'socket.io', '@socket.io/sticky']);
   [hosts, redis] = await Promise.all([startHosts(3, { address: '127.0.0.1' }), RedisProcess.start()]);
   redisClient = await openClient(redis.url);
   proxies = await runProxies(portsOf(hosts));
 });
-
-/** The URL of a port, of each of several in turn. */
-const inTurn = (ports: readonly number[]): () => string => {
-  let turn = 0;
-  return () => `http://127.0.0.1:${ports[turn++ % ports.length]}`;
-};
-
-/** A session by polling of a client that keeps no cookies: sends each request on a connection of its own. */
-class Session {
-  readonly #url: () => string;
-  sid = '';
-
-  constructor(url: () => string, sid = '') {
-    this.#url = url;
-    this.sid = sid;
-  }
-
-  /** Whether all requests of a session find it: a handshake where it has no sid yet, an event and its acknowledgement. */
-  async works(): Promise<boolean> {
-    if (this.sid === '') this.sid = await handshake(this.#url());
-    for (const [sent, received] of [['40', /^40\{"sid":/], ['420["echo","é"]', /^430\["é"\]$/]] as const) {
-      const post = await request(pollUrl(this.#url(), this.sid), { method: 'POST', body: sent });
-      if (post.status !== 200) return this.#unknown(post);
-      const poll = await request(pollUrl(this.#url(), this.sid));
-      if (poll.status !== 200) return this.#unknown(poll);
-      expect(poll.body).toMatch(received);
-    }
-    return true;
-  }
-
-  #unknown({ status, body }: { status: number; body: string }): false {
-    expect([status, body]).toEqual([400, '{"code":1,"message":"Session ID unknown"}']);
-    return false;
-  }
-}
-
-/** How many of twenty sessions work, one after the other. */
-async function working(ports: readonly number[]): Promise<number> {
-  const url = inTurn(ports);
-  let count = 0;
-  for (let i = 0; i < 20; i += 1) if (await new Session(url).works()) count += 1;
-  return count;
-}
 
 describe('proxy.js', () => {
   it('routes each session through both proxies', async () => {
@@ -196,33 +93,7 @@ describe('@socket.io/sticky', () => {
   });
 });
 
-const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
-
-async function startNginx(block: string): Promise<number> {
-  const folder = temporaryFolder('nginx-');
-  const { port } = await startOnSomePort('start worker process ', (candidate) => {
-    writeFileSync(join(folder, 'nginx.conf'), [
-      // The workers of one who may open any port would else be another user's, who may not read the folder.
-      ...(process.getuid?.() === 0 ? [`user ${userInfo().username};`] : []),
-      `daemon off; pid ${folder}/pid; error_log stderr notice; worker_processes 1; events {}`,
-      `http { access_log off; ${TEMPORARY.map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')}`,
-      adapt(block, [['listen 80;', `listen 127.0.0.1:${candidate};`]]), '}',
-    ].join('\n'));
-    return new Program('nginx', ['-e', 'stderr', '-p', folder, '-c', join(folder, 'nginx.conf')]);
-  });
-  return port;
-}
-
-async function startHaproxy(block: string): Promise<number> {
-  const file = join(temporaryFolder('haproxy-'), 'haproxy.cfg');
-  const { port } = await startOnSomePort('Loading success', (candidate) => {
-    writeFileSync(file, adapt(block, [['bind :80\n', `bind 127.0.0.1:${candidate}\n`]]));
-    return new Program('haproxy', ['-W', '-db', '-f', file]);
-  });
-  return port;
-}
-
-describe.each([['nginx', NGINX, startNginx], ['HAProxy', HAPROXY, startHaproxy]] as const)('%s', (_, { before, after }, start) => {
+describe.each([['nginx', NGINX, startNginxWith], ['HAProxy', HAPROXY, startHaproxyWith]] as const)('%s', (_, { before, after }, start) => {
   const at = (first: number, ports: readonly number[]): [string, string][] =>
     ports.map((port, i) => [`127.0.0.1:${first + i}`, `127.0.0.1:${port}`]);
   let clients: Clients;

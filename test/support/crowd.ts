@@ -26,7 +26,9 @@ export class Crowd implements SessionSource {
   constructor(weights: number[], { returnTime = 20, ...options }: CrowdOptions = {}) {
     this.all = weights.map((weight, i) => new Host(`host-${i}:3000`, weight));
     this.#returnTime = returnTime;
-    this.hosts = new Hosts(this.all, { unhealthyAfter: 1, healthyAfter: 1, balance: 'round-robin', slowStart: 0, maxSessions: undefined, ...options });
+    this.hosts = new Hosts(this.all, {
+      unhealthyAfter: 1, healthyAfter: 1, balance: 'round-robin', slowStart: 0, maxSessions: undefined, ...options,
+    });
     this.moves = new Moves(this.hosts, this);
     for (const host of this.all) this.hosts.report(host, undefined);
   }

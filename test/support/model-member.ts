@@ -59,7 +59,9 @@ export class ModelMember {
 
   constructor(world: ModelFleet, id: string, names: readonly string[], keyPrefix = 'p#', discover?: ShownOptions['discover']) {
     const hosts = names.map((name) => hostOf('host', name, 1));
-    this.hosts = new Hosts(hosts, { unhealthyAfter: 1, healthyAfter: 1, balance: 'least-connections', slowStart: 0, maxSessions: undefined });
+    this.hosts = new Hosts(hosts, {
+      unhealthyAfter: 1, healthyAfter: 1, balance: 'least-connections', slowStart: 0, maxSessions: undefined,
+    });
     this.#counts = new SessionCounts(this.hosts);
     this.#counts.keepSample();
     for (const host of hosts) this.hosts.report(host, undefined);

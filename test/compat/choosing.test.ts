@@ -1,0 +1,157 @@
+import { Script } from 'node:vm';
+import { Clients } from '../support/clients';
+import { inTurn, Session, working } from '../support/cookieless';
+import { blocksOf, type Block } from '../support/document-blocks';
+import { startHaproxyWith, startNginxWith } from '../support/documented-balancers';
+import { ADDRESS, startHosts, type HostProcess } from '../support/hosts';
+import { handshake, pollUrl, request } from '../support/http';
+import { adapt, versionOf } from '../support/program';
+import { SnippetProject } from '../support/snippets';
+import { until } from '../support/until';
+
+const blocks = blocksOf('docs/choosing.md');
+const run = new Set<Block>();
+
+/** The one block of a language in a section, which the test runs. */
+function blockOf(section: string, language: string): string {
+  const [block, ...others] = blocks.filter((candidate) => candidate.section === section && candidate.language === language);
+  if (!block || others.length > 0) throw new Error(`docs/choosing.md has not one block of ${language} in ${section}`);
+  run.add(block);
+  return block.text;
+}
+
+const WEBSOCKET_ONLY = blockOf('WebSocket only', 'js');
+const LEARN = { nginx: blockOf('nginx, sticky learn', 'nginx'), server: blockOf('nginx, sticky learn', 'js') };
+const STICK_TABLE = blockOf('HAProxy, stick table', 'haproxy');
+const NAMED = {
+  server: blockOf('The host\'s name in the sid', 'js'),
+  haproxy: blockOf('The host\'s name in the sid', 'haproxy'),
+  nginx: blockOf('The host\'s name in the sid', 'nginx'),
+};
+const CLIENT_CHOOSES = blockOf('The client chooses', 'js');
+
+let project: SnippetProject;
+let hosts: HostProcess[];
+
+beforeAll(async () => {
+  project = new SnippetProject(['socket.io', 'socket.io-client']);
+  hosts = await startHosts(3, { address: '127.0.0.1' });
+});
+
+/** Where the hosts of a configuration really are. */
+const at = (ports: readonly number[]): [string, string][] => ports.map((port, i) => [`127.0.0.1:${3000 + i}`, `127.0.0.1:${port}`]);
+const hostPorts = (): number[] => hosts.map(({ port }) => port);
+
+/** Real clients without a cookie jar, that upgrade. */
+async function connectSome(port: number): Promise<void> {
+  const clients = new Clients();
+  const options = { url: `http://127.0.0.1:${port}`, upgraded: true };
+  const connected = await Promise.all(Array.from({ length: 10 }, () => clients.connect(options)));
+  expect(new Set(connected.map(({ transport }) => transport))).toEqual(new Set(['websocket']));
+}
+
+/** How many of twenty sessions of protocol 3 find their hosts with each of three requests. */
+async function workingOld(port: number): Promise<number> {
+  const url = `http://127.0.0.1:${port}`;
+  let count = 0;
+  for (let i = 0; i < 20; i += 1) {
+    const { body } = await request(`${url}/socket.io/?EIO=3&transport=polling`);
+    const sid = /"sid":"([^"]+)"/.exec(body)?.[1] ?? '';
+    const post = (): Promise<{ status: number }> =>
+      request(`${url}/socket.io/?EIO=3&transport=polling&sid=${sid}`, { method: 'POST', body: '1:2' });
+    if ([await post(), await post(), await post()].every(({ status }) => status === 200)) count += 1;
+  }
+  return count;
+}
+
+it.each([['WebSocket only', WEBSOCKET_ONLY], ['The client chooses', CLIENT_CHOOSES]])('%s: a client connects', async (_, text) => {
+  const [first = 0, second = 0, third = 0] = hostPorts();
+  expect(await project.firstLine(text, { 80: first, 3000: first, 3001: second, 3002: third })).toBe('connected');
+});
+
+describe('HAProxy, stick table', () => {
+  /** One of the two, whose peers are at an address that no other test uses. */
+  const start = (name: string): Promise<number> => startHaproxyWith(adapt(STICK_TABLE, [
+    ...at(hostPorts()), ['localpeer haproxy0', `localpeer ${name}`],
+    ['127.0.0.1:10000', `${ADDRESS}:10000`], ['127.0.0.1:10001', `${ADDRESS}:10001`],
+  ]));
+  let [one, other] = [0, 0];
+
+  beforeAll(async () => {
+    one = await start('haproxy0');
+    other = await start('haproxy1');
+  });
+
+  it('keeps the sessions of clients without cookies', async () => {
+    expect(await working([one])).toBe(20);
+    await connectSome(one);
+  });
+
+  it('tells the other HAProxy, which then routes the sessions of the first one', async () => {
+    const sids = await Promise.all(Array.from({ length: 5 }, () => handshake(`http://127.0.0.1:${one}`)));
+    for (const sid of sids) {
+      await until('the other one routes it, not by chance', async () => {
+        for (let i = 0; i < 8; i += 1) {
+          const { status } = await request(pollUrl(`http://127.0.0.1:${other}`, sid), { method: 'POST', body: '3' });
+          if (status !== 200) return false;
+        }
+        return true;
+      });
+    }
+  });
+
+  it('loses sessions of protocol 3', async () => {
+    expect(await workingOld(one)).toBeLessThan(20);
+    expect(await workingOld(hostPorts()[0] ?? 0)).toBe(20);
+  });
+});
+
+describe('The host\'s name in the sid', () => {
+  let servers: number[];
+
+  beforeAll(async () => {
+    servers = await Promise.all([3000, 3001, 3002].map((said) => project.run(NAMED.server, said)));
+  });
+
+  it.each([
+    ['HAProxy', NAMED.haproxy, startHaproxyWith], ['nginx', NAMED.nginx, startNginxWith],
+  ] as const)('%s: two that share nothing keep all sessions', async (_, block, start) => {
+    const balancers = await Promise.all([1, 2].map(() => start(adapt(block, at(servers)))));
+    expect(await working(balancers)).toBe(20);
+    expect(await project.firstLine(WEBSOCKET_ONLY, { 80: balancers[0] ?? 0 })).toBe('connected');
+    const session = new Session(inTurn(balancers));
+    await session.works();
+    expect(session.sid).toMatch(/^[abc]\./);
+  });
+});
+
+describe('nginx, sticky learn', () => {
+  const STICKY = /^ {2}sticky .+$/m.exec(LEARN.nginx)?.[0] ?? '';
+  let servers: number[];
+
+  beforeAll(async () => {
+    servers = await Promise.all([3000, 3001, 3002].map((said) => project.run(LEARN.server, said)));
+  });
+
+  it('has servers whose cookie is the sid', async () => {
+    const { headers, body } = await request(`http://127.0.0.1:${servers[0]}/socket.io/?EIO=4&transport=polling`);
+    const { sid } = JSON.parse(body.slice(1)) as { sid: string };
+    expect(headers['set-cookie']).toEqual([expect.stringMatching(new RegExp(`^io=${sid};`))]);
+  });
+
+  it('keeps all sessions with an nginx that knows it, and is right but for that line with another', async () => {
+    const [major = 0, minor = 0, patch = 0] = (await versionOf('nginx', ['-v'], /nginx\/(\S+)/)).split('.').map(Number);
+    const learns = major > 1 || (major === 1 && (minor > 29 || (minor === 29 && patch >= 6)));
+    const block = learns ? LEARN.nginx : adapt(LEARN.nginx, [[STICKY, '  hash $arg_sid;']]);
+    const count = await working([await startNginxWith(adapt(block, at(servers)))]);
+    // Without learning, chance alone leads each session to its host, or never: a sid's hash does not change.
+    if (learns) expect(count).toBe(20);
+    else expect(count).toBeLessThan(20);
+  });
+});
+
+it('runs all that the document has, but for what it marks', () => {
+  const others = blocks.filter((block) => !run.has(block));
+  expect(others.map(({ section, notRun }) => [section, notRun])).toEqual([['@socket.io/cluster-engine', true]]);
+  for (const { text } of others) expect(() => new Script(text)).not.toThrow();
+});
