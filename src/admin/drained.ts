@@ -24,47 +24,74 @@ export class DrainedWaits {
   }
 
   /**
-   * Resolves once the host is drained, or once the client has gone.
+   * Resolves with the host once it is drained, or once the client has gone. A drained host may be removed by then, as a
+   * rollout does at once.
    *
-   * @throws Problem if that does not happen in time, if the host is removed, or if the proxy closes.
+   * @throws Problem if that does not happen in time, if the host is removed before, or if the proxy closes.
    */
-  async wait(name: string, timeout: number, res: ServerResponse): Promise<void> {
+  async wait(host: HostReport, timeout: number, res: ServerResponse): Promise<HostReport> {
     if (this.#waiting >= MAX_WAITING) {
       throw new Problem('UNAVAILABLE', `${MAX_WAITING} requests wait already`, { 'Retry-After': '10' });
     }
     this.#waiting += 1;
     try {
-      await this.#wait(name, timeout, res);
+      // What is known of others may be old: this process may have stood still.
+      if (host.drained) await this.#operator.refresh();
+      return res.closed ? host : await this.#wait(host, timeout, res);
     } finally {
       this.#waiting -= 1;
     }
   }
 
-  #wait(name: string, timeout: number, res: ServerResponse): Promise<void> {
+  #wait(given: HostReport, timeout: number, res: ServerResponse): Promise<HostReport> {
+    const name = given.host;
     return new Promise((resolve, reject) => {
+      let [last, isTold, isAsking] = [given, false, false];
       const settle = (problem?: Problem): void => {
         cancel();
         stop();
         clearInterval(looking);
-        res.off('close', settle);
-        if (problem instanceof Problem) reject(problem);
-        else resolve();
+        res.off('close', leave);
+        if (problem) reject(problem);
+        else resolve(last);
       };
-      const look = (): void => {
+      const leave = (): void => settle();
+      const settleAs = (host: HostReport): void => {
+        last = host;
+        settle();
+      };
+      const look = (isFresh = false): void => {
         const host = this.#operator.hosts.find((report) => report.host === name);
-        if (!host) settle(new Problem('HOST_UNKNOWN', `the host '${name}' was removed`));
-        else if (host.drained) settle(this.#doubtOf(host));
+        if (host) last = host;
+        else if (isTold || isEmpty(last)) settleAs({ ...last, drained: true });
+        else settle(new Problem('HOST_UNKNOWN', `the host '${name}' was removed`));
+        if (host?.drained && isFresh && !this.#isUnknown(host)) settle(this.#doubtOf(host));
+        else if (host?.drained && !isFresh && !isAsking) ask();
+      };
+      const ask = (): void => {
+        isAsking = true;
+        void this.#operator.refresh().then(() => {
+          isAsking = false;
+          look(true);
+        });
       };
       const stop = this.#operator.onChange(({ type, host }) => {
+        if (host === name) isTold = type === 'drained' || (isTold && type === 'removed');
         if (type === 'closing') settle(new Problem('UNAVAILABLE', 'the proxy is closing', { 'Retry-After': '1' }));
         // After all other listeners, which may change the host once more.
         else if (host === name) queueMicrotask(look);
       });
       const looking = setInterval(look, LOOK_INTERVAL);
       const cancel = startDeadline(timeout, () => settle(new Problem('NOT_DRAINED', this.#stateOf(name))));
-      res.once('close', settle);
-      look();
+      res.once('close', leave);
+      look(true);
     });
+  }
+
+  /** Whether nobody knows what other proxies have there. */
+  #isUnknown({ fleet }: HostReport): boolean {
+    const { reached, refused } = this.#operator.fleet;
+    return fleet?.draining === true && !reached && !refused;
   }
 
   /** Why a drained host may not be drained at all proxies, where nobody knows of the others. */
@@ -97,6 +124,11 @@ export class DrainedWaits {
     if (!isShared || whom.length > 0 || sessions + tunnels + requests > 0) return whom.join('');
     return '; waits until each proxy has shown twice that it has nothing there';
   }
+}
+
+/** Whether a host that is draining has nothing, as far as anybody knows. */
+function isEmpty({ draining, sessions, tunnels, requests, fleet }: HostReport): boolean {
+  return draining && sessions + tunnels + requests === 0 && (!fleet || fleet.sessions + fleet.tunnels === 0);
 }
 
 /** How long a request wants to wait until its host is drained, in ms; `undefined` if it does not. @throws Problem */

@@ -28,9 +28,8 @@ export class HostRoutes {
 
   async get({ params: [name = ''], query, res }: Asked): Promise<Reply> {
     const timeout = waitOf(query);
-    this.#named(name);
-    if (timeout !== undefined) await this.#drained.wait(name, timeout, res);
-    return this.#replyOf(200, this.#named(name));
+    const report = this.#named(name);
+    return this.#replyOf(200, timeout === undefined ? report : await this.#drained.wait(report, timeout, res));
   }
 
   async add({ req, query }: Asked): Promise<Reply> {
@@ -64,11 +63,15 @@ export class HostRoutes {
     return this.#replyOf(200, this.#named(name));
   }
 
-  remove({ params: [name = ''], query }: Asked): Reply {
+  async remove({ params: [name = ''], query }: Asked): Promise<Reply> {
     const force = forceOf(query);
     const scope = scopeOf(query, 'force');
-    const own = this.#named(name);
-    if (!force) checkUnused(this.#operator, own, scope);
+    this.#named(name);
+    if (!force) {
+      // Others may have opened sessions there since the last beat: this process may have stood still.
+      if (scope === 'fleet') await this.#operator.refresh();
+      checkUnused(this.#operator, this.#named(name), scope);
+    }
     this.#operator.removeHost(name, { scope });
     return { status: 204 };
   }

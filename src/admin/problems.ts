@@ -1,4 +1,5 @@
 import { StrangersError } from '../operating/fleet-strangers';
+import { RefusedError } from '../operating/rollout';
 
 /** The stable error codes of the API, with their status. */
 const STATUSES = {
@@ -50,6 +51,7 @@ export function valid<T>(check: () => T): T {
   } catch (error) {
     if (error instanceof TypeError) throw new Problem('INVALID', error.message);
     if (error instanceof StrangersError) throw new Problem('STRANGERS', error.message);
+    if (error instanceof RefusedError) throw new Problem('UNAVAILABLE', error.message);
     throw error;
   }
 }

@@ -30,8 +30,9 @@ function reasonOf(
   if (counts.sessions + counts.tunnels + using.length > 0) return 'the host has sessions';
   if (gone.length > 0) return goneReasonOf(gone);
   // Where Redis refuses the fleet, this proxy alone removes the host.
-  if (refused || (drained && counts.draining)) return undefined;
+  if (refused) return undefined;
   if (!reached) return 'Redis does not answer the fleet, so that other proxies may have sessions there';
+  if (drained && counts.draining) return undefined;
   // Nobody opens sessions on a host that is down.
   const isUpElsewhere = counts.up > Number(state === 'up');
   if (open.length > 0 && isUpElsewhere) return `${open.join(', ')} may just have opened sessions there`;

@@ -186,6 +186,13 @@ export class Fleet extends EventEmitter<FleetEvents> {
     return this.#beat(false);
   }
 
+  /** Resolves once a beat that began after this call is over, well or not. Never rejects. */
+  async refresh(): Promise<void> {
+    // One that is under way may have asked before.
+    if (this.#asking) await within(this.#timeout, this.#asking);
+    await this.beat();
+  }
+
   /** Tells the others that this member has ended. Resolves once that is done, or has failed. Never rejects. */
   async stop(): Promise<void> {
     if (this.#closing.signal.aborted) return;

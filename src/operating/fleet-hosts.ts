@@ -44,8 +44,8 @@ export class FleetHosts {
   readonly strangers: FleetStrangers;
   /** The hosts of this proxy's own configuration. */
   readonly #configured: ReadonlySet<string>;
-  /** The names that were looked for a moment ago. */
-  readonly #sought = new LRUCache<string, true>({ max: 1000, ttl: SEEK_PAUSE });
+  /** The names that are looked for, or were a moment ago: many sessions of a host may come at once. */
+  readonly #sought = new LRUCache<string, Promise<void>>({ max: 1000, ttl: SEEK_PAUSE });
   /** Hosts that were added by strangers, as it seems. These may turn out to be none. */
   readonly #skipped = new Set<string>();
   /** A host is being added to all members. */
@@ -111,7 +111,8 @@ export class FleetHosts {
   }
 
   removed(host: string): void {
-    this.#write('listed', host, false);
+    // Nobody knows what the others have there. They would remove it, too, whenever Redis gives this proxy the rights.
+    if (!this.#fleet.isRefused) this.#write('listed', host, false);
   }
 
   /** A drain that moves no session before all members may know of it: its client may come back through any of them. */
@@ -228,12 +229,11 @@ export class FleetHosts {
   }
 
   /** Looks whether another member has added a host since the last beat, on which a session is. */
-  async #seek(host: string): Promise<void> {
+  #seek(host: string): Promise<void> {
+    let seeking = this.#sought.get(host);
     // Sessions of a host that was removed ask for it, too.
-    if (this.#sought.has(host)) return;
-    this.#sought.set(host, true);
-    // A beat that is under way may have looked before the host was added.
-    for (let beats = 0; beats < 2 && !this.#hosts.get(host); beats += 1) await this.#fleet.beat();
+    if (!seeking) this.#sought.set(host, seeking = this.#fleet.refresh());
+    return seeking;
   }
 
   /** Listeners of the user come later, and may drain the host at once. */

@@ -3,6 +3,7 @@ import { wrong } from '../base/checks';
 import type { Absence } from '../base/refusals';
 import type { Fleet } from '../fleet/fleet';
 import type { EndedShown } from '../fleet/member';
+import type { DiscoveryOptions } from '../hosts/discovery';
 import { weightOf, type HostOptions } from '../hosts/host-options';
 import type { Hosts } from '../hosts/hosts';
 import { Moves } from './moves';
@@ -45,7 +46,7 @@ export interface Operated {
   forgetEnded(sid: string, ago: number): void;
 }
 
-export interface OperationsOptions {
+export interface OperationsOptions extends Pick<DiscoveryOptions, 'discover'> {
   /** Starts a rebalance at this rate whenever a host comes up or is undrained. */
   readonly rebalance: { readonly perMinute: number } | undefined;
 }
@@ -75,7 +76,7 @@ export class Operations implements Operator {
    * @param fleet the fleet that the proxy is a member of, if any.
    */
   constructor(
-    hosts: Hosts, operated: Operated, { rebalance }: OperationsOptions, events: EventEmitter<ProxyEvents>,
+    hosts: Hosts, operated: Operated, { rebalance, discover }: OperationsOptions, events: EventEmitter<ProxyEvents>,
     isChecked: () => boolean, fleet?: Fleet,
   ) {
     this.#hosts = hosts;
@@ -94,7 +95,7 @@ export class Operations implements Operator {
     this.#fleetRebalance = fleet && new FleetRebalance(fleet, this.#moves, isStranger);
     this.#fleetEnds = fleet && new FleetEnds(fleet, this.#sessions);
     const tell: TellRollout = (...news) => announce(events, 'rollout', ...news);
-    this.#rollout = new Rollout(hosts, this, fleet, this.#fleetHosts, tell);
+    this.#rollout = new Rollout(hosts, this, fleet, this.#fleetHosts, tell, discover !== undefined);
     this.#moves.on('rebalancing', () => announce(events, 'rebalancing'));
     this.#moves.on('rebalanced', (moved) => announce(events, 'rebalanced', moved));
     if (rebalance) this.#rebalanceWhenHostsCome(rebalance.perMinute);
@@ -114,6 +115,10 @@ export class Operations implements Operator {
         remains: host.draining && !drained && this.#fleet ? this.remainsOf(host.name) : undefined,
       };
     });
+  }
+
+  async refresh(): Promise<void> {
+    await this.#fleet?.refresh();
   }
 
   remainsOf(host: string): Remains {

@@ -1,5 +1,5 @@
 import createDebug from 'debug';
-import { toError } from '../base/checks';
+import { toError, wrong } from '../base/checks';
 import type { Fleet } from '../fleet/fleet';
 import type { HostShown } from '../fleet/member';
 import type { Member } from '../fleet/members';
@@ -16,6 +16,9 @@ const debug = createDebug('socket.io-proxy:rollout');
 /** What changes hosts, for all members of the fleet. */
 type Changes = Pick<Operator, 'addHost' | 'removeHost' | 'drainHost' | 'undrainHost' | 'setWeight'>;
 
+/** A change that all members have to make cannot be told to them. */
+export class RefusedError extends Error {}
+
 /** A rollout at the last step, and whether its old hosts drained here by then. */
 interface Step {
   readonly plan: Plan;
@@ -31,21 +34,26 @@ interface Step {
 export class Rollout {
   readonly #hosts: Hosts;
   readonly #changes: Changes;
-  /** This member's id, in a fleet. */
-  readonly #self: string | undefined;
+  readonly #fleet: Fleet | undefined;
   readonly #fleetHosts: FleetHosts | undefined;
   readonly #shared: SharedPlan;
   readonly #news: RolloutNews;
+  readonly #discovers: boolean;
   #last: Step | undefined;
   #isStepping = false;
 
-  /** @param tell is called once with each state of a rollout, whichever member has taken the step. */
+  /**
+   * @param tell is called once with each state of a rollout, whichever member has taken the step.
+   * @param discovers the hosts follow DNS.
+   */
   constructor(
     hosts: Hosts, changes: Changes, fleet: Fleet | undefined, fleetHosts: FleetHosts | undefined, tell: TellRollout,
+    discovers: boolean,
   ) {
+    this.#discovers = discovers;
     this.#hosts = hosts;
     this.#changes = changes;
-    this.#self = fleet?.id;
+    this.#fleet = fleet;
     this.#fleetHosts = fleetHosts;
     this.#shared = new SharedPlan(fleet, (id) => fleetHosts?.strangers.isOne(id) === true);
     this.#news = new RolloutNews(this.#shared, (host) => hosts.get(host) !== undefined, tell);
@@ -60,8 +68,13 @@ export class Rollout {
    *
    * @throws TypeError if an option is invalid, or if there would be no new host.
    * @throws StrangersError if proxies of another application would get the new hosts, too.
+   * @throws RefusedError if Redis refuses this proxy the fleet: it cannot know what the others have.
    */
   start(options: RolloutOptions): void {
+    if (this.#fleet?.isRefused) throw new RefusedError('Redis refuses this proxy the fleet: no other one would follow');
+    // DNS would bring the old ones back, with all their sessions.
+    const isDoubtful = this.#discovers && options.hosts !== undefined;
+    if (isDoubtful) throw wrong('hosts', "be left out where 'discover' is set", options.hosts);
     const given = options.hosts === undefined ? undefined : hostsOf(options.hosts);
     const wanted = given?.map((host) => this.#hosts.twinOf(host) ?? host);
     const names = wanted?.map(({ name }) => name);
@@ -188,6 +201,8 @@ export class Rollout {
 
   /** Removes old hosts that are drained, but for those of DNS, which follow DNS. */
   #clean(plan: Plan): void {
+    // Others may use them again, or the rollout may be stopped.
+    if (this.#fleet && !this.#fleet.isReached) return;
     // Else there would be no host left for new sessions.
     if (!this.#newOf(plan).some(({ open }) => open)) return;
     // What somebody has undrained since stays, unless for one proxy alone.
@@ -222,7 +237,7 @@ export class Rollout {
   /** Of each new host, the members at which it does not take new sessions, this one first. */
   #waitsFor(names: readonly string[]): RolloutWait[] {
     const others = this.#others.map((member) => ({ id: member.id, up: upAt(member) }));
-    const own = this.#self === undefined ? [] : [this.#self];
+    const own = this.#fleet ? [this.#fleet.id] : [];
     return names.map((host) => {
       const elsewhere = others.filter(({ up }) => !up.has(host)).map(({ id }) => id);
       return { host, members: this.#hosts.get(host)?.open ? elsewhere : [...own, ...elsewhere] };

@@ -7,7 +7,7 @@ import { onCleanup } from '../support/cleanup';
 import { handshake, pollUrl, request, type Reply } from '../support/http';
 import { openClient, RedisProcess, type TestClient } from '../support/redis';
 import { startProxy, type ProxyInstance, type Started } from '../support/proxy';
-import { before, startSessionHosts, type SessionHost } from '../support/session-host';
+import { before, openWebSocket, startSessionHosts, type SessionHost } from '../support/session-host';
 import { until } from '../support/until';
 
 let hosts: SessionHost[];
@@ -107,6 +107,48 @@ describe('an operator is told the truth', () => {
     expect((await one.ask(`GET ${pathOf(nameOf(1))}?wait=drained&timeout=1`)).status).toBe(200);
     // It removes the host for itself alone.
     expect((await one.ask(`DELETE ${pathOf(nameOf(0))}`)).status).toBe(204);
+  });
+
+  it('while Redis does not answer, also of a host that had been drained before', async () => {
+    const one = await operate(await openClient(redis.url));
+    await startMember();
+    await until('they know each other', () => one.proxy.fleet.members.length === 2);
+    const drained = once(one.proxy, 'drained');
+    one.proxy.drainHost(nameOf(0));
+    await drained;
+    redis.freeze();
+    const removal = await one.ask(`DELETE ${pathOf(nameOf(0))}`);
+    expect([removal.status, removal.body]).toEqual([409, expect.stringContaining('Redis does not answer the fleet')]);
+    const late = await wait(one);
+    expect([late.status, late.body]).toEqual([504, expect.stringContaining('; Redis does not answer the fleet')]);
+    redis.thaw();
+    await until('it answers again', () => one.proxy.fleet.reached);
+    expect((await one.ask(`DELETE ${pathOf(nameOf(0))}`)).status).toBe(204);
+  });
+});
+
+describe('a proxy that Redis refuses the fleet', () => {
+  it('removes a host for itself alone, also when it is given the rights later', async () => {
+    const one = await operatedBefore(hosts, { redisClient: await userWith(), fleet: true });
+    await until('it is refused', () => one.proxy.fleet.refused);
+    const { proxy: other, url } = await startMember();
+    const sockets = await Promise.all(Array.from({ length: 6 }, () => openWebSocket(url)));
+    expect((await one.ask(`DELETE ${pathOf(nameOf(0))}`)).status).toBe(204);
+    await userWith('+eval', '+time', '+hset', '+hget', '+hgetall', '+hdel', '+pexpire');
+    await until('they know each other', () => [one.proxy, other].every(({ fleet }) => fleet.members.length === 2));
+    one.proxy.setWeight(nameOf(1), 7);
+    await until('the other hears of it', () => other.hosts.at(-1)?.weight === 7);
+    expect([other.hosts.length, one.proxy.hosts.length]).toEqual([2, 1]);
+    expect(sockets.map(({ readyState }) => readyState)).toEqual(sockets.map(({ OPEN }) => OPEN));
+  });
+
+  it('begins no rollout, which no other one would follow', async () => {
+    const one = await operatedBefore(hosts, { redisClient: await userWith(), fleet: true });
+    await until('it is refused', () => one.proxy.fleet.refused);
+    const refused = await one.ask('POST /api/rollout', { hosts: ['127.0.0.1:1'] });
+    expect([refused.status, refused.body]).toEqual([503, expect.stringContaining('Redis refuses this proxy the fleet')]);
+    expect((await one.ask('GET /api/rollout')).body).toBe('null');
+    expect(one.proxy.hosts).toHaveLength(2);
   });
 });
 

@@ -14,12 +14,15 @@ let hosts: SessionHost[];
 let name: string;
 let one: Operated;
 let other: Started;
+let prefix: string;
+let options: Partial<Proxy.PartialProxyOptions>;
 
 beforeEach(async () => {
   redis = await openClient();
   hosts = await startSessionHosts(2);
   [name = ''] = hosts.map((host) => host.name);
-  const options: Partial<Proxy.PartialProxyOptions> = { redisClient: redis, keyPrefix: uniqueKeyPrefix(), fleet: true };
+  prefix = uniqueKeyPrefix();
+  options = { redisClient: redis, keyPrefix: prefix, fleet: true };
   one = await operatedBefore(hosts, options);
   other = await before(hosts, { ...options, balance: () => name, drainTimeout: 0 });
   await until('they know each other', () => [one, other].every(({ proxy }) => proxy.fleet.members.length === 2));
@@ -103,4 +106,38 @@ describe('a host is not removed without force', () => {
     await left;
     expect(await remove()).toEqual([204, '']);
   });
+});
+
+describe('what another member has just done is known', () => {
+  const STATE = '{socket.io-fleet}:state:';
+
+  /** One host is drained, and the other member lets it take sessions again. */
+  async function reopen(): Promise<void> {
+    const drained = once(one.proxy, 'drained');
+    one.proxy.drainHost(name);
+    await drained;
+    await until('the other drains it', () => other.proxy.hosts[0]?.draining === true);
+    other.proxy.undrainHost(name);
+    await until('Redis has it', async () => (await redis.hGet(STATE + prefix, `drain ${name}`))?.includes('false'));
+  }
+
+  it('before a host is removed', async () => {
+    await reopen();
+    await openWebSocket(other.url);
+    expect(await remove()).toEqual([409, expect.stringContaining('sessions')]);
+  });
+
+  it('before a host counts as drained', async () => {
+    await reopen();
+    expect((await one.ask(`GET ${pathOf(name)}?wait=drained&timeout=1`)).status).toBe(504);
+  });
+});
+
+it('those who wait until a host is drained hear it, also where a rollout removes it at once', async () => {
+  const second = await operatedBefore(hosts, options);
+  await until('all know each other', () => [one, second].every(({ proxy }) => proxy.fleet.members.length === 3));
+  const [fresh] = await startSessionHosts(1);
+  const waits = [one, second].flatMap(({ ask }) => hosts.map((host) => ask(`GET ${pathOf(host.name)}?wait=drained`)));
+  expect((await one.ask('POST /api/rollout', { hosts: [fresh?.name] })).status).toBe(202);
+  expect((await Promise.all(waits)).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
 });

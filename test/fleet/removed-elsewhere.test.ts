@@ -61,3 +61,10 @@ describe('a member that finds a host removed by another one', () => {
     expect(told).toEqual(['draining', 'removed']);
   });
 });
+
+it('a host that another member has just added is found by all that look for it, also at once', async () => {
+  one.operations.addHost('new:1');
+  await one.fleet.beat();
+  const found = await Promise.all(Array.from({ length: 10 }, () => other.hosts.seek('new:1')));
+  expect(found.map((host) => host?.name)).toEqual(Array.from({ length: 10 }, () => 'new:1'));
+});

@@ -279,4 +279,11 @@ describe('without a fleet', () => {
     expect([reply.status, reply.json()]).toEqual([422, expect.objectContaining({ code: 'INVALID' })]);
     expect([alone.proxy.hosts.map(({ host }) => host), await rolloutOf(alone)]).toEqual(before);
   });
+
+  it('a proxy whose hosts follow DNS takes none, which DNS would not name', async () => {
+    const { ask } = await startOperated({ hosts: [], discover: 'dns:localhost:1' });
+    const { status, body } = await ask('POST /api/rollout', { hosts: [first.name] });
+    expect([status, body]).toEqual([422, expect.stringContaining("'hosts' must be left out where 'discover' is set")]);
+    expect((await ask('GET /api/rollout')).body).toBe('null');
+  });
 });

@@ -14,7 +14,8 @@ export class Rolling extends ModelMember {
     this.#world = world;
     const sessions = { endSome: () => Promise.resolve([]) };
     const operated = { workers: 1, storeFails: false, readiness: { ready: true }, sessions, goneOn: () => [] } as unknown as Operated;
-    this.operations = new Operations(this.hosts, operated, { rebalance: undefined }, this.events, () => true, this.fleet);
+    const options = { rebalance: undefined, discover: undefined };
+    this.operations = new Operations(this.hosts, operated, options, this.events, () => true, this.fleet);
   }
 
   see(name: string): void {
