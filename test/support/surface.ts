@@ -106,7 +106,7 @@ async function run(): Promise<Surface> {
   await operate(operated, first, third);
   const [state, rate] = ['state', 'rate'].map((key) => `{socket.io-fleet}:${key}:${keyPrefix}`) as [string, string];
   const wanted = ['listed', 'weight', 'drain', 'rollout', 'rollout draining', 'rebalance'];
-  await until('the fleet has all that was set', async () => {
+  await until(`all that was set is in ${state}, with ${rate}`, async () => {
     const known = Object.keys(await redis.hGetAll(state)).map((name) => kindOf(name, names).replace(' <host>', ''));
     return wanted.every((name) => known.includes(name)) && await redis.exists(rate) === 1;
   });
