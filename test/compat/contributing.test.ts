@@ -7,7 +7,8 @@ const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 const NAMES = ['CONTRIBUTING.md', 'SECURITY.md', 'docs/versioning.md'];
 
 /** The rows of CONTRIBUTING.md that say which test fails where something is left out. */
-const guards = Array.from(read('CONTRIBUTING.md').matchAll(/^\| .+ \| (.+) \| `(test\/.+)` \|$/gm), ([, name = '', file = '']) => [name, file]);
+const rows = read('CONTRIBUTING.md').matchAll(/^\| .+ \| (.+) \| `(test\/.+)` \|$/gm);
+const guards = Array.from(rows, ([, name = '', file = '']) => [name, file]);
 
 it.each(guards)('names a test that there is: %s, %s', (name = '', file = '') => {
   expect(read(file)).toContain(name);
@@ -30,6 +31,7 @@ it('docs/versioning.md names each kind in the list of public names, and no other
   const kinds = Object.keys(JSON.parse(read('test/fixtures/surface.json')) as object)
     .map((kind) => (kind.startsWith('exports of ') ? 'exports of …' : kind));
   const [, table = ''] = /^\| What \| Where .+\n\|[-|]+\|\n((?:\|.+\n)+)/m.exec(read('docs/versioning.md')) ?? [];
-  const told = table.trimEnd().split('\n').flatMap((row) => Array.from((row.split(' | ').at(-1) ?? '').matchAll(/`([^`/]+)`/g), ([, kind]) => kind));
+  const told = table.trimEnd().split('\n').map((row) => row.split(' | ').at(-1) ?? '')
+    .flatMap((cell) => Array.from(cell.matchAll(/`([^`/]+)`/g), ([, kind]) => kind));
   expect(new Set(told.filter((kind) => kind !== 'AccessEntry'))).toEqual(new Set(kinds));
 });

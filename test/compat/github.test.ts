@@ -95,7 +95,7 @@ describe('the workflows', () => {
     expect(publish?.permissions).toEqual({ contents: 'read', 'id-token': 'write' });
     for (const { permissions } of [ci, release]) expect(permissions).toEqual({ contents: 'read' });
     const others = [...Object.values(ci.jobs), ...Object.values(release.jobs)].filter((job) => job !== publish);
-    expect(others.flatMap(({ permissions }) => permissions ?? [])).toEqual([]);
+    expect(others.filter(({ permissions }) => permissions)).toEqual([]);
     expect(scripts.prepublishOnly).toBe('node scripts/check-publication.mjs');
   });
 });

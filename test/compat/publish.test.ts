@@ -134,7 +134,7 @@ describe('the bill of materials', () => {
     own = (JSON.parse(await run('npm', ['run', '--silent', 'sbom'], ROOT)) as { components: Component[] }).components;
   }, TIMEOUT);
 
-  it('lists what an installation holds, and nothing else', async () => {
+  it('lists what an installation holds, and nothing else', () => {
     const versions = filesOf(modules).filter((path) => /^(?:@[^/]+\/)?[^@/.][^/]*\/package\.json$/.test(path))
       .map((path) => manifestOf(join(modules, dirname(path)))).filter(({ name }) => name !== manifest.name);
     expect(own.map(nameOf).sort()).toEqual(versions.map(nameOf).sort());
@@ -177,7 +177,8 @@ it('is the same bytes, wherever and whenever it is built, and whoever may read t
 
 describe('before it is published', () => {
   const script = join(ROOT, 'scripts/check-publication.mjs');
-  const full = { ...manifestOf(ROOT), repository: { type: 'git', url: 'git+ssh://git@a.example/b.git' }, bugs: { url: 'https://a.example' } };
+  const repository = { type: 'git', url: 'git+ssh://git@a.example/b.git' };
+  const full = { ...manifestOf(ROOT), repository, bugs: { url: 'https://a.example' } };
 
   const MARK = '<!-- to be filled in -->';
 
