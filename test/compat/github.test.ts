@@ -132,6 +132,11 @@ describe.each(['bug', 'question'])('the form %s', (name) => {
   });
 });
 
+it('offers no issue without a form, so that weaknesses are not told there', () => {
+  expect(parse(read('.github/ISSUE_TEMPLATE/config.yml'))).toEqual({ blank_issues_enabled: false });
+  expect(readdirSync(join(ROOT, '.github/ISSUE_TEMPLATE')).sort()).toEqual(['bug.yml', 'config.yml', 'question.yml']);
+});
+
 it('asks of a fault for versions, configuration and log, and keeps weaknesses and secrets out', () => {
   const { body } = parse(read('.github/ISSUE_TEMPLATE/bug.yml')) as { body: Field[] };
   const asked = Object.fromEntries(body.map(({ id = 'first', attributes, validations }) => [id, { ...attributes, ...validations }]));

@@ -108,6 +108,14 @@ it('says in package.json what tools and users ask for', () => {
   expect(manifest.keywords).toContain('socket.io');
 });
 
+it('lets an ES module import by its name all that hangs on the class', async () => {
+  const source = "import Proxy, * as names from 'socket.io-proxy2'; console.log(JSON.stringify([names, Proxy].map(Object.keys)))";
+  const printed = await run(process.execPath, ['--input-type=module', '--eval', source], packed.folder);
+  const [names, properties] = JSON.parse(printed) as [string[], string[]];
+  // A newer Node.js adds this one.
+  expect(names.filter((name) => name !== 'module.exports').sort()).toEqual(properties.sort());
+});
+
 describe('the installed command', () => {
   it('is a program', () => {
     const bin = join(modules, '.bin', 'socket.io-proxy2');
