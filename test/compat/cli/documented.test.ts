@@ -1,12 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import ts from 'typescript';
 import { FLAGS, type Flag } from '../../../src/cli/settings/flags';
 import { readSettings } from '../../../src/cli/settings/settings';
 import { Command } from '../../support/command';
 import { startHosts } from '../../support/hosts';
 import { handshake } from '../../support/http';
-import { filesOf, ROOT } from '../../support/package';
+import { logEvents } from '../../support/log-events';
+import { ROOT } from '../../support/package';
 import { blockOf, temporaryFolder } from '../../support/program';
 import { openClient, RedisProcess } from '../../support/redis';
 
@@ -26,36 +26,14 @@ it('has every flag in its table', () => {
   expect(/<!-- flags -->\n([^]*)\n<!-- \/flags -->/.exec(reference)?.[1]).toBe(table);
 });
 
-/** The events that an argument names: itself, or those that the loop around it goes through. */
-function eventsOf(event: ts.Node): string[] {
-  if (ts.isStringLiteral(event)) return [event.text];
-  let around: ts.Node = event;
-  while (!ts.isForOfStatement(around) && !ts.isSourceFile(around)) around = around.parent;
-  const list = ts.isForOfStatement(around) ? around.expression.getText() : '';
-  return Array.from(list.matchAll(/'(\w+)'/g), ([, name = '']) => name);
-}
-
 it('has every event of the log with its fields', () => {
-  const found = new Map<string, string[]>();
-  const visit = (node: ts.Node): void => {
-    if (ts.isCallExpression(node) && /(?:\b|#)log\.(?:info|warn|error)$|^tell$/.test(node.expression.getText())) {
-      const [event, , fields] = node.arguments;
-      const names = fields && ts.isObjectLiteralExpression(fields) ? fields.properties.map((field) => field.name?.getText() ?? '') : [];
-      for (const name of event ? eventsOf(event) : []) found.set(name, names);
-    }
-    ts.forEachChild(node, visit);
-  };
-  // What the log says of the store and the end is its own.
-  for (const file of ['operating/changes.ts', ...filesOf(join(ROOT, 'src/cli')).map((name) => `cli/${name}`)]) {
-    visit(ts.createSourceFile(file, readFileSync(join(ROOT, 'src', file), 'utf8'), ts.ScriptTarget.Latest, true));
-  }
   const table = /\| `event` \|.+\n\|[-|]+\|\n((?:\|.+\n)+)/.exec(reference)?.[1] ?? '';
   const codesOf = (cell = ''): string[] => Array.from(cell.matchAll(/`([^`]+)`/g), ([, code = '']) => code);
   const rows = table.trimEnd().split('\n').flatMap((row) => {
     const [events, fields] = row.slice(2).split(' | ');
     return codesOf(events).map((event) => [event, codesOf(fields)] as const);
   });
-  expect(new Map(rows)).toEqual(found);
+  expect(new Map(rows)).toEqual(logEvents());
 });
 
 it('has a file that the command takes', () => {
