@@ -3,6 +3,7 @@ import { Server as HttpsServer } from 'node:https';
 import { adminOptionsOf, type ResolvedAdminOptions } from '../admin/options';
 import { integerOf, isObject, isPlainObject, MAX_DELAY, wrong } from '../base/checks';
 import type { ForwarderOptions } from '../forwarding/forwarder';
+import { trustProxyOf } from '../forwarding/trusted-networks';
 import { checkPathOf, checkStatusOf } from '../hosts/check-options';
 import type { DiscoveryOptions } from '../hosts/discovery';
 import type { HealthOptions } from '../hosts/health-checker';
@@ -88,7 +89,7 @@ export function resolveOptions(options: PartialProxyOptions): ResolvedOptions {
     shutdownDelay: integer(options, 'shutdownDelay', 0, 0, MAX_DELAY),
     drainTimeout: integer(options, 'drainTimeout', 10_000, 0, MAX_DELAY),
     xfwd: boolean(options, 'xfwd', true),
-    trustProxy: boolean(options, 'trustProxy', false),
+    trustProxy: trustProxyOf(options.trustProxy),
     changeOrigin: boolean(options, 'changeOrigin', true),
     hostTls: hostTlsOf(options.hostTls),
     server: serverOf(options),

@@ -11,6 +11,7 @@ import type { HealthSource } from '../hosts/health-checker';
 import { isWebSocket } from '../routing/request-checks';
 import type { Route } from '../routing/route';
 import type { Router } from '../routing/router';
+import type { TrustProxy } from '../forwarding/trusted-networks';
 import type { Tunnel } from '../forwarding/tunnel';
 import type { UnderWay } from '../forwarding/under-way';
 import { Upgrade } from '../forwarding/upgrade';
@@ -26,7 +27,7 @@ import { Line, Wait } from './waiting';
 const MAX_PIPELINED = 100;
 
 export interface PipelineOptions extends Pick<FastPathParts, 'path' | 'maxHeaderSize'> {
-  readonly trustProxy: boolean;
+  readonly trustProxy: TrustProxy;
 }
 
 /** The parts that handle requests and upgrades. */
