@@ -37,9 +37,7 @@ export class TrustedNetworks {
 
   /** Whether the address is in one of the networks. An IPv4 address in IPv6 counts as IPv4; other text is in none. */
   has(address: string): boolean {
-    const end = address.indexOf('%');
-    const plain = end === -1 ? address : address.slice(0, end);
-    return isIP(plain) !== 0 && this.#list.check(plain, familyOf(plain));
+    return isIP(address) !== 0 && this.#list.check(address, familyOf(address));
   }
 }
 
