@@ -73,6 +73,16 @@ describe('--print-config', () => {
     expect(outcomeOf([...config, ...secrets])).toEqual(outcomeOf(args));
   });
 
+  it.each([
+    ['redis://localhost', 'redis://localhost:6379'], ['rediss://a%40b%3A:c@[::1]:5/3', 'rediss://a%40b%3A@[::1]:5/3'],
+    ['redis://:c@[::1]', 'redis://[::1]:6379'], ['unix://u%40:p@/run/a%3Fb.sock?db=2', 'unix://u%40@/run/a%3Fb.sock?db=2'],
+    ['/run/redis.sock', 'unix:///run/redis.sock'],
+  ])('prints the URL %s as %s', (url, expected) => {
+    const { redis } = print([...HOSTS, '--redis', url]);
+    expect(redis).toBe(expected);
+    expect(print(configOf({ hosts: ['a:1'], redis }))).toMatchObject({ redis });
+  });
+
   it('prints what each place says, of flags, environment and file', () => {
     const config = configOf({ hosts: 'a:1', port: 1, drainTimeout: 2, path: '/c' });
     const printed = print([...config, '--port', '3'], { SOCKETIO_PROXY_PORT: '2', SOCKETIO_PROXY_DRAIN_TIMEOUT: '5', PORT: '4' });
