@@ -49,6 +49,11 @@ export function trusts(trustProxy: TrustProxy, socket: Socket): boolean {
   return typeof trustProxy === 'boolean' ? trustProxy : trustProxy.trusts(socket);
 }
 
+/** Whether to trust what an address sends. A unix socket has none. */
+export function trustsAddress(trustProxy: TrustProxy, address: string | undefined): boolean {
+  return typeof trustProxy === 'boolean' ? trustProxy : address !== undefined && trustProxy.has(address);
+}
+
 /** @throws TypeError that names the entry, what was expected and what was received. */
 export function trustProxyOf(value: unknown = false): TrustProxy {
   if (typeof value === 'boolean') return value;

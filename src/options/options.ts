@@ -39,7 +39,6 @@ export interface ResolvedOptions extends
   /** In ms. */
   readonly drainTimeout: number;
   readonly server: HttpServer | HttpsServer | undefined;
-  readonly fastPath: boolean;
   readonly admin: ResolvedAdminOptions | undefined;
 }
 
@@ -50,13 +49,16 @@ const NAMES = new Set<string>([
   'redisClient', 'store', 'hosts', 'discover', 'path', 'checkInterval', 'checkTimeout', 'checkPath', 'checkStatus',
   'unhealthyAfter', 'healthyAfter', 'balance', 'slowStart', 'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout',
   'onStoreFailure', 'connectTimeout', 'hostTimeout', 'hostKeepAlive', 'healthPath', 'shutdownDelay', 'drainTimeout',
-  'fastPath', 'xfwd', 'trustProxy', 'changeOrigin', 'hostTls', 'server',
+  'fastPath', 'xfwd', 'trustProxy', 'proxyProtocol', 'changeOrigin', 'hostTls', 'server',
   'maxHandshakesPerSecond', 'maxQueuedHandshakes',
   'handshakeQueueTimeout', 'rebalance', 'fleet', 'admin', ...SERVER_OPTIONS,
 ] satisfies (keyof PartialProxyOptions)[]);
 
-/** @throws TypeError that names the option, what was expected and what was received. */
-export function resolveOptions(options: PartialProxyOptions): ResolvedOptions {
+/**
+ * @param ownsServer the `server` is as one that the proxy has made.
+ * @throws TypeError that names the option, what was expected and what was received.
+ */
+export function resolveOptions(options: PartialProxyOptions, ownsServer = false): ResolvedOptions {
   if (!isObject(options)) throw wrong('options', 'be an object', options);
   for (const name of Object.keys(options)) {
     if (!NAMES.has(name)) throw new TypeError(`'${name}' is not an option; expected ${[...NAMES].join(', ')}`);
@@ -90,6 +92,7 @@ export function resolveOptions(options: PartialProxyOptions): ResolvedOptions {
     drainTimeout: integer(options, 'drainTimeout', 10_000, 0, MAX_DELAY),
     xfwd: boolean(options, 'xfwd', true),
     trustProxy: trustProxyOf(options.trustProxy),
+    proxyProtocol: proxyProtocolOf(options, ownsServer),
     changeOrigin: boolean(options, 'changeOrigin', true),
     hostTls: hostTlsOf(options.hostTls),
     server: serverOf(options),
@@ -168,6 +171,15 @@ function healthPathOf(healthPath: unknown, path: string): string | undefined {
 
 function isUrlPath(path: string): boolean {
   return new URL(`http://localhost${path}`).pathname === path;
+}
+
+function proxyProtocolOf(options: PartialProxyOptions, ownsServer: boolean): boolean {
+  const isOn = boolean(options, 'proxyProtocol', false);
+  if (!isOn) return false;
+  // Others may listen for connections there.
+  if (options.server && !ownsServer) throw wrong('proxyProtocol', "be left out where 'server' is given", true);
+  if (trustProxyOf(options.trustProxy) !== false) return true;
+  throw wrong('proxyProtocol', "be left out where 'trustProxy' is false", true);
 }
 
 function onStoreFailureOf(policy: unknown = 'local'): ResolvedOptions['onStoreFailure'] {

@@ -184,6 +184,12 @@ export interface PartialProxyOptions {
    * @default false
    */
   trustProxy?: boolean | readonly string[] | undefined;
+  /**
+   * Reads a header of the PROXY protocol, version 1 or 2, first on each connection from where `trustProxy` trusts, and
+   * takes the client that it names for the connection's other end. Such a connection without a header is cut; others
+   * are read as HTTP. Needs `trustProxy`. Only for a server that the proxy creates itself. @default false
+   */
+  proxyProtocol?: boolean | undefined;
   /** Sets the `Host` header to the host's own name. If false, it stays the client's. @default true */
   changeOrigin?: boolean | undefined;
   /**

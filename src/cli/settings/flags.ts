@@ -143,6 +143,8 @@ export const FLAGS: readonly Flag[] = [
       { ...yes('Does not add X-Forwarded-For, -Proto, -Host and -Port'), option: 'xfwd' }],
     ['trust-proxy', 'Trusts incoming X-Forwarded-*, Forwarded and X-Real-IP; with a list, as in 10.0.0.0/8,::1, only ' +
       'from these networks', { type: 'networks', unit: 'switch or list', fallback: 'false', option: 'trustProxy' }],
+    ['proxy-protocol', 'Reads the PROXY protocol, version 1 or 2, on connections that --trust-proxy trusts',
+      { ...no, option: 'proxyProtocol' }],
     ['change-origin', "Sets Host to the host's own name",
       { ...yes("Keeps the client's Host"), option: 'changeOrigin' }],
     ['max-handshakes-per-second', 'The most handshakes sent to the hosts per second; further ones wait',

@@ -77,6 +77,7 @@ describe('a bad value', () => {
     [[...HOSTS, '--admin-port', '0', '--admin-bind', '0.0.0.0'], /^--admin-token is mandatory where --admin-bind is an address/],
     [[...HOSTS, '--trust-proxy', '10.0.0.0/8,10.0.0.0/33'],
       /^--trust-proxy \(number 2\) must be an address or a network, as in .+, received '10\.0\.0\.0\/33'$/],
+    [[...HOSTS, '--proxy-protocol'], '--proxy-protocol must be left out where --trust-proxy is false, received true'],
     [[...HOSTS, '--trust-proxy='], /^--trust-proxy must be a boolean or a list of at least one network, received \[\]$/],
     [[...HOSTS, '--trust-proxy', '::1', '10.0.0.1'], /^unexpected argument '10\.0\.0\.1'/],
     [[...HOSTS, '--no-trust-proxy', '::1'], /^unexpected argument '::1'/],

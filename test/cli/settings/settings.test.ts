@@ -59,6 +59,7 @@ describe('a flag that is an option of the library', () => {
     const others = ['hosts', 'discover'].includes(name) ? [] : HOSTS;
     // A request's whole time is not shorter than its head's.
     if (name === 'headers-timeout') others.push('--request-timeout', text);
+    if (name === 'proxy-protocol') others.push('--trust-proxy');
     if (option.startsWith('admin.') && name !== 'admin-port') others.push('--admin-port', '0');
     const given = [
       settingsOf([...others, `--${name}=${text}`]),
