@@ -18,6 +18,7 @@ async function main(): Promise<number> {
   const settings = readCommandLine(process.argv.slice(2), process.env);
   if ('exitCode' in settings) {
     process[settings.output].write(settings.text);
+    if (settings.note !== undefined) process.stderr.write(settings.note);
     return settings.exitCode;
   }
   const status = new StatusLine(process.stdout);

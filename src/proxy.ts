@@ -68,7 +68,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
   constructor(options: PartialProxyOptions, internals: ProxyInternals);
   constructor(given: PartialProxyOptions, internals: ProxyInternals = {}) {
     super();
-    const options = this.#options = resolveOptions(given);
+    const options = this.#options = resolveOptions(given, internals.ownsServer);
     const totals = createTotals();
     const hosts = new Hosts(options.hosts, options);
     const bindings = this.#bindings = new Bindings(options.store, hosts, options, totals);
@@ -98,7 +98,7 @@ export class Proxy extends EventEmitter<ProxyEvents> {
       listening: () => this.#start(),
       error: (error) => announceIfHeard(this, 'error', error),
     });
-    if (this.#isOwn && options.fastPath) pipelines.hasten();
+    if (this.#isOwn) pipelines.ownServer(totals, this.#announcing('suspicious'));
     relayEvents(hosts, bindings, this);
     if (server.listening) this.#start();
   }

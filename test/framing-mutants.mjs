@@ -60,7 +60,7 @@ const FAULTS = [
   ['what Connection names passes', [
     headers('!named?.has(name.toLowerCase())) headers.push(name, value)', 'true) headers.push(name, value)'),
   ]],
-  ['X-Forwarded-For is believed', [headers('if (trustProxy && !xfwd) headers.push', 'headers.push')]],
+  ['X-Forwarded-For is believed', [headers('if (isTrusted && !xfwd) headers.push', 'headers.push')]],
   ['the absolute form goes on as it came', [exchange('path: originFormOf(url)', 'path: url')]],
   ['a target in absolute form does not say the host', [headers('return authorityOf(url) ?? headers.host;', 'return headers.host;')]],
   ['a connection is kept although its request is not whole', [connection('if (this.#body?.isWhole === false)', 'if (false)')]],

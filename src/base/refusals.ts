@@ -82,6 +82,7 @@ export const refusals = {
   badField: doubtful(400, 'field', 'Bad request: a header field is malformed'),
   namedFraming: doubtful(400, 'connection', 'Bad request: Connection names a field that is not for it to name'),
   tooManyFields: doubtful(431, 'fields', 'Too many header fields'),
+  badProxyHeader: doubtful(400, 'proxy_header', 'Bad request'),
   badVersion: doubtful(505, 'version', 'This version of HTTP is not served'),
   hostUnreached: hostFailed('unreached'),
   hostFailed: hostFailed('failed'),

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import type { Operator } from '../operating/operator';
@@ -66,7 +67,7 @@ export class Reload {
   #logRestartNeeded(after: Settings): void {
     const before = this.#started;
     const flags = [...after.flagValues.keys()].filter((name) => {
-      if (before.flagValues.get(name) === after.flagValues.get(name)) return false;
+      if (isDeepStrictEqual(before.flagValues.get(name), after.flagValues.get(name))) return false;
       if (name === 'hosts') return before.flagValues.get('discover') !== after.flagValues.get('discover');
       return !RELOADED.has(name) || (name.startsWith('tls-') && !before.tls !== !after.tls);
     });

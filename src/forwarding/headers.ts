@@ -3,12 +3,13 @@ import type { RequestHead } from '../base/request-head';
 import type { Host } from '../hosts/host';
 import { readableEncodings } from '../routing/sniffer';
 import { authorityOf } from '../base/target';
+import { trusts, type TrustProxy } from './trusted-networks';
 
 /** How a request's headers change on the way to a host. */
 export interface HeaderRules {
   readonly changeOrigin: boolean;
   readonly xfwd: boolean;
-  readonly trustProxy: boolean;
+  readonly trustProxy: TrustProxy;
 }
 
 /**
@@ -26,9 +27,10 @@ export function requestHeaders(req: RequestHead, host: Host, rules: HeaderRules)
 /** Those of {@link requestHeaders} that are the same for all hosts: all but `Host`. */
 export function otherHeaders(req: RequestHead, { xfwd, trustProxy }: HeaderRules): string[] {
   const raw = req.rawHeaders;
+  const isTrusted = trusts(trustProxy, req.socket);
   const named = namedByConnection(req.headers.connection);
   const headers: string[] = [];
-  if (xfwd) pushForwarded(headers, req, trustProxy);
+  if (xfwd) pushForwarded(headers, req, isTrusted);
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] ?? '';
     const value = raw[i + 1] ?? '';
@@ -38,10 +40,10 @@ export function otherHeaders(req: RequestHead, { xfwd, trustProxy }: HeaderRules
         break;
       // Kept even if `Connection` names them: a client must not remove what a proxy has set.
       case Field.Forwarded:
-        if (trustProxy && !xfwd) headers.push(name, value);
+        if (isTrusted && !xfwd) headers.push(name, value);
         break;
       case Field.ForwardedElse:
-        if (trustProxy) headers.push(name, value);
+        if (isTrusted) headers.push(name, value);
     }
   }
   return headers;
@@ -88,19 +90,19 @@ export function headerOf(headers: readonly string[], name: string): string | und
 }
 
 /** Adds the `X-Forwarded-*` headers: what this proxy sees, or what a trusted proxy in front reports. */
-function pushForwarded(headers: string[], req: RequestHead, trustProxy: boolean): void {
+function pushForwarded(headers: string[], req: RequestHead, isTrusted: boolean): void {
   const { headers: came, socket } = req;
   const peer = plainAddress(socket.remoteAddress);
-  const chain = trustProxy && textOf(came['x-forwarded-for']);
+  const chain = isTrusted && textOf(came['x-forwarded-for']);
   const addresses = chain && peer ? `${chain}, ${peer}` : chain || peer;
   // A unix socket has no address.
   if (addresses) headers.push('x-forwarded-for', addresses);
-  const proto = (trustProxy && textOf(came['x-forwarded-proto'])) || ('encrypted' in socket ? 'https' : 'http');
+  const proto = (isTrusted && textOf(came['x-forwarded-proto'])) || ('encrypted' in socket ? 'https' : 'http');
   headers.push('x-forwarded-proto', proto);
-  const host = (trustProxy && textOf(came['x-forwarded-host'])) || hostOf(req);
+  const host = (isTrusted && textOf(came['x-forwarded-host'])) || hostOf(req);
   if (host) headers.push('x-forwarded-host', host);
   // A TLS proxy in front often sends no port: then it follows from the host and the protocol.
-  headers.push('x-forwarded-port', (trustProxy && textOf(came['x-forwarded-port'])) || portOf(host, proto));
+  headers.push('x-forwarded-port', (isTrusted && textOf(came['x-forwarded-port'])) || portOf(host, proto));
 }
 
 /** The host name in the client's request. */
@@ -117,12 +119,33 @@ export function hasLeft({ socket }: Pick<RequestHead, 'socket'>): boolean {
   return socket.destroyed || (socket.remoteAddress === undefined && socket.localAddress !== undefined);
 }
 
-/** The client's address: the peer's or, behind a trusted load balancer, the one that the load balancer has seen. */
-export function clientOf(req: RequestHead, trustProxy: boolean): string {
-  // The load balancer itself appended the last address; clients can forge the others. Reading `headers` builds it.
-  const seen = trustProxy ? textOf(req.headers['x-forwarded-for']).split(',').at(-1)?.trim() : '';
-  const address = seen === undefined || seen === '' ? plainAddress(req.socket.remoteAddress) : seen;
+/** The client's address: the peer's or, behind trusted load balancers, the one that the first of them has seen. */
+export function clientOf(req: RequestHead, trustProxy: TrustProxy): string {
+  const peer = plainAddress(req.socket.remoteAddress);
+  // Reading `headers` builds it.
+  const chain = trusts(trustProxy, req.socket) ? textOf(req.headers['x-forwarded-for']) : '';
+  const address = chain === '' ? peer : lastUntrusted(chain, trustProxy) || peer;
   return address === '' ? 'unix:' : address;
+}
+
+/**
+ * The last address of a chain that is no trusted load balancer's, or else the first one: each load balancer has
+ * appended the address that it has seen, and a client can forge all before its own. `''` if there is none.
+ */
+function lastUntrusted(chain: string, trustProxy: TrustProxy): string {
+  let address = '';
+  for (const entry of chain.split(',').reverse()) {
+    const seen = entry.trim();
+    if (seen === '') break;
+    address = seen;
+    if (typeof trustProxy === 'boolean' || !trustProxy.has(withoutPort(seen))) break;
+  }
+  return address;
+}
+
+/** Some load balancers append the port too, as in `10.0.0.1:5000` and `[::1]:5000`. */
+function withoutPort(address: string): string {
+  return /^(?:([\d.]+)|\[([\da-f:.]+)\])(?::\d+)?$/i.exec(address)?.slice(1).join('') ?? address;
 }
 
 /** Shortens an IPv4-mapped IPv6 address to the IPv4 address. */

@@ -38,7 +38,8 @@ export interface ProxyEvents {
   drained: [host: string];
   /**
    * Something is probably a mistake, although the host is up. `text` says what, and what to do. Emitted once for each
-   * host and mistake. `host` is `undefined` if it is about the server that the proxy was given.
+   * host and mistake. `host` is `undefined` if it is about the server that the proxy was given, or about
+   * connections without a header of the PROXY protocol: then once a minute at most.
    */
   suspicious: [host: string | undefined, text: string];
   /** A rebalance has begun to move sessions from the fullest hosts to the others. */

@@ -3,6 +3,7 @@ import { Server as HttpsServer } from 'node:https';
 import { adminOptionsOf, type ResolvedAdminOptions } from '../admin/options';
 import { integerOf, isObject, isPlainObject, MAX_DELAY, wrong } from '../base/checks';
 import type { ForwarderOptions } from '../forwarding/forwarder';
+import { trustProxyOf } from '../forwarding/trusted-networks';
 import { checkPathOf, checkStatusOf } from '../hosts/check-options';
 import type { DiscoveryOptions } from '../hosts/discovery';
 import type { HealthOptions } from '../hosts/health-checker';
@@ -38,7 +39,6 @@ export interface ResolvedOptions extends
   /** In ms. */
   readonly drainTimeout: number;
   readonly server: HttpServer | HttpsServer | undefined;
-  readonly fastPath: boolean;
   readonly admin: ResolvedAdminOptions | undefined;
 }
 
@@ -50,13 +50,16 @@ const NAMES = new Set<string>([
   'unhealthyAfter', 'healthyAfter', 'balance', 'hashBy', 'slowStart', 'maxSessions',
   'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout',
   'onStoreFailure', 'connectTimeout', 'hostTimeout', 'hostKeepAlive', 'healthPath', 'shutdownDelay', 'drainTimeout',
-  'fastPath', 'xfwd', 'trustProxy', 'changeOrigin', 'hostTls', 'server',
+  'fastPath', 'xfwd', 'trustProxy', 'proxyProtocol', 'changeOrigin', 'hostTls', 'server',
   'maxHandshakesPerSecond', 'maxQueuedHandshakes',
   'handshakeQueueTimeout', 'rebalance', 'fleet', 'admin', ...SERVER_OPTIONS,
 ] satisfies (keyof PartialProxyOptions)[]);
 
-/** @throws TypeError that names the option, what was expected and what was received. */
-export function resolveOptions(options: PartialProxyOptions): ResolvedOptions {
+/**
+ * @param ownsServer the `server` is as one that the proxy has made.
+ * @throws TypeError that names the option, what was expected and what was received.
+ */
+export function resolveOptions(options: PartialProxyOptions, ownsServer = false): ResolvedOptions {
   if (!isObject(options)) throw wrong('options', 'be an object', options);
   for (const name of Object.keys(options)) {
     if (!NAMES.has(name)) throw new TypeError(`'${name}' is not an option; expected ${[...NAMES].join(', ')}`);
@@ -90,7 +93,8 @@ export function resolveOptions(options: PartialProxyOptions): ResolvedOptions {
     shutdownDelay: integer(options, 'shutdownDelay', 0, 0, MAX_DELAY),
     drainTimeout: integer(options, 'drainTimeout', 10_000, 0, MAX_DELAY),
     xfwd: boolean(options, 'xfwd', true),
-    trustProxy: boolean(options, 'trustProxy', false),
+    trustProxy: trustProxyOf(options.trustProxy),
+    proxyProtocol: proxyProtocolOf(options, ownsServer),
     changeOrigin: boolean(options, 'changeOrigin', true),
     hostTls: hostTlsOf(options.hostTls),
     server: serverOf(options),
@@ -173,6 +177,15 @@ function healthPathOf(healthPath: unknown, path: string): string | undefined {
 
 function isUrlPath(path: string): boolean {
   return new URL(`http://localhost${path}`).pathname === path;
+}
+
+function proxyProtocolOf(options: PartialProxyOptions, ownsServer: boolean): boolean {
+  const isOn = boolean(options, 'proxyProtocol', false);
+  if (!isOn) return false;
+  // Others may listen for connections there.
+  if (options.server && !ownsServer) throw wrong('proxyProtocol', "be left out where 'server' is given", true);
+  if (trustProxyOf(options.trustProxy) !== false) return true;
+  throw wrong('proxyProtocol', "be left out where 'trustProxy' is false", true);
 }
 
 function onStoreFailureOf(policy: unknown = 'local'): ResolvedOptions['onStoreFailure'] {

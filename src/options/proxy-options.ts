@@ -188,13 +188,21 @@ export interface PartialProxyOptions {
   /** Adds `X-Forwarded-For`, `-Proto`, `-Host` and `-Port` to requests to the hosts. @default true */
   xfwd?: boolean | undefined;
   /**
-   * Trusts incoming `X-Forwarded-*`, `Forwarded` and `X-Real-IP` headers. Only for a proxy that clients can reach
-   * through a load balancer alone, which sets these headers. If true, the proxy appends the load balancer's address to
-   * `X-Forwarded-For` and passes the other headers on unchanged. If false, it removes all of them, also with
+   * Trusts incoming `X-Forwarded-*`, `Forwarded` and `X-Real-IP` headers: true trusts everyone's, and is only for a
+   * proxy that clients can reach through a load balancer alone, which sets these headers. A list trusts those on
+   * connections from its networks: addresses, as in `::1`, networks, as in `10.0.0.0/8`, and `loopback`, `linklocal`
+   * and `uniquelocal`, as in Express. Where it trusts them, the proxy appends the load balancer's address to
+   * `X-Forwarded-For` and passes the other headers on unchanged. Otherwise it removes all of them, also with
    * `xfwd: false`.
    * @default false
    */
-  trustProxy?: boolean | undefined;
+  trustProxy?: boolean | readonly string[] | undefined;
+  /**
+   * Reads a header of the PROXY protocol, version 1 or 2, first on each connection from where `trustProxy` trusts, and
+   * takes the client that it names for the connection's other end. Such a connection without a header is cut; others
+   * are read as HTTP. Needs `trustProxy`. Only for a server that the proxy creates itself. @default false
+   */
+  proxyProtocol?: boolean | undefined;
   /** Sets the `Host` header to the host's own name. If false, it stays the client's. @default true */
   changeOrigin?: boolean | undefined;
   /**

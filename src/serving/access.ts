@@ -2,6 +2,7 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ClientResponse } from '../forwarding/client';
 import { clientOf } from '../forwarding/headers';
+import type { TrustProxy } from '../forwarding/trusted-networks';
 import type { RequestHead } from '../base/request-head';
 import { shownSid, startOf } from '../base/shown';
 import { queryOf, sidOf } from '../routing/sniffer';
@@ -10,7 +11,7 @@ import { queryOf, sidOf } from '../routing/sniffer';
 export interface AccessEntry {
   /** When the request's head had arrived. */
   readonly time: Date;
-  /** The client's address; with `trustProxy`, the one that the load balancer in front has seen. */
+  /** The client's address; with `trustProxy`, the one that the first trusted load balancer has seen. */
   readonly client: string;
   /** For example `GET`. */
   readonly method: string;
@@ -55,7 +56,7 @@ const CLIENT_GONE = 499;
 
 /** Calls `done` when a request has ended. `end` is its response, or the socket of an upgrade. */
 export function watch(
-  req: RequestHead, end: ClientResponse | Duplex, trustProxy: boolean, outcome: () => AccessOutcome,
+  req: RequestHead, end: ClientResponse | Duplex, trustProxy: TrustProxy, outcome: () => AccessOutcome,
   done: (entry: AccessEntry) => void,
 ): void {
   const time = new Date();

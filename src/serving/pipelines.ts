@@ -4,6 +4,7 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { watch, type AccessEntry, type AccessOutcome } from './access';
 import { refusals, type Refusal } from '../base/refusals';
+import type { Totals } from '../base/totals';
 import type { ClientRequest, ClientResponse } from '../forwarding/client';
 import type { Exchange } from '../forwarding/exchange';
 import type { Forwarder } from '../forwarding/forwarder';
@@ -11,12 +12,14 @@ import type { HealthSource } from '../hosts/health-checker';
 import { isWebSocket } from '../routing/request-checks';
 import type { Route } from '../routing/route';
 import type { Router } from '../routing/router';
+import type { TrustProxy } from '../forwarding/trusted-networks';
 import type { Tunnel } from '../forwarding/tunnel';
 import type { UnderWay } from '../forwarding/under-way';
 import { Upgrade } from '../forwarding/upgrade';
 import { FastPath, type FastPathParts } from './fast-path';
 import type { HealthPath } from './health-path';
 import { readAgain } from './other-upgrades';
+import { readProxyHeaders } from './proxy-protocol';
 import { Line, Wait } from './waiting';
 
 /**
@@ -26,7 +29,9 @@ import { Line, Wait } from './waiting';
 const MAX_PIPELINED = 100;
 
 export interface PipelineOptions extends Pick<FastPathParts, 'path' | 'maxHeaderSize'> {
-  readonly trustProxy: boolean;
+  readonly trustProxy: TrustProxy;
+  readonly fastPath: boolean;
+  readonly proxyProtocol: boolean;
 }
 
 /** The parts that handle requests and upgrades. */
@@ -54,10 +59,15 @@ export class Pipelines {
     this.#parts = parts;
   }
 
-  /** Serves plain requests by the {@link FastPath} from now on. For the proxy's own server, once it is taken over. */
-  hasten(): void {
+  /** Does what is done on the proxy's own server alone, once it is taken over. */
+  ownServer(totals: Totals, suspicious: (host: undefined, text: string) => void): void {
     const { server, underWay } = this.#parts;
-    this.#fast = new FastPath(server, { ...this.#options, underWay, serve: (req, res) => this.serve(req, res) });
+    const options = this.#options;
+    if (options.fastPath) {
+      this.#fast = new FastPath(server, { ...options, underWay, serve: (req, res) => this.serve(req, res) });
+    }
+    // Last, since it comes before all that listen for connections.
+    if (options.proxyProtocol) readProxyHeaders(server, options, totals, suspicious);
   }
 
   request(req: IncomingMessage, res: ServerResponse): void {

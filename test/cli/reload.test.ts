@@ -155,6 +155,14 @@ describe('SIGHUP', () => {
     write(settings);
     expect(reload()).toEqual([KEPT]);
   });
+
+  it('asks for no restart for lists that have not changed', async () => {
+    const settings = { hosts: ['127.0.0.1:1'], adminPort: 0, adminHosts: ['a', 'b'], trustProxy: ['::1'] };
+    const { write, reload } = await startReloadable(settings);
+    expect(reload()).toEqual([KEPT]);
+    write({ ...settings, adminHosts: ['b', 'a'], trustProxy: ['::2'] });
+    expect(reload()).toEqual([KEPT, 'warn: a restart is needed to apply: --trust-proxy, --admin-hosts']);
+  });
 });
 
 describe('SIGHUP after changes by hand', () => {

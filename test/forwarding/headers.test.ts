@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { clientOf, headerOf, requestHeaders, responseHeaders, type HeaderRules } from '../../src/forwarding/headers';
+import { trustProxyOf } from '../../src/forwarding/trusted-networks';
 import { Host } from '../../src/hosts/host';
 
 const HOST = new Host('host.example:3000');
@@ -142,4 +143,18 @@ it.each<[what: string, address: string | undefined, claimed: string | undefined,
 ])('takes for the client %s', (_, address, claimed, trustProxy, client) => {
   const req = requestOf(claimed === undefined ? [] : [`X-Forwarded-For: ${claimed}`], { address });
   expect(clientOf(req, trustProxy)).toBe(client);
+});
+
+it.each<[what: string, address: string | undefined, claimed: string, client: string]>([
+  ['the last one that is no load balancer\'s', '10.0.0.1', '1.1.1.1, 2.2.2.2, 10.0.0.3, 10.0.0.2', '2.2.2.2'],
+  ['the first one, where all are load balancers', '10.0.0.1', '10.0.0.3, 10.0.0.2', '10.0.0.3'],
+  ['the peer that is no load balancer, whatever is claimed', '3.3.3.3', '1.1.1.1, 10.0.0.2', '3.3.3.3'],
+  ['a unix socket, whatever is claimed', undefined, '1.1.1.1, 10.0.0.2', 'unix:'],
+  ['what is before a load balancer\'s port', '::ffff:10.0.0.1', '1.1.1.1:9, 2.2.2.2:5, 10.0.0.2:6, [fd00::1]:7, [fd00::2]', '2.2.2.2:5'],
+  ['a text that is no address, as a load balancer sent it', '10.0.0.1', '1.1.1.1, unknown, 10.0.0.2', 'unknown'],
+  ['the last load balancer that tells of something', '10.0.0.1', '1.1.1.1, , 10.0.0.2', '10.0.0.2'],
+  ['the peer, where it tells of nothing', '10.0.0.1', '1.1.1.1, ', '10.0.0.1'],
+  ['the peer, where it does not tell', '10.0.0.1', '', '10.0.0.1'],
+])('takes for the client behind load balancers %s', (_, address, claimed, client) => {
+  expect(clientOf(requestOf([`X-Forwarded-For: ${claimed}`], { address }), trustProxyOf(['10.0.0.0/8', 'fd00::/8']))).toBe(client);
 });

@@ -109,6 +109,30 @@ describe.each(['request', 'upgrade'] as const)('of a %s', (kind) => {
     });
   });
 
+  describe('with networks', () => {
+    it.each(['127.0.0.1', 'loopback', '127.0.0.0/8'])('adds a peer of theirs to the chain: %s', async (network) => {
+      const found = await forwarded(connect(await behind({ trustProxy: ['10.0.0.0/8', network] })), kind, CLAIMS);
+      expect(found[0]).toBe('x-forwarded-for: 203.0.113.7, 198.51.100.1, 127.0.0.1');
+      expect(found.slice(4)).toEqual(CLAIMS.slice(5));
+    });
+
+    it('replaces or drops what others claim', async () => {
+      expect(await forwarded(connect(await behind({ trustProxy: ['127.0.0.2', '::1'] })), kind, CLAIMS)).toEqual(SEEN);
+    });
+
+    it('tells peers of one proxy apart, and knows IPv4 in IPv6', async () => {
+      const proxy = new Proxy({ hosts: [await startHost()], store: new MemoryStore(), drainTimeout: 0, trustProxy: ['127.0.0.2'] });
+      onCleanup(() => proxy.close());
+      proxy.listen(0, '::');
+      await once(proxy, 'listening');
+      const { port } = proxy.server.address() as net.AddressInfo;
+      const from = (localAddress: string): net.Socket => net.connect({ port, host: '127.0.0.1', localAddress });
+      expect(await forwarded(from('127.0.0.2'), kind, CLAIMS)).toContain('x-forwarded-for: 203.0.113.7, 198.51.100.1, 127.0.0.2');
+      expect(await forwarded(from('127.0.0.3'), kind, CLAIMS)).toEqual(['x-forwarded-for: 127.0.0.3', ...SEEN.slice(1)]);
+      expect(await forwarded(connect(port, '::1'), kind, CLAIMS)).toEqual(['x-forwarded-for: ::1', ...SEEN.slice(1)]);
+    });
+  });
+
   it.each([
     ['chat.example:8080', '8080'], ['[2001:db8::1]', '80'], ['[2001:db8::1]:8080', '8080'], ['chat.example:', '80'],
     ['8080', '80'], ['chat.example:99999', '80'],

@@ -163,13 +163,35 @@ it('refuses a requestTimeout below headersTimeout', () => {
     .toBe("'requestTimeout' must be an integer from 500 to 2147483647, received 499");
 });
 
-describe.each(['xfwd', 'trustProxy', 'changeOrigin'])('%s', (name) => {
+describe.each(['xfwd', 'changeOrigin'])('%s', (name) => {
   it.each([['true', "'true'"], [1, '1'], [0, '0'], [null, 'null'], [{}, '{}']])('refuses %p', (value, received) => {
     expect(withOption(name, value)).toBe(`'${name}' must be a boolean, received ${received}`);
   });
 
   it.each([true, false])('takes %s', (value) => {
     expect(resolveOptions({ store, hosts, [name]: value })).toMatchObject({ [name]: value });
+  });
+});
+
+describe('trustProxy', () => {
+  it.each([true, false])('takes %s', (trustProxy) => {
+    expect(resolveOptions({ store, hosts, trustProxy })).toMatchObject({ trustProxy });
+  });
+
+  it.each([['true', "'true'"], [1, '1'], [null, 'null'], [{}, '{}'], [[], '[]'], ['10.0.0.0/8', "'10.0.0.0/8'"]])(
+    'refuses %p', (value, received) => {
+      expect(withOption('trustProxy', value))
+        .toBe(`'trustProxy' must be a boolean or a list of at least one network, received ${received}`);
+    },
+  );
+
+  it.each([
+    '', '10.0.0', '10.0.0.0/33', '::1/129', '10.0.0.0/', '10.0.0.0/08', '10.0.0.0/-1', '10.0.0.0/8/8', '10.0.0.0/ff', '/8', ' ::1',
+    '::1%lo', 'localhost', 'Loopback', '[::1]', '10.0.0.1:80', '256.0.0.1', '::g', 5, null, undefined, ['::1'],
+  ])('refuses %p in a list, and names the entry', (entry) => {
+    expect(withOption('trustProxy', ['10.0.0.0/8', entry])).toMatch(
+      /^'trustProxy\[1\]' must be an address or a network, as in 10\.0\.0\.0\/8 or ::1, or loopback, linklocal, uniquelocal, received /,
+    );
   });
 });
 

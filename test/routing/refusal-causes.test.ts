@@ -54,6 +54,7 @@ const CAUSES: [cause: string, provoke: Provoke, options?: Partial<ProxyOptions>]
   ['3 body', ({ port }) => raw(port, `DELETE ${POLL} HTTP/1.1\nHost: a\nContent-Length: 1\n\nx`)],
   ['3 connection', ({ port }) => raw(port, `GET ${POLL} HTTP/1.1\nHost: a\nConnection: host\n\n`)],
   ['3 fields', ({ port }) => raw(port, `GET ${POLL} HTTP/1.1\nHost: a\n${'a: b\n'.repeat(1000)}\n`)],
+  ['3 proxy_header', ({ port }) => raw(port, `GET ${POLL} HTTP/1.1\nHost: a\n\n`), { proxyProtocol: true, trustProxy: true }],
   ['3 version', ({ port }) => raw(port, `GET ${POLL} HTTP/2.0\nHost: a\n\n`)],
   ['3 field', async ({ proxy, port }) => {
     // What a server of the proxy's own would let through too, in a process that was told to.

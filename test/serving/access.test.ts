@@ -160,7 +160,10 @@ it('tells of a request that has no session, and opens none', async () => {
 it.each([
   [false, '127.0.0.1'],
   [true, '192.0.2.2'],
-])('names, with trustProxy %s, %s as the client of a load balancer', async (trustProxy, client) => {
+  [['127.0.0.1'], '192.0.2.2'],
+  [['loopback', '192.0.2.2'], '192.0.2.1'],
+  [['192.0.2.2'], '127.0.0.1'],
+])('names, with trustProxy %p, %s as the client of a load balancer', async (trustProxy, client) => {
   const { proxy, url } = await before([host], { trustProxy });
   const told = entry(proxy);
   await request(`${url}/socket.io/?EIO=4&transport=polling`, { headers: { 'X-Forwarded-For': '192.0.2.1, 192.0.2.2' } });

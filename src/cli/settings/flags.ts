@@ -1,8 +1,12 @@
 import { BALANCE_NAMES } from '../../hosts/balance';
 import type { PartialProxyOptions } from '../../options/proxy-options';
 
-/** How to parse a flag's text. `list`: comma-separated. `file`: a path, whose content is the value. */
-export type FlagType = 'hosts' | 'list' | 'text' | 'integer' | 'number' | 'boolean' | 'choice' | 'file';
+/**
+ * How to parse a flag's text. `list`: comma-separated. `networks`: a switch, or such a list. `file`: a path, whose
+ * content is the value.
+ */
+export type FlagType =
+  'hosts' | 'list' | 'networks' | 'text' | 'integer' | 'number' | 'boolean' | 'choice' | 'file';
 
 /** A flag of the command. Its names in the environment and in the file are derived from `name`. */
 export interface Flag {
@@ -141,8 +145,10 @@ export const FLAGS: readonly Flag[] = [
   ...group('Requests', [
     ['xfwd', 'Adds X-Forwarded-For, -Proto, -Host and -Port',
       { ...yes('Does not add X-Forwarded-For, -Proto, -Host and -Port'), option: 'xfwd' }],
-    ['trust-proxy', 'Trusts incoming X-Forwarded-*, Forwarded and X-Real-IP',
-      { ...no, option: 'trustProxy' }],
+    ['trust-proxy', 'Trusts incoming X-Forwarded-*, Forwarded and X-Real-IP; with a list, as in 10.0.0.0/8,::1, only ' +
+      'from these networks', { type: 'networks', unit: 'switch or list', fallback: 'false', option: 'trustProxy' }],
+    ['proxy-protocol', 'Reads the PROXY protocol, version 1 or 2, on connections that --trust-proxy trusts',
+      { ...no, option: 'proxyProtocol' }],
     ['change-origin', "Sets Host to the host's own name",
       { ...yes("Keeps the client's Host"), option: 'changeOrigin' }],
     ['max-handshakes-per-second', 'The most handshakes sent to the hosts per second; further ones wait',
@@ -173,6 +179,9 @@ export const FLAGS: readonly Flag[] = [
     ['access-log', 'Logs each finished request in this format', choice(['json', 'common'])],
     ['access-log-file', 'The file to append the access log to; the standard output if not set', text('file')],
     ['quiet', 'Shows no status line on a terminal', no],
+    ['check-config', 'Checks the settings, prints what they would run, and exits with 0, or 2 for a mistake',
+      { ...no, only: 'flag' }],
+    ['print-config', 'Prints the settings as a --config file, without secrets, and exits', { ...no, only: 'flag' }],
     ['help', 'Prints this help', { ...no, only: 'flag', short: 'h' }],
     ['version', 'Prints the version', { ...no, only: 'flag', short: 'v' }],
   ]),

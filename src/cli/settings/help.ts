@@ -29,6 +29,7 @@ function linesOf(flag: Flag): string[] {
   const { name, unit, text, fallback, type, short, choices, negated } = flag;
   const names = short === undefined ? `--${name}` : `--${name}, -${short}`;
   if (type === 'boolean') return wrap(negated === undefined ? [names, text] : [`--no-${name}`, negated]);
+  if (type === 'networks') return wrap([`${names} [list]`, text]);
   if (choices) {
     const listed = choices.map((each) => (each === fallback ? `(${each})` : each));
     return wrap([names, `${text}: ${listed.join(', ')}`]);

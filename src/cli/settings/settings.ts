@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
-import { closeSync, openSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, openSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { dirname } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { resolveOptions, type ResolvedOptions } from '../../options/options';
 import type { PartialProxyOptions } from '../../options/proxy-options';
@@ -47,6 +48,8 @@ export interface Settings {
   readonly quiet: boolean;
   /** The value of every flag; for files, the content, unless they are read again by themselves. */
   readonly flagValues: ReadonlyMap<string, unknown>;
+  /** The paths of the files, by flag. */
+  readonly files: ReadonlyMap<string, string>;
 }
 
 /** A request for text instead of a proxy. */
@@ -89,6 +92,7 @@ function settingsOf(values: ReadonlyMap<string, Value>): Settings {
     accessLog: accessLogOf(values),
     quiet: valueOf('quiet') === true,
     flagValues: new Map(FLAGS.map(({ name }) => [name, valueOf(name)])),
+    files: new Map([...values].flatMap(([name, { path }]) => (path === undefined ? [] : [[name, path]]))),
   };
 }
 
@@ -124,9 +128,11 @@ function accessLogOf(values: ReadonlyMap<string, Value>): AccessLogOptions | und
   return { format: format.value === 'json' ? 'json' : 'common', target: file ? String(file.value) : 1 };
 }
 
+/** Creates no file: whether it may be made is asked of its folder. */
 function checkAppendable(path: string, label: string): void {
   try {
-    closeSync(openSync(path, 'a'));
+    if (existsSync(path)) closeSync(openSync(path, 'a'));
+    else accessSync(dirname(path), constants.W_OK | constants.X_OK);
   } catch (error) {
     throw new SettingsError(`${label} cannot be written: ${messageOf(error)}`);
   }

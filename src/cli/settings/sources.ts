@@ -24,20 +24,37 @@ export interface Given {
 
 export type Source = Map<Flag, Given>;
 
+/** Flags of these types may stand without a value. */
+const MAY_STAND_ALONE: ReadonlySet<Flag['type']> = new Set(['boolean', 'networks'] as const);
+
+/** Flags of these types may be given several times. */
+const LISTS: ReadonlySet<Flag['type']> = new Set(['hosts', 'list', 'networks'] as const);
+
 /** @throws SettingsError for an unknown flag, and for a flag without its value. */
 export function fromCommandLine(args: readonly string[]): Source {
   const options = Object.fromEntries(FLAGS.map(({ name, type, short }) =>
-    [name, { type: type === 'boolean' ? 'boolean' as const : 'string' as const, ...(short ? { short } : {}) }]));
+    [name, { type: MAY_STAND_ALONE.has(type) ? 'boolean' as const : 'string' as const, ...(short ? { short } : {}) }]));
   const { tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true });
   const source: Source = new Map();
-  for (const token of tokens) {
-    if (token.kind === 'positional') {
+  let isList = false;
+  tokens.forEach((token, i) => {
+    if (token.kind === 'option') {
+      const next = tokens[i + 1];
+      isList = next?.kind === 'positional' && token.value === undefined && byName.get(token.name)?.type === 'networks';
+      take(source, isList && next?.kind === 'positional' ? { ...token, value: next.value } : token);
+    } else if (token.kind === 'positional' && !isList) {
       const hint = 'values follow a flag, as in --hosts localhost:3000';
       throw new SettingsError(`unexpected argument '${token.value}'; ${hint}`);
+    } else {
+      isList = false;
     }
-    if (token.kind === 'option') take(source, token);
-  }
+  });
   return source;
+}
+
+/** Whether the value is one of a switch. */
+export function isSwitch(value: unknown): boolean {
+  return typeof value === 'boolean' || value === 'true' || value === '1' || value === 'false' || value === '0';
 }
 
 interface OptionToken {
@@ -49,21 +66,22 @@ interface OptionToken {
 
 function take(source: Source, { name, rawName, value, inlineValue }: OptionToken): void {
   const negated = byName.get(name.replace(/^no-/, ''));
-  if (name.startsWith('no-') && negated?.type === 'boolean' && value === undefined) {
+  if (name.startsWith('no-') && negated && MAY_STAND_ALONE.has(negated.type) && value === undefined) {
     source.set(negated, { value: 'false', label: rawName });
     return;
   }
   const flag = byName.get(name);
   if (!flag) throw unknown(`unknown flag '${rawName}'`, name, byName.keys(), '--', 'see --help');
-  if (flag.type === 'boolean') {
+  if (flag.type === 'boolean' || (flag.type === 'networks' && isSwitch(value ?? true))) {
     source.set(flag, { value: value ?? 'true', label: rawName });
     return;
   }
   // A value that looks like a flag needs an equals sign.
   const isMissing = value === undefined || (!inlineValue && /^-\D/.test(value));
   if (isMissing) throw new SettingsError(`${rawName} needs a value`);
-  const before = flag.type === 'hosts' || flag.type === 'list' ? source.get(flag) : undefined;
-  source.set(flag, { value: before ? `${String(before.value)},${value}` : value, label: rawName });
+  const before = LISTS.has(flag.type) ? source.get(flag) : undefined;
+  const isSwitched = flag.type === 'networks' && isSwitch(before?.value);
+  source.set(flag, { value: before && !isSwitched ? `${String(before.value)},${value}` : value, label: rawName });
 }
 
 /** Ignores empty variables, as `${NAME:-}` in a script or a Compose file often sets them. */

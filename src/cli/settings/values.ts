@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { inspect } from 'node:util';
 import type { Flag } from './flags';
-import { readText, SettingsError, unknown, type Given } from './sources';
+import { isSwitch, readText, SettingsError, unknown, type Given } from './sources';
 
 /** A flag's parsed value from one place. */
 export interface Value {
@@ -20,6 +20,7 @@ export function parse(flag: Flag, { value, label }: Given): Value {
   switch (flag.type) {
     case 'hosts': return { value: hostsOf(value), label };
     case 'list': return { value: listOf(value), label };
+    case 'networks': return { value: networksOf(value, label), label };
     case 'number': return { value: numberOf(flag, value, label), label };
     case 'integer': return { value: integerOf(flag, value, label), label };
     case 'boolean': return { value: booleanOf(value, label), label };
@@ -71,6 +72,11 @@ function choiceOf({ choices = [] }: Flag, value: unknown, label: string): string
 
 function listOf(value: unknown): unknown {
   return typeof value === 'string' ? value.split(',').map((entry) => entry.trim()).filter(Boolean) : value;
+}
+
+/** A switch, or comma-separated networks. The library validates these. */
+function networksOf(value: unknown, label: string): unknown {
+  return isSwitch(value) ? booleanOf(value, label) : listOf(value);
 }
 
 /** Comma-separated `host` or `host=weight`. The library validates the hosts. */

@@ -130,6 +130,9 @@ class Worker {
     proxy.on('degraded', (error) => {
       tell({ type: 'store', failure: { error: storeFailure(error, settings.redis), kind: failureKind(error) } });
     });
+    proxy.on('suspicious', (host, text) => {
+      if (host === undefined) log.warn('suspicious', text, { host, text });
+    });
     proxy.on('recovered', () => tell({ type: 'store', failure: undefined }));
     proxy.on('duplicate', seldom((sid, host, otherHost) => tell({ type: 'duplicate', sid, host, otherHost })));
   }

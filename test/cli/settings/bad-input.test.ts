@@ -13,7 +13,7 @@ const SECRET = 'Pa55word';
 /** A value that is none of the flag's. */
 const BAD: Record<Flag['type'], string> = {
   hosts: 'no-port', integer: '1.5', boolean: 'perhaps', choice: 'memroy', file: 'no/such/file', text: '',
-  number: 'many', list: 'no name',
+  number: 'many', list: 'no name', networks: 'perhaps',
 };
 const BAD_TEXT: Record<string, string> = {
   redis: `http://:${SECRET}@localhost`, path: 'no-slash', discover: 'dsn:name:80', config: 'no/such/file',
@@ -75,6 +75,13 @@ describe('a bad value', () => {
     [['--hosts', '127.0.0.1:1,127.0.0.1:1'], "--hosts (number 2) must name another server than '127.0.0.1:1', received '127.0.0.1:1'"],
     [[...HOSTS, '--discover', 'dns:name:80'], /^--discover must be left out where --hosts is given/],
     [[...HOSTS, '--admin-port', '0', '--admin-bind', '0.0.0.0'], /^--admin-token is mandatory where --admin-bind is an address/],
+    [[...HOSTS, '--trust-proxy', '10.0.0.0/8,10.0.0.0/33'],
+      /^--trust-proxy \(number 2\) must be an address or a network, as in .+, received '10\.0\.0\.0\/33'$/],
+    [[...HOSTS, '--proxy-protocol'], '--proxy-protocol must be left out where --trust-proxy is false, received true'],
+    [[...HOSTS, '--trust-proxy='], /^--trust-proxy must be a boolean or a list of at least one network, received \[\]$/],
+    [[...HOSTS, '--trust-proxy', '::1', '10.0.0.1'], /^unexpected argument '10\.0\.0\.1'/],
+    [[...HOSTS, '--no-trust-proxy', '::1'], /^unexpected argument '::1'/],
+    [[...HOSTS, '--trust-proxy=true', '::1'], /^unexpected argument '::1'/],
     [[...HOSTS, '--bind', 'http://localhost'], /^--bind must be an address or a name, as in .+, received 'http:\/\/localhost'$/],
     [[...HOSTS, '--admin-port', '4000'], '--admin-port must differ from --port: both are 4000'],
     [[...HOSTS, '--admin-port', '5', '--port', '5', '--bind', '127.0.0.1'], '--admin-port must differ from --port: both are 5'],

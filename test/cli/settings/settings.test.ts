@@ -30,6 +30,7 @@ function otherValueOf({ name, type, fallback, max = 0, choices = [] }: Flag): [t
   if (name === 'hosts') return ['a:1,b:2=5', ['a:1', { host: 'b:2', weight: 5 }]];
   if (name === 'admin-bind') return ['::1', '::1'];
   if (name === 'admin-token') return ['0123456789abcdef', '0123456789abcdef'];
+  if (type === 'networks') return ['10.0.0.0/8, ::1', ['10.0.0.0/8', '::1']];
   if (type === 'list') return ['a.example, b', ['a.example', 'b']];
   if (type === 'number') return ['1.5', 1.5];
   if (name === 'check-status') return ['200-299,401', '200-299,401'];
@@ -60,6 +61,7 @@ describe('a flag that is an option of the library', () => {
     // A request's whole time is not shorter than its head's.
     if (name === 'headers-timeout') others.push('--request-timeout', text);
     if (name === 'hash-by') others.push('--balance', 'hash');
+    if (name === 'proxy-protocol') others.push('--trust-proxy');
     if (option.startsWith('admin.') && name !== 'admin-port') others.push('--admin-port', '0');
     const given = [
       settingsOf([...others, `--${name}=${text}`]),
@@ -111,9 +113,18 @@ describe('a flag that is an option of the library', () => {
 describe('a switch', () => {
   it.each([
     [['--trust-proxy'], true], [['--no-trust-proxy'], false], [['--trust-proxy=false'], false], [['--trust-proxy=1'], true],
-    [['--trust-proxy', '--no-trust-proxy'], false],
+    [['--trust-proxy', '--no-trust-proxy'], false], [['--trust-proxy', '::1', '--no-trust-proxy'], false],
+    [['--trust-proxy', '--xfwd'], true],
   ])('is taken in each form: %j', (args, value) => {
     expect(settingsOf([...HOSTS, ...args]).resolved.trustProxy).toBe(value);
+  });
+
+  it.each([
+    [['--trust-proxy', '10.0.0.0/8, ::1', '--quiet'], ['10.0.0.0/8', '::1']], [['--trust-proxy=loopback'], ['loopback']],
+    [['--trust-proxy', '10.0.0.0/8', '--trust-proxy', '::1'], ['10.0.0.0/8', '::1']],
+    [['--no-trust-proxy', '--trust-proxy', '::1'], ['::1']], [['--trust-proxy', '--trust-proxy', '::1'], ['::1']],
+  ])('that is a list too is taken with it: %j', (args, networks) => {
+    expect(settingsOf([...HOSTS, ...args]).options.trustProxy).toEqual(networks);
   });
 });
 

@@ -201,7 +201,7 @@ export function describeBehind(start: StartBalancer, idleTimeout: number): void 
     expect(traffic.map(({ endedHere }) => endedHere)).toEqual([0, 0]);
   });
 
-  describe.each([true, false])('with trustProxy: %s', (trustProxy) => {
+  describe.each([[true], [false], [['127.0.0.1']]])('with trustProxy: %p', (trustProxy) => {
     /** From another address than the balancer's own, and with claims. */
     const REQUEST = {
       localAddress: '127.0.0.2',
