@@ -1,7 +1,7 @@
 /** The tiers of the tests: what each needs beside Node.js, and arguments of jest that it takes. */
 export const TIERS = {
   core: { programs: ['redis-server'], args: [] },
-  compat: { programs: ['redis-server', 'nginx', 'haproxy', 'chromium', 'python3'], args: [] },
+  compat: { programs: ['redis-server', 'nginx', 'haproxy', 'chromium', 'python3', 'helm'], args: [] },
   // A crowd has the machine to itself.
   load: { programs: ['redis-server'], args: ['--runInBand'] },
 };
