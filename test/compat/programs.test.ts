@@ -10,7 +10,7 @@ function ensure(names: string[], path = process.env.PATH): { status: number | nu
 }
 
 it('finds what the tests need', () => {
-  expect(ensure(['redis-server', 'nginx', 'haproxy', 'python3'])).toEqual({ status: 0, lines: [] });
+  expect(ensure(['redis-server', 'nginx', 'haproxy', 'python3', 'helm'])).toEqual({ status: 0, lines: [] });
 });
 
 it('says in a line for each program what to install where it can install nothing', () => {
@@ -25,6 +25,6 @@ it('says in a line for each program what to install where it can install nothing
 it('refuses a name that it does not know', () => {
   expect(ensure(['redis'])).toEqual({
     status: 1,
-    lines: ['ensure-programs: expected any of redis-server, nginx, haproxy, chromium, python3; received redis'],
+    lines: ['ensure-programs: expected any of redis-server, nginx, haproxy, chromium, python3, helm; received redis'],
   });
 });

@@ -10,6 +10,11 @@ export interface ScriptOptions {
   /** Beside what every program needs. */
   env?: NodeJS.ProcessEnv;
   cwd?: string;
+  /** The binary of Node.js, if not this process's own. */
+  program?: string;
+  /** The numbers of another user and of its group, whom only root may name. */
+  user?: number;
+  group?: number;
 }
 
 /** What a process has in its environment, but for what the command, Node.js or `debug` would take for theirs. */
@@ -27,9 +32,10 @@ export class Script {
   readonly #child: ChildProcess;
   readonly #closed: Promise<unknown>;
 
-  constructor(args: readonly string[], { env = {}, cwd }: ScriptOptions = {}) {
-    const child = this.#child = spawn(process.execPath, args, {
-      stdio: ['ignore', 'pipe', 'pipe'], env: { ...cleanEnv(), ...env }, ...(cwd === undefined ? {} : { cwd }),
+  constructor(args: readonly string[], { env = {}, cwd, program = process.execPath, user, group }: ScriptOptions = {}) {
+    const child = this.#child = spawn(program, args, {
+      stdio: ['ignore', 'pipe', 'pipe'], env: { ...cleanEnv(), ...env },
+      ...(cwd === undefined ? {} : { cwd }), ...(user === undefined ? {} : { uid: user }), ...(group === undefined ? {} : { gid: group }),
     });
     this.pid = child.pid ?? NaN;
     child.stdout.on('data', (chunk: Buffer) => (this.output += chunk.toString()));

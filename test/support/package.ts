@@ -61,8 +61,10 @@ export function dependencies(): Record<string, Locked> {
 /**
  * Installs the packed package as its users do, but in the versions that our own lock file has: these are in npm's cache,
  * and what the test sees does not change from one day to the next.
+ *
+ * @param flags beside those that let npm ask the registry no more than it must.
  */
-export async function install({ folder, tarball }: Packed): Promise<void> {
+export async function install({ folder, tarball }: Packed, flags: readonly string[] = []): Promise<void> {
   const { name, version, bin, dependencies: needed } = read('package.json') as Manifest;
   const wanted = { dependencies: { [name]: `file:${tarball}` } };
   const packages = {
@@ -72,7 +74,7 @@ export async function install({ folder, tarball }: Packed): Promise<void> {
   };
   writeFileSync(join(folder, 'package.json'), JSON.stringify(wanted));
   writeFileSync(join(folder, 'package-lock.json'), JSON.stringify({ lockfileVersion: 3, requires: true, packages }));
-  await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund'], folder);
+  await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', ...flags], folder);
 }
 
 /** The files in a folder, by their paths from there. */

@@ -9,6 +9,7 @@ import { readSettings } from '../../../src/cli/settings/settings';
 import { onCleanup } from '../../support/cleanup';
 import { Command, startCommand } from '../../support/command';
 import { Script } from '../../support/command';
+import { instructionsOf, lastOf, nodeArgs } from '../../support/dockerfile';
 import { examplePath, readExample } from '../../support/examples';
 import { startHost } from '../../support/hosts';
 import { adapt, lastingPort } from '../../support/program';
@@ -28,34 +29,17 @@ const ROOT = join(__dirname, '../../..');
 const { bin, version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { bin: Record<string, string>; version: string };
 const services = (parse(readExample('docker/compose.yaml')) as { services: Record<string, Service> }).services;
 
-/** A Dockerfile's instructions, whose lines may be continued. */
-function instructionsOf(folder: string): [instruction: string, rest: string][] {
-  const text = readExample(folder, 'Dockerfile').replace(/^#.*\n/gm, '').replace(/\\\n\s*/g, '');
-  return Array.from(text.matchAll(/^([A-Z]+) (.+)$/gm), ([, instruction = '', rest = '']) => [instruction, rest]);
-}
-
-/** What the last of an instruction says. */
-function lastOf(folder: string, instruction: string): string {
-  const rest = instructionsOf(folder).filter(([name]) => name === instruction).pop()?.[1];
-  if (rest === undefined) throw new Error(`${folder}/Dockerfile has no ${instruction}`);
-  return rest;
-}
-
-/** The arguments that Node.js is given by what is written in the form of JSON. */
-function nodeArgs(text: string): string[] {
-  const [program, ...args] = JSON.parse(text.slice(text.indexOf('['))) as string[];
-  expect(program).toBe('node');
-  return args;
-}
-
 describe.each(['docker', 'recovery'])('examples/%s/Dockerfile', (folder) => {
   it('has no mistake that a linter finds', () => {
     expect(validate(readExample(folder, 'Dockerfile'))).toEqual([]);
   });
 
   it('runs as another user than root, in a small image, and tells its health and its signal', () => {
-    expect(lastOf(folder, 'USER')).toBe('node');
-    expect(lastOf(folder, 'FROM')).toBe('node:22-alpine');
+    expect(lastOf(folder, 'USER')).toBe('1000:1000');
+    // By its whole version, in both stages.
+    expect(instructionsOf(folder)[0]).toEqual(['ARG', expect.stringMatching(/^NODE_IMAGE=node:\d+\.\d+\.\d+-alpine$/)]);
+    expect(instructionsOf(folder).filter(([name]) => name === 'FROM').map(([, rest]) => rest))
+      .toEqual(['$NODE_IMAGE AS install', '$NODE_IMAGE']);
     expect(lastOf(folder, 'STOPSIGNAL')).toBe('SIGTERM');
     expect(lastOf(folder, 'HEALTHCHECK')).toMatch(/^--interval=\S+ --timeout=\S+ --start-period=\S+ --retries=\d+ CMD \["node", /);
   });

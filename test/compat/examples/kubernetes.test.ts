@@ -1,12 +1,10 @@
 import { readdirSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import ts from 'typescript';
 import { parseAllDocuments } from 'yaml';
 import Proxy, { MemoryStore } from '../../../src';
 import { metricsText } from '../../../src/admin/metrics';
 import { readSettings, type Settings } from '../../../src/cli/settings/settings';
 import { examplePath, readExample } from '../../support/examples';
+import { typeErrors, validate } from '../../support/manifests';
 
 interface Probe { tcpSocket?: { port: string }; httpGet?: { path: string; port: string } }
 
@@ -41,9 +39,6 @@ interface Manifest {
   };
 }
 
-interface Model { validate(): void }
-
-const require_ = createRequire(__filename);
 const files = readdirSync(examplePath('kubernetes')).filter((name) => name.endsWith('.yaml'));
 const manifests = files.flatMap((file) => parseAllDocuments(readExample('kubernetes', file)))
   .map((document) => document.toJS() as Manifest);
@@ -66,32 +61,9 @@ function portOf(manifest: Manifest, name: string): number | undefined {
   return containerOf(manifest).ports.find((port) => port.name === name)?.containerPort;
 }
 
-/** What TypeScript says to the manifests as object literals, in which it knows each key that does not belong there. */
-function typeErrors(all: Manifest[]): string[] {
-  const source = all.map(({ apiVersion, kind, ...rest }, i) => [
-    `import type { I${kind} as T${i} } from 'kubernetes-models/${apiVersion}';`,
-    `export const m${i}: T${i} = ${JSON.stringify({ apiVersion, kind, ...rest }, null, 1)};`,
-  ].join('\n')).join('\n');
-  const file = join(__dirname, 'manifests.generated.ts');
-  const options: ts.CompilerOptions = {
-    module: ts.ModuleKind.Node16, target: ts.ScriptTarget.ES2022, strict: true, skipLibCheck: true, types: [], noEmit: true,
-  };
-  const host = ts.createCompilerHost(options);
-  const program = ts.createProgram([file], options, {
-    ...host,
-    fileExists: (name) => name === file || host.fileExists(name),
-    getSourceFile: (name, ...rest) => (name === file
-      ? ts.createSourceFile(name, source, ts.ScriptTarget.ES2022) : host.getSourceFile(name, ...rest)),
-  });
-  return ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
-}
-
 describe('the manifests', () => {
   it.each(named)('keep to the schema of Kubernetes: %s', (_, manifest) => {
-    const models = require_(`kubernetes-models/${manifest.apiVersion}`) as Record<string, new (data: object) => Model>;
-    const Model = models[manifest.kind];
-    expect(Model).toBeDefined();
-    if (Model) new Model(manifest).validate();
+    validate(manifest);
   });
 
   it('have no key that Kubernetes does not know', () => {
