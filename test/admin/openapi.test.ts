@@ -9,6 +9,7 @@ import { startHost } from '../support/hosts';
 import { handshake, request, type Reply, type RequestOptions } from '../support/http';
 import { Contract, DESCRIPTION } from '../support/openapi';
 import { startProxy } from '../support/proxy';
+import { openClient, RedisProcess, uniqueKeyPrefix } from '../support/redis';
 import { openWebSocket, startSessionHosts, type SessionHost } from '../support/session-host';
 import { openStream } from '../support/event-stream';
 import { until } from '../support/until';
@@ -290,6 +291,29 @@ describe('what is in no description', () => {
     const { ask } = await startOperated();
     expect((await ask('PUT /api/hosts')).headers.allow).toBe('GET, HEAD, POST');
     expect((await ask('PUT /api/hosts/a:1')).headers.allow).toBe('GET, HEAD, PATCH, DELETE');
+  });
+});
+
+describe('a rollout that others would not follow is refused', () => {
+  const rollout = (operated: Operated, status: number): Promise<Reply> =>
+    asked(operated, 'POST /api/rollout', 'POST /api/rollout', status, { hosts: ['127.0.0.1:1'] });
+
+  it('where they are of another application', async () => {
+    const options = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), fleet: true };
+    const one = await operatedBefore(await startSessionHosts(1), options);
+    const other = await operatedBefore(await startSessionHosts(1), options);
+    await until('they know each other', () => [one, other].every(({ proxy }) => proxy.fleet.members.length === 2));
+    expect(codeOf(await rollout(one, 409))).toBe('STRANGERS');
+  });
+
+  it('where Redis refuses the fleet', async () => {
+    const redis = await RedisProcess.start();
+    const admin = await openClient(redis.url);
+    await admin.sendCommand(['ACL', 'SETUSER', 'proxy', 'on', '>secret', '~*', '+@all', '-eval']);
+    const redisClient = await openClient(redis.url.replace('//', '//proxy:secret@'));
+    const operated = await operatedBefore(await startSessionHosts(1), { redisClient, fleet: true });
+    await until('it is refused', () => operated.proxy.fleet.refused);
+    expect(codeOf(await rollout(operated, 503))).toBe('UNAVAILABLE');
   });
 });
 
