@@ -60,10 +60,7 @@ const NAMES = new Set<string>([
  * @throws TypeError that names the option, what was expected and what was received.
  */
 export function resolveOptions(options: PartialProxyOptions, ownsServer = false): ResolvedOptions {
-  if (!isObject(options)) throw wrong('options', 'be an object', options);
-  for (const name of Object.keys(options)) {
-    if (!NAMES.has(name)) throw new TypeError(`'${name}' is not an option; expected ${[...NAMES].join(', ')}`);
-  }
+  checkNames(options);
   const keyPrefix = keyPrefixOf(options.keyPrefix);
   const store = storeOf(options, keyPrefix);
   const discover = discoverOf(options.discover, options.hosts);
@@ -109,6 +106,13 @@ export function resolveOptions(options: PartialProxyOptions, ownsServer = false)
     rebalance: rebalanceOf(options.rebalance),
     admin: adminOptionsOf(options.admin),
   };
+}
+
+function checkNames(options: unknown): void {
+  if (!isObject(options)) throw wrong('options', 'be an object', options);
+  for (const name of Object.keys(options)) {
+    if (!NAMES.has(name)) throw new TypeError(`'${name}' is not an option; expected ${[...NAMES].join(', ')}`);
+  }
 }
 
 function hostKeepAliveOf(options: PartialProxyOptions): number | undefined {
