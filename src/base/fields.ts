@@ -16,6 +16,8 @@ export enum Field {
   Forwarded,
   /** Tells where a request came from, but this proxy does not set it. */
   ForwardedElse,
+  /** What a request is called, in logs. With the option `requestId`, this proxy sets it. */
+  RequestId,
   /** Servers that turn names into variables (CGI, WSGI, PHP, Rack) mistake it for one of the above. */
   Disguised,
   /** Not a valid field name. */
@@ -40,6 +42,7 @@ const FIELDS = new Map<string, Field>([
     .map((name): [string, Field] => [name, Field.Forwarded]),
   ['forwarded', Field.ForwardedElse],
   ['x-real-ip', Field.ForwardedElse],
+  ['x-request-id', Field.RequestId],
 ]);
 
 /** The most names in `known`, and the longest of them: clients may make up any number. */

@@ -21,7 +21,10 @@ export const ErrorCode = {
    * session, and `onStoreFailure` is `'refuse'`.
    */
   STORE_FAILED: 'STORE_FAILED',
-  /** 503: the handshake exceeds `maxHandshakesPerSecond`, and no further one may wait. */
+  /**
+   * 503: the handshake exceeds `maxHandshakesPerSecond`, and no further one may wait. 429: its client's address has
+   * made more than `maxHandshakesPerAddress`.
+   */
   TOO_MANY_HANDSHAKES: 'TOO_MANY_HANDSHAKES',
   /** 503: the host has assigned the sid of a session that is alive on another host. */
   DUPLICATE_SID: 'DUPLICATE_SID',
@@ -83,6 +86,7 @@ export const refusals = {
   namedFraming: doubtful(400, 'connection', 'Bad request: Connection names a field that is not for it to name'),
   tooManyFields: doubtful(431, 'fields', 'Too many header fields'),
   badProxyHeader: doubtful(400, 'proxy_header', 'Bad request'),
+  tooManyConnections: doubtful(400, 'connections', 'Bad request'),
   badVersion: doubtful(505, 'version', 'This version of HTTP is not served'),
   hostUnreached: hostFailed('unreached'),
   hostFailed: hostFailed('failed'),
@@ -92,5 +96,6 @@ export const refusals = {
   storeFailed: refusal(503, ErrorCode.STORE_FAILED, 'store', 'The session store cannot be asked'),
   duplicateSid: refusal(503, ErrorCode.DUPLICATE_SID, 'duplicate', 'Another session has this sid'),
   tooManyHandshakes: refusal(503, ErrorCode.TOO_MANY_HANDSHAKES, 'rate', 'Too many handshakes'),
+  tooManyOfAddress: refusal(429, ErrorCode.TOO_MANY_HANDSHAKES, 'address', 'Too many handshakes of this address'),
   hostTimeout: refusal(504, ErrorCode.HOST_TIMEOUT, 'timeout', 'The host did not answer in time'),
 } as const satisfies Record<Absence, Refusal> & Record<string, Refusal>;

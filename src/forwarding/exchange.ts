@@ -7,6 +7,7 @@ import type { RequestHead } from '../base/request-head';
 import { fieldLines, hasLeft, limitEncodings, requestHeaders, responseHeaders, type HeaderRules } from './headers';
 import { HeldResponse } from './held-response';
 import { readBody, type RequestBody } from './request-body';
+import { requestIdLine, requestIdOf } from './request-id';
 import type { Route } from '../routing/route';
 import { mayOpenByPolling, type OpenPacket } from '../routing/sniffer';
 import { originFormOf } from '../base/target';
@@ -46,6 +47,8 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   readonly req: ClientRequest;
   /** A poll: the host answers when it has something to send. */
   readonly isPoll: boolean;
+  /** What hosts are told that the request is called; `undefined` where the proxy does not say. */
+  readonly requestId: string | undefined;
   readonly #res: ClientResponse;
   readonly #answer: Answer;
   readonly #isChunked: boolean;
@@ -70,6 +73,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     // Read now: http-proxy takes the field away from some methods.
     this.#isChunked = !(req instanceof WholeRequest) && req.headers['transfer-encoding'] !== undefined;
     this.isPoll = route.binding !== undefined && req.method === 'GET';
+    this.requestId = requestIdOf(req, context.options);
   }
 
   /** The refusal that the client got instead of the host's response, if any. */
@@ -169,9 +173,10 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     const { req, route: { host } } = this;
     const { options } = this.#context;
     const isHandshake = this.#isHandshake();
-    if (req instanceof WholeRequest) return req.fields.linesFor(host, req, options, isHandshake);
+    const id = requestIdLine(this.requestId);
+    if (req instanceof WholeRequest) return req.fields.linesFor(host, req, options, isHandshake) + id;
     const headers = requestHeaders(req, host, options);
-    return fieldLines(isHandshake ? limitEncodings(headers) : headers);
+    return fieldLines(isHandshake ? limitEncodings(headers) : headers) + id;
   }
 
   /**

@@ -1,15 +1,18 @@
+import { plainAddress } from '../base/client-address';
 import { Field, fieldOf } from '../base/fields';
 import type { RequestHead } from '../base/request-head';
 import type { Host } from '../hosts/host';
 import { readableEncodings } from '../routing/sniffer';
 import { authorityOf } from '../base/target';
-import { trusts, type TrustProxy } from './trusted-networks';
+import { trusts, type TrustProxy } from '../base/trusted-networks';
 
 /** How a request's headers change on the way to a host. */
 export interface HeaderRules {
   readonly changeOrigin: boolean;
   readonly xfwd: boolean;
   readonly trustProxy: TrustProxy;
+  /** Whether the proxy sets `X-Request-Id` itself. */
+  readonly requestId: boolean;
 }
 
 /**
@@ -25,7 +28,7 @@ export function requestHeaders(req: RequestHead, host: Host, rules: HeaderRules)
 }
 
 /** Those of {@link requestHeaders} that are the same for all hosts: all but `Host`. */
-export function otherHeaders(req: RequestHead, { xfwd, trustProxy }: HeaderRules): string[] {
+export function otherHeaders(req: RequestHead, { xfwd, trustProxy, requestId }: HeaderRules): string[] {
   const raw = req.rawHeaders;
   const isTrusted = trusts(trustProxy, req.socket);
   const named = namedByConnection(req.headers.connection);
@@ -34,8 +37,10 @@ export function otherHeaders(req: RequestHead, { xfwd, trustProxy }: HeaderRules
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] ?? '';
     const value = raw[i + 1] ?? '';
-    switch (fieldOf(name)) {
-      case Field.EndToEnd:
+    const field = fieldOf(name);
+    switch (field) {
+      case Field.EndToEnd: case Field.RequestId:
+        if (requestId && field === Field.RequestId) break;
         if (!named?.has(name.toLowerCase())) headers.push(name, value);
         break;
       // Kept even if `Connection` names them: a client must not remove what a proxy has set.
@@ -117,40 +122,6 @@ function hostOf({ url = '', headers }: RequestHead): string | undefined {
 export function hasLeft({ socket }: Pick<RequestHead, 'socket'>): boolean {
   // A unix socket has neither address.
   return socket.destroyed || (socket.remoteAddress === undefined && socket.localAddress !== undefined);
-}
-
-/** The client's address: the peer's or, behind trusted load balancers, the one that the first of them has seen. */
-export function clientOf(req: RequestHead, trustProxy: TrustProxy): string {
-  const peer = plainAddress(req.socket.remoteAddress);
-  // Reading `headers` builds it.
-  const chain = trusts(trustProxy, req.socket) ? textOf(req.headers['x-forwarded-for']) : '';
-  const address = chain === '' ? peer : lastUntrusted(chain, trustProxy) || peer;
-  return address === '' ? 'unix:' : address;
-}
-
-/**
- * The last address of a chain that is no trusted load balancer's, or else the first one: each load balancer has
- * appended the address that it has seen, and a client can forge all before its own. `''` if there is none.
- */
-function lastUntrusted(chain: string, trustProxy: TrustProxy): string {
-  let address = '';
-  for (const entry of chain.split(',').reverse()) {
-    const seen = entry.trim();
-    if (seen === '') break;
-    address = seen;
-    if (typeof trustProxy === 'boolean' || !trustProxy.has(withoutPort(seen))) break;
-  }
-  return address;
-}
-
-/** Some load balancers append the port too, as in `10.0.0.1:5000` and `[::1]:5000`. */
-function withoutPort(address: string): string {
-  return /^(?:([\d.]+)|\[([\da-f:.]+)\])(?::\d+)?$/i.exec(address)?.slice(1).join('') ?? address;
-}
-
-/** Shortens an IPv4-mapped IPv6 address to the IPv4 address. */
-function plainAddress(address = ''): string {
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }
 
 /** The port in `Host`, or the protocol's default. Of a list, the first entry, which the first proxy added. */

@@ -90,7 +90,7 @@ function contentOf(text: string): Content | undefined {
 /** @param name `''` if the line is no plain field. */
 function isPlain(name: string, value: string): boolean {
   switch (fieldOf(name)) {
-    case Field.EndToEnd: case Field.Forwarded: case Field.ForwardedElse: return true;
+    case Field.EndToEnd: case Field.Forwarded: case Field.ForwardedElse: case Field.RequestId: return true;
     case Field.Host: return isHost(value);
     case Field.Connection: return value.toLowerCase() === 'keep-alive';
     case Field.ContentLength: return LENGTH.test(value);

@@ -10,7 +10,7 @@ import { fieldLines } from './headers';
 
 const debug = createDebug('socket.io-proxy:refused');
 
-/** The default `Retry-After` of a 503 (RFC 9110 §10.2.3), in seconds. */
+/** The default `Retry-After` of a 503 (RFC 9110 §10.2.3) and a 429 (RFC 6585 §4), in seconds. */
 const RETRY_AFTER = 1;
 
 /** Answers a request with a refusal. Does nothing when the client is gone or the response has begun. */
@@ -49,7 +49,7 @@ function bodyOf({ code, message }: Refusal): string {
 
 function headersOf(req: RequestHead, { status, retryAfter = RETRY_AFTER }: Refusal, body: string): string[] {
   const headers = ['Content-Type', 'application/json', 'Content-Length', String(Buffer.byteLength(body))];
-  if (status === 503) headers.push('Retry-After', String(retryAfter));
+  if (status === 503 || status === 429) headers.push('Retry-After', String(retryAfter));
   // Without CORS headers a browser hides the response, and the client cannot tell why it failed.
   const { origin } = req.headers;
   // A lenient parser accepts values that are not valid in a response.

@@ -10,6 +10,7 @@ import { requestTo } from '../hosts/host-request';
 import type { HostTls } from '../hosts/host-tls';
 import { Joint } from './joint';
 import { Outflow } from './outflow';
+import { requestIdOf } from './request-id';
 import type { Route } from '../routing/route';
 import { MAX_HANDSHAKE_SIZE, openPacketOfFrame, type OpenPacket } from '../routing/sniffer';
 import { originFormOf } from '../base/target';
@@ -44,6 +45,8 @@ export class Tunnel implements SessionWork, Work {
   place = -1;
   newer: SessionWork | undefined;
   older: SessionWork | undefined;
+  /** As of an exchange. */
+  readonly requestId: string | undefined;
   readonly #upgrade: Upgrade;
   readonly #socket: Duplex;
   #outflows: readonly Outflow[];
@@ -63,6 +66,7 @@ export class Tunnel implements SessionWork, Work {
     this.#outflows = upgrade.outflows;
     this.route = route;
     this.#context = context;
+    this.requestId = requestIdOf(upgrade.req, context.options);
   }
 
   /** The upgrade request. @throws Error once the tunnel is joined. */
@@ -141,7 +145,7 @@ export class Tunnel implements SessionWork, Work {
     }
     const { options } = this.#context;
     let connected = false;
-    const request = this.#request = openRequest(this.req, this.route.host, options);
+    const request = this.#request = openRequest(this.req, this.route.host, options, this.requestId);
     let late: Refusal | undefined;
     const deadline = (ms: number, refusal: Refusal): (() => void) => startDeadline(ms, () => {
       late = refusal;
@@ -244,8 +248,9 @@ export class Tunnel implements SessionWork, Work {
   }
 }
 
-function openRequest(req: IncomingMessage, host: Host, options: TunnelOptions): ClientRequest {
+function openRequest(req: IncomingMessage, host: Host, options: TunnelOptions, id: string | undefined): ClientRequest {
   const headers = ['Connection', 'Upgrade', 'Upgrade', 'websocket', ...requestHeaders(req, host, options)];
+  if (id !== undefined) headers.push('X-Request-Id', id);
   return requestTo(host, options.hostTls, { path: originFormOf(req.url ?? '/'), headers, setHost: false });
 }
 

@@ -3,7 +3,7 @@ import { Server as HttpsServer } from 'node:https';
 import { adminOptionsOf, type ResolvedAdminOptions } from '../admin/options';
 import { integerOf, isObject, isPlainObject, MAX_DELAY, wrong } from '../base/checks';
 import type { ForwarderOptions } from '../forwarding/forwarder';
-import { trustProxyOf } from '../forwarding/trusted-networks';
+import { trustProxyOf } from '../base/trusted-networks';
 import { checkPathOf, checkStatusOf } from '../hosts/check-options';
 import type { DiscoveryOptions } from '../hosts/discovery';
 import type { HealthOptions } from '../hosts/health-checker';
@@ -50,8 +50,8 @@ const NAMES = new Set<string>([
   'unhealthyAfter', 'healthyAfter', 'balance', 'hashBy', 'slowStart', 'maxSessions',
   'keyPrefix', 'keyExpiry', 'cacheSize', 'storeTimeout',
   'onStoreFailure', 'connectTimeout', 'hostTimeout', 'hostKeepAlive', 'healthPath', 'shutdownDelay', 'drainTimeout',
-  'fastPath', 'xfwd', 'trustProxy', 'proxyProtocol', 'changeOrigin', 'hostTls', 'server',
-  'maxHandshakesPerSecond', 'maxQueuedHandshakes',
+  'fastPath', 'xfwd', 'trustProxy', 'proxyProtocol', 'requestId', 'changeOrigin', 'hostTls', 'server',
+  'maxHandshakesPerSecond', 'maxHandshakesPerAddress', 'maxConnectionsPerAddress', 'maxQueuedHandshakes',
   'handshakeQueueTimeout', 'rebalance', 'fleet', 'admin', ...SERVER_OPTIONS,
 ] satisfies (keyof PartialProxyOptions)[]);
 
@@ -79,19 +79,20 @@ export function resolveOptions(options: PartialProxyOptions, ownsServer = false)
     healthyAfter: integer(options, 'healthyAfter', 1, 1, 1000),
     balance: balanceOf(options.balance, options.hashBy),
     slowStart: integer(options, 'slowStart', 0, 0, MAX_DELAY),
-    maxSessions: maxSessionsOf(options),
+    maxSessions: optional(options, 'maxSessions', 1, 10_000_000),
     keyExpiry: integer(options, 'keyExpiry', 60, 1, MAX_DELAY),
     cacheSize: integer(options, 'cacheSize', 100_000, 1, 10_000_000),
     storeTimeout: integer(options, 'storeTimeout', 1000, 1, MAX_DELAY),
     onStoreFailure: onStoreFailureOf(options.onStoreFailure),
     connectTimeout: integer(options, 'connectTimeout', 2000, 1, MAX_DELAY),
     hostTimeout: integer(options, 'hostTimeout', 120_000, 1, MAX_DELAY),
-    hostKeepAlive: hostKeepAliveOf(options),
+    hostKeepAlive: optional(options, 'hostKeepAlive', 0, MAX_DELAY),
     shutdownDelay: integer(options, 'shutdownDelay', 0, 0, MAX_DELAY),
     drainTimeout: integer(options, 'drainTimeout', 10_000, 0, MAX_DELAY),
     xfwd: boolean(options, 'xfwd', true),
     trustProxy: trustProxyOf(options.trustProxy),
     proxyProtocol: proxyProtocolOf(options, ownsServer),
+    requestId: boolean(options, 'requestId', false),
     changeOrigin: boolean(options, 'changeOrigin', true),
     hostTls: hostTlsOf(options.hostTls),
     server: serverOf(options),
@@ -100,9 +101,8 @@ export function resolveOptions(options: PartialProxyOptions, ownsServer = false)
     requestTimeout: integer(options, 'requestTimeout', Math.max(120_000, headersTimeout), headersTimeout, MAX_DELAY),
     keepAliveTimeout: integer(options, 'keepAliveTimeout', 75_000, 1, MAX_DELAY),
     fastPath: boolean(options, 'fastPath', true),
-    maxHandshakesPerSecond: rateOf(options.maxHandshakesPerSecond),
-    maxQueuedHandshakes: integer(options, 'maxQueuedHandshakes', 1000, 0, 1_000_000),
-    handshakeQueueTimeout: integer(options, 'handshakeQueueTimeout', 5000, 1, MAX_DELAY),
+    ...handshakeLimitsOf(options),
+    maxConnectionsPerAddress: maxConnectionsOf(options, ownsServer),
     rebalance: rebalanceOf(options.rebalance),
     admin: adminOptionsOf(options.admin),
   };
@@ -115,17 +115,20 @@ function checkNames(options: unknown): void {
   }
 }
 
-function hostKeepAliveOf(options: PartialProxyOptions): number | undefined {
-  return options.hostKeepAlive === undefined ? undefined : integer(options, 'hostKeepAlive', 0, 0, MAX_DELAY);
+function handshakeLimitsOf(
+  options: PartialProxyOptions,
+): AdmissionOptions & Pick<ResolvedOptions, 'maxHandshakesPerAddress'> {
+  return {
+    maxHandshakesPerSecond: rateOf('maxHandshakesPerSecond', options.maxHandshakesPerSecond),
+    maxHandshakesPerAddress: rateOf('maxHandshakesPerAddress', options.maxHandshakesPerAddress),
+    maxQueuedHandshakes: integer(options, 'maxQueuedHandshakes', 1000, 0, 1_000_000),
+    handshakeQueueTimeout: integer(options, 'handshakeQueueTimeout', 5000, 1, MAX_DELAY),
+  };
 }
 
-function maxSessionsOf(options: PartialProxyOptions): number | undefined {
-  return options.maxSessions === undefined ? undefined : integer(options, 'maxSessions', 0, 1, 10_000_000);
-}
-
-function rateOf(rate: unknown): number | undefined {
+function rateOf(name: 'maxHandshakesPerSecond' | 'maxHandshakesPerAddress', rate: unknown): number | undefined {
   if (rate === undefined || (typeof rate === 'number' && rate > 0 && rate <= 100_000)) return rate;
-  throw wrong('maxHandshakesPerSecond', 'be a number above 0 and up to 100000', rate);
+  throw wrong(name, 'be a number above 0 and up to 100000', rate);
 }
 
 function rebalanceOf(rebalance: unknown): ResolvedOptions['rebalance'] {
@@ -192,6 +195,13 @@ function proxyProtocolOf(options: PartialProxyOptions, ownsServer: boolean): boo
   throw wrong('proxyProtocol', "be left out where 'trustProxy' is false", true);
 }
 
+function maxConnectionsOf(options: PartialProxyOptions, ownsServer: boolean): number | undefined {
+  const most = optional(options, 'maxConnectionsPerAddress', 1, 1_000_000);
+  const isDoubtful = most !== undefined && options.server && !ownsServer;
+  if (isDoubtful) throw wrong('maxConnectionsPerAddress', "be left out where 'server' is given", most);
+  return most;
+}
+
 function onStoreFailureOf(policy: unknown = 'local'): ResolvedOptions['onStoreFailure'] {
   if (policy !== 'local' && policy !== 'refuse') throw wrong('onStoreFailure', "be 'local' or 'refuse'", policy);
   return policy;
@@ -225,4 +235,11 @@ function boolean(options: PartialProxyOptions, name: keyof PartialProxyOptions, 
   const value: unknown = given(options, name, fallback);
   if (typeof value !== 'boolean') throw wrong(name, 'be a boolean', value);
   return value;
+}
+
+/** An integer that has no default. */
+function optional(
+  options: PartialProxyOptions, name: keyof PartialProxyOptions, min: number, max: number,
+): number | undefined {
+  return options[name] === undefined ? undefined : integer(options, name, min, min, max);
 }

@@ -203,6 +203,12 @@ export interface PartialProxyOptions {
    * are read as HTTP. Needs `trustProxy`. Only for a server that the proxy creates itself. @default false
    */
   proxyProtocol?: boolean | undefined;
+  /**
+   * Gives each request an id: hosts get it as `X-Request-Id`, and the event `access` has it. An id that comes from
+   * where `trustProxy` trusts is kept, if it has at most 128 letters, digits and `_.:+/=@-`; others are replaced.
+   * @default false
+   */
+  requestId?: boolean | undefined;
   /** Sets the `Host` header to the host's own name. If false, it stays the client's. @default true */
   changeOrigin?: boolean | undefined;
   /**
@@ -245,6 +251,19 @@ export interface PartialProxyOptions {
    * @default undefined
    */
   maxHandshakesPerSecond?: number | undefined;
+  /**
+   * The most handshakes that a client's address may make per second: of IPv6, its network of 64 bits. A second's worth
+   * may come at once. Further ones are refused with 429. Each process counts for itself. With `trustProxy`, the address
+   * is the one that the first trusted load balancer has seen. Any number above 0, up to 100000; unlimited if not set.
+   * @default undefined
+   */
+  maxHandshakesPerAddress?: number | undefined;
+  /**
+   * The most connections that an address may have open: of IPv6, its network of 64 bits. Further ones are cut at once.
+   * Those from networks in `trustProxy` may be any number. Each process counts for itself. Only for a server that the
+   * proxy creates itself. From 1 to 1000000; unlimited if not set. @default undefined
+   */
+  maxConnectionsPerAddress?: number | undefined;
   /**
    * The most handshakes that wait for `maxHandshakesPerSecond`. Further ones are refused with 503. From 0 to 1000000.
    * @default 1000

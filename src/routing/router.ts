@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server } from 'node:http';
+import { AddressLimit, type AddressLimitOptions } from './address-limit';
 import type { Admission } from './admission';
 import type { Binding } from '../sessions/binding';
 import type { Bindings } from '../sessions/bindings';
@@ -19,7 +20,7 @@ const FORBIDDEN = /[^\x21-\x7e]|#/;
 /** Dot segments, which servers resolve differently (RFC 3986 §5.2.4): they may lead outside of the proxy's path. */
 const DOT_SEGMENT = /(?:[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\;]|%2f|%5c|$)/i;
 
-export interface RouterOptions {
+export interface RouterOptions extends AddressLimitOptions {
   readonly path: string;
   readonly onStoreFailure: 'local' | 'refuse';
   /** The caller's server, if there is one. */
@@ -34,11 +35,13 @@ export class Router {
   readonly #hosts: Hosts;
   readonly #bindings: Bindings;
   readonly #admission: Admission;
+  readonly #addresses: AddressLimit;
 
-  constructor({ path, onStoreFailure, server }: RouterOptions, hosts: Hosts, bindings: Bindings, admission: Admission) {
-    this.#path = path;
-    this.#refusesUnstored = onStoreFailure === 'refuse';
-    this.#server = server;
+  constructor(options: RouterOptions, hosts: Hosts, bindings: Bindings, admission: Admission) {
+    this.#path = options.path;
+    this.#refusesUnstored = options.onStoreFailure === 'refuse';
+    this.#server = options.server;
+    this.#addresses = new AddressLimit(options);
     this.#hosts = hosts;
     this.#bindings = bindings;
     this.#admission = admission;
@@ -101,7 +104,7 @@ export class Router {
   #admit(req: RequestHead, byPolling: boolean): ReturnType<Admission['admit']> {
     // A handshake that `#pick` would refuse need not wait.
     if (this.#hosts.full || this.#isUnstored(byPolling)) return undefined;
-    return this.#admission.admit(req);
+    return this.#addresses.admit(req) ?? this.#admission.admit(req);
   }
 
   /** Called after admission, since hosts change while a handshake waits. */

@@ -1,8 +1,8 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { ClientResponse } from '../forwarding/client';
-import { clientOf } from '../forwarding/headers';
-import type { TrustProxy } from '../forwarding/trusted-networks';
+import { WholeRequest, type ClientResponse } from '../forwarding/client';
+import { clientOf } from '../base/client-address';
+import type { TrustProxy } from '../base/trusted-networks';
 import type { RequestHead } from '../base/request-head';
 import { shownSid, startOf } from '../base/shown';
 import { queryOf, sidOf } from '../routing/sniffer';
@@ -31,6 +31,10 @@ export interface AccessEntry {
   readonly host: string | undefined;
   /** The first letters of the sid; for a handshake, of the session that it opened. */
   readonly sid: string | undefined;
+  /** What the request is called, with the option `requestId`; `undefined` if it was refused before it had a host. */
+  readonly requestId: string | undefined;
+  /** The trace that the request is a part of, by its `traceparent` (W3C Trace Context); `undefined` for none. */
+  readonly traceId: string | undefined;
 }
 
 /** The outcome of a request. */
@@ -40,7 +44,11 @@ export interface AccessOutcome {
   /** `undefined` if the request was not answered. */
   status: number | undefined;
   cause: string | undefined;
+  requestId: string | undefined;
 }
+
+/** A `traceparent` of any version: version, trace, parent and flags. */
+const TRACE = /^(?!ff)[\da-f]{2}-(?!0{32})([\da-f]{32})-(?!0{16})[\da-f]{16}-[\da-f]{2}(?:-|$)/;
 
 /** The query parameters of Engine.IO's clients, except the sid. */
 const SHOWN = ['EIO', 'transport', 't', 'j', 'b64'];
@@ -65,8 +73,9 @@ export function watch(
   const written = writtenTo(socket);
   // Read now: a closed socket has no address.
   const client = clientOf(req, trustProxy);
+  const traceId = TRACE.exec(traceparentOf(req))?.[1];
   end.once('close', () => {
-    const { host, sid = sidOf(url), status = CLIENT_GONE, cause } = outcome();
+    const { host, sid = sidOf(url), status = CLIENT_GONE, cause, requestId } = outcome();
     done({
       time,
       client,
@@ -79,8 +88,17 @@ export function watch(
       cause,
       host,
       sid: shortened(sid),
+      requestId,
+      traceId,
     });
   });
+}
+
+/** Of a whole request from its text: reading its `headers` or `rawHeaders` builds them. */
+function traceparentOf(req: RequestHead): string {
+  if (req instanceof WholeRequest) return /^traceparent: (.*)\r$/im.exec(req.fields.text)?.[1] ?? '';
+  const { traceparent } = req.headers;
+  return typeof traceparent === 'string' ? traceparent : '';
 }
 
 /** The first letters of a sid; `undefined` for an empty one, which no session has. */

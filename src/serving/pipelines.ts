@@ -12,10 +12,11 @@ import type { HealthSource } from '../hosts/health-checker';
 import { isWebSocket } from '../routing/request-checks';
 import type { Route } from '../routing/route';
 import type { Router } from '../routing/router';
-import type { TrustProxy } from '../forwarding/trusted-networks';
+import type { TrustProxy } from '../base/trusted-networks';
 import type { Tunnel } from '../forwarding/tunnel';
 import type { UnderWay } from '../forwarding/under-way';
 import { Upgrade } from '../forwarding/upgrade';
+import { limitConnections } from './connection-limit';
 import { FastPath, type FastPathParts } from './fast-path';
 import type { HealthPath } from './health-path';
 import { readAgain } from './other-upgrades';
@@ -32,6 +33,8 @@ export interface PipelineOptions extends Pick<FastPathParts, 'path' | 'maxHeader
   readonly trustProxy: TrustProxy;
   readonly fastPath: boolean;
   readonly proxyProtocol: boolean;
+  /** `undefined`: unlimited. */
+  readonly maxConnectionsPerAddress: number | undefined;
 }
 
 /** The parts that handle requests and upgrades. */
@@ -66,6 +69,8 @@ export class Pipelines {
     if (options.fastPath) {
       this.#fast = new FastPath(server, { ...options, underWay, serve: (req, res) => this.serve(req, res) });
     }
+    const { maxConnectionsPerAddress: most, trustProxy } = options;
+    if (most !== undefined) limitConnections(server, most, trustProxy, totals);
     // Last, since it comes before all that listen for connections.
     if (options.proxyProtocol) readProxyHeaders(server, options, totals, suspicious);
   }
@@ -204,5 +209,6 @@ function outcomeOf(
   refusal: Refusal | undefined, work: Exchange | Tunnel | undefined, answered: number | undefined,
 ): AccessOutcome {
   const { status, cause } = refusal ?? work?.refusal ?? { status: answered, cause: undefined };
-  return { host: work?.route.host.name, sid: work?.route.binding?.sid, status, cause };
+  const { route, requestId } = work ?? {};
+  return { host: route?.host.name, sid: route?.binding?.sid, status, cause, requestId };
 }

@@ -5,7 +5,7 @@ import { startDeadline } from '../base/deadline';
 import { refusals } from '../base/refusals';
 import { seldom } from '../base/seldom';
 import { countRefusal, type Totals } from '../base/totals';
-import { trustsAddress, type TrustProxy } from '../forwarding/trusted-networks';
+import { trustsAddress, type TrustProxy } from '../base/trusted-networks';
 import { proxyHeaderOf, type Client } from './proxy-header';
 
 /** How long a header may take, in ms; less if a request's head may take no longer. */

@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import { clientOf, headerOf, requestHeaders, responseHeaders, type HeaderRules } from '../../src/forwarding/headers';
-import { trustProxyOf } from '../../src/forwarding/trusted-networks';
+import { clientOf } from '../../src/base/client-address';
+import { headerOf, requestHeaders, responseHeaders, type HeaderRules } from '../../src/forwarding/headers';
+import { trustProxyOf } from '../../src/base/trusted-networks';
 import { Host } from '../../src/hosts/host';
 
 const HOST = new Host('host.example:3000');
-const AS_IT_COMES: HeaderRules = { changeOrigin: false, xfwd: false, trustProxy: false };
+const AS_IT_COMES: HeaderRules = { changeOrigin: false, xfwd: false, trustProxy: false, requestId: false };
 
 interface Client {
   url?: string;

@@ -103,6 +103,16 @@ const CAUSES: [cause: string, provoke: Provoke, options?: Partial<ProxyOptions>]
   ['STORE_FAILED store', ({ url }) => request(pollUrl(url, 'unknown')), {
     store: Object.assign(new MemoryStore(), { find: () => Promise.reject(new Error('no store')) }),
   }],
+  ['TOO_MANY_HANDSHAKES address', async ({ url }) => {
+    await handshake(url);
+    await request(url + POLL);
+  }, { maxHandshakesPerAddress: 0.001 }],
+  ['3 connections', async ({ proxy, port }) => {
+    const socket = net.connect(port, '127.0.0.1');
+    onCleanup(() => socket.destroy());
+    await once(proxy.server, 'connection');
+    await once(net.connect(port, '127.0.0.1').on('error', () => {}), 'close');
+  }, { maxConnectionsPerAddress: 1 }],
   ['TOO_MANY_HANDSHAKES rate', async ({ url }) => {
     await Promise.all(Array.from({ length: 10 }, () => request(url + POLL)));
   }, { maxHandshakesPerSecond: 1, maxQueuedHandshakes: 0 }],

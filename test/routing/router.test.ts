@@ -45,7 +45,9 @@ function routing(options: Partial<RouterOptions> = {}, queued?: number, answers:
   const admission = new Admission({
     maxHandshakesPerSecond: queued === undefined ? undefined : 1, maxQueuedHandshakes: queued ?? 0, handshakeQueueTimeout: 60_000,
   });
-  const router = new Router({ path: '/socket.io/', onStoreFailure: 'local', server: undefined, ...options }, hosts, bindings, admission);
+  const router = new Router({
+    path: '/socket.io/', onStoreFailure: 'local', server: undefined, trustProxy: false, maxHandshakesPerAddress: undefined, ...options,
+  }, hosts, bindings, admission);
   const route: Routing['route'] = (...request) => router.route(requestOf(...request));
   return { host, hosts, bindings, admission, router, fail: () => failed(new Error('ECONNRESET')), route };
 }

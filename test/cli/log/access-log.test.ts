@@ -118,9 +118,12 @@ it('waits for a second at its end for a reader that has stalled', async () => {
   const target = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
   const told: string[] = [];
   const log = new AccessLog({ format: 'common', target }, { warn: (_, message) => told.push(message) });
-  const entry = { time: new Date(0), client: '', method: 'GET', httpVersion: '1.1', status: 200, bytes: 0, duration: 1, cause: undefined };
+  const entry = {
+    time: new Date(0), client: '', method: 'GET', httpVersion: '1.1', status: 200, bytes: 0, duration: 1, cause: undefined,
+    host: undefined, sid: undefined, requestId: undefined, traceId: undefined,
+  };
   // More than a pipe takes.
-  for (let i = 0; i < 100; i += 1) log.write({ ...entry, url: 'x'.repeat(3000), host: undefined, sid: undefined });
+  for (let i = 0; i < 100; i += 1) log.write({ ...entry, url: 'x'.repeat(3000) });
   let closed = false;
   const closing = log.close().then(() => (closed = true));
   await clock.advance(999);

@@ -76,7 +76,8 @@ describe('a flag that is an option of the library', () => {
     const defaults = resolveOptions({ hosts: ['a:1'], store: new MemoryStore(), ...admin });
     const none = [
       'hosts', 'discover', 'host-keep-alive', 'admin-port', 'admin-token', 'admin-hosts', 'rebalance-per-minute',
-      'max-handshakes-per-second', 'max-sessions', 'hash-by', 'check-path', 'check-status', 'health-path',
+      'max-handshakes-per-second', 'max-handshakes-per-address', 'max-connections-per-address',
+      'max-sessions', 'hash-by', 'check-path', 'check-status', 'health-path',
     ];
     if (flag.fallback === undefined) expect(none).toContain(name);
     else expect(flag.fallback).toBe(String(valueAt(defaults, option)));

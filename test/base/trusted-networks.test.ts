@@ -1,5 +1,5 @@
 import net from 'node:net';
-import { TrustedNetworks } from '../../src/forwarding/trusted-networks';
+import { TrustedNetworks } from '../../src/base/trusted-networks';
 
 describe('a list of networks', () => {
   it.each<[networks: string[], inside: string[], outside: string[]]>([

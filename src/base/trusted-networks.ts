@@ -1,5 +1,5 @@
 import { BlockList, isIP, type Socket } from 'node:net';
-import { wrong } from '../base/checks';
+import { wrong } from './checks';
 
 /** Names for networks, as in Express. */
 const NAMED: ReadonlyMap<string, readonly string[]> = new Map([
