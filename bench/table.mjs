@@ -43,7 +43,7 @@ function sentences({ rows, curves, poll, handshake, websocket }) {
   const last = (id) => points(id).at(-1);
   const to = (row) => ratio(row[US].cpu, row.HAProxy.cpu);
   const beside = poll.HAProxy?.cpu && `A poll costs ${to(poll)} what it costs in HAProxy, and a handshake, which waits for ` +
-    `Redis, ${to(handshake)}. On a machine with other tenants these ratios change.`;
+    `Redis, ${to(handshake)}. On a machine with other tenants these ratios rise.`;
   const held = `A poll while 4,000 other sessions hold one costs ${ratio(at('held', 4000), at('held', 50))} what it costs with 50.`;
   const { x, bytes, cpu } = last('sessions');
   const sessions = `Each of ${x.toLocaleString('en')} bound sessions takes ${bytes.median.toFixed(0)} bytes, and a poll of any of them ` +
