@@ -31,6 +31,7 @@ module.exports = {
   ],
   // Longer than `until` waits, so that what hangs is told by what was waited for.
   testTimeout: 90_000,
+  testSequencer: '<rootDir>/test/support/sequencer.cjs',
   // More than the two cores that there may be: tests wait more than they compute.
   maxWorkers: 4,
 };
