@@ -47,28 +47,29 @@ export class DrainedWaits {
     const name = given.host;
     return new Promise((resolve, reject) => {
       let [last, isTold, isAsking] = [given, false, false];
-      const settle = (problem?: Problem): void => {
+      const settle = (outcome: HostReport | Problem): void => {
         cancel();
         stop();
         clearInterval(looking);
         res.off('close', leave);
-        if (problem) reject(problem);
-        else resolve(last);
+        if (outcome instanceof Problem) reject(outcome);
+        else resolve(outcome);
       };
-      const leave = (): void => settle();
-      const settleAs = (host: HostReport): void => {
-        last = host;
-        settle();
-      };
+      const leave = (): void => settle(last);
       const look = (isFresh = false): void => {
         const host = this.#operator.hosts.find((report) => report.host === name);
-        if (host) last = host;
-        else if (isTold || isEmpty(last)) settleAs({ ...last, drained: true });
-        else settle(new Problem('HOST_UNKNOWN', `the host '${name}' was removed`));
-        if (host?.drained && isFresh && !this.#isUnknown(host)) settle(this.#doubtOf(host));
-        else if (host?.drained && !isFresh && !isAsking) ask();
+        if (!host) {
+          const isOver = isTold || isEmpty(last);
+          settle(isOver ? { ...last, drained: true } : new Problem('HOST_UNKNOWN', `the host '${name}' was removed`));
+          return;
+        }
+        last = host;
+        if (!host.drained) return;
+        if (!isFresh) ask();
+        else if (!this.#isUnknown(host)) settle(this.#doubtOf(host) ?? host);
       };
       const ask = (): void => {
+        if (isAsking) return;
         isAsking = true;
         void this.#operator.refresh().then(() => {
           isAsking = false;
