@@ -1,3 +1,4 @@
+import { isIPv6, SocketAddress } from 'node:net';
 import type { RequestHead } from './request-head';
 import { trusts, type TrustProxy } from './trusted-networks';
 
@@ -20,17 +21,18 @@ export function clientOf(req: RequestHead, trustProxy: TrustProxy): string {
 function lastUntrusted(chain: string, trustProxy: TrustProxy): string {
   let address = '';
   for (const entry of chain.split(',').reverse()) {
-    const seen = entry.trim();
+    const seen = bareAddress(entry.trim());
     if (seen === '') break;
     address = seen;
-    if (typeof trustProxy === 'boolean' || !trustProxy.has(withoutPort(seen))) break;
+    if (typeof trustProxy === 'boolean' || !trustProxy.has(seen)) break;
   }
   return address;
 }
 
-/** Some load balancers append the port too, as in `10.0.0.1:5000` and `[::1]:5000`. */
-function withoutPort(address: string): string {
-  return /^(?:([\d.]+)|\[([\da-f:.]+)\])(?::\d+)?$/i.exec(address)?.slice(1).join('') ?? address;
+/** An address as load balancers write it: some append the port, as in `10.0.0.1:5000` and `[::1]:5000`, or quote it. */
+function bareAddress(text: string): string {
+  const bare = text.replace(/^"(.*)"$/, '$1');
+  return plainAddress(/^(?:([\d.]+)|\[([\da-f:.]+)\])(?::\d+)?$/i.exec(bare)?.slice(1).join('') ?? bare);
 }
 
 /** Shortens an IPv4-mapped IPv6 address to the IPv4 address. */
@@ -45,8 +47,11 @@ function chainOf({ headers: { 'x-forwarded-for': chain } }: RequestHead): string
 
 /** What an address counts with others: itself or, of IPv6, the network of 64 bits that its user has. */
 export function networkOf(address: string): string {
-  if (!address.includes(':')) return address;
-  const [left = [], right] = address.toLowerCase().split('::').map((part) => (part === '' ? [] : part.split(':')));
+  const [bare = ''] = address.split('%');
+  if (!isIPv6(bare)) return address;
+  // However it is spelled.
+  const plain = plainAddress(new SocketAddress({ address: bare, family: 'ipv6' }).address);
+  const [left = [], right] = plain.split('::').map((part) => (part === '' ? [] : part.split(':')));
   if (right === undefined) return left.slice(0, 4).join(':');
   const zeros = Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => '0');
   return [...left, ...zeros, ...right].slice(0, 4).join(':');

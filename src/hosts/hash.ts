@@ -27,7 +27,11 @@ export function createReader(key: HashKey): (request: RequestHead) => string | u
     case 'cookie': return ({ headers }) => cookieOf(headers.cookie ?? '', name);
     default: {
       const field = name.toLowerCase();
-      return ({ headers: { [field]: value } }) => given(Array.isArray(value) ? value.join() : value);
+      return ({ headers }) => {
+        // Not what every object has.
+        const value = Object.hasOwn(headers, field) ? headers[field] : undefined;
+        return given(Array.isArray(value) ? value.join() : value);
+      };
     }
   }
 }

@@ -151,7 +151,7 @@ it.each<[what: string, address: string | undefined, claimed: string, client: str
   ['the first one, where all are load balancers', '10.0.0.1', '10.0.0.3, 10.0.0.2', '10.0.0.3'],
   ['the peer that is no load balancer, whatever is claimed', '3.3.3.3', '1.1.1.1, 10.0.0.2', '3.3.3.3'],
   ['a unix socket, whatever is claimed', undefined, '1.1.1.1, 10.0.0.2', 'unix:'],
-  ['what is before a load balancer\'s port', '::ffff:10.0.0.1', '1.1.1.1:9, 2.2.2.2:5, 10.0.0.2:6, [fd00::1]:7, [fd00::2]', '2.2.2.2:5'],
+  ['what is before a load balancer\'s port', '::ffff:10.0.0.1', '1.1.1.1:9, 2.2.2.2:5, 10.0.0.2:6, [fd00::1]:7, [fd00::2]', '2.2.2.2'],
   ['a text that is no address, as a load balancer sent it', '10.0.0.1', '1.1.1.1, unknown, 10.0.0.2', 'unknown'],
   ['the last load balancer that tells of something', '10.0.0.1', '1.1.1.1, , 10.0.0.2', '10.0.0.2'],
   ['the peer, where it tells of nothing', '10.0.0.1', '1.1.1.1, ', '10.0.0.1'],

@@ -54,6 +54,8 @@ describe('the value', () => {
     ['query:room', `${QUERY}&room=`, {}, undefined],
     ['header:X-User', QUERY, { 'x-user': 'a' }, 'a'],
     ['header:x-user', QUERY, {}, undefined],
+    ['header:constructor', QUERY, {}, undefined],
+    ['header:__proto__', QUERY, {}, undefined],
     ['cookie:user', QUERY, { cookie: 'b=c; user=a=1 ; users=d' }, 'a=1'],
     ['cookie:user', QUERY, { cookie: 'users=d' }, undefined],
     ['cookie:user', QUERY, {}, undefined],

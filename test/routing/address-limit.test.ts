@@ -36,6 +36,14 @@ it('goes by the client that a trusted load balancer has seen, and not by what a 
     statuses.push((await open(url, from(address))).status);
   }
   expect(statuses).toEqual([200, 200, 429, 200, 429, 200]);
+  // As some load balancers write them.
+  const spelled = [
+    '192.0.2.1:100', '192.0.2.1:101', '::ffff:192.0.2.2', '"[2001:db8::9]:5"', '[2001:db8:0::7]', '192.0.2.9:1', '192.0.2.8',
+  ];
+  for (const address of spelled) {
+    statuses.push((await open(url, from(address))).status);
+  }
+  expect(statuses.slice(6)).toEqual([429, 429, 429, 429, 429, 200, 200]);
   const distrustful = await before([host], options);
   const first = await open(distrustful.url, from('192.0.2.1'));
   const second = await open(distrustful.url, from('192.0.2.2'));
@@ -44,7 +52,8 @@ it('goes by the client that a trusted load balancer has seen, and not by what a 
 
 it.each([
   ['192.0.2.1', '192.0.2.1'], ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2'], ['2001:db8::5', '2001:db8:0:0'], ['::1', '0:0:0:0'],
-  ['::', '0:0:0:0'], ['2001:DB8:1:2::', '2001:db8:1:2'], ['1::2:3:4:5:6', '1:0:0:2']
+  ['::', '0:0:0:0'], ['2001:0db8::4', '2001:db8:0:0'], ['::ffff:192.0.2.1', '192.0.2.1'], ['::ffff:c000:201', '192.0.2.1'],
+  ['fe80::1%eth0', 'fe80:0:0:0'], ['unknown', 'unknown'], ['2001:DB8:1:2::', '2001:db8:1:2'], ['1::2:3:4:5:6', '1:0:0:2']
 ])('%s counts as %s', (address, network) => {
   expect(networkOf(address)).toBe(network);
 });

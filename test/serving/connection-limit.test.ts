@@ -43,6 +43,17 @@ it.each([true, false])('cuts a connection of an address that has so many, and co
   expect(await exchangeBytes(port, REQUEST)).toMatch(/^HTTP\/1\.1 200 /);
 });
 
+it('counts each IPv4 address by itself, also where the proxy listens on all addresses of both kinds', async () => {
+  const proxy = new Proxy({ store: new MemoryStore(), hosts: [host.name], maxConnectionsPerAddress: 1, drainTimeout: 0 });
+  onCleanup(() => proxy.close());
+  await once(proxy.listen(0), 'listening');
+  const { port } = proxy.server.address() as net.AddressInfo;
+  const kept = await connect(port, '127.0.0.2');
+  expect(await isKept(await connect(port, '127.0.0.3'))).toBe(true);
+  expect(await isKept(await connect(port, '127.0.0.2'))).toBe(false);
+  expect(await isKept(kept)).toBe(true);
+});
+
 it('lets trusted load balancers have any number, and counts the clients that they name', async () => {
   const { port } = await before([host], { maxConnectionsPerAddress: 1, trustProxy: ['loopback'], proxyProtocol: true });
   const named = async (address: string): Promise<net.Socket> => {
