@@ -34,8 +34,8 @@ const MAX_INTERIM = 100;
 const LF = 10;
 
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: (.*))?$/;
-/** Forbidden in a head: control characters other than tab, and a lone CR or LF. */
-const FORBIDDEN = /[^\t\r\n\x20-\x7e\x80-\xff]|\r(?!\n)|(?<!\r)\n/;
+/** Forbidden in a head: control characters other than tab, a lone CR or LF, and a tab that hides an encoding from Node. */
+const FORBIDDEN = /[^\t\r\n\x20-\x7e\x80-\xff]|\r(?!\n)|(?<!\r)\n|\t(?<=\ntransfer-encoding:[^\r\n]*)/i;
 const CHUNK_LINE = /^([\da-f]{1,12})[\t ]*(?:;[^\r\n]*)?$/i;
 
 /**

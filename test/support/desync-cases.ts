@@ -57,6 +57,7 @@ const LENGTHS: readonly DesyncCase[] = [
   { name: 'an empty `Content-Length`', bytes: post(['Content-Length:'], HIDDEN) },
   { name: 'GET with a body', bytes: `${get(`Content-Length: ${LENGTH}`)}${HIDDEN}` },
   { name: 'GET with a body in chunks', bytes: `${get('Transfer-Encoding: chunked')}${LENGTH.toString(16)}\r\n${HIDDEN}\r\n0\r\n\r\n` },
+  { name: 'GET with chunks that hold nothing', bytes: `${get('Transfer-Encoding: chunked')}0\r\n\r\n` },
   { name: 'POST without any framing', bytes: post([], '') },
 ];
 
