@@ -149,6 +149,11 @@ const MALFORMED: [message: string, responses: [what: string, bytes: string][]][]
     ['a chunk beyond any', response(CHUNKED, `${'f'.repeat(13)}\r\n`)],
     ['a chunk with a space before its size', response(CHUNKED, ' 1\r\na\r\n')],
     ['a chunk with text behind its size', response(CHUNKED, '1 x\r\na\r\n')],
+    ['an extension without a name', response(CHUNKED, '1;\r\na\r\n')],
+    ['an extension with a malformed name', response(CHUNKED, '1;a:b\r\na\r\n')],
+    ['an extension with a control character', response(CHUNKED, '1;a=\x01\r\na\r\n')],
+    ['an extension with a lone CR', response(CHUNKED, '1;a="\r"\r\na\r\n')],
+    ['an extension whose quotes have no end', response(CHUNKED, '1;a="b\r\na\r\n')],
   ]],
   ['a line between chunks is over 4096 bytes', [
     ['a chunk line that is too long', response(CHUNKED, `1;${'x'.repeat(5000)}\r\n`)],
@@ -165,6 +170,12 @@ const MALFORMED: [message: string, responses: [what: string, bytes: string][]][]
     ['a trailer that is none', response(CHUNKED, '0\r\nnothing\r\n\r\n')],
     ['trailers that are too long', response(CHUNKED, `0\r\n${'A: 12345\r\n'.repeat(MAX_HEAD_SIZE / 8 + 1)}\r\n`)],
     ['a trailer without a name', response(CHUNKED, '0\r\n: 1\r\n\r\n')],
+    ['a trailer with a malformed name', response(CHUNKED, '0\r\nA b: 1\r\n\r\n')],
+    ['a folded trailer', response(CHUNKED, '0\r\nA: 1\r\n b: 2\r\n\r\n')],
+    ['a trailer with a control character', response(CHUNKED, '0\r\nA: \x01\r\n\r\n')],
+    ['a trailer with a lone CR', response(CHUNKED, '0\r\nA: 1\rB: 2\r\n\r\n')],
+    ['a length as trailer', response(CHUNKED, '0\r\ncontent-Length: 1\r\n\r\n')],
+    ['an encoding as trailer', response(CHUNKED, '0\r\nTransfer-encoding: chunked\r\n\r\n')],
   ]],
 ];
 
