@@ -33,8 +33,8 @@ const MAX_INTERIM = 100;
 
 const LF = 10;
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: (.*))?$/;
-/** Forbidden in a head: control characters but tab, a lone CR or LF, a tab that hides an encoding from Node. */
-const FORBIDDEN = /[^\t\r\n\x20-\x7e\x80-\xff]|\r(?!\n)|(?<!\r)\n|\t(?<=\ntransfer-encoding:[^\r\n]*)/i;
+/** Forbidden in a head: control characters but tab, a lone CR or LF, a tab behind framing, which Node misreads. */
+const FORBIDDEN = /[^\t\r\n\x20-\x7e\x80-\xff]|\r(?!\n)|(?<!\r)\n|\t(?<=\n(?:content-length|transfer-encoding):.*)/i;
 /** A field that does not frame. */
 const TRAILER = /^(?!content-length:|transfer-encoding:)[\w!#-'*+.^`|~-]+:[\t\x20-\x7e\x80-\xff]*$/i;
 const CHUNK_LINE = /^([\da-f]{1,12})[\t ]*(?:;[\w!#-'*+.^`|~-]+(?:=(?:[\w!#-'*+.^`|~-]+|"[ !#-[\]-~\x80-\xff]*"))?)*$/i;

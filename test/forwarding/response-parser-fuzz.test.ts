@@ -8,7 +8,7 @@ import { Random } from '../support/random';
 
 /** Ten minutes on demand: `FUZZ_SECONDS=600`. Without it so many seeds are run, for about ten seconds. */
 const SECONDS = Number(process.env.FUZZ_SECONDS ?? 0);
-const SEEDS = 160;
+const SEEDS = 120;
 const SEED = Number(process.env.FUZZ_SEED ?? (SECONDS > 0 ? randomInt(1_000_000_007) : 1));
 /** Of each seed. */
 const RESPONSES = 400;
@@ -41,8 +41,11 @@ const BODIES = [
   '5;\nhello\r\n0\r\n\r\n', '00000000000000005\r\nhello\r\n0\r\n\r\n', '10000000000000005\r\nhello\r\n0\r\n\r\n',
   '5\r\nhello\r\n0\r\nContent-Length: 3\r\n\r\n', '5\r\nhelloo\r\n0\r\n\r\n', '5\r\nhello0\r\n\r\n', '-5\r\nhello\r\n0\r\n\r\n',
 ];
-/** Old servers write blanks behind the size of a chunk. Our parser takes them, and Node's does not. */
-const PADDED = /^[\da-f]+[\t ]+[;\r]/im;
+/**
+ * What our parser takes and Node's does not: blanks behind the size of a chunk, as old servers write them, and an answer
+ * behind an interim one of HTTP/1.0, after which Node expects the end of the connection.
+ */
+const TAKEN_BY_US = /^[\da-f]+[\t ]+[;\r]|^HTTP\/1\.0 1\d\d/im;
 /** What is put where it may do harm. */
 const HARM = [
   '\r', '\n', '\r\n', ' ', '\t', ':', ';', ',', '\0', '\x7f', '\xff', '0', 'f', '-', '+', '\r\n ', '\r\n\r\n', 'HTTP/1.1 200 OK\r\n',
@@ -126,7 +129,7 @@ it(`takes no response that Node's parser refuses, and reads in it what that read
     for (let i = 0; i < RESPONSES; i += 1) responses[i] = makeResponse(random);
     for (const [index, bytes] of responses.entries()) {
       const read = ours(Buffer.from(bytes, 'latin1'), () => 1);
-      if (read === undefined || PADDED.test(bytes)) continue;
+      if (read === undefined || TAKEN_BY_US.test(bytes)) continue;
       taken += 1;
       expect({ seed, bytes, read: ours(Buffer.from(bytes, 'latin1'), () => 1 + random.below(12)) }).toEqual({ seed, bytes, read });
       expect({ seed, bytes, read: await nodes(port, index) }).toEqual({ seed, bytes, read });

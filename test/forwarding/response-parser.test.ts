@@ -118,6 +118,7 @@ const MALFORMED: [message: string, responses: [what: string, bytes: string][]][]
     ['a DEL in a header', response([OK, 'A: \x7f'])],
     // Node's parser takes it for another encoding, and reads the chunks as the body.
     ['a tab behind an encoding', response([OK, 'A: 1\t', 'transfer-Encoding: chunked\t'], '1\r\na\r\n0\r\n\r\n')],
+    ['a tab behind a length', response([OK, 'content-length: 1\t'], 'a')],
     ['a tab and a space behind an encoding', response([OK, 'Transfer-Encoding: chunked\t ', 'A: 1'], '0\r\n\r\n')],
   ]],
   [`the response's head is over ${MAX_HEAD_SIZE} bytes`, [
