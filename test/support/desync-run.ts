@@ -28,7 +28,7 @@ export interface DesyncTarget {
   readonly port: number;
   /** What stands behind, at the end. */
   readonly host: DesyncHost;
-  /** Each connection begins with a plain poll: the fast path serves no request that is its connection's first. */
+  /** Each connection begins with a plain poll, and waits: the fast path serves no connection's first request. */
   readonly pollsFirst: boolean;
 }
 
@@ -86,7 +86,7 @@ export function bytesOf({ bytes }: DesyncCase, index: number): string {
 /**
  * Sends all cases, each on a connection of its own, and tells what became of each.
  *
- * @param isFollowed a poll comes in the same piece behind each, and ends the connection.
+ * @param isFollowed a poll comes behind each, in the same piece unless `pollsFirst`, and ends the connection.
  */
 export async function runCases(
   cases: readonly DesyncCase[], { port, host, pollsFirst }: DesyncTarget, isFollowed: boolean,
@@ -141,7 +141,14 @@ class Client {
     }
     const hasNext = isFollowed && !isCut;
     const next = hasNext ? pollOf(`${id}-end`, 'Connection: close\r\n') : '';
-    this.#socket.write(bytes + next, 'latin1');
+    // The fast path serves no request that does not come alone.
+    if (pollsFirst && hasNext) {
+      this.#socket.write(bytes, 'latin1');
+      await Promise.race([this.#answered(`${id}-it`), this.#overtaken(id)]);
+      this.#socket.write(next);
+    } else {
+      this.#socket.write(bytes + next, 'latin1');
+    }
     const answered = this.#answered(hasNext ? `${id}-end` : `${id}-it`);
     if (isCut) {
       await Promise.race([answered, this.#overtaken(id)]);
