@@ -32,11 +32,12 @@ const MAX_CHUNK_LINE = 4096;
 const MAX_INTERIM = 100;
 
 const LF = 10;
-
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: (.*))?$/;
-/** Forbidden in a head: control characters other than tab, and a lone CR or LF. */
-const FORBIDDEN = /[^\t\r\n\x20-\x7e\x80-\xff]|\r(?!\n)|(?<!\r)\n/;
-const CHUNK_LINE = /^([\da-f]{1,12})[\t ]*(?:;[^\r\n]*)?$/i;
+/** Forbidden in a head: control characters but tab, a lone CR or LF, a tab behind framing, which Node misreads. */
+const FORBIDDEN = /[^\t\r\n\x20-\x7e\x80-\xff]|\r(?!\n)|(?<!\r)\n|\t(?<=\n(?:content-length|transfer-encoding):.*)/i;
+/** A field that does not frame. */
+const TRAILER = /^(?!content-length:|transfer-encoding:)[\w!#-'*+.^`|~-]+:[\t\x20-\x7e\x80-\xff]*$/i;
+const CHUNK_LINE = /^([\da-f]{1,12})[\t ]*(?:;[\w!#-'*+.^`|~-]+(?:=(?:[\w!#-'*+.^`|~-]+|"[ !#-[\]-~\x80-\xff]*"))?)*$/i;
 
 /**
  * Parses the responses of one connection (RFC 9112), one after the other. Strict, to prevent response splitting: a
@@ -218,8 +219,8 @@ export class ResponseParser {
     } else {
       // Trailers are dropped, as RFC 9110 §6.5.1 allows.
       this.#trailers += line.length;
-      const isTrailer = this.#state === State.Trailer && line.indexOf(':') > 0;
-      if (!isTrailer || this.#trailers > this.#maxHeadSize) throw new Error('a chunk or the body has a malformed end');
+      const isTrailer = this.#state === State.Trailer && this.#trailers <= this.#maxHeadSize && TRAILER.test(line);
+      if (!isTrailer) throw new Error('a chunk or the body has a malformed end');
     }
   }
 

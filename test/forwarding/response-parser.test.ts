@@ -116,6 +116,10 @@ const MALFORMED: [message: string, responses: [what: string, bytes: string][]][]
     ['a lone CR in a header', response([OK, 'A: 1\rB: 2'])],
     ['a lone LF in a header', response([OK, 'A: 1\nB: 2'])],
     ['a DEL in a header', response([OK, 'A: \x7f'])],
+    // Node's parser takes it for another encoding, and reads the chunks as the body.
+    ['a tab behind an encoding', response([OK, 'A: 1\t', 'transfer-Encoding: chunked\t'], '1\r\na\r\n0\r\n\r\n')],
+    ['a tab behind a length', response([OK, 'content-length: 1\t'], 'a')],
+    ['a tab and a space behind an encoding', response([OK, 'Transfer-Encoding: chunked\t ', 'A: 1'], '0\r\n\r\n')],
   ]],
   [`the response's head is over ${MAX_HEAD_SIZE} bytes`, [
     ['a head that is too long', response([OK, `A: ${'x'.repeat(MAX_HEAD_SIZE)}`])],
@@ -146,6 +150,11 @@ const MALFORMED: [message: string, responses: [what: string, bytes: string][]][]
     ['a chunk beyond any', response(CHUNKED, `${'f'.repeat(13)}\r\n`)],
     ['a chunk with a space before its size', response(CHUNKED, ' 1\r\na\r\n')],
     ['a chunk with text behind its size', response(CHUNKED, '1 x\r\na\r\n')],
+    ['an extension without a name', response(CHUNKED, '1;\r\na\r\n')],
+    ['an extension with a malformed name', response(CHUNKED, '1;a:b\r\na\r\n')],
+    ['an extension with a control character', response(CHUNKED, '1;a=\x01\r\na\r\n')],
+    ['an extension with a lone CR', response(CHUNKED, '1;a="\r"\r\na\r\n')],
+    ['an extension whose quotes have no end', response(CHUNKED, '1;a="b\r\na\r\n')],
   ]],
   ['a line between chunks is over 4096 bytes', [
     ['a chunk line that is too long', response(CHUNKED, `1;${'x'.repeat(5000)}\r\n`)],
@@ -162,6 +171,12 @@ const MALFORMED: [message: string, responses: [what: string, bytes: string][]][]
     ['a trailer that is none', response(CHUNKED, '0\r\nnothing\r\n\r\n')],
     ['trailers that are too long', response(CHUNKED, `0\r\n${'A: 12345\r\n'.repeat(MAX_HEAD_SIZE / 8 + 1)}\r\n`)],
     ['a trailer without a name', response(CHUNKED, '0\r\n: 1\r\n\r\n')],
+    ['a trailer with a malformed name', response(CHUNKED, '0\r\nA b: 1\r\n\r\n')],
+    ['a folded trailer', response(CHUNKED, '0\r\nA: 1\r\n b: 2\r\n\r\n')],
+    ['a trailer with a control character', response(CHUNKED, '0\r\nA: \x01\r\n\r\n')],
+    ['a trailer with a lone CR', response(CHUNKED, '0\r\nA: 1\rB: 2\r\n\r\n')],
+    ['a length as trailer', response(CHUNKED, '0\r\ncontent-Length: 1\r\n\r\n')],
+    ['an encoding as trailer', response(CHUNKED, '0\r\nTransfer-encoding: chunked\r\n\r\n')],
   ]],
 ];
 
