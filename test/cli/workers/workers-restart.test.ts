@@ -142,7 +142,8 @@ describe('a worker that is killed', () => {
     await handshake(url);
     const died = command.eventsOf('worker-died');
     // Each has a count of its own.
-    expect(died.map(({ delay }) => Number(delay)).sort((a, b) => a - b)).toEqual([0, 0, 500]);
+    const deaths = died.map(({ delay, reason }) => `${String(reason)}: ${Number(delay)}`);
+    expect(deaths.sort()).toEqual(['SIGKILL: 0', 'SIGKILL: 0', 'SIGKILL: 500']);
     const waits = command.events.map(({ event }) => event).filter((event) => event === 'waited' || event === 'forked');
     expect(waits).toEqual(['forked', 'forked', 'forked', 'forked', 'waited', 'forked']);
   });
