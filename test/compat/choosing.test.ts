@@ -23,6 +23,7 @@ function blockOf(section: string, language: string): string {
 const WEBSOCKET_ONLY = blockOf('WebSocket only', 'js');
 const LEARN = { nginx: blockOf('nginx, sticky learn', 'nginx'), server: blockOf('nginx, sticky learn', 'js') };
 const STICK_TABLE = blockOf('HAProxy, stick table', 'haproxy');
+const KEY = { client: blockOf('A key of the client\'s own', 'js'), haproxy: blockOf('A key of the client\'s own', 'haproxy') };
 const NAMED = {
   server: blockOf('The host\'s name in the sid', 'js'),
   haproxy: blockOf('The host\'s name in the sid', 'haproxy'),
@@ -69,6 +70,20 @@ it.each([['WebSocket only', WEBSOCKET_ONLY], ['The client chooses', CLIENT_CHOOS
   expect(await project.firstLine(text, { 80: first, 3000: first, 3001: second, 3002: third })).toBe('connected');
 });
 
+it('A key of the client\'s own: two HAProxies that share nothing lead it to one host', async () => {
+  const balancers = await Promise.all([1, 2].map(() => startHaproxyWith(adapt(KEY.haproxy, at(hostPorts())))));
+  for (const port of balancers) expect(await project.firstLine(KEY.client, { 80: port })).toBe('connected');
+  const url = inTurn(balancers);
+  for (let i = 0; i < 10; i += 1) {
+    const { body } = await request(`${url()}/socket.io/?EIO=4&transport=polling&uid=${i}`);
+    const { sid } = JSON.parse(body.slice(1)) as { sid: string };
+    const statuses = await Promise.all([1, 2, 3, 4].map(async () => (
+      (await request(`${pollUrl(url(), sid)}&uid=${i}`, { method: 'POST', body: '3' })).status
+    )));
+    expect(statuses).toEqual([200, 200, 200, 200]);
+  }
+});
+
 describe('HAProxy, stick table', () => {
   /** One of the two, whose peers are at an address that no other test uses. */
   const start = (name: string): Promise<number> => startHaproxyWith(adapt(STICK_TABLE, [
@@ -100,9 +115,8 @@ describe('HAProxy, stick table', () => {
     }
   });
 
-  it('loses sessions of protocol 3', async () => {
-    expect(await workingOld(one)).toBeLessThan(20);
-    expect(await workingOld(hostPorts()[0] ?? 0)).toBe(20);
+  it('keeps sessions of protocol 3', async () => {
+    expect(await workingOld(one)).toBe(20);
   });
 });
 
