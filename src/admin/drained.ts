@@ -36,14 +36,14 @@ export class DrainedWaits {
     this.#waiting += 1;
     try {
       // What is known of others may be old: this process may have stood still.
-      if (host.drained) await this.#operator.refresh();
-      return res.closed ? host : await this.#wait(host, timeout, res);
+      const isFresh = !host.drained || await this.#operator.refresh() || this.#operator.fleet.refused;
+      return res.closed ? host : await this.#wait(host, timeout, res, isFresh);
     } finally {
       this.#waiting -= 1;
     }
   }
 
-  #wait(given: HostReport, timeout: number, res: ServerResponse): Promise<HostReport> {
+  #wait(given: HostReport, timeout: number, res: ServerResponse, isKnown: boolean): Promise<HostReport> {
     const name = given.host;
     return new Promise((resolve, reject) => {
       let [last, isTold, isAsking] = [given, false, false];
@@ -59,21 +59,22 @@ export class DrainedWaits {
       const look = (isFresh = false): void => {
         const host = this.#operator.hosts.find((report) => report.host === name);
         if (!host) {
-          const isOver = isTold || isEmpty(last);
-          settle(isOver ? { ...last, drained: true } : new Problem('HOST_UNKNOWN', `the host '${name}' was removed`));
+          const removed = new Problem('HOST_UNKNOWN', `the host '${name}' was removed`);
+          settle(isTold || last.drained ? { ...last, drained: true } : removed);
           return;
         }
         last = host;
         if (!host.drained) return;
-        if (!isFresh) ask();
-        else if (!this.#isUnknown(host)) settle(this.#doubtOf(host) ?? host);
+        if (isFresh) settle(this.#doubtOf(host) ?? host);
+        else ask();
       };
       const ask = (): void => {
         if (isAsking) return;
         isAsking = true;
-        void this.#operator.refresh().then(() => {
+        void this.#operator.refresh().then((isKnown) => {
           isAsking = false;
-          look(true);
+          // Else it is asked again with the next look.
+          if (isKnown || this.#operator.fleet.refused) look(true);
         });
       };
       const stop = this.#operator.onChange(({ type, host }) => {
@@ -85,14 +86,8 @@ export class DrainedWaits {
       const looking = setInterval(look, LOOK_INTERVAL);
       const cancel = startDeadline(timeout, () => settle(new Problem('NOT_DRAINED', this.#stateOf(name))));
       res.once('close', leave);
-      look(true);
+      look(isKnown);
     });
-  }
-
-  /** Whether nobody knows what other proxies have there. */
-  #isUnknown({ fleet }: HostReport): boolean {
-    const { reached, refused } = this.#operator.fleet;
-    return fleet?.draining === true && !reached && !refused;
   }
 
   /** Why a drained host may not be drained at all proxies, where nobody knows of the others. */
@@ -125,11 +120,6 @@ export class DrainedWaits {
     if (!isShared || whom.length > 0 || sessions + tunnels + requests > 0) return whom.join('');
     return '; waits until each proxy has shown twice that it has nothing there';
   }
-}
-
-/** Whether a host that is draining has nothing, as far as anybody knows. */
-function isEmpty({ draining, sessions, tunnels, requests, fleet }: HostReport): boolean {
-  return draining && sessions + tunnels + requests === 0 && (!fleet || fleet.sessions + fleet.tunnels === 0);
 }
 
 /** How long a request wants to wait until its host is drained, in ms; `undefined` if it does not. @throws Problem */

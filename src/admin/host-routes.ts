@@ -69,8 +69,8 @@ export class HostRoutes {
     this.#named(name);
     if (!force) {
       // Others may have opened sessions there since the last beat: this process may have stood still.
-      if (scope === 'fleet') await this.#operator.refresh();
-      checkUnused(this.#operator, this.#named(name), scope);
+      const isKnown = scope === 'proxy' || await this.#operator.refresh();
+      checkUnused(this.#operator, this.#named(name), scope, isKnown);
     }
     this.#operator.removeHost(name, { scope });
     return { status: 204 };

@@ -186,11 +186,14 @@ export class Fleet extends EventEmitter<FleetEvents> {
     return this.#beat(false);
   }
 
-  /** Resolves once a beat that began after this call is over, well or not. Never rejects. */
-  async refresh(): Promise<void> {
+  /** @returns whether a beat that began after this call has gone well, within twice the timeout. Never rejects. */
+  async refresh(): Promise<boolean> {
     // One that is under way may have asked before.
-    if (this.#asking) await within(this.#timeout, this.#asking);
+    const earlier = this.#asking;
+    if (earlier) await within(this.#timeout, earlier);
+    if (earlier && this.#asking === earlier) return false;
     await this.beat();
+    return this.#isReached;
   }
 
   /** Tells the others that this member has ended. Resolves once that is done, or has failed. Never rejects. */

@@ -44,8 +44,10 @@ export class FleetHosts {
   readonly strangers: FleetStrangers;
   /** The hosts of this proxy's own configuration. */
   readonly #configured: ReadonlySet<string>;
-  /** The names that are looked for, or were a moment ago: many sessions of a host may come at once. */
-  readonly #sought = new LRUCache<string, Promise<void>>({ max: 1000, ttl: SEEK_PAUSE });
+  /** The names for which a search has begun a moment ago. */
+  readonly #sought = new LRUCache<string, true>({ max: 1000, ttl: SEEK_PAUSE });
+  /** Searches that have not begun. Whoever asks later needs another one: it may be for a session that is newer. */
+  readonly #searches = new Map<string, Promise<unknown>>();
   /** Hosts that were added by strangers, as it seems. These may turn out to be none. */
   readonly #skipped = new Set<string>();
   /** A host is being added to all members. */
@@ -229,11 +231,19 @@ export class FleetHosts {
   }
 
   /** Looks whether another member has added a host since the last beat, on which a session is. */
-  #seek(host: string): Promise<void> {
-    let seeking = this.#sought.get(host);
-    // Sessions of a host that was removed ask for it, too.
-    if (!seeking) this.#sought.set(host, seeking = this.#fleet.refresh());
-    return seeking;
+  async #seek(host: string): Promise<void> {
+    let search = this.#searches.get(host);
+    if (!search) this.#searches.set(host, search = this.#search(host));
+    await search;
+  }
+
+  async #search(host: string): Promise<void> {
+    // Not too often: sessions of a host that was removed ask for it, too.
+    const wait = this.#sought.getRemainingTTL(host);
+    await new Promise((resolve) => setTimeout(resolve, wait));
+    this.#searches.delete(host);
+    this.#sought.set(host, true);
+    await this.#fleet.refresh();
   }
 
   /** Listeners of the user come later, and may drain the host at once. */

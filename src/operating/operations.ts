@@ -117,8 +117,8 @@ export class Operations implements Operator {
     });
   }
 
-  async refresh(): Promise<void> {
-    await this.#fleet?.refresh();
+  async refresh(): Promise<boolean> {
+    return await this.#fleet?.refresh() ?? true;
   }
 
   remainsOf(host: string): Remains {

@@ -179,8 +179,8 @@ export interface Operator {
   readonly hosts: readonly HostReport[];
   readonly summary: Summary;
   readonly fleet: FleetReport;
-  /** Asks Redis once more what the other members have. Resolves after that, or when it fails. Never rejects. */
-  refresh(): Promise<void>;
+  /** Asks Redis once more what the other members have. @returns whether that is known now. Never rejects. */
+  refresh(): Promise<boolean>;
   /** Without a fleet there is nothing elsewhere. */
   remainsOf(host: string): Remains;
   /**

@@ -133,6 +133,19 @@ describe('what another member has just done is known', () => {
   });
 });
 
+it('who waits is not told that a host is drained which is removed by force', async () => {
+  await handshake(other.url);
+  await until('it is shown', () => shown() === 1);
+  const left = once(one.proxy, 'left');
+  await other.proxy.close();
+  await left;
+  one.proxy.drainHost(name);
+  const wait = one.ask(`GET ${pathOf(name)}?wait=drained`);
+  await until('nobody has a session there', () => shown() === 0);
+  expect(await remove('?force=true')).toEqual([204, '']);
+  expect((await wait).status).toBe(404);
+});
+
 it('those who wait until a host is drained hear it, also where a rollout removes it at once', async () => {
   const second = await operatedBefore(hosts, options);
   await until('all know each other', () => [one, second].every(({ proxy }) => proxy.fleet.members.length === 3));

@@ -68,3 +68,10 @@ it('a host that another member has just added is found by all that look for it, 
   const found = await Promise.all(Array.from({ length: 10 }, () => other.hosts.seek('new:1')));
   expect(found.map((host) => host?.name)).toEqual(Array.from({ length: 10 }, () => 'new:1'));
 });
+
+it('a host is found that is added a moment after somebody has looked for it in vain', async () => {
+  expect(await other.hosts.seek('new:1')).toBeUndefined();
+  one.operations.addHost('new:1');
+  await one.fleet.beat();
+  expect((await other.hosts.seek('new:1'))?.name).toBe('new:1');
+});
