@@ -114,6 +114,19 @@ describe('two workers', () => {
   });
 });
 
+it('removes no host without force that is open: a worker may just have opened a session there', async () => {
+  const [host, other] = await startSessionHosts(2) as [SessionHost, SessionHost];
+  const { command } = await startWorkers([host.name, other.name], ['--admin-port', '0']);
+  const [admin] = await command.seen('admin') as [{ url: string }];
+  const path = `${admin.url}/api/hosts/${encodeURIComponent(host.name)}`;
+  const open = await request(path, { method: 'DELETE' });
+  expect([open.status, open.body]).toEqual([409, expect.stringContaining('a worker may just have opened sessions there')]);
+  const headers = { 'Content-Type': 'application/json' };
+  await request(path, { method: 'PATCH', body: '{"state":"draining"}', headers });
+  expect((await request(`${path}?wait=drained`)).status).toBe(200);
+  expect((await request(path, { method: 'DELETE' })).status).toBe(204);
+});
+
 describe('a signal', () => {
   it('lets what every worker has under way end, tells at once that it is not ready, and leaves no process', async () => {
     const host = await startSessionHost();
