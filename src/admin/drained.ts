@@ -36,14 +36,14 @@ export class DrainedWaits {
     this.#waiting += 1;
     try {
       // What is known of others may be old: this process may have stood still.
-      const isFresh = !host.drained || await this.#operator.refresh() || this.#operator.fleet.refused;
+      const isFresh = !host.drained || await this.#refresh();
       return res.closed ? host : await this.#wait(host, timeout, res, isFresh);
     } finally {
       this.#waiting -= 1;
     }
   }
 
-  #wait(given: HostReport, timeout: number, res: ServerResponse, isKnown: boolean): Promise<HostReport> {
+  #wait(given: HostReport, timeout: number, res: ServerResponse, isGivenFresh: boolean): Promise<HostReport> {
     const name = given.host;
     return new Promise((resolve, reject) => {
       let [last, isTold, isAsking] = [given, false, false];
@@ -71,10 +71,10 @@ export class DrainedWaits {
       const ask = (): void => {
         if (isAsking) return;
         isAsking = true;
-        void this.#operator.refresh().then((isKnown) => {
+        void this.#refresh().then((isFresh) => {
           isAsking = false;
           // Else it is asked again with the next look.
-          if (isKnown || this.#operator.fleet.refused) look(true);
+          if (isFresh) look(true);
         });
       };
       const stop = this.#operator.onChange(({ type, host }) => {
@@ -86,8 +86,13 @@ export class DrainedWaits {
       const looking = setInterval(look, LOOK_INTERVAL);
       const cancel = startDeadline(timeout, () => settle(new Problem('NOT_DRAINED', this.#stateOf(name))));
       res.once('close', leave);
-      look(isKnown);
+      look(isGivenFresh);
     });
+  }
+
+  /** @returns whether all is known that can be. */
+  async #refresh(): Promise<boolean> {
+    return await this.#operator.refresh() || this.#operator.fleet.refused;
   }
 
   /** Why a drained host may not be drained at all proxies, where nobody knows of the others. */

@@ -189,17 +189,20 @@ function isUrlPath(path: string): boolean {
 function proxyProtocolOf(options: PartialProxyOptions, ownsServer: boolean): boolean {
   const isOn = boolean(options, 'proxyProtocol', false);
   if (!isOn) return false;
-  // Others may listen for connections there.
-  if (options.server && !ownsServer) throw wrong('proxyProtocol', "be left out where 'server' is given", true);
+  checkOwn(options, ownsServer, 'proxyProtocol');
   if (trustProxyOf(options.trustProxy) !== false) return true;
   throw wrong('proxyProtocol', "be left out where 'trustProxy' is false", true);
 }
 
 function maxConnectionsOf(options: PartialProxyOptions, ownsServer: boolean): number | undefined {
   const most = optional(options, 'maxConnectionsPerAddress', 1, 1_000_000);
-  const isDoubtful = most !== undefined && options.server && !ownsServer;
-  if (isDoubtful) throw wrong('maxConnectionsPerAddress', "be left out where 'server' is given", most);
+  if (most !== undefined) checkOwn(options, ownsServer, 'maxConnectionsPerAddress');
   return most;
+}
+
+/** @throws TypeError if the server is a caller's: others may listen for connections there. */
+function checkOwn({ server, ...options }: PartialProxyOptions, ownsServer: boolean, name: keyof typeof options): void {
+  if (server && !ownsServer) throw wrong(name, "be left out where 'server' is given", options[name]);
 }
 
 function onStoreFailureOf(policy: unknown = 'local'): ResolvedOptions['onStoreFailure'] {

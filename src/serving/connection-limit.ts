@@ -1,12 +1,10 @@
 import type { Server } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
-import type { Socket } from 'node:net';
 import { networkOf } from '../base/client-address';
 import { refusals } from '../base/refusals';
 import { countRefusal, type Totals } from '../base/totals';
 import type { TrustProxy } from '../base/trusted-networks';
-
-type Listener = (socket: Socket) => void;
+import { intercept } from './intercept';
 
 /**
  * Cuts connections of an address that has `most` of them open. Those of trusted networks may be of any number: they
@@ -16,8 +14,7 @@ export function limitConnections(
   server: Server | HttpsServer, most: number, trustProxy: TrustProxy, totals: Totals,
 ): void {
   const open = new Map<string, number>();
-  const readers = server.listeners('connection') as Listener[];
-  server.removeAllListeners('connection').on('connection', (socket: Socket) => {
+  intercept(server, (socket, handOn) => {
     const { remoteAddress: address } = socket;
     const isCounted = address !== undefined && (typeof trustProxy === 'boolean' || !trustProxy.has(address));
     if (isCounted) {
@@ -35,6 +32,6 @@ export function limitConnections(
         else open.delete(network);
       });
     }
-    for (const reader of readers) Reflect.apply(reader, server, [socket]);
+    handOn(socket);
   });
 }

@@ -6,13 +6,11 @@ import { refusals } from '../base/refusals';
 import { seldom } from '../base/seldom';
 import { countRefusal, type Totals } from '../base/totals';
 import { trustsAddress, type TrustProxy } from '../base/trusted-networks';
+import { intercept } from './intercept';
 import { proxyHeaderOf, type Client } from './proxy-header';
 
 /** How long a header may take, in ms; less if a request's head may take no longer. */
 const MAX_TIME = 5000;
-
-/** What reads the connections after their headers. */
-type Listener = (socket: Socket) => void;
 
 /** Connections that wait for the end of their header, each with what cuts it. */
 type Waiting = Map<Socket, () => void>;
@@ -32,11 +30,7 @@ export function readProxyHeaders(
   });
   const waiting: Waiting = new Map();
   const clients = new WeakMap<Socket, Client>();
-  const readers = server.listeners('connection') as Listener[];
-  const handOn: Listener = (socket) => {
-    for (const reader of readers) Reflect.apply(reader, server, [socket]);
-  };
-  server.removeAllListeners('connection').on('connection', (socket: Socket) => {
+  intercept(server, (socket, handOn) => {
     if (!trustsAddress(trustProxy, socket.remoteAddress)) {
       handOn(socket);
       return;

@@ -119,25 +119,26 @@ describe.each(WAYS)('%s', (name) => {
       return { sid, wire };
     }
 
-    it('ends the poll that waits, and goes on in the WebSocket', async () => {
+    /** Its WebSocket is tried, by which a poll that waits has ended. */
+    async function probed(): Promise<{ sid: string; wire: ReturnType<Way['upgrade']> }> {
       const { sid } = await way.open();
       const poll = way.poll(sid);
       await calm.has('GET', sid);
       const wire = await way.upgrade(sid).opened();
       expect(await wire.ask('2probe')).toBe('3probe');
       expect(await poll).toEqual(payload('6'));
+      return { sid, wire };
+    }
+
+    it('ends the poll that waits, and goes on in the WebSocket', async () => {
+      const { wire } = await probed();
       wire.send('5');
       expect(await wire.ask('4hello')).toBe('4hello');
       expect(await wire.ask(Buffer.of(1, 2))).toEqual(Buffer.of(1, 2));
     });
 
     it('brings what was sent since the last poll, in its order', async () => {
-      const { sid } = await way.open();
-      const poll = way.poll(sid);
-      await calm.has('GET', sid);
-      const wire = await way.upgrade(sid).opened();
-      expect(await wire.ask('2probe')).toBe('3probe');
-      expect(await poll).toEqual(payload('6'));
+      const { sid, wire } = await probed();
       for (const data of ['one', 'two', 'three']) await calm.send(sid, data);
       wire.send('5');
       expect(await wire.several(3)).toEqual(['4one', '4two', '4three']);
