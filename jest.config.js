@@ -22,6 +22,11 @@ module.exports = {
   projects: [
     { ...shared, displayName: 'core', roots: ['<rootDir>/test'], testPathIgnorePatterns: ['<rootDir>/test/(?:compat|load)/'] },
     { ...shared, displayName: 'compat', roots: ['<rootDir>/test/compat'] },
+    // Tests of the two above for which it is no matter where bindings are, once more where the sids carry their hosts.
+    {
+      ...shared, displayName: 'sid', globals: { storeOfTests: 'sid' },
+      testMatch: ['forwarding/**', 'routing/**', 'faults/**', 'proxy'].map((name) => `<rootDir>/test/${name}.test.ts`),
+    },
     { ...shared, displayName: 'load', roots: ['<rootDir>/test/load'] },
   ],
   // A tier says what failed and a summary; a run by hand says more.

@@ -14,6 +14,7 @@ const STAGES = {
   typecheck: 'npm run --silent typecheck',
   core: 'npm run --silent test',
   compat: 'npm run --silent test:compat',
+  sid: 'npm run --silent test:sid',
   load: 'node scripts/test.mjs load',
   chaos: 'npm run --silent chaos -- --minutes 1',
   nodes: 'npm run --silent test:nodes',

@@ -3,6 +3,7 @@ export const TIERS = {
   core: { programs: ['redis-server'], args: [] },
   compat: { programs: ['redis-server', 'nginx', 'haproxy', 'chromium', 'python3', 'helm'], args: [] },
   // A crowd has the machine to itself.
+  sid: { programs: ['redis-server'], args: [] },
   load: { programs: ['redis-server'], args: ['--runInBand'] },
 };
 

@@ -2,10 +2,11 @@ import { ErrorCode as codes, type ErrorCode as Code } from './base/refusals';
 import { Proxy as ProxyClass } from './proxy';
 import { RedisStore as Redis } from './sessions/redis-store';
 import { MemoryStore as Memory } from './sessions/memory-store';
+import { SidStore as Sid } from './sessions/sid-store';
 import type * as types from './types';
 
 /** The class, with the other public values as its properties. */
-const named = Object.assign(ProxyClass, { MemoryStore: Memory, RedisStore: Redis, ErrorCode: codes });
+const named = Object.assign(ProxyClass, { MemoryStore: Memory, RedisStore: Redis, SidStore: Sid, ErrorCode: codes });
 
 /** `require('socket.io-proxy2')` is the class itself. */
 const Proxy = Object.assign(named, { Proxy: named, default: named });
@@ -17,6 +18,7 @@ declare namespace Proxy {
   export type Proxy = ProxyClass;
   export type MemoryStore = Memory;
   export type RedisStore = Redis;
+  export type SidStore = Sid;
   export type ErrorCode = Code;
   export type Absence = types.Absence;
   export type AccessEntry = types.AccessEntry;
@@ -50,6 +52,8 @@ declare namespace Proxy {
   export type Session = types.Session;
   export type SessionReport = types.SessionReport;
   export type SessionStore = types.SessionStore;
+  export type SidStoreOptions = types.SidStoreOptions;
+  export type SidTokens = types.SidTokens;
   export type StoredBinding = types.StoredBinding;
   export type Transport = types.Transport;
   export type WithDiscover = types.WithDiscover;
@@ -60,6 +64,6 @@ declare namespace Proxy {
 
 // Node finds the names that an ES module can import by searching the text for such assignments.
 declare const exports: Record<string, unknown>;
-exports.Proxy = exports.MemoryStore = exports.RedisStore = exports.ErrorCode = undefined;
+exports.Proxy = exports.MemoryStore = exports.RedisStore = exports.SidStore = exports.ErrorCode = undefined;
 
 export = Proxy;

@@ -19,5 +19,6 @@ export type {
 } from './options/proxy-options';
 export type { AccessEntry } from './serving/access';
 export type { MemoryStoreOptions } from './sessions/memory-store';
+export type { SidStoreOptions } from './sessions/sid-store';
 export type { RedisClient } from './sessions/redis-store';
-export type { SessionStore, StoredBinding } from './sessions/session-store';
+export type { SessionStore, SidTokens, StoredBinding } from './sessions/session-store';

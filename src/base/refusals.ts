@@ -90,6 +90,8 @@ export const refusals = {
   badVersion: doubtful(505, 'version', 'This version of HTTP is not served'),
   hostUnreached: hostFailed('unreached'),
   hostFailed: hostFailed('failed'),
+  /** The host's handshake is such that its sid cannot be given a token. */
+  noToken: hostFailed('token'),
   noHost: refusal(503, ErrorCode.NO_HOST, 'no_host', 'No host is up'),
   hostsFull: refusal(503, ErrorCode.HOSTS_FULL, 'full', 'No host has room for another session'),
   closing: refusal(503, ErrorCode.CLOSING, 'closing', 'The proxy is closing', true),

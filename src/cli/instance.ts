@@ -4,9 +4,9 @@ import { SERVER_OPTIONS } from '../options/options';
 import { Proxy } from '../proxy';
 import type { ProxyInternals } from '../proxy-internals';
 import { createServer } from '../serving/server';
-import { MemoryStore } from '../sessions/memory-store';
 import { AccessLog } from './log/access-log';
 import type { Log } from './log/log';
+import { ownStore } from './own-store';
 import { createRedisClient } from './redis-client';
 import type { Options, Settings, TlsPair } from './settings/settings';
 
@@ -28,7 +28,7 @@ export class Instance {
     settings: Settings, log: Pick<Log, 'warn'>, internals: ProxyInternals = {},
   ): Promise<Instance> {
     const { options, tls, redis, fleet, accessLog } = settings;
-    const store = redis ? { redisClient: await createRedisClient(redis), fleet } : { store: new MemoryStore() };
+    const store = redis ? { redisClient: await createRedisClient(redis), fleet } : { store: ownStore(settings) };
     // The library does not apply its limits to a server that it is given.
     const tlsServer = tls && createServer(settings.resolved, tls);
     const own = tlsServer ? { ...withoutLimits(options), server: tlsServer } : options;

@@ -6,11 +6,11 @@ import { refusals, type Refusal } from '../base/refusals';
 import type { RequestHead } from '../base/request-head';
 import { fieldLines, hasLeft, limitEncodings, requestHeaders, responseHeaders, type HeaderRules } from './headers';
 import { HeldResponse } from './held-response';
+import { hostTarget } from './host-target';
 import { readBody, type RequestBody } from './request-body';
 import { requestIdLine, requestIdOf } from './request-id';
 import type { Route } from '../routing/route';
 import { mayOpenByPolling, type OpenPacket } from '../routing/sniffer';
-import { originFormOf } from '../base/target';
 import { withoutWebTransport } from './web-transport';
 import { observe } from '../base/histogram';
 import { countResponse } from '../base/totals';
@@ -27,8 +27,12 @@ export interface ExchangeContext {
   acquire(route: Route): Connection;
   /** Calls `again` now or soon, possibly with another host in the route; or returns a refusal. */
   reroute(exchange: Exchange, error: Error, again: () => void): Refusal | undefined;
-  /** Binds the session that a handshake has opened. Resolves with a refusal if the session must not go on. */
-  opened(exchange: Exchange, packet: OpenPacket): Promise<Refusal | undefined>;
+  /**
+   * Binds the session that a handshake has opened. Resolves with a refusal if the session must not go on.
+   *
+   * @param held the answer, in which the session may get another sid.
+   */
+  opened(exchange: Exchange, packet: OpenPacket, held: HeldResponse): Promise<Refusal | undefined>;
   /** Answers with the refusal and counts it. */
   refuse(req: RequestHead, res: ClientResponse, refusal: Refusal): void;
   /** Called once when the exchange is over, in any way. */
@@ -162,11 +166,12 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
       return;
     }
     const { method = 'GET', url = '/' } = this.req;
+    const path = hostTarget(url, this.route.binding, this.#context.options.tokens);
     // Not for polls, which the host may hold, nor for streamed bodies, which take the client's time.
     const isStreamed = typeof this.#body === 'object';
     if (!this.isPoll && !isStreamed) this.#sentAt = performance.now();
     this.#connection = this.#context.acquire(this.route);
-    this.#connection.send({ method, path: originFormOf(url), fields: this.#fields(), body: this.#body }, this);
+    this.#connection.send({ method, path, fields: this.#fields(), body: this.#body }, this);
   }
 
   #fields(): string {
@@ -176,7 +181,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     const id = requestIdLine(this.requestId);
     if (req instanceof WholeRequest) return req.fields.linesFor(host, req, options, isHandshake) + id;
     const headers = requestHeaders(req, host, options);
-    return fieldLines(isHandshake ? limitEncodings(headers) : headers) + id;
+    return fieldLines(isHandshake ? limitEncodings(headers, options) : headers) + id;
   }
 
   /**
@@ -193,7 +198,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
 
   async #finishHandshake(held: HeldResponse): Promise<void> {
     const { packet } = held;
-    if (packet && !await this.#open(packet)) return;
+    if (packet && !await this.#open(packet, held)) return;
     const body = packet ? withoutWebTransport(held.body, held.headers) : held.body;
     this.#answer.head(held.status, held.message, held.headers);
     this.#answer.write(body);
@@ -204,7 +209,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   async #streamHandshake(held: HeldResponse, packet: OpenPacket | false): Promise<void> {
     held.isOpening = true;
     this.#connection?.pause();
-    if (packet && !await this.#open(packet)) return;
+    if (packet && !await this.#open(packet, held)) return;
     this.#held = undefined;
     this.#answer.head(held.status, held.message, held.headers);
     this.#write(held.body);
@@ -217,8 +222,8 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   }
 
   /** Whether the response may go on. */
-  async #open(packet: OpenPacket): Promise<boolean> {
-    const refusal = await this.#context.opened(this, packet);
+  async #open(packet: OpenPacket, held: HeldResponse): Promise<boolean> {
+    const refusal = await this.#context.opened(this, packet, held);
     if (this.#res.destroyed || this.#res.headersSent) return false;
     if (!refusal) return true;
     this.#abort();

@@ -10,6 +10,7 @@ import { Connections, type ConnectionsOptions } from './connections';
 import { refusals, type Refusal } from '../base/refusals';
 import type { RequestHead } from '../base/request-head';
 import { Exchange, type ExchangeContext } from './exchange';
+import type { HeldResponse } from './held-response';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import { countRefusal, type Totals } from '../base/totals';
@@ -139,13 +140,15 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     return undefined;
   }
 
-  async opened(exchange: Exchange, { sid, lifetime }: OpenPacket): Promise<Refusal | undefined> {
+  async opened(exchange: Exchange, packet: OpenPacket, held: HeldResponse): Promise<Refusal | undefined> {
     const { req, route: { host } } = exchange;
-    const binding = await this.#bindings.bind(sid, host, lifetime);
+    const sid = this.#clientSid(packet, host);
+    const isShown = sid === packet.sid || held.rename(sid);
+    const binding = isShown ? await this.#bindings.bind(sid, host, packet.lifetime) : undefined;
     if (!binding) {
       // The session that the host has just opened has no client.
       void closeSession(host, sid, isJsonp(req.url ?? ''), this.options).catch(() => {});
-      return refusals.duplicateSid;
+      return isShown ? refusals.duplicateSid : refusals.noToken;
     }
     if (binding.storedAt === NEVER && this.options.onStoreFailure === 'refuse') {
       this.#bindings.forget(sid, 'ended', binding);
@@ -155,8 +158,11 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     return undefined;
   }
 
-  openedByWebSocket(tunnel: Tunnel, { sid, lifetime }: OpenPacket): void {
+  openedByWebSocket(tunnel: Tunnel, packet: OpenPacket): void {
     const { host } = tunnel.route;
+    const { lifetime } = packet;
+    // Its client needs no token, but an operator may name any session in one way.
+    const sid = this.#clientSid(packet, host);
     void this.#bindings.bind(sid, host, lifetime).then((binding) => {
       // A session that was opened by WebSocket needs no routing, so it may go on without its sid.
       this.#bound(tunnel, binding ?? this.#bindings.bindApart(sid, host, lifetime), 'websocket');
@@ -222,6 +228,11 @@ export class Forwarder implements ExchangeContext, TunnelContext {
   #run(work: Exchange | Tunnel): void {
     this.#underWay.add(work);
     work.start();
+  }
+
+  /** The sid under which the session is bound. */
+  #clientSid({ sid }: OpenPacket, { name }: Host): string {
+    return this.options.tokens?.add(sid, name) ?? sid;
   }
 
   /** Assigns the handshake's request or WebSocket to the session that it opened. */

@@ -2,6 +2,7 @@ import { plainAddress } from '../base/client-address';
 import { Field, fieldOf } from '../base/fields';
 import type { RequestHead } from '../base/request-head';
 import type { Host } from '../hosts/host';
+import type { SidTokens } from '../sessions/session-store';
 import { readableEncodings } from '../routing/sniffer';
 import { authorityOf } from '../base/target';
 import { trusts, type TrustProxy } from '../base/trusted-networks';
@@ -13,6 +14,8 @@ export interface HeaderRules {
   readonly trustProxy: TrustProxy;
   /** Whether the proxy sets `X-Request-Id` itself. */
   readonly requestId: boolean;
+  /** Whether the proxy changes handshakes' answers: `undefined` if not. */
+  readonly tokens: SidTokens | undefined;
 }
 
 /**
@@ -72,11 +75,15 @@ export function responseHeaders(raw: readonly string[], status: number): string[
   return headers;
 }
 
-/** The headers of a handshake: a host must not choose a coding in which the sid cannot be read. */
-export function limitEncodings(headers: readonly string[]): string[] {
-  return headers.map((text, i) => (
-    i % 2 === 1 && headers[i - 1]?.toLowerCase() === 'accept-encoding' ? readableEncodings(text) : text
-  ));
+/**
+ * The headers of a handshake: a host must not choose a coding in which the sid cannot be read, nor any where the sid is
+ * to be changed.
+ */
+export function limitEncodings(headers: readonly string[], { tokens }: Pick<HeaderRules, 'tokens'>): string[] {
+  return headers.map((text, i) => {
+    if (i % 2 === 0 || headers[i - 1]?.toLowerCase() !== 'accept-encoding') return text;
+    return tokens ? 'identity' : readableEncodings(text);
+  });
 }
 
 /** The headers of a flat list as text, each with its line break. */
@@ -92,6 +99,15 @@ export function headerOf(headers: readonly string[], name: string): string | und
     if (headers[i]?.toLowerCase() === name) return headers[i + 1];
   }
   return undefined;
+}
+
+/** Tells that the body has another length now, and no coding any more if it had one. */
+export function setLength(headers: string[], length: number): void {
+  for (let i = headers.length - 2; i >= 0; i -= 2) {
+    const name = headers[i]?.toLowerCase();
+    if (name === 'content-length') headers[i + 1] = String(length);
+    else if (name === 'content-encoding') headers.splice(i, 2);
+  }
 }
 
 /** Adds the `X-Forwarded-*` headers: what this proxy sees, or what a trusted proxy in front reports. */

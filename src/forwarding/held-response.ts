@@ -1,5 +1,8 @@
-import { headerOf } from './headers';
-import { MAX_HANDSHAKE_SIZE, openPacketOf, openPacketOfStart, type OpenPacket } from '../routing/sniffer';
+import { withSid } from './first-packet';
+import { headerOf, setLength } from './headers';
+import {
+  decompress, MAX_HANDSHAKE_SIZE, MAX_SID_LENGTH, openPacketOf, openPacketOfStart, type OpenPacket,
+} from '../routing/sniffer';
 
 /** A handshake's response, held back until its sid is bound. */
 export class HeldResponse {
@@ -37,6 +40,23 @@ export class HeldResponse {
   get packet(): OpenPacket | undefined {
     // Compressed, it may be small and yet hold more than is inflated here.
     return openPacketOf(this.body, this.#encoding) ?? openPacketOfStart(this.body, this.#encoding);
+  }
+
+  /**
+   * Gives the session another sid, in the part of the body that has come.
+   *
+   * @returns false if that cannot be done: the sid is too long, or the body too large for a compressed one.
+   */
+  rename(sid: string): boolean {
+    const { body, headers } = this;
+    const plain = decompress(body, this.#encoding);
+    const renamed = plain && sid.length <= MAX_SID_LENGTH ? withSid(plain, sid) : undefined;
+    if (!renamed) return false;
+    // What is still to come of a plain body stays as it is.
+    const rest = plain === body ? Number(headerOf(headers, 'content-length') ?? body.length) - body.length : 0;
+    setLength(headers, renamed.length + rest);
+    this.#chunks = [renamed];
+    return true;
   }
 
   /**

@@ -59,7 +59,7 @@ export class PlainFields {
   /** The fields for a host, as in {@link requestHeaders}. */
   linesFor(host: Host, req: RequestHead, rules: HeaderRules, isHandshake: boolean): string {
     const name = rules.changeOrigin ? host.url.host : this.#host ??= req.headers.host ?? '';
-    const lines = isHandshake ? this.#handshakeLines ??= linesOf(limitEncodings(otherHeaders(req, rules)))
+    const lines = isHandshake ? this.#handshakeLines ??= linesOf(limitEncodings(otherHeaders(req, rules), rules))
       : this.#lines ??= linesOf(otherHeaders(req, rules));
     return `Host: ${name}\r\n${lines}`;
   }

@@ -5,15 +5,14 @@ import type { SessionWork } from '../sessions/binding';
 import { startDeadline } from '../base/deadline';
 import { refusals, type Refusal } from '../base/refusals';
 import { fieldLines, hasLeft, requestHeaders, responseHeaders, type HeaderRules } from './headers';
-import type { Host } from '../hosts/host';
 import { requestTo } from '../hosts/host-request';
 import type { HostTls } from '../hosts/host-tls';
+import { hostTarget } from './host-target';
 import { Joint } from './joint';
 import { Outflow } from './outflow';
 import { requestIdOf } from './request-id';
 import type { Route } from '../routing/route';
 import { MAX_HANDSHAKE_SIZE, openPacketOfFrame, type OpenPacket } from '../routing/sniffer';
-import { originFormOf } from '../base/target';
 import { countResponse } from '../base/totals';
 import { Traffic } from './traffic';
 import type { Work } from './under-way';
@@ -145,7 +144,7 @@ export class Tunnel implements SessionWork, Work {
     }
     const { options } = this.#context;
     let connected = false;
-    const request = this.#request = openRequest(this.req, this.route.host, options, this.requestId);
+    const request = this.#request = openRequest(this.req, this.route, options, this.requestId);
     let late: Refusal | undefined;
     const deadline = (ms: number, refusal: Refusal): (() => void) => startDeadline(ms, () => {
       late = refusal;
@@ -248,10 +247,13 @@ export class Tunnel implements SessionWork, Work {
   }
 }
 
-function openRequest(req: IncomingMessage, host: Host, options: TunnelOptions, id: string | undefined): ClientRequest {
+function openRequest(
+  req: IncomingMessage, { host, binding }: Route, options: TunnelOptions, id: string | undefined,
+): ClientRequest {
   const headers = ['Connection', 'Upgrade', 'Upgrade', 'websocket', ...requestHeaders(req, host, options)];
   if (id !== undefined) headers.push('X-Request-Id', id);
-  return requestTo(host, options.hostTls, { path: originFormOf(req.url ?? '/'), headers, setHost: false });
+  const path = hostTarget(req.url ?? '/', binding, options.tokens);
+  return requestTo(host, options.hostTls, { path, headers, setHost: false });
 }
 
 function head(status: string, headers: readonly string[]): string {

@@ -1,3 +1,5 @@
+import { setLength } from './headers';
+
 /** The start of a handshake's first packet, up to the list of upgrades, and that list. */
 const UPGRADES = /^(0\{[^{}[\]]*"upgrades":\[)([^\]]*)\]/;
 
@@ -18,8 +20,6 @@ export function withoutWebTransport(body: Buffer, headers: string[]): Buffer {
   if (!list.includes(OFFER)) return body;
   const rest = list.split(',').filter((name) => name.trim() !== OFFER);
   const shown = Buffer.from(`${start}${rest.join(',')}]${text.slice(all.length)}`, 'latin1');
-  for (let i = 0; i < headers.length; i += 2) {
-    if (headers[i]?.toLowerCase() === 'content-length') headers[i + 1] = String(shown.length);
-  }
+  setLength(headers, shown.length);
   return shown;
 }

@@ -7,7 +7,7 @@ import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import type { EndOutcome, SessionReport, SessionSource } from './operator';
 import { isJsonp } from '../routing/sniffer';
-import { closeSession, type SessionAtHostOptions } from '../sessions/session-at-host';
+import { closeSession, hasSession, type SessionAtHostOptions } from '../sessions/session-at-host';
 import type { StoredBinding } from '../sessions/session-store';
 import { Tunnel } from '../forwarding/tunnel';
 
@@ -34,16 +34,21 @@ export class Sessions implements SessionSource {
     this.#forwarder = forwarder;
   }
 
-  async find(sid: string): Promise<SessionReport | Absence> {
+  async find(given: string): Promise<SessionReport | Absence> {
+    const sid = this.#boundSid(given);
     const found = await this.#bindings.inspect(sid);
     if (!found) return this.#bindings.absence(sid);
     const host = await this.#hostOf(found);
     if (!host || host.gone) return 'host_gone';
-    return 'holds' in found ? this.#reportOf(found) : storedReportOf(sid, found);
+    if ('holds' in found) return this.#reportOf(found);
+    // A token does not tell whether the session goes on.
+    const isOver = this.#options.tokens && await hasSession(host, sid, this.#options) === false;
+    return isOver ? 'ended' : storedReportOf(sid, found);
   }
 
   /** The host closes the session as if its client had. The client then makes a new handshake by itself. */
-  async end(sid: string): Promise<EndOutcome> {
+  async end(given: string): Promise<EndOutcome> {
+    const sid = this.#boundSid(given);
     const found = await this.#bindings.inspect(sid);
     if (!found) return this.#bindings.absence(sid);
     const host = await this.#hostOf(found);
@@ -63,7 +68,15 @@ export class Sessions implements SessionSource {
 
   /** Forgets a session that another process has ended. */
   forget(sid: string): void {
-    this.#bindings.forget(sid, 'ended');
+    this.#bindings.forget(this.#boundSid(sid), 'ended');
+  }
+
+  /** The sid as it is bound: an operator may have it from a host's log, without its token. */
+  #boundSid(sid: string): string {
+    const { tokens } = this.#options;
+    if (!tokens || this.#bindings.cached(sid)) return sid;
+    const whole = this.#hosts.all.map(({ name }) => tokens.add(sid, name));
+    return whole.find((each) => this.#bindings.cached(each)) ?? sid;
   }
 
   /** The host that the session's requests would go to. */

@@ -68,7 +68,7 @@ export function resolveOptions(options: PartialProxyOptions, ownsServer = false)
   const path = pathOf(options.path);
   const headersTimeout = integer(options, 'headersTimeout', 20_000, 1, MAX_DELAY);
   return {
-    store, keyPrefix, hosts, discover, path,
+    store, tokens: store.tokens, keyPrefix, hosts, discover, path,
     fleet: fleetOf(options, store, keyPrefix),
     healthPath: healthPathOf(options.healthPath, path),
     checkInterval: integer(options, 'checkInterval', 2000, 1, MAX_DELAY),
@@ -161,6 +161,9 @@ function storeOf({ redisClient, store }: PartialProxyOptions, keyPrefix: string)
   const isStore = isObject(store) &&
     ['bind', 'find', 'unbind'].every((method) => typeof Reflect.get(store, method) === 'function');
   if (!isStore) throw wrong('store', 'have the methods bind, find and unbind', store);
+  const { tokens } = store;
+  const hasTokens = isObject(tokens) && ['add', 'cut'].every((name) => typeof Reflect.get(tokens, name) === 'function');
+  if (tokens !== undefined && !hasTokens) throw wrong('store.tokens', 'have the methods add and cut', tokens);
   return store;
 }
 

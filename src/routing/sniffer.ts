@@ -157,7 +157,12 @@ function inflateFrame(payload: Buffer): Buffer {
   }
 }
 
-function decompress(body: Buffer, encoding: string | undefined, { zlib, brotli } = WHOLE): Buffer | undefined {
+/**
+ * Undoes a content coding. A body without one comes back as it is.
+ *
+ * @returns `undefined` if the body is not whole, too large, or in another coding than those that are read.
+ */
+export function decompress(body: Buffer, encoding: string | undefined, { zlib, brotli } = WHOLE): Buffer | undefined {
   try {
     switch (encoding?.trim().toLowerCase()) {
       case undefined: case '': case 'identity': return body;
@@ -191,7 +196,8 @@ function unwrapJsonpStart(text: string): string {
   return unescape(WHOLE_ESCAPES.exec(literal)?.[0] ?? '', quote);
 }
 
-function unescape(literal: string, quote: string | undefined): string {
+/** What a JavaScript string stands for, in double quotes or single ones. `''` if it is none. */
+export function unescape(literal: string, quote: string | undefined): string {
   // netty-socketio escapes a backslash and a single quote, and nothing else.
   if (quote === "'") return literal.replace(/\\(.)/gs, '$1');
   const payload = parseJson(`"${literal}"`);

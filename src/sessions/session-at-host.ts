@@ -3,6 +3,7 @@ import { ErrorCode } from '../base/refusals';
 import type { Host } from '../hosts/host';
 import { requestTo } from '../hosts/host-request';
 import type { HostTls } from '../hosts/host-tls';
+import type { SidTokens } from './session-store';
 
 /** How long a host may take to close a session, in ms, and to tell whether it knows one. */
 const CLOSE_TIMEOUT = 2000;
@@ -21,6 +22,8 @@ const UNKNOWN_SID = /^"?invalid (?:session|sid)/i;
 export interface SessionAtHostOptions {
   readonly path: string;
   readonly hostTls: HostTls;
+  /** `undefined` where clients have their hosts' sids. */
+  readonly tokens: SidTokens | undefined;
 }
 
 interface Question {
@@ -80,10 +83,12 @@ export async function hasSession(host: Host, sid: string, options: SessionAtHost
 }
 
 function ask(
-  host: Host, sid: string, { method, version, body, timeout }: Question, { path, hostTls }: SessionAtHostOptions,
+  host: Host, sid: string, { method, version, body, timeout }: Question, options: SessionAtHostOptions,
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const target = `${path}?EIO=${version}&transport=polling&sid=${encodeURIComponent(sid)}`;
+    const { path, hostTls, tokens } = options;
+    const sidAtHost = tokens?.cut(sid) ?? sid;
+    const target = `${path}?EIO=${version}&transport=polling&sid=${encodeURIComponent(sidAtHost)}`;
     const headers = { 'Content-Type': 'text/plain;charset=UTF-8', 'Content-Length': body.length };
     const req = requestTo(host, hostTls, { method, path: target, headers });
     const cancel = startDeadline(timeout, () => req.destroy(new Error('the host did not answer in time')));

@@ -11,6 +11,14 @@ export class WritesRefusedError extends Error {
   override name = 'WritesRefusedError';
 }
 
+/** How a client's sid carries its host: behind its server's sid, in a token. */
+export interface SidTokens {
+  /** The sid for the client of a session, with the token of its host. */
+  add(sid: string, host: string): string;
+  /** The server's sid in one that `add` has returned, or for which `find` has found a host. */
+  cut(sid: string): string;
+}
+
 /** Where bindings live. Every proxy that shares a store routes every session. */
 export interface SessionStore {
   /**
@@ -49,6 +57,11 @@ export interface SessionStore {
    * this method, a proxy calls `find`.
    */
   inspect?(sid: string): Promise<StoredBinding | undefined>;
+  /**
+   * For a store whose sids carry their hosts: the proxy adds the token to the sid in a handshake's answer, and cuts it
+   * off in all that it sends to the host. The store's other methods get sids with tokens.
+   */
+  readonly tokens?: SidTokens | undefined;
   /**
    * The part of the store in which a sid lies, for a store whose parts can fail alone. With this method, `failed` of
    * `watch` means that a part may have failed. A part that leaves some calls unanswered is not asked until it answers.

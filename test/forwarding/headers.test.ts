@@ -5,7 +5,7 @@ import { trustProxyOf } from '../../src/base/trusted-networks';
 import { Host } from '../../src/hosts/host';
 
 const HOST = new Host('host.example:3000');
-const AS_IT_COMES: HeaderRules = { changeOrigin: false, xfwd: false, trustProxy: false, requestId: false };
+const AS_IT_COMES: HeaderRules = { changeOrigin: false, xfwd: false, trustProxy: false, requestId: false, tokens: undefined };
 
 interface Client {
   url?: string;

@@ -7,7 +7,7 @@ import { Bindings, type BindingsOptions } from '../../src/sessions/bindings';
 import { onCleanup } from './cleanup';
 
 /** How hosts would be asked for sessions. */
-export const AT_HOST = { path: '/socket.io/', hostTls: {} };
+export const AT_HOST = { path: '/socket.io/', hostTls: {}, tokens: undefined };
 
 export interface Known {
   bindings: Bindings;

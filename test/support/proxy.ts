@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { MemoryStore, Proxy, type PartialProxyOptions, type ProxyOptions } from '../../src';
+import { Proxy, type PartialProxyOptions, type ProxyOptions } from '../../src';
 import { onCleanup } from './cleanup';
+import { ownStore } from './stores';
 
 export type ProxyInstance = Proxy;
 
@@ -12,9 +13,9 @@ export interface Started {
   port: number;
 }
 
-/** Starts a proxy on a memory store, unless a store or a Redis client is given. */
+/** Starts a proxy on a memory store or, in the tier `sid`, on a `SidStore`, unless a store or a Redis client is given. */
 export async function startProxy(options: PartialProxyOptions): Promise<Started> {
-  const store = options.redisClient || options.store ? {} : { store: new MemoryStore() };
+  const store = options.redisClient || options.store ? {} : { store: ownStore() };
   const proxy = new Proxy({ drainTimeout: 0, ...store, ...options } as ProxyOptions);
   onCleanup(() => proxy.close());
   if (!options.server) {

@@ -6,6 +6,7 @@ import { watchChanges } from '../../operating/changes';
 import type { Change } from '../../operating/operator';
 import type { ProxyEvents } from '../../operating/proxy-events';
 import type { Instance } from '../instance';
+import { storeName } from '../own-store';
 import type { Log } from './log';
 import { storeFailure } from './store-failure';
 import type { Settings } from '../settings/settings';
@@ -14,10 +15,14 @@ import type { Settings } from '../settings/settings';
 const WARNINGS: ReadonlySet<Change['type']> = new Set(['down', 'suspicious', 'undiscovered', 'duplicate', 'disagree']);
 
 /** Logs when the proxy is ready, and each change of a host or the store. */
-export function logEvents(instance: Instance, { redis, tls }: Pick<Settings, 'redis' | 'tls'>, log: Log): void {
+export function logEvents(
+  instance: Instance, settings: Pick<Settings, 'redis' | 'sidSecrets' | 'tls'>, log: Log,
+): void {
   const { proxy } = instance;
+  const { redis, tls } = settings;
+  const store = storeName(settings);
   let degraded = false;
-  if (redis === undefined) {
+  if (store === 'memory') {
     log.info('store', 'no --redis: bindings are kept in memory, and sessions end with this process',
       { store: 'memory' });
   }
@@ -25,7 +30,7 @@ export function logEvents(instance: Instance, { redis, tls }: Pick<Settings, 're
     const address = instance.server.address();
     // The server may have been closed meanwhile.
     if (address === null || typeof address === 'string') return;
-    logReady({ hosts: proxy.hosts, address, isTls: tls !== undefined, redis: redis?.place, degraded }, log);
+    logReady({ hosts: proxy.hosts, address, isTls: tls !== undefined, store, degraded }, log);
   });
   logChanges(proxy, log);
   proxy.on('degraded', (error) => {
@@ -71,19 +76,19 @@ export interface Ready {
   readonly hosts: readonly HostStatus[];
   readonly address: AddressInfo;
   readonly isTls: boolean;
-  /** Where Redis is; `undefined` if the bindings are in memory. */
-  readonly redis: string | undefined;
+  /** See `storeName`. */
+  readonly store: string;
   /** The store has failed already. */
   readonly degraded: boolean;
 }
 
-export function logReady({ hosts: all, address, isTls, redis, degraded }: Ready, log: Log): void {
+export function logReady({ hosts: all, address, isTls, store, degraded }: Ready, log: Log): void {
   const url = urlOf(address, isTls);
   const up = all.filter(({ state }) => state === 'up').length;
   const hosts = all.length;
-  const bindings = redis === undefined ? 'in memory' : `in ${redis}${degraded ? ', which fails' : ''}`;
-  const message = `listening on ${url}: ${up} of ${hosts} hosts up, bindings ${bindings}`;
-  log.info('listening', message, { url, up, hosts, store: redis ?? 'memory' });
+  const bindings = `bindings in ${store === 'sid' ? 'the sids' : store}${degraded ? ', which fails' : ''}`;
+  const message = `listening on ${url}: ${up} of ${hosts} hosts up, ${bindings}`;
+  log.info('listening', message, { url, up, hosts, store });
 }
 
 function urlOf({ address, port }: AddressInfo, tls: boolean): string {

@@ -73,7 +73,9 @@ export function redisOf(values: Values): RedisSettings | undefined {
     for (const { label } of given(values, FLAGS_OF_REDIS)) throw new SettingsError(`${label} needs --redis too`);
     return undefined;
   }
-  if (store?.value === 'memory') throw new SettingsError(`${store.label}: memory excludes ${redis.label}`);
+  if (store && store.value !== 'redis') {
+    throw new SettingsError(`${store.label}: ${String(store.value)} excludes ${redis.label}`);
+  }
   const kind = kindOf(values);
   const [first, ...others] = entriesOf(redis, kind);
   checkAlike(first, others, redis.label);

@@ -6,9 +6,10 @@ import { createSecureContext } from 'node:tls';
 import { resolveOptions, type ResolvedOptions } from '../../options/options';
 import type { PartialProxyOptions } from '../../options/proxy-options';
 import type { Certificate } from '../../serving/server';
-import { MemoryStore } from '../../sessions/memory-store';
+import { ownStore } from '../own-store';
 import { byName, FLAGS } from './flags';
 import { redisOf, type RedisSettings } from './redis';
+import { sidSecretsOf } from './sid-secrets';
 import { fromCommandLine, fromEnvironment, fromFile, SettingsError } from './sources';
 import { parse, parsed, wrong, type Value } from './values';
 
@@ -40,6 +41,8 @@ export interface Settings {
   /** The number of processes that serve. */
   readonly workers: number;
   readonly redis: RedisSettings | undefined;
+  /** The secrets of the sids' tokens, for `--store sid`. */
+  readonly sidSecrets: readonly string[] | undefined;
   /** Whether the command is a member of the fleet. */
   readonly fleet: boolean;
   readonly tls: TlsPair | undefined;
@@ -74,8 +77,9 @@ function settingsOf(values: ReadonlyMap<string, Value>): Settings {
   const valueOf = (name: string): unknown => values.get(name)?.value ?? fallbackOf(name);
   checkCertificates(values, 'redis');
   const redis = redisOf(values);
+  const sidSecrets = sidSecretsOf(values);
   const options = optionsOf(values);
-  const resolved = resolve(options, values);
+  const resolved = resolve(options, sidSecrets, values);
   const bind = bindOf(values);
   const port = Number(valueOf('port'));
   checkPorts(port, bind, resolved, values);
@@ -84,8 +88,9 @@ function settingsOf(values: ReadonlyMap<string, Value>): Settings {
     resolved,
     bind,
     port,
-    workers: workersOf(values, redis),
+    workers: workersOf(values, redis !== undefined || sidSecrets !== undefined),
     redis,
+    sidSecrets,
     fleet: fleetOf(values, redis),
     tls: pairOf(values, 'tls-cert', 'tls-key'),
     log: valueOf('log') === 'json' ? 'json' : 'text',
@@ -138,12 +143,13 @@ function checkAppendable(path: string, label: string): void {
   }
 }
 
-function workersOf(values: ReadonlyMap<string, Value>, redis: RedisSettings | undefined): number {
+/** @param isShared whether every process finds every session. */
+function workersOf(values: ReadonlyMap<string, Value>, isShared: boolean): number {
   const given = values.get('workers');
   const workers = Number(given?.value ?? 1);
-  if (workers === 1 || redis !== undefined) return workers;
+  if (workers === 1 || isShared) return workers;
   const reason = 'with bindings in memory, each would know only its own sessions';
-  throw new SettingsError(`${given?.label}: ${workers} workers need --redis; ${reason}`);
+  throw new SettingsError(`${given?.label}: ${workers} workers need --redis or --store sid; ${reason}`);
 }
 
 function fleetOf(values: ReadonlyMap<string, Value>, redis: RedisSettings | undefined): boolean {
@@ -174,14 +180,16 @@ function optionsOf(values: ReadonlyMap<string, Value>): Options {
 }
 
 /** Lets the library validate its options: hosts, paths and combinations. The store is given only for that. */
-function resolve(options: Options, values: ReadonlyMap<string, Value>): Settings['resolved'] {
+function resolve(
+  options: Options, sidSecrets: Settings['sidSecrets'], values: ReadonlyMap<string, Value>,
+): Settings['resolved'] {
   if (!values.has('hosts') && !values.has('discover')) {
     throw new SettingsError('--hosts is mandatory, as in --hosts localhost:3000,localhost:3001');
   }
   checkCertificates(values, 'host');
   checkAdmin(values);
   try {
-    return resolveOptions({ ...options, store: new MemoryStore() });
+    return resolveOptions({ ...options, store: ownStore({ sidSecrets }) });
   } catch (error) {
     throw new SettingsError(withFlagNames(messageOf(error), values));
   }

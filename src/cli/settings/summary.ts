@@ -3,13 +3,13 @@ import type { Settings } from './settings';
 
 /** What the command would run, in lines without anything secret. */
 export function summary(settings: Settings): string {
-  const { bind, port, resolved, workers, redis, fleet, flagValues } = settings;
+  const { bind, port, resolved, workers, fleet, flagValues } = settings;
   const lines: (readonly [name: string, what: string])[] = [
     ['listen', `${bind ?? 'all interfaces'}, ${port === 0 ? 'any free port' : `port ${port}`}`],
     ['TLS', tlsOf(settings)],
     ['path', resolved.path],
     ['hosts', resolved.discover ? `of ${String(flagValues.get('discover'))}` : hostsOf(settings)],
-    ['store', redis?.place ?? 'memory: sessions end with the process'],
+    ['store', storeOf(settings)],
     ['fleet', fleet ? `a member, by the key prefix '${resolved.keyPrefix}'` : 'none'],
     ['workers', String(workers)],
     ['admin server', adminOf(settings)],
@@ -17,6 +17,11 @@ export function summary(settings: Settings): string {
     ['access log', accessLogOf(settings)],
   ];
   return `the settings are right; they would run:\n${lines.map(([name, what]) => `  ${name}: ${what}\n`).join('')}`;
+}
+
+function storeOf({ redis, sidSecrets }: Settings): string {
+  if (sidSecrets) return 'none: each sid carries its host';
+  return redis?.place ?? 'memory: sessions end with the process';
 }
 
 function tlsOf({ tls }: Settings): string {

@@ -11,6 +11,7 @@ import type { Member, Start } from './member';
 import { LOAD_INTERVAL, type PlainSettings, type ToPrimary } from './messages';
 import { Reload } from '../reload';
 import type { Context } from '../run';
+import { storeName } from '../own-store';
 import type { Settings, TlsPair } from '../settings/settings';
 import { onSignals } from '../signals';
 import { showStatus, type Watched } from '../log/status';
@@ -114,9 +115,9 @@ class Primary {
       await this.#close();
       return 1;
     }
-    const { redis, tls } = this.#settings;
+    const store = storeName(this.#settings);
     const { hosts } = this.#table.operations;
-    logReady({ hosts, address, isTls: tls !== undefined, redis: redis?.place, degraded: this.#degraded }, log);
+    logReady({ hosts, address, isTls: this.#settings.tls !== undefined, store, degraded: this.#degraded }, log);
     if (status) showStatus(status, this.#watched);
     return closed;
   }

@@ -1,5 +1,5 @@
 import { resolveOptions } from '../../options/options';
-import { MemoryStore } from '../../sessions/memory-store';
+import { ownStore } from '../own-store';
 import { WORKER_OUTPUT, type PlainSettings } from './messages';
 import type { Settings } from '../settings/settings';
 
@@ -14,6 +14,6 @@ export function shareOf(plain: PlainSettings): Settings {
   options.maxQueuedHandshakes = Math.ceil(share('max-queued-handshakes'));
   const { accessLog: log } = plain;
   const accessLog = typeof log?.target === 'number' ? { ...log, target: WORKER_OUTPUT } : log;
-  const resolved = resolveOptions({ ...options, store: new MemoryStore() });
+  const resolved = resolveOptions({ ...options, store: ownStore(plain) });
   return { ...plain, options, accessLog, fleet: false, resolved };
 }
