@@ -51,13 +51,12 @@ function binaryWith(body: Buffer, sid: string): Buffer | undefined {
 function textWith(body: Buffer, sid: string): Buffer | undefined {
   const text = body.toString('utf8', 0, MAX_HANDSHAKE_SIZE);
   const { opening, quote, hasLength, raw, end } = placeOf(text);
-  const before = text.slice(0, end);
-  const size = Buffer.byteLength(before);
-  if (body.toString('utf8', 0, size) !== before) return undefined;
+  const before = Buffer.from(text.slice(0, end));
+  if (!body.subarray(0, before.length).equals(before)) return undefined;
   const packet = packetWith(quote === undefined ? raw : unescape(raw, quote), sid);
   if (packet === undefined) return undefined;
   const shown = `${opening}${hasLength ? `${packet.length}:` : ''}${escape(packet, quote)}`;
-  return Buffer.concat([Buffer.from(shown), body.subarray(size)]);
+  return Buffer.concat([Buffer.from(shown), body.subarray(before.length)]);
 }
 
 function placeOf(text: string): Place {

@@ -16,12 +16,12 @@ export function hostTarget(url: string, binding: Binding | undefined, tokens: Si
   const bare = tokens.cut(sid);
   const member = `sid=${sid}`;
   const start = target.indexOf(member);
-  const end = start + member.length;
-  const isWhole = '?&'.includes(target[start - 1] ?? '-') && '&'.includes(target[end] ?? '&');
-  return isWhole ? `${target.slice(0, start)}sid=${bare}${target.slice(end)}` : encodedTarget(target, bare);
+  // Not so where it is encoded, or the end of another member stands first.
+  const isPlain = '?&'.includes(target[start - 1] ?? '-');
+  return isPlain ? `${target.slice(0, start)}sid=${bare}${target.slice(start + member.length)}` : encodedTarget(target, bare);
 }
 
-/** The same where the sid, or the name before it, is encoded. */
+/** The same, member by member. */
 function encodedTarget(target: string, sid: string): string {
   const query = target.indexOf('?') + 1;
   const members = target.slice(query).split('&').map((member) => (
