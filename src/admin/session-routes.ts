@@ -22,10 +22,10 @@ export class SessionRoutes {
     this.#operator = operator;
   }
 
-  async get({ params: [sid = ''] }: Asked): Promise<Reply> {
-    const found = await available(this.#operator.findSession(sid));
+  async get({ params: [given = ''] }: Asked): Promise<Reply> {
+    const found = await available(this.#operator.findSession(given));
     if (typeof found === 'string') throw absent(found);
-    const { host, from, transport = null, age = null, expiresIn = null, open = null } = found;
+    const { sid, host, from, transport = null, age = null, expiresIn = null, open = null } = found;
     return jsonReply(200, { sid, host, from, transport, age, expiresIn, open });
   }
 

@@ -18,7 +18,8 @@ export function hostTarget(url: string, binding: Binding | undefined, tokens: Si
   const start = target.indexOf(member);
   // Not so where it is encoded, or the end of another member stands first.
   const isPlain = '?&'.includes(target[start - 1] ?? '-');
-  return isPlain ? `${target.slice(0, start)}sid=${bare}${target.slice(start + member.length)}` : encodedTarget(target, bare);
+  if (!isPlain) return encodedTarget(target, bare);
+  return `${target.slice(0, start)}sid=${bare}${target.slice(start + member.length)}`;
 }
 
 /** The same, member by member. */

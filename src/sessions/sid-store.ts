@@ -2,7 +2,7 @@ import type { SessionStore, SidTokens, StoredBinding } from './session-store';
 import { HostTokens } from './sid-tokens';
 
 /** The shortest secret, in characters: as long as 16 random bytes in hexadecimal. */
-const MIN_SECRET = 32;
+export const MIN_SECRET = 32;
 
 /** Options of {@link SidStore}. */
 export interface SidStoreOptions {

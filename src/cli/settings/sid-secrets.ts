@@ -1,3 +1,4 @@
+import { MIN_SECRET } from '../../sessions/sid-store';
 import { SettingsError } from './sources';
 import type { Value } from './values';
 
@@ -13,5 +14,7 @@ export function sidSecretsOf(values: ReadonlyMap<string, Value>): readonly strin
     return undefined;
   }
   if (!file) throw new SettingsError(`${store.label}: sid needs --sid-secret-file too`);
-  return String(file.value).split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== '');
+  const secrets = String(file.value).split('\n').map((line) => line.trim()).filter((line) => line !== '');
+  if (secrets.length > 0 && secrets.every(({ length }) => length >= MIN_SECRET)) return secrets;
+  throw new SettingsError(`${file.label} must hold secrets of at least ${MIN_SECRET} characters, one a line`);
 }

@@ -1,9 +1,12 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { byKey, byName, byVariable, FLAGS, isOurs, keyOf, PREFIX, type Flag } from './flags';
 import { oneLine } from '../../base/describe';
 import { nearest } from './nearest';
+
+/** The largest file of a flag, in bytes: a device may never end. */
+const MAX_FILE = 1024 * 1024;
 
 /** An invalid setting. The message is one line and shows no password of a URL. */
 export class SettingsError extends Error {
@@ -138,13 +141,32 @@ function objectOf(text: string, path: string): object {
 /** @throws SettingsError that names the flag of the file. */
 export function readText(path: string, label: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    const bytes = readSome(path, MAX_FILE + 1);
+    if (bytes.length <= MAX_FILE) return bytes.toString();
   } catch (error) {
     const code: unknown = Reflect.get(Object(error), 'code');
     if (code !== 'ENOENT') throw new SettingsError(`${label}: '${path}' cannot be read: ${String(code)}`);
     const folder = path.slice(0, -basename(path).length);
     const neighbours = namesIn(dirname(path));
     throw unknown(`${label}: there is no file '${path}'`, basename(path), neighbours, folder);
+  }
+  throw new SettingsError(`${label}: '${path}' is larger than ${MAX_FILE} bytes`);
+}
+
+/** The first bytes of a file, or of what a pipe gives. */
+function readSome(path: string, most: number): Buffer {
+  const file = openSync(path, 'r');
+  try {
+    const bytes = Buffer.alloc(most);
+    let length = 0;
+    let read: number;
+    do {
+      read = readSync(file, bytes, length, most - length, null);
+      length += read;
+    } while (read > 0 && length < most);
+    return bytes.subarray(0, length);
+  } finally {
+    closeSync(file);
   }
 }
 

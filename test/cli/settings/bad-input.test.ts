@@ -95,6 +95,9 @@ describe('a bad value', () => {
     [[...HOSTS, '--headers-timeout', '5000', '--request-timeout', '4000'], /^--request-timeout must be an integer from 5000 to/],
     [[...HOSTS, '--store', 'redis'], '--store: redis needs --redis too'],
     [[...HOSTS, '--fleet'], '--fleet needs --redis too'],
+    [[...HOSTS, '--store', 'sid'], '--store: sid needs --sid-secret-file too'],
+    [[...HOSTS, '--sid-secret-file', '/dev/null'], '--sid-secret-file needs --store sid too'],
+    [[...HOSTS, '--store', 'sid', '--redis', `redis://:${SECRET}@localhost`], '--store: sid excludes --redis'],
     [[...HOSTS, '--store', 'memory', '--redis', `redis://:${SECRET}@localhost`], '--store: memory excludes --redis'],
     [[...HOSTS, '--redis', `redis://a,redis://:${SECRET}@b`],
       '--redis must be the URL of one Redis, as in redis://localhost:6379; several need --redis-cluster or --redis-sentinel'],
@@ -106,7 +109,7 @@ describe('a bad value', () => {
     [[...HOSTS, '--access-log', 'json', '--access-log-file', '/nowhere/at/all'], /^--access-log-file cannot be written: .*ENOENT/],
     [[...HOSTS, '--access-log', 'jsn'], /^--access-log must be json or common, received 'jsn'/],
     [[...HOSTS, '--workers', '2'],
-      '--workers: 2 workers need --redis; with bindings in memory, each would know only its own sessions'],
+      '--workers: 2 workers need --redis or --store sid; with bindings in memory, each would know only its own sessions'],
   ])('is explained: %j', (args, message) => {
     refuses(message, args);
   });
@@ -165,6 +168,17 @@ describe('a file', () => {
   it('that cannot be read is named', () => {
     const folder = temporaryFolder('config-');
     refuses(`--config: '${folder}' cannot be read: EISDIR`, ['--config', folder]);
+  });
+
+  it('that never ends is named', () => {
+    refuses("--config: '/dev/zero' is larger than 1048576 bytes", ['--config', '/dev/zero']);
+    refuses("--tls-cert: '/dev/zero' is larger than 1048576 bytes", [...HOSTS, '--tls-cert', '/dev/zero']);
+  });
+
+  it.each(['', '\n \n', SECRET, `${SECRET.repeat(4)}\n${SECRET}`])('of secrets for sids that holds too little is named: %j', (text) => {
+    refuses('--sid-secret-file must hold secrets of at least 32 characters, one a line', [
+      ...HOSTS, '--store', 'sid', '--sid-secret-file', fileWith(text),
+    ]);
   });
 
   it.each([

@@ -94,7 +94,7 @@ describe('a flag that is an option of the library', () => {
   });
 
   it('is every option that can be written as text', () => {
-    const objects = ['store', 'hostTls', 'server', 'fleet'];
+    const objects = ['store', 'tokens', 'hostTls', 'server', 'fleet'];
     const resolved = Object.keys(resolveOptions({ hosts: ['a:1'], store: new MemoryStore() }));
     const expected = ['hashBy', ...resolved.filter((name) => !objects.includes(name))];
     expect([...new Set(options.map(([, option]) => option.replace(/\..*/, '')))].sort()).toEqual(expected.sort());
