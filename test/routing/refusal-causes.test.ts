@@ -1,12 +1,13 @@
 import { once } from 'node:events';
 import net from 'node:net';
-import { MemoryStore, type ProxyOptions } from '../../src';
+import { MemoryStore, SidStore, type ProxyOptions } from '../../src';
 import { refusals } from '../../src/base/refusals';
 import { onCleanup } from '../support/cleanup';
 import { exchangeBytes, handshake, pollUrl, request, startServer } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
 import { Relay } from '../support/relay';
 import { before, startSessionHost, type SessionHost } from '../support/session-host';
+import { SECRET } from '../support/stores';
 import { startTlsServer } from '../support/tls';
 import { until } from '../support/until';
 
@@ -61,6 +62,11 @@ const CAUSES: [cause: string, provoke: Provoke, options?: Partial<ProxyOptions>]
     Object.assign(proxy.server, { insecureHTTPParser: true });
     await raw(port, `GET ${POLL} HTTP/1.1\nHost: a\nX: \x01\n\n`);
   }],
+  ['HOST_FAILED token', async ({ url, host }) => {
+    // It is part of the sids that it assigns.
+    host.name = 'h'.repeat(490);
+    await request(url + POLL);
+  }, { store: new SidStore({ secret: SECRET }) }],
   ['HOST_FAILED failed', async ({ url, host }) => {
     const sid = await handshake(url);
     const [poll] = [request(pollUrl(url, sid)), await once(host, 'poll')];

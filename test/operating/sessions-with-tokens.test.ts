@@ -1,0 +1,59 @@
+import { once } from 'node:events';
+import { SidStore } from '../../src';
+import { handshake, pollUrl, request } from '../support/http';
+import { before, openWebSocket, startSessionHost, startSessionHosts } from '../support/session-host';
+import { SECRET } from '../support/stores';
+
+const options = { store: new SidStore({ secret: SECRET }) };
+
+/** As its host knows it. */
+const bare = (sid: string): string => sid.slice(0, sid.lastIndexOf('.'));
+
+it('finds a session by the sid that its client has, and by the one in the log of its host', async () => {
+  const hosts = await startSessionHosts(3);
+  const { proxy, url } = await before(hosts, options);
+  const sids = await Promise.all(Array.from({ length: 6 }, () => handshake(url)));
+  for (const sid of sids) {
+    const host = hosts.find((each) => each.sids.includes(bare(sid)))?.name;
+    expect(await proxy.findSession(sid)).toMatchObject({ sid, host, from: 'cache' });
+    expect(await proxy.findSession(bare(sid))).toMatchObject({ sid, host, from: 'cache' });
+  }
+  expect(await proxy.findSession('unknown')).toBe('never_seen');
+  expect(await proxy.findSession(`${sids[0]}x`)).toBe('never_seen');
+});
+
+it('ends a session by either sid, also one that another proxy has opened', async () => {
+  const host = await startSessionHost();
+  const [one, other] = [await before([host], options), await before([host], options)];
+  const [first, second, third] = [await handshake(one.url), await handshake(one.url), await handshake(one.url)];
+  expect(await one.proxy.endSession(bare(first))).toBe('ended');
+  expect(await one.proxy.endSession(second)).toBe('ended');
+  expect(await other.proxy.findSession(third)).toMatchObject({ sid: third, host: host.name, from: 'store' });
+  expect(await other.proxy.endSession(third)).toBe('ended');
+  // It is known there by its token alone.
+  expect(await other.proxy.endSession(bare(third))).toBe('never_seen');
+});
+
+it('tells of a session by its token only where its host still has it', async () => {
+  const host = await startSessionHost();
+  const [one, other] = [await before([host], options), await before([host], options)];
+  const sid = await handshake(one.url);
+  expect(await other.proxy.findSession(sid)).toMatchObject({ sid, from: 'store', expiresIn: undefined, age: undefined });
+  host.hasForgotten = true;
+  expect(await other.proxy.findSession(sid)).toBe('ended');
+  expect((await request(pollUrl(other.url, sid))).body).toContain('Session ID unknown');
+  const { proxy } = await before([await startSessionHost()], options);
+  expect(await proxy.findSession(sid)).toBe('host_gone');
+});
+
+it('drains a host until none of its sessions is left that the proxy knows, and moves them by a deadline', async () => {
+  const hosts = await startSessionHosts(2);
+  const { proxy, url } = await before(hosts, { ...options, balance: 'round-robin' });
+  const [first] = [await handshake(url), await handshake(url)];
+  await openWebSocket(url);
+  const on = hosts.find(({ sids }) => sids.includes(bare(first)))?.name ?? '';
+  const drained = once(proxy, 'drained');
+  proxy.drainHost(on, { deadline: 0.001 });
+  expect(await drained).toEqual([on]);
+  expect(proxy.hosts.find(({ host }) => host === on)).toMatchObject({ sessions: 0, tunnels: 0 });
+});
