@@ -97,6 +97,7 @@ function contextOf(machine, redisPort) {
     'socket.io-proxy2': { main, execArgv },
     'fastPath: false': { main, options: { fastPath: false } },
     MemoryStore: { main, redisPort: undefined },
+    SidStore: { main, redisPort: undefined, hasTokens: true },
     'access listener': { main, listens: true },
     fleet: { main, options: { fleet: true } },
     'command, --access-log': { flags: ['--access-log', 'json'] },

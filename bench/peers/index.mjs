@@ -13,6 +13,8 @@ const PEERS = {
   'fastPath: false': script('./peers/ours.mjs'),
   /** It stores no binding elsewhere, as HAProxy does not. */
   MemoryStore: script('./peers/ours.mjs'),
+  /** It stores nothing: sids carry their hosts. */
+  SidStore: script('./peers/ours.mjs'),
   'access listener': script('./peers/ours.mjs'),
   fleet: script('./peers/ours.mjs'),
   command: startCommand,

@@ -9,14 +9,14 @@ const CONNECTIONS = 50;
 export const poll = (context) => compare(context, {
   id: 'poll', title: 'poll with a known sid',
   names: [
-    'fastPath: false', 'original', 'floor', 'net floor', 'http-proxy', 'http-proxy-3', 'httpxy', 'http-proxy-middleware', 'fast-proxy',
-    '@fastify/http-proxy', '@socket.io/sticky', 'HAProxy', 'HAProxy with peers', 'nginx', 'nginx, sticky learn',
+    'fastPath: false', 'MemoryStore', 'SidStore', 'original', 'floor', 'net floor', 'http-proxy', 'http-proxy-3', 'httpxy',
+    'http-proxy-middleware', 'fast-proxy', '@fastify/http-proxy', '@socket.io/sticky', 'HAProxy', 'HAProxy with peers', 'nginx', 'nginx, sticky learn',
   ],
 });
 
 export const handshake = (context) => compare(context, {
   id: 'handshake', title: 'handshake, stored before it leaves',
-  names: ['fastPath: false', 'MemoryStore', 'original', 'HAProxy', 'HAProxy with peers', 'nginx, sticky learn'],
+  names: ['fastPath: false', 'MemoryStore', 'SidStore', 'original', 'HAProxy', 'HAProxy with peers', 'nginx, sticky learn'],
 });
 
 /** The poll of a browser that sends cookies: 14 fields. */
