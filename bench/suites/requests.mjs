@@ -10,7 +10,8 @@ export const poll = (context) => compare(context, {
   id: 'poll', title: 'poll with a known sid',
   names: [
     'fastPath: false', 'MemoryStore', 'SidStore', 'original', 'floor', 'net floor', 'http-proxy', 'http-proxy-3', 'httpxy',
-    'http-proxy-middleware', 'fast-proxy', '@fastify/http-proxy', '@socket.io/sticky', 'HAProxy', 'HAProxy with peers', 'nginx', 'nginx, sticky learn',
+    'http-proxy-middleware', 'fast-proxy',
+    '@fastify/http-proxy', '@socket.io/sticky', 'HAProxy', 'HAProxy with peers', 'nginx', 'nginx, sticky learn',
   ],
 });
 

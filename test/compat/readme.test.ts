@@ -182,7 +182,7 @@ beforeAll(async () => {
   for (const name of ['redis', 'express', 'fastify', '@types/node']) {
     symlinkSync(join(ROOT, 'node_modules', name), join(project, 'node_modules', name), 'junction');
   }
-  for (const [name, text] of [['divert.cjs', DIVERT], ['cert.pem', CERT], ['key.pem', KEY]] as const) {
+  for (const [name, text] of [['divert.cjs', DIVERT], ['cert.pem', CERT], ['key.pem', KEY], ['sid.secret', 'x'.repeat(64)]] as const) {
     writeFileSync(join(project, name), text);
   }
   for (const [, snippet] of snippetsOf('js')) writeFileSync(join(project, fileOf(snippet)), snippet.text);

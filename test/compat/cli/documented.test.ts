@@ -11,7 +11,7 @@ import { blockOf, temporaryFolder } from '../../support/program';
 import { openClient, RedisProcess } from '../../support/redis';
 
 const COMMAND = 'docs/command.md';
-const documents = ['README.md', COMMAND].map((file) => readFileSync(join(ROOT, file), 'utf8'));
+const documents = ['README.md', COMMAND, 'docs/stores.md'].map((file) => readFileSync(join(ROOT, file), 'utf8'));
 const [, reference = ''] = documents;
 
 function rowOf({ name, type, unit, text, fallback, short, choices }: Flag): string {
@@ -54,6 +54,7 @@ describe('what is run by hand', () => {
       .replaceAll('localhost:3000', hosts[0]?.name ?? '').replaceAll('localhost:3001', hosts[1]?.name ?? '')
       .replace(/redis:\/\/\S*localhost:6379/, redis.url).replace(/(?<=port )\d+/, '0').replace('"port": 4000', '"port": 0');
     writeFileSync(join(folder, 'proxy.json'), adapt(blockOf(COMMAND, 'json')));
+    writeFileSync(join(folder, 'sid.secret'), '0'.repeat(64));
     const env = written.includes('--port') || written.includes('--config') ? {} : { PORT: '0' };
     const command = new Command(adapt(written).split(' '), { cwd: folder, env });
     const port = new URL(await command.ready()).port;
