@@ -6,6 +6,7 @@ import { inTurn, Session, working } from '../support/cookieless';
 import { blocksOf, type Block } from '../support/document-blocks';
 import { startHaproxyWith, startNginxWith } from '../support/documented-balancers';
 import { ADDRESS, startHosts, type HostProcess } from '../support/hosts';
+import { tellHaproxy } from '../support/haproxy';
 import { handshake, pollUrl, request } from '../support/http';
 import { adapt, temporaryFolder, versionOf } from '../support/program';
 import { Relay } from '../support/relay';
@@ -93,13 +94,18 @@ describe('HAProxy, stick table', () => {
   const ownPeer = (port: number): string => `${ADDRESS}:${port}`;
   let between: Relay[];
   let [one, other] = [0, 0];
+  /** Where `one` takes commands. */
+  let control: string;
 
   /** @param peers where haproxy0 and haproxy1 are, the one of them itself. */
-  const start = (name: string, peers: readonly [string, string], { wait = WAIT, ports = hostPorts() } = {}): Promise<number> => {
-    const file = join(temporaryFolder('wait-'), 'wait.lua');
+  const start = (name: string, peers: readonly [string, string], {
+    wait = WAIT, ports = hostPorts(), folder = temporaryFolder('haproxy-'),
+  } = {}): Promise<number> => {
+    const file = join(folder, 'wait.lua');
     writeFileSync(file, wait);
     return startHaproxyWith(adapt(STICK_TABLE, [
-      ...at(ports), ['localpeer haproxy0', `localpeer ${name}`], ['lua-load wait.lua', `lua-load ${file}`],
+      ...at(ports), ['localpeer haproxy0', `localpeer ${name}\n  stats socket ${join(folder, 'control.sock')} level admin`],
+      ['lua-load wait.lua', `lua-load ${file}`],
       ['127.0.0.1:10000', peers[0]], ['127.0.0.1:10001', peers[1]],
     ]));
   };
@@ -107,7 +113,9 @@ describe('HAProxy, stick table', () => {
   beforeAll(async () => {
     between = await Promise.all([10_000, 10_001].map((port) => Relay.start(port, ADDRESS)));
     const [toOne = '', toOther = ''] = between.map(({ port }) => `127.0.0.1:${port}`);
-    one = await start('haproxy0', [ownPeer(10_000), toOther]);
+    const folder = temporaryFolder('haproxy-');
+    control = join(folder, 'control.sock');
+    one = await start('haproxy0', [ownPeer(10_000), toOther], { folder });
     // Longer than the document's 100 ms, which is the time that a busy machine may take.
     other = await start('haproxy1', [toOne, ownPeer(10_001)], { wait: adapt(WAIT, [['msleep(100)', 'msleep(3000)']]) });
   });
@@ -138,6 +146,21 @@ describe('HAProxy, stick table', () => {
     for (let i = 0; i < 5; i += 1) await handshake(`http://127.0.0.1:${other}`);
     for (const relay of between) relay.letGo();
     expect((await polls).map(({ status }) => status)).toEqual(sids.map(() => 200));
+  });
+
+  it('drains a host without losing its sessions, and tells where each is', async () => {
+    const open = (): Promise<string[]> => Promise.all(Array.from({ length: 10 }, () => handshake(`http://127.0.0.1:${one}`)));
+    const hostsOf = async (sids: string[]): Promise<(string | undefined)[]> => {
+      const table = await tellHaproxy(control, 'show table hosts');
+      return sids.map((sid) => new RegExp(` key=${sid} .* server_key=(.)`).exec(table)?.[1]);
+    };
+    const before = await open();
+    const [drained = ''] = await hostsOf(before);
+    expect(await tellHaproxy(control, `set server hosts/${drained} state drain`)).toBe('');
+    for (const sid of before) expect(await new Session(inTurn([one]), sid).works()).toBe(true);
+    const after = await hostsOf(await open());
+    expect(after).toEqual(after.map(() => expect.stringMatching(new RegExp(`^(?!${drained})[abc]$`)) as string));
+    expect(await tellHaproxy(control, `set server hosts/${drained} state ready`)).toBe('');
   });
 
   it('learns from an answer whose body comes after its head', async () => {
