@@ -42,7 +42,8 @@ listen proxy
   bind 127.0.0.1:${port} backlog 4096
   balance random
   http-request set-var(txn.sid) url_param(sid)
-  http-response wait-for-body time 2s at-least 10 if !{ var(txn.sid) -m found }
+  tcp-response inspect-delay 2s
+  tcp-response content accept if !{ var(txn.sid) -m found } WAIT_END
   stick-table type string len 64 size 1m expire 60s ${peer ? 'peers table' : ''}
   stick match var(txn.sid) if { var(txn.sid) -m found }
   stick store-response res.body,bytes(1),json_query('$.sid') if !{ var(txn.sid) -m found }

@@ -1,11 +1,15 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Script } from 'node:vm';
 import { Clients } from '../support/clients';
 import { inTurn, Session, working } from '../support/cookieless';
 import { blocksOf, type Block } from '../support/document-blocks';
 import { startHaproxyWith, startNginxWith } from '../support/documented-balancers';
 import { ADDRESS, startHosts, type HostProcess } from '../support/hosts';
+import { tellHaproxy } from '../support/haproxy';
 import { handshake, pollUrl, request } from '../support/http';
-import { adapt, versionOf } from '../support/program';
+import { adapt, temporaryFolder, versionOf } from '../support/program';
+import { Relay } from '../support/relay';
 import { SnippetProject } from '../support/snippets';
 import { until } from '../support/until';
 
@@ -23,6 +27,7 @@ function blockOf(section: string, language: string): string {
 const WEBSOCKET_ONLY = blockOf('WebSocket only', 'js');
 const LEARN = { nginx: blockOf('nginx, sticky learn', 'nginx'), server: blockOf('nginx, sticky learn', 'js') };
 const STICK_TABLE = blockOf('HAProxy, stick table', 'haproxy');
+const WAIT = blockOf('HAProxy, stick table', 'lua');
 const KEY = { client: blockOf('A key of the client\'s own', 'js'), haproxy: blockOf('A key of the client\'s own', 'haproxy') };
 const NAMED = {
   server: blockOf('The host\'s name in the sid', 'js'),
@@ -85,16 +90,34 @@ it('A key of the client\'s own: two HAProxies that share nothing lead it to one 
 });
 
 describe('HAProxy, stick table', () => {
-  /** One of the two, whose peers are at an address that no other test uses. */
-  const start = (name: string): Promise<number> => startHaproxyWith(adapt(STICK_TABLE, [
-    ...at(hostPorts()), ['localpeer haproxy0', `localpeer ${name}`],
-    ['127.0.0.1:10000', `${ADDRESS}:10000`], ['127.0.0.1:10001', `${ADDRESS}:10001`],
-  ]));
+  /** At an address that no other test uses. */
+  const ownPeer = (port: number): string => `${ADDRESS}:${port}`;
+  let between: Relay[];
   let [one, other] = [0, 0];
+  /** Where `one` takes commands. */
+  let control: string;
+
+  /** @param peers where haproxy0 and haproxy1 are, the one of them itself. */
+  const start = (name: string, peers: readonly [string, string], {
+    wait = WAIT, ports = hostPorts(), folder = temporaryFolder('haproxy-'),
+  } = {}): Promise<number> => {
+    const file = join(folder, 'wait.lua');
+    writeFileSync(file, wait);
+    return startHaproxyWith(adapt(STICK_TABLE, [
+      ...at(ports), ['localpeer haproxy0', `localpeer ${name}\n  stats socket ${join(folder, 'control.sock')} level admin`],
+      ['lua-load wait.lua', `lua-load ${file}`],
+      ['127.0.0.1:10000', peers[0]], ['127.0.0.1:10001', peers[1]],
+    ]));
+  };
 
   beforeAll(async () => {
-    one = await start('haproxy0');
-    other = await start('haproxy1');
+    between = await Promise.all([10_000, 10_001].map((port) => Relay.start(port, ADDRESS)));
+    const [toOne = '', toOther = ''] = between.map(({ port }) => `127.0.0.1:${port}`);
+    const folder = temporaryFolder('haproxy-');
+    control = join(folder, 'control.sock');
+    one = await start('haproxy0', [ownPeer(10_000), toOther], { folder });
+    // Longer than the document's 100 ms, which is the time that a busy machine may take.
+    other = await start('haproxy1', [toOne, ownPeer(10_001)], { wait: adapt(WAIT, [['msleep(100)', 'msleep(3000)']]) });
   });
 
   it('keeps the sessions of clients without cookies', async () => {
@@ -113,6 +136,38 @@ describe('HAProxy, stick table', () => {
         return true;
       });
     }
+  });
+
+  it('waits for news of a sid that the other HAProxy has just learned', async () => {
+    for (const relay of between) relay.hold();
+    const sids = await Promise.all(Array.from({ length: 8 }, () => handshake(`http://127.0.0.1:${one}`)));
+    const polls = Promise.all(sids.map((sid) => request(pollUrl(`http://127.0.0.1:${other}`, sid), { method: 'POST', body: '3' })));
+    // What has come before these has been looked at.
+    for (let i = 0; i < 5; i += 1) await handshake(`http://127.0.0.1:${other}`);
+    for (const relay of between) relay.letGo();
+    expect((await polls).map(({ status }) => status)).toEqual(sids.map(() => 200));
+  });
+
+  it('drains a host without losing its sessions, and tells where each is', async () => {
+    const open = (): Promise<string[]> => Promise.all(Array.from({ length: 10 }, () => handshake(`http://127.0.0.1:${one}`)));
+    const hostsOf = async (sids: string[]): Promise<(string | undefined)[]> => {
+      const table = await tellHaproxy(control, 'show table hosts');
+      return sids.map((sid) => new RegExp(` key=${sid} .* server_key=(.)`).exec(table)?.[1]);
+    };
+    const before = await open();
+    const [drained = ''] = await hostsOf(before);
+    expect(await tellHaproxy(control, `set server hosts/${drained} state drain`)).toBe('');
+    for (const sid of before) expect(await new Session(inTurn([one]), sid).works()).toBe(true);
+    const after = await hostsOf(await open());
+    expect(after).toEqual(after.map(() => expect.stringMatching(new RegExp(`^(?!${drained})[abc]$`)) as string));
+    expect(await tellHaproxy(control, `set server hosts/${drained} state ready`)).toBe('');
+  });
+
+  it('learns from an answer whose body comes after its head', async () => {
+    const slow = await Promise.all(hostPorts().map((port) => Relay.start(port)));
+    for (const relay of slow) relay.bodyDelay = 20;
+    const alone = await start('haproxy0', [ownPeer(10_002), ownPeer(10_003)], { ports: slow.map(({ port }) => port) });
+    expect(await working([alone])).toBe(20);
   });
 
   it('keeps sessions of protocol 3', async () => {

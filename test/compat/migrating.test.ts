@@ -1,4 +1,6 @@
-import { Agent } from 'node:http';
+import { once } from 'node:events';
+import http, { Agent } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { parseAllDocuments } from 'yaml';
 import { onCleanup } from '../support/cleanup';
 import { Clients, type ClientOptions } from '../support/clients';
@@ -57,9 +59,9 @@ describe('proxy.js', () => {
   });
 
   it('answers a health check with the status that the document names', async () => {
-    const { status } = await request(`http://127.0.0.1:${proxies[0]}/socket.io/`);
+    const { status } = await request(`http://127.0.0.1:${proxies[0]}/healthz`);
     const json = blocks.find(({ section, part }) => section === 'AWS ALB' && part === 'After')?.text ?? '';
-    expect(JSON.parse(json)).toMatchObject({ HealthCheckPath: '/socket.io/', Matcher: { HttpCode: String(status) } });
+    expect(JSON.parse(json)).toMatchObject({ HealthCheckPath: '/healthz', Matcher: { HttpCode: String(status) } });
   });
 });
 
@@ -93,6 +95,15 @@ describe('@socket.io/sticky', () => {
   });
 });
 
+/** A host that answers a request with the addresses that it is told, and its port. */
+async function startTellingHost(): Promise<number> {
+  const host = http.createServer((req, res) => res.writeHead(400).end(req.headers['x-forwarded-for']));
+  host.listen(0, '127.0.0.1');
+  await once(host, 'listening');
+  onCleanup(() => host.close());
+  return (host.address() as AddressInfo).port;
+}
+
 describe.each([['nginx', NGINX, startNginxWith], ['HAProxy', HAPROXY, startHaproxyWith]] as const)('%s', (_, { before, after }, start) => {
   const at = (first: number, ports: readonly number[]): [string, string][] =>
     ports.map((port, i) => [`127.0.0.1:${first + i}`, `127.0.0.1:${port}`]);
@@ -120,6 +131,14 @@ describe.each([['nginx', NGINX, startNginxWith], ['HAProxy', HAPROXY, startHapro
     const port = await start(adapt(after, at(4000, proxies)));
     await connectSome(port, false);
     expect(await working([port])).toBe(20);
+  });
+
+  it('tells hosts the address of the client after', async () => {
+    const host = await startTellingHost();
+    const port = await start(adapt(after, at(4000, await runProxies([host, host, host]))));
+    const { body } = await request(`http://127.0.0.1:${port}/socket.io/?EIO=4&transport=polling`);
+    // The client's, and the load balancer's.
+    expect(body).toBe('127.0.0.1, 127.0.0.1');
   });
 });
 

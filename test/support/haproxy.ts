@@ -7,6 +7,13 @@ import { adapt, blockOf, startOnSomePort, temporaryFolder, versionOf, Program } 
 
 const NAMES = ['a', 'b'];
 
+/** Sends a command to a HAProxy's control socket, and resolves with the answer. */
+export async function tellHaproxy(control: string, command: string): Promise<string> {
+  const socket = net.connect(control);
+  socket.end(`${command}\n`);
+  return (await text(socket)).trim();
+}
+
 /** A HAProxy with the configuration of docs/in-front.md. */
 export async function startHaproxy(ports: readonly number[], { idleTimeout }: BalancerOptions = {}): Promise<Balancer> {
   const folder = temporaryFolder('haproxy-');
@@ -22,10 +29,8 @@ export async function startHaproxy(ports: readonly number[], { idleTimeout }: Ba
     return new Program('haproxy', ['-W', '-db', '-f', file]);
   });
   const set = async (server: number, state: string): Promise<void> => {
-    const socket = net.connect(control);
-    socket.end(`set server proxies/${NAMES[server]} ${state}\n`);
-    const answer = await text(socket);
-    if (answer.trim() !== '') throw new Error(`HAProxy answers ${answer}`);
+    const answer = await tellHaproxy(control, `set server proxies/${NAMES[server]} ${state}`);
+    if (answer !== '') throw new Error(`HAProxy answers ${answer}`);
   };
   return {
     name: 'HAProxy',

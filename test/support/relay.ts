@@ -2,10 +2,12 @@ import net from 'node:net';
 import { once } from 'node:events';
 import { onCleanup } from './cleanup';
 
-/** A TCP relay between a client and a server of the test's, that delays what passes, or cuts it. */
+/** A TCP relay between a client and a server of the test's, that delays what passes, holds it, or cuts it. */
 export class Relay {
   /** How long each chunk is held in either direction, in ms. */
   delay = 0;
+  /** How long what follows a response's head in the same chunk is held, in ms. */
+  bodyDelay = 0;
   /** What has passed, in order: towards the server, or back. */
   readonly log: { to: 'server' | 'client'; bytes: Buffer }[] = [];
   /** The port that new connections go to. */
@@ -16,12 +18,14 @@ export class Relay {
   readonly #pairs = new Set<[net.Socket, net.Socket]>();
   /** Sockets of connections that nothing passes any more. */
   readonly #dead = new WeakSet<net.Socket>();
+  /** What is to be written once it holds nothing back any more. */
+  #held: (() => void)[] | undefined;
 
-  private constructor(port: number) {
+  private constructor(port: number, address: string) {
     this.target = port;
     this.#server = net.createServer((client) => {
       this.connections += 1;
-      const server = net.connect(this.target, '127.0.0.1');
+      const server = net.connect(this.target, address);
       const pair: [net.Socket, net.Socket] = [client, server];
       this.#pairs.add(pair);
       this.#pass(client, server, 'server');
@@ -43,8 +47,9 @@ export class Relay {
     return this.#pairs.size;
   }
 
-  static async start(port: number): Promise<Relay> {
-    const relay = new Relay(port);
+  /** @param address where the server listens. */
+  static async start(port: number, address = '127.0.0.1'): Promise<Relay> {
+    const relay = new Relay(port, address);
     relay.#server.listen(0, '127.0.0.1');
     await once(relay.#server, 'listening');
     onCleanup(() => {
@@ -63,6 +68,17 @@ export class Relay {
     for (const pair of this.#pairs) for (const socket of pair) this.#dead.add(socket);
   }
 
+  /** From now on nothing passes until it is let go, of new connections either. */
+  hold(): void {
+    this.#held ??= [];
+  }
+
+  letGo(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const write of held) write();
+  }
+
   /** Cuts every connection; new ones may come. */
   cut(): void {
     // Not by a reset: with a write under way, Node 20 then spins for ever when its process ends.
@@ -73,7 +89,12 @@ export class Relay {
     from.on('data', (bytes: Buffer) => {
       if (this.#dead.has(from)) return;
       this.log.push({ to: direction, bytes });
-      if (this.delay > 0) setTimeout(() => to.write(bytes), this.delay);
+      const head = this.bodyDelay > 0 && direction === 'client' ? bytes.indexOf('\r\n\r\n') : -1;
+      if (this.#held) this.#held.push(() => to.write(bytes));
+      else if (head >= 0) {
+        to.write(bytes.subarray(0, head + 4));
+        setTimeout(() => to.write(bytes.subarray(head + 4)), this.bodyDelay);
+      } else if (this.delay > 0) setTimeout(() => to.write(bytes), this.delay);
       else to.write(bytes);
     });
     from.on('end', () => setTimeout(() => to.end(), this.delay));
