@@ -1,8 +1,8 @@
 /**
  * The public names of `socket.io-proxy2`, written by `npm run docs` from the comments in `src/`.
  *
- * `require('socket.io-proxy2')` is the class {@link Proxy} itself. It, `MemoryStore`, `RedisStore`, `SidStore` and `ErrorCode`
- * are on it, and are named exports for `import`. The others are types.
+ * `require('socket.io-proxy2')` is the class {@link Proxy} itself. It, `MemoryStore`, `RedisStore`, `SidStore` and
+ * `ErrorCode` are on it, and are named exports for `import`. The others are types.
  *
  * @module
  */
