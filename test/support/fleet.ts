@@ -57,7 +57,7 @@ export class TestFleet {
   /** Resolves with what follows from what members hear of each other, and lets them beat meanwhile. */
   async hear<T>(told: Promise<T>, ...members: readonly Member[]): Promise<T> {
     const state = { isTold: false };
-    void told.then(() => (state.isTold = true));
+    void told.finally(() => (state.isTold = true)).catch(() => {});
     await this.until('it is told', members, () => state.isTold);
     return told;
   }
