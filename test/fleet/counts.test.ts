@@ -1,10 +1,9 @@
 import type Proxy from '../../src';
+import { TestFleet } from '../support/fleet';
 import { handshake, pollUrl, request } from '../support/http';
 import { ModelFleet, ModelMember } from '../support/model-member';
 import { startProxy, type ProxyInstance, type Started } from '../support/proxy';
-import { openClient, uniqueKeyPrefix } from '../support/redis';
 import { before, openWebSocket, startSessionHosts, type SessionHost } from '../support/session-host';
-import { until } from '../support/until';
 
 const NAMES = ['a:1', 'b:1'];
 
@@ -43,14 +42,14 @@ describe('what the other members have of a host', () => {
 
 describe('the members of a fleet', () => {
   let hosts: SessionHost[];
-  let options: Partial<Proxy.PartialProxyOptions>;
+  let fleet: TestFleet;
 
   beforeEach(async () => {
     hosts = await startSessionHosts(2);
-    options = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), fleet: true };
+    fleet = await TestFleet.start();
   });
 
-  const start = (more: Partial<Proxy.PartialProxyOptions> = {}): Promise<Started> => before(hosts, { ...options, ...more });
+  const start = (more: Partial<Proxy.PartialProxyOptions> = {}): Promise<Started> => before(hosts, { ...fleet.options, ...more });
   const fleetOf = ({ proxy }: { proxy: ProxyInstance }): unknown[] => proxy.hosts.map(({ fleet }) => fleet);
 
   it('count a session once, whichever of them it goes through', async () => {
@@ -65,7 +64,7 @@ describe('the members of a fleet', () => {
       { sessions: 4, tunnels: 0, polls: 0, up: 2, down: 0, draining: false, set: [] },
     ];
     for (const member of [one, other]) {
-      await until('it knows all', () => JSON.stringify(fleetOf(member)) === JSON.stringify(all));
+      await fleet.until('it knows all', [one, other], () => JSON.stringify(fleetOf(member)) === JSON.stringify(all));
     }
     expect(one.proxy.hosts.map(({ sessions }) => sessions)).toEqual([3, 3]);
     const [, { sessions } = { sessions: NaN }] = one.proxy.fleet.members;
@@ -80,7 +79,7 @@ describe('the members of a fleet', () => {
     one.proxy.drainHost(first);
     one.proxy.setWeight(first, 3);
     other.proxy.drainHost(second, { scope: 'proxy' });
-    await until('the other knows', () => JSON.stringify(settings(other.proxy, 0)) === '[["weight",true],["drain",true]]');
+    await fleet.until('the other knows', [other], () => JSON.stringify(settings(other.proxy, 0)) === '[["weight",true],["drain",true]]');
     expect(other.proxy.hosts.map(({ draining, fleet }) => [draining, fleet?.draining])).toEqual([[true, true], [true, false]]);
     expect(settings(other.proxy, 1)).toEqual([]);
     // By the clock of Redis, and not by that of a process that may have its own.
@@ -92,8 +91,8 @@ describe('the members of a fleet', () => {
     for (const host of hosts) host.health = 404;
     const one = await start();
     const names = hosts.map(({ name }) => name);
-    const strict = await startProxy({ ...options, hosts: names, checkInterval: 20, checkStatus: '200-299' });
-    await until('one sees it', () => one.proxy.hosts.every(({ fleet }) => fleet?.up === 1 && fleet.down === 1));
+    const strict = await startProxy({ ...fleet.options, hosts: names, checkInterval: 20, checkStatus: '200-299' });
+    await fleet.until('one sees it', [strict, one], () => one.proxy.hosts.every(({ fleet }) => fleet?.up === 1 && fleet.down === 1));
     expect([one, strict].map(({ proxy }) => proxy.hosts[0]?.state)).toEqual(['up', 'down']);
   });
 

@@ -1,10 +1,10 @@
-import type Proxy from '../../src';
+import { TestFleet } from '../support/fleet';
 import { handshake, pollUrl, request } from '../support/http';
 import type { Started } from '../support/proxy';
-import { openClient, uniqueKeyPrefix } from '../support/redis';
 import { before, startSessionHosts, type SessionHost } from '../support/session-host';
 import { until } from '../support/until';
 
+let fleet: TestFleet;
 let host: SessionHost;
 let one: Started;
 let other: Started;
@@ -12,9 +12,9 @@ let other: Started;
 beforeEach(async () => {
   const hosts = await startSessionHosts(1);
   [host] = hosts as [SessionHost];
-  const options: Partial<Proxy.PartialProxyOptions> = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), fleet: true };
-  [one, other] = [await before(hosts, options), await before(hosts, options)];
-  await until('they know each other', () => [one, other].every(({ proxy }) => proxy.fleet.members.length === 2));
+  fleet = await TestFleet.start();
+  [one, other] = [await before(hosts, fleet.options), await before(hosts, fleet.options)];
+  await fleet.together(one, other);
 });
 
 /** A session that both members know. */
@@ -35,9 +35,9 @@ async function open(): Promise<string> {
 it('a session that was ended through one member is known to none, and counts no more', async () => {
   const sid = await open();
   expect(await one.proxy.endSession(sid)).toBe('ended');
-  await until('the other has forgotten it', () => other.proxy.hosts[0]?.sessions === 0);
+  await fleet.until('the other has forgotten it', [one, other], () => other.proxy.hosts[0]?.sessions === 0);
   expect(await other.proxy.findSession(sid)).toBe('ended');
-  for (const { proxy } of [one, other]) await until('it counts no more', () => proxy.hosts[0]?.fleet?.sessions === 0);
+  for (const { proxy } of [one, other]) await fleet.until('it counts no more', [one, other], () => proxy.hosts[0]?.fleet?.sessions === 0);
 });
 
 it('a session that its host did not know any more, and that has ended elsewhere, counts no more', async () => {

@@ -3,20 +3,20 @@ import type Proxy from '../../src';
 import { FleetEnds } from '../../src/operating/fleet-ends';
 import type { EndOutcome, SessionReport, SessionSource } from '../../src/operating/operator';
 import { stopClock } from '../support/clock';
+import { TestFleet } from '../support/fleet';
 import { startHost } from '../support/hosts';
 import { pollUrl, request } from '../support/http';
 import { ModelFleet, ModelMember } from '../support/model-member';
-import { openClient, uniqueKeyPrefix } from '../support/redis';
 import { before, openWebSocket } from '../support/session-host';
 import { startOperated } from '../support/admin';
 import { until } from '../support/until';
 
 it('a session is ended through any member, wherever its WebSocket is', async () => {
   const hosts = [await startHost()];
-  const options: Proxy.PartialProxyOptions = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), fleet: true };
-  const one = await startOperated({ hosts: hosts.map(({ name }) => name), ...options });
-  const [other, third] = [await before(hosts, options), await before(hosts, options)];
-  await until('all know each other', () => one.proxy.fleet.members.length === 3);
+  const fleet = await TestFleet.start();
+  const one = await startOperated({ hosts: hosts.map(({ name }) => name), ...fleet.options });
+  const [other, third] = [await before(hosts, fleet.options), await before(hosts, fleet.options)];
+  await fleet.together(one, other, third);
   const opened = once(other.proxy, 'session') as Promise<[Proxy.Session]>;
   const closed = once(await openWebSocket(other.url), 'close');
   const [{ sid }] = await opened;

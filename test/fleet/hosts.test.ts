@@ -1,25 +1,24 @@
 import type Proxy from '../../src';
 import { Proxy as Class } from '../../src';
 import { operatedBefore, pathOf } from '../support/admin';
+import { TestFleet } from '../support/fleet';
 import { Contract } from '../support/openapi';
 import type { ProxyInstance } from '../support/proxy';
-import { openClient, uniqueKeyPrefix } from '../support/redis';
 import { before, startSessionHosts, type SessionHost } from '../support/session-host';
-import { until } from '../support/until';
 
 let hosts: SessionHost[];
 let first: string;
 let second: string;
-let options: Partial<Proxy.PartialProxyOptions>;
+let fleet: TestFleet;
 
 beforeEach(async () => {
   hosts = await startSessionHosts(2);
   [first = '', second = ''] = hosts.map(({ name }) => name);
-  options = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), fleet: true };
+  fleet = await TestFleet.start();
 });
 
 const startMember = async (more: Partial<Proxy.PartialProxyOptions> = {}): Promise<ProxyInstance> =>
-  (await before(hosts, { ...options, ...more })).proxy;
+  (await before(hosts, { ...fleet.options, ...more })).proxy;
 
 const hostOf = (proxy: ProxyInstance, name: string): ProxyInstance['hosts'][number] | undefined =>
   proxy.hosts.find(({ host }) => host === name);
@@ -28,7 +27,7 @@ const hostOf = (proxy: ProxyInstance, name: string): ProxyInstance['hosts'][numb
 async function follow(one: ProxyInstance, other: ProxyInstance): Promise<void> {
   const weight = (hostOf(one, second)?.weight ?? 0) + 1;
   one.setWeight(second, weight);
-  await until('the other knows', () => hostOf(other, second)?.weight === weight);
+  await fleet.until('the other knows', [other], () => hostOf(other, second)?.weight === weight);
 }
 
 /** The names of the events of a host, as they come. */
@@ -46,7 +45,7 @@ it('gives a host that is added anew no drain and no weight of before, and tells 
   await follow(one, other);
   const events = [eventsOf(one), eventsOf(other)];
   other.addHost(first, { weight: 2 });
-  await until('the other has it', () => hostOf(one, first));
+  await fleet.until('the other has it', [one], () => hostOf(one, first));
   for (const proxy of [one, other]) expect(hostOf(proxy, first)).toMatchObject({ weight: 2, draining: false });
   expect(events).toEqual([[`added ${first}`], [`added ${first}`]]);
 });
@@ -58,13 +57,15 @@ it('lets a host that all have dropped come back without its drain and weight, al
   await follow(one, other);
   // As where DNS no longer names it, or the settings.
   for (const proxy of [one, other]) proxy.removeHost(first, { scope: 'proxy' });
-  const redis = await openClient();
-  const key = `{socket.io-fleet}:state:${options.keyPrefix}`;
-  const registers = (): Promise<(string | null)[]> => Promise.all(['drain', 'weight'].map((kind) => redis.hGet(key, `${kind} ${first}`)));
-  await until('the fleet has forgotten it', async () => (await registers()).every((register) => register?.endsWith(' null')));
+  const key = `{socket.io-fleet}:state:${fleet.keyPrefix}`;
+  const registers = (): Promise<(string | null)[]> =>
+    Promise.all(['drain', 'weight'].map((kind) => fleet.redis.hGet(key, `${kind} ${first}`)));
+  await fleet.until('the fleet has forgotten it', [one, other], async () => (
+    (await registers()).every((register) => register?.endsWith(' null'))
+  ));
   for (const proxy of [one, other]) proxy.addHost(first, { scope: 'proxy' });
   // One that has not heard yet that the drain is forgotten opens the host when it has.
-  await until('both give it sessions', () => [one, other].every((proxy) => hostOf(proxy, first)?.draining === false));
+  await fleet.until('both give it sessions', [one, other], () => [one, other].every((proxy) => hostOf(proxy, first)?.draining === false));
   for (const proxy of [one, other]) expect(hostOf(proxy, first)?.weight).toBe(1);
 });
 
@@ -74,7 +75,7 @@ it('tells where two have one server under two names', async () => {
   for (const proxy of [one, other]) proxy.on('suspicious', (host, text) => told.push(`${host} ${text}`));
   one.addHost('127.0.0.1:1');
   other.addHost('http://127.0.0.1:1');
-  await until('both are told', () => told.length === 2);
+  await fleet.until('both are told', [one, other], () => told.length === 2);
   expect(told.sort()).toEqual([
     expect.stringMatching(/^127\.0\.0\.1:1 another proxy of the fleet calls this server 'http:\/\/127\.0\.0\.1:1'\./),
     expect.stringMatching(/^http:\/\/127\.0\.0\.1:1 another proxy of the fleet calls this server '127\.0\.0\.1:1'\./),
@@ -133,18 +134,18 @@ it('does not undo what was set for one proxy, until the fleet is told again', as
   await follow(other, one);
   expect([one, other].map((proxy) => [hostOf(proxy, first)?.draining, hostOf(proxy, first)?.weight])).toEqual([[false, 3], [true, 1]]);
   other.drainHost(first);
-  await until('it drains here too', () => hostOf(one, first)?.draining);
+  await fleet.until('it drains here too', [one], () => hostOf(one, first)?.draining);
 });
 
 it('sets at the start what was set before it listened', async () => {
   const one = await startMember();
-  const late = new Class({ ...options, hosts: [first, second], drainTimeout: 0 } as Proxy.ProxyOptions);
+  const late = new Class({ ...fleet.options, hosts: [first, second], drainTimeout: 0 } as Proxy.ProxyOptions);
   late.drainHost(first, { deadline: 3_600_000 });
   // Whatever the time is here.
   const now = jest.spyOn(Date, 'now').mockReturnValue(1);
   late.listen(0, '127.0.0.1');
-  await until('the other knows', () => hostOf(one, first)?.draining);
-  await until('the other knows until when', () => Number(hostOf(one, first)?.drain?.movesIn) > 3000);
+  await fleet.until('the other knows', [one], () => hostOf(one, first)?.draining);
+  await fleet.until('the other knows until when', [one], () => Number(hostOf(one, first)?.drain?.movesIn) > 3000);
   expect(hostOf(one, first)?.drain?.movesIn).toBeLessThanOrEqual(3600);
   now.mockRestore();
   await late.close();
@@ -165,9 +166,9 @@ it.each(['all', '', null, 1, {}])('takes no scope %p', async (scope) => {
 
 it('is described by the API, and counted', async () => {
   const contract = new Contract();
-  const one = await operatedBefore(hosts, options);
+  const one = await operatedBefore(hosts, fleet.options);
   const other = await startMember({ path: '/other/' });
-  await until('they know each other', () => one.proxy.fleet.members.length === 2);
+  await fleet.together(one, other);
   const reply = await one.ask('GET /api/fleet');
   contract.check('GET /api/fleet', reply);
   const metrics = (await one.ask('GET /metrics')).body;
@@ -178,9 +179,9 @@ it('is described by the API, and counted', async () => {
   await follow(one.proxy, other);
   expect(other.hosts.map(({ host }) => host)).toEqual([first, second]);
   await one.ask('POST /api/hosts', { host: '127.0.0.1:2' });
-  await until('the other has it', () => hostOf(other, '127.0.0.1:2'));
+  await fleet.until('the other has it', [other], () => hostOf(other, '127.0.0.1:2'));
   await one.ask(`DELETE ${pathOf('127.0.0.1:2')}?scope=fleet`);
-  await until('it is gone there', () => !hostOf(other, '127.0.0.1:2'));
+  await fleet.until('it is gone there', [other], () => !hostOf(other, '127.0.0.1:2'));
 });
 
 it('has no metrics where there is no fleet', async () => {
@@ -191,14 +192,13 @@ it('has no metrics where there is no fleet', async () => {
 it('publishes nothing of a drain that is malformed', async () => {
   const [one, other] = [await startMember(), await startMember()];
   await follow(one, other);
-  const redis = await openClient();
-  const key = `{socket.io-fleet}:state:${options.keyPrefix}`;
+  const key = `{socket.io-fleet}:state:${fleet.keyPrefix}`;
   const malformed = JSON.stringify({ draining: true, movesAt: 'x', movesPerSecond: -1 });
   const at = 1 + (one.fleet.revision ?? NaN);
-  await redis.hSet(key, { [`drain ${first}`]: `${at} evil ${malformed}`, revision: `${at} evil` });
+  await fleet.redis.hSet(key, { [`drain ${first}`]: `${at} evil ${malformed}`, revision: `${at} evil` });
   await follow(other, one);
   expect(hostOf(one, first)?.draining).toBe(false);
   one.drainHost(first);
-  await until('the other drains it', () => hostOf(other, first)?.draining);
+  await fleet.until('the other drains it', [other], () => hostOf(other, first)?.draining);
   expect(hostOf(other, first)?.drain).toMatchObject({ movesPerSecond: 5 });
 });

@@ -1,13 +1,11 @@
 import { once } from 'node:events';
-import type Proxy from '../../src';
 import { stopClock } from '../support/clock';
 import { Crowd } from '../support/crowd';
+import { TestFleet } from '../support/fleet';
 import { requestsOf } from '../support/handshakes';
 import { handshake } from '../support/http';
 import type { ProxyInstance, Started } from '../support/proxy';
-import { openClient, uniqueKeyPrefix } from '../support/redis';
 import { before, startSessionHosts, type SessionHost } from '../support/session-host';
-import { until } from '../support/until';
 
 /** Lets the others have so many sessions on each host of a crowd, all of which only they know. */
 function othersHave(crowd: Crowd, ...counts: number[]): void {
@@ -109,14 +107,14 @@ describe('new sessions, by least connections,', () => {
 
 describe('the members of a fleet', () => {
   let hosts: SessionHost[];
-  let options: Partial<Proxy.PartialProxyOptions>;
+  let fleet: TestFleet;
 
   beforeEach(async () => {
     hosts = await startSessionHosts(2);
-    options = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), fleet: true, balance: 'round-robin' };
+    fleet = await TestFleet.start();
   });
 
-  const start = (more: Partial<Proxy.PartialProxyOptions> = {}): Promise<Started> => before(hosts, { ...options, ...more });
+  const start = (): Promise<Started> => before(hosts, { ...fleet.options, balance: 'round-robin' });
 
   /** Two that know each other, with this many sessions each, all on the first host. */
   async function startUneven(sessions: number): Promise<[ProxyInstance, ProxyInstance]> {
@@ -124,11 +122,13 @@ describe('the members of a fleet', () => {
     const [one, other] = members.map(({ proxy }) => proxy) as [ProxyInstance, ProxyInstance];
     const [, second] = hosts as [SessionHost, SessionHost];
     one.setWeight(second.name, 0);
-    await until('both know', () => [one, other].every((proxy) => proxy.hosts[1]?.weight === 0));
+    await fleet.until('both know', [one, other], () => [one, other].every((proxy) => proxy.hosts[1]?.weight === 0));
     for (const { url } of members) for (let i = 0; i < sessions; i += 1) await handshake(url);
-    await until('each knows all', () => [one, other].every((proxy) => proxy.hosts[0]?.fleet?.sessions === 2 * sessions));
+    await fleet.until('each knows all', [one, other], () => (
+      [one, other].every((proxy) => proxy.hosts[0]?.fleet?.sessions === 2 * sessions)
+    ));
     one.setWeight(second.name, 1);
-    await until('both know', () => [one, other].every((proxy) => proxy.hosts[1]?.weight === 1));
+    await fleet.until('both know', [one, other], () => [one, other].every((proxy) => proxy.hosts[1]?.weight === 1));
     return [one, other];
   }
 
@@ -137,11 +137,11 @@ describe('the members of a fleet', () => {
     const moved = [0, 0];
     const [begun, ended] = [once(other, 'rebalancing'), [one, other].map((proxy) => once(proxy, 'rebalanced'))];
     one.rebalance({ perMinute: 600 });
-    await begun;
+    await fleet.hear(begun, other);
     expect(() => other.rebalance()).toThrow('a rebalance is under way');
-    await until('both move', () => [one, other].every(({ rebalanceStatus }) => rebalanceStatus.moved > 0));
+    await fleet.until('both move', [one, other], () => [one, other].every(({ rebalanceStatus }) => rebalanceStatus.moved > 0));
     other.stopRebalance();
-    for (const [at, each] of ended.entries()) [moved[at]] = await each as [number];
+    for (const [at, each] of ended.entries()) [moved[at]] = await fleet.hear(each, one, other) as [number];
     expect(Math.min(...moved)).toBeGreaterThan(0);
     expect([one, other].map(({ rebalanceStatus }) => rebalanceStatus.running)).toEqual([false, false]);
   });
@@ -149,29 +149,29 @@ describe('the members of a fleet', () => {
   it('keep the last pace that was told', async () => {
     const [one, other] = await startUneven(20);
     one.rebalance({ perMinute: 0.01 });
-    await until('both take part', () => [one, other].every(({ rebalanceStatus }) => rebalanceStatus.running));
+    await fleet.until('both take part', [one, other], () => [one, other].every(({ rebalanceStatus }) => rebalanceStatus.running));
     const ended = once(one, 'rebalanced');
     one.stopRebalance();
     await ended;
     // Within one beat.
     one.rebalance({ perMinute: 600 });
-    await until('both move', () => [one, other].every(({ rebalanceStatus }) => rebalanceStatus.moved > 0));
+    await fleet.until('both move', [one, other], () => [one, other].every(({ rebalanceStatus }) => rebalanceStatus.moved > 0));
     one.stopRebalance();
-    await until('both have stopped', () => [one, other].every(({ rebalanceStatus }) => !rebalanceStatus.running));
+    await fleet.until('both have stopped', [one, other], () => [one, other].every(({ rebalanceStatus }) => !rebalanceStatus.running));
   });
 
   it('take no part in that of a proxy alone', async () => {
     const [one, other] = await startUneven(10);
     one.rebalance({ perMinute: 0.01, scope: 'proxy' });
     one.setWeight(hosts[1]?.name ?? '', 2);
-    await until('the other knows what came later', () => other.hosts[1]?.weight === 2);
+    await fleet.until('the other knows what came later', [one, other], () => other.hosts[1]?.weight === 2);
     expect([one, other].map(({ rebalanceStatus }) => rebalanceStatus.running)).toEqual([true, false]);
     other.stopRebalance({ scope: 'proxy' });
     other.setWeight(hosts[1]?.name ?? '', 3);
-    await until('the first knows what came later', () => one.hosts[1]?.weight === 3);
+    await fleet.until('the first knows what came later', [one, other], () => one.hosts[1]?.weight === 3);
     expect(one.rebalanceStatus.running).toBe(true);
     other.stopRebalance();
-    await once(one, 'rebalanced');
+    await fleet.hear(once(one, 'rebalanced'), one);
   });
 
   it('begin none where one has ended', async () => {
@@ -182,7 +182,7 @@ describe('the members of a fleet', () => {
     one.rebalance();
     expect(await ended).toEqual([0]);
     one.setWeight(hosts[1]?.name ?? '', 5);
-    await until('the other knows what came later', () => other.hosts[1]?.weight === 5);
+    await fleet.until('the other knows what came later', [one, other], () => other.hosts[1]?.weight === 5);
     expect(told).toEqual([]);
   });
 });

@@ -4,6 +4,7 @@ import type Proxy from '../../src';
 import { Proxy as Class } from '../../src';
 import { operatedBefore, pathOf, type Operated } from '../support/admin';
 import { onCleanup } from '../support/cleanup';
+import { TestFleet } from '../support/fleet';
 import { handshake, pollUrl, request, type Reply } from '../support/http';
 import { openClient, RedisProcess, type TestClient } from '../support/redis';
 import { startProxy, type ProxyInstance, type Started } from '../support/proxy';
@@ -12,10 +13,12 @@ import { until } from '../support/until';
 
 let hosts: SessionHost[];
 let redis: RedisProcess;
+let fleet: TestFleet;
 
 beforeEach(async () => {
   hosts = await startSessionHosts(2);
   redis = await RedisProcess.start();
+  fleet = await TestFleet.start(redis.url, 'socket.io#');
 });
 
 const startMember = async (options: Partial<Proxy.PartialProxyOptions> = {}): Promise<Started> =>
@@ -23,7 +26,7 @@ const startMember = async (options: Partial<Proxy.PartialProxyOptions> = {}): Pr
 
 async function startTwo(): Promise<[ProxyInstance, ProxyInstance]> {
   const [{ proxy: one }, { proxy: other }] = [await startMember(), await startMember()];
-  await until('they know each other', () => [one, other].every(({ fleet }) => fleet.members.length === 2));
+  await fleet.together(one, other);
   return [one, other];
 }
 
@@ -45,7 +48,7 @@ it.each<[what: string, fail: () => Promise<void> | void, heal: () => Promise<voi
   const gone: string[] = [];
   for (const proxy of [one, other]) proxy.on('left', (id) => gone.push(id));
   one.drainHost(nameOf(0));
-  await until('the other knows', () => drains(other)[0]);
+  await fleet.until('the other knows', [other], () => drains(other)[0]);
   await fail();
   one.drainHost(nameOf(1));
   one.undrainHost(nameOf(0));
@@ -76,8 +79,8 @@ describe('an operator is told the truth', () => {
 
   it('while Redis does not answer: nobody knows what other proxies have', async () => {
     const one = await operate(await openClient(redis.url));
-    await startMember();
-    await until('they know each other', () => one.proxy.fleet.members.length === 2);
+    const other = await startMember();
+    await fleet.until('they know each other', [one], () => one.proxy.fleet.members.length === 2);
     expect(one.proxy.fleet).toMatchObject({ reached: true, refused: false });
     redis.freeze();
     await until('a beat is late', () => !one.proxy.fleet.reached);
@@ -90,7 +93,7 @@ describe('an operator is told the truth', () => {
     redis.thaw();
     await until('it answers again', () => one.proxy.fleet.reached);
     expect((await one.ask('GET /metrics')).body).toContain('\nsocketio_proxy_fleet_reached 1\n');
-    await until('it is drained', () => one.proxy.hosts[0]?.drained === true);
+    await fleet.until('it is drained', [other, one], () => one.proxy.hosts[0]?.drained === true);
     expect((await wait(one)).status).toBe(200);
   });
 
@@ -111,11 +114,11 @@ describe('an operator is told the truth', () => {
 
   it('while Redis does not answer, also of a host that had been drained before', async () => {
     const one = await operate(await openClient(redis.url));
-    await startMember();
-    await until('they know each other', () => one.proxy.fleet.members.length === 2);
+    const other = await startMember();
+    await fleet.until('they know each other', [one], () => one.proxy.fleet.members.length === 2);
     const drained = once(one.proxy, 'drained');
     one.proxy.drainHost(nameOf(0));
-    await drained;
+    await fleet.hear(drained, other, one);
     redis.freeze();
     const removal = await one.ask(`DELETE ${pathOf(nameOf(0))}`);
     expect([removal.status, removal.body]).toEqual([409, expect.stringContaining('Redis does not answer the fleet')]);
@@ -135,9 +138,9 @@ describe('a proxy that Redis refuses the fleet', () => {
     const sockets = await Promise.all(Array.from({ length: 6 }, () => openWebSocket(url)));
     expect((await one.ask(`DELETE ${pathOf(nameOf(0))}`)).status).toBe(204);
     await userWith('+eval', '+time', '+hset', '+hget', '+hgetall', '+hdel', '+pexpire');
-    await until('they know each other', () => [one.proxy, other].every(({ fleet }) => fleet.members.length === 2));
+    await fleet.together(one, other);
     one.proxy.setWeight(nameOf(1), 7);
-    await until('the other hears of it', () => other.hosts.at(-1)?.weight === 7);
+    await fleet.until('the other hears of it', [other], () => other.hosts.at(-1)?.weight === 7);
     expect([other.hosts.length, one.proxy.hosts.length]).toEqual([2, 1]);
     expect(sockets.map(({ readyState }) => readyState)).toEqual(sockets.map(({ OPEN }) => OPEN));
   });
@@ -156,10 +159,10 @@ it('gives the data back to a Redis that was flushed', async () => {
   const [one, other] = await startTwo();
   one.drainHost(nameOf(0), { deadline: 3_600_000 });
   one.setWeight(nameOf(1), 5);
-  await until('the other knows', () => drains(other)[0] === true && other.hosts[1]?.weight === 5);
+  await fleet.until('the other knows', [other], () => drains(other)[0] === true && other.hosts[1]?.weight === 5);
   await (await openClient(redis.url)).flushAll();
   const { proxy: late } = await startMember();
-  await until('a third knows', () => drains(late)[0] === true && late.hosts[1]?.weight === 5);
+  await fleet.until('a third knows', [one, other, late], () => drains(late)[0] === true && late.hosts[1]?.weight === 5);
   expect(late.hosts[0]?.drain?.movesIn).toBeGreaterThan(3000);
 });
 
@@ -198,9 +201,9 @@ it('needs the rights that the document names, and no others', async () => {
   const redisClient = await userWith('+eval', '+time', '+hset', '+hget', '+hgetall', '+hdel', '+pexpire');
   const { proxy } = await startMember({ redisClient });
   const { proxy: other } = await startMember();
-  await until('they know each other', () => proxy.fleet.members.length === 2);
+  await fleet.until('they know each other', [proxy], () => proxy.fleet.members.length === 2);
   proxy.drainHost(nameOf(0));
-  await until('the other knows', () => drains(other)[0]);
+  await fleet.until('the other knows', [other], () => drains(other)[0]);
   // What was cleared long ago is deleted.
   const admin = await openClient(redis.url);
   const key = '{socket.io-fleet}:state:socket.io#';

@@ -1,7 +1,7 @@
 import type Proxy from '../../src';
 import { operatedBefore, startOperated, type Operated } from '../support/admin';
+import { TestFleet } from '../support/fleet';
 import { handshake } from '../support/http';
-import { openClient, uniqueKeyPrefix } from '../support/redis';
 import { startSessionHosts, type SessionHost } from '../support/session-host';
 import { until } from '../support/until';
 
@@ -18,12 +18,17 @@ interface RolloutJson {
 let old: SessionHost;
 let first: SessionHost;
 let second: SessionHost;
+let fleet: TestFleet;
 let options: Partial<Proxy.PartialProxyOptions>;
+/** Members beat while something is awaited, and not by themselves alone. */
+let isHurried: boolean;
 
 beforeEach(async () => {
   [old, first, second] = await startSessionHosts(3) as [SessionHost, SessionHost, SessionHost];
   for (const host of [old, first, second]) host.health = 200;
-  options = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), fleet: true };
+  fleet = await TestFleet.start();
+  options = fleet.options;
+  isHurried = true;
 });
 
 const namesOf = (...hosts: SessionHost[]): string[] => hosts.map(({ name }) => name);
@@ -39,13 +44,9 @@ async function startMember(more: Partial<Proxy.PartialProxyOptions> = {}): Promi
 /** Sees a host down that answers 404, which is up for the others. */
 const startStrictMember = (): Promise<Operated> => startMember({ checkStatus: '200-299' });
 
-async function together(...all: Operated[]): Promise<void> {
-  await until('all know each other', () => all.every(({ proxy }) => proxy.fleet.members.length === all.length));
-}
-
 async function startTwo(): Promise<[Operated, Operated]> {
   const [one, other] = [await startMember(), await startStrictMember()];
-  await together(one, other);
+  await follow('they know each other', [one, other], () => [one, other].every(({ proxy }) => proxy.fleet.members.length === 2));
   return [one, other];
 }
 
@@ -63,18 +64,23 @@ const reportOf = ({ proxy }: Operated, { name }: SessionHost): Proxy['hosts'][nu
 
 const isDrainingAt = (host: SessionHost, ...all: Operated[]): boolean => all.every((each) => reportOf(each, host)?.draining);
 
+/** Waits for what follows from what members tell each other. */
+const follow = (what: string, all: Operated[], condition: () => unknown): Promise<unknown> =>
+  (isHurried ? fleet.until(what, all, condition) : until(what, condition));
+
 /** Resolves when all have these hosts and no others, and no rollout is left. */
 async function over(hosts: SessionHost[], ...all: Operated[]): Promise<void> {
   const expected = JSON.stringify(namesOf(...hosts).sort());
   for (const each of all) {
-    await until('the hosts are replaced', () => JSON.stringify(each.proxy.hosts.map(({ host }) => host).sort()) === expected);
-    await until('the rollout is over', async () => await rolloutOf(each) === null);
+    await follow('the hosts are replaced', all, () => JSON.stringify(each.proxy.hosts.map(({ host }) => host).sort()) === expected);
+    await follow('the rollout is over', all, async () => await rolloutOf(each) === null);
   }
   expect(all.flatMap(({ proxy }) => proxy.hosts.filter(({ draining }) => draining))).toEqual([]);
 }
 
 describe('a rollout', () => {
   it('drains the old hosts once the new ones are up at all members, and removes them once they are drained', async () => {
+    isHurried = false;
     second.health = 404;
     const [one, other] = await startTwo();
     const sid = await handshake(other.url);
@@ -113,7 +119,7 @@ describe('a rollout', () => {
     const missing = '127.0.0.1:1';
     expect(await roll(one, { hosts: [first.name, missing], atLeast: 1 })).toMatchObject({ atLeast: 1 });
     for (const each of [one, other]) {
-      await until('it is over', async () => await rolloutOf(each) === null && !reportOf(each, old));
+      await follow('it is over', [one, other], async () => await rolloutOf(each) === null && !reportOf(each, old));
       expect(each.proxy.hosts).toHaveLength(2);
       expect([reportOf(each, first)?.state, each.proxy.hosts.find(({ host }) => host === missing)?.state]).toEqual(['up', 'down']);
     }
@@ -125,12 +131,12 @@ describe('a rollout', () => {
     expect(await roll(one, {})).toEqual({
       old: [old.name], new: [], atLeast: 1, waiting: [], waitingFor: [], draining: false,
     });
-    await until('the other knows', async () => await rolloutOf(other) !== null);
+    await follow('the other knows', [one, other], async () => await rolloutOf(other) !== null);
     other.proxy.addHost(first.name);
-    await until('the old one drains', () => isDrainingAt(old, one, other));
+    await follow('the old one drains', [one, other], () => isDrainingAt(old, one, other));
     expect(await rolloutOf(one)).toMatchObject({ new: [first.name], draining: true });
     await one.proxy.endSession(sid);
-    for (const each of [one, other]) await until('it is over', async () => await rolloutOf(each) === null);
+    for (const each of [one, other]) await follow('it is over', [one, other], async () => await rolloutOf(each) === null);
     for (const { proxy } of [one, other]) {
       expect(proxy.hosts.map(({ host, draining }) => [host, draining])).toEqual([[old.name, true], [first.name, false]]);
     }
@@ -140,11 +146,11 @@ describe('a rollout', () => {
     const [one, other] = await startTwo();
     const sid = await handshake(one.url);
     await roll(one, { hosts: [first.name] });
-    await until('the old one drains', () => isDrainingAt(old, one, other));
+    await follow('the old one drains', [one, other], () => isDrainingAt(old, one, other));
     const newer = await handshake(other.url);
     expect(await roll(other, { hosts: [old.name] })).toMatchObject({ old: [first.name], new: [old.name] });
-    await until('the new one drains', () => isDrainingAt(first, one, other));
-    await until('the old one is back', () => [one, other].every((each) => reportOf(each, old)?.draining === false));
+    await follow('the new one drains', [one, other], () => isDrainingAt(first, one, other));
+    await follow('the old one is back', [one, other], () => [one, other].every((each) => reportOf(each, old)?.draining === false));
     await handshake(one.url);
     expect([old.sids.length, first.sids]).toEqual([2, [newer]]);
     await other.proxy.endSession(newer);
@@ -156,7 +162,7 @@ describe('a rollout', () => {
     const [one, other] = await startTwo();
     await handshake(one.url);
     await roll(one, { hosts: [first.name] });
-    await until('the old one drains', () => isDrainingAt(old, one, other));
+    await follow('the old one drains', [one, other], () => isDrainingAt(old, one, other));
     expect((await other.ask('DELETE /api/rollout')).status).toBe(204);
     expect(reportOf(other, old)?.draining).toBe(false);
     await over([old, first], one, other);
@@ -165,9 +171,9 @@ describe('a rollout', () => {
   it('goes on when the member that was told has gone before the new hosts are up', async () => {
     first.health = 404;
     const [one, other] = [await startStrictMember(), await startStrictMember()];
-    await together(one, other);
+    await fleet.together(one, other);
     await roll(one, { hosts: [first.name] });
-    await until('the other waits for it', () => reportOf(other, first)?.state === 'down');
+    await follow('the other waits for it', [one, other], () => reportOf(other, first)?.state === 'down');
     await one.proxy.close();
     expect(await rolloutOf(other)).toMatchObject({ waiting: [first.name], draining: false });
     first.health = 200;
@@ -177,20 +183,20 @@ describe('a rollout', () => {
   it('waits for a member that starts in between, which follows it', async () => {
     first.health = 404;
     const [one, other] = [await startStrictMember(), await startStrictMember()];
-    await together(one, other);
+    await fleet.together(one, other);
     const sid = await handshake(one.url);
     await roll(one, { hosts: [first.name] });
-    await until('the other waits for it', () => reportOf(other, first)?.state === 'down');
+    await follow('the other waits for it', [one, other], () => reportOf(other, first)?.state === 'down');
     const late = await startOperated({ hosts: [old.name], ...options, checkInterval: 20, checkStatus: '201' });
-    await together(one, other, late);
+    await fleet.together(one, other, late);
     expect(await rolloutOf(late)).toMatchObject({ old: [old.name], waiting: [first.name], draining: false });
     // Down for the late one alone.
     first.health = 200;
-    await until('the others see it up', () => [one, other].every((each) => reportOf(each, first)?.state === 'up'));
-    await until('all know', () => [one, other].every((each) => reportOf(each, first)?.fleet?.down === 1));
+    await follow('the others see it up', [one, other, late], () => [one, other].every((each) => reportOf(each, first)?.state === 'up'));
+    await follow('all know', [one, other, late], () => [one, other].every((each) => reportOf(each, first)?.fleet?.down === 1));
     expect(isDrainingAt(old, one) || isDrainingAt(old, other)).toBe(false);
     first.health = 201;
-    await until('all drain the old one', () => isDrainingAt(old, one, other, late));
+    await follow('all drain the old one', [one, other, late], () => isDrainingAt(old, one, other, late));
     const later = await startMember();
     expect(reportOf(later, old)?.draining).toBe(true);
     await one.proxy.endSession(sid);
@@ -202,9 +208,9 @@ describe('a rollout', () => {
     const [one, other] = await startTwo();
     const sid = await handshake(one.url);
     await roll(one, { hosts: [second.name] });
-    await until('the other waits', () => reportOf(other, second)?.state === 'down');
+    await follow('the other waits', [one, other], () => reportOf(other, second)?.state === 'down');
     expect(await roll(other, { hosts: [first.name] })).toMatchObject({ old: namesOf(old, second), new: [first.name] });
-    await until('the old one drains', () => isDrainingAt(old, one, other));
+    await follow('the old one drains', [one, other], () => isDrainingAt(old, one, other));
     await one.proxy.endSession(sid);
     await over([first], one, other);
   });
@@ -213,6 +219,7 @@ describe('a rollout', () => {
 describe('without a fleet', () => {
   beforeEach(() => {
     options = { checkStatus: '200-299' };
+    isHurried = false;
   });
 
   it('a rollout works the same', async () => {

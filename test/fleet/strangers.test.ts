@@ -1,14 +1,13 @@
 import { once } from 'node:events';
-import type Proxy from '../../src';
 import { FleetStrangers } from '../../src/operating/fleet-strangers';
 import { operatedBefore, type Operated } from '../support/admin';
+import { TestFleet } from '../support/fleet';
 import { ModelFleet, ModelMember } from '../support/model-member';
-import { openClient, uniqueKeyPrefix } from '../support/redis';
 import { before, startSessionHosts, type SessionHost } from '../support/session-host';
 import { until } from '../support/until';
 
 // Two applications that share Redis and `keyPrefix`, by mistake.
-let options: Partial<Proxy.PartialProxyOptions>;
+let fleet: TestFleet;
 let added: SessionHost;
 let chat: Operated;
 let shop: Operated;
@@ -17,16 +16,16 @@ let goods: SessionHost[];
 const namesOf = ({ proxy }: { proxy: Operated['proxy'] }): string[] => proxy.hosts.map(({ host }) => host);
 
 beforeEach(async () => {
-  options = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), fleet: true };
+  fleet = await TestFleet.start();
   [added] = await startSessionHosts(1) as [SessionHost];
-  chat = await operatedBefore(await startSessionHosts(1), options);
+  chat = await operatedBefore(await startSessionHosts(1), fleet.options);
 });
 
 /** Resolves once both have shown themselves since they know each other. */
 async function startShop(): Promise<void> {
   goods = await startSessionHosts(1);
-  shop = await operatedBefore(goods, options);
-  await until('they know each other', () => [chat, shop].every(({ proxy }) => proxy.fleet.members.length === 2));
+  shop = await operatedBefore(goods, fleet.options);
+  await fleet.together(chat, shop);
 }
 
 it('an application that is there gets none of the hosts of another one, which is told why', async () => {
@@ -50,9 +49,9 @@ it('an application that starts later gets none, either', async () => {
   chat.proxy.addHost(added.name);
   await until('Redis has it', () => chat.proxy.fleet.revision !== undefined);
   await startShop();
-  const other = await before(goods, options);
+  const other = await before(goods, fleet.options);
   const own = goods.map(({ name }) => name);
-  await until('all know all', () => [chat, shop, other].every(({ proxy }) => proxy.fleet.members.length === 3));
+  await fleet.together(chat, shop, other);
   expect([namesOf(shop), namesOf(other)]).toEqual([own, own]);
   expect(namesOf(chat)).toContain(added.name);
 });
@@ -62,28 +61,30 @@ it('the operator is told once, of each', async () => {
   chat.proxy.on('suspicious', (_, text) => texts.push(text));
   const told = once(chat.proxy, 'suspicious');
   await startShop();
-  const [host, text] = await told as [undefined, string];
+  const [host, text] = await fleet.hear(told, chat, shop) as [undefined, string];
   const [, { id } = { id: '' }] = chat.proxy.fleet.members;
   expect([host, text]).toEqual([undefined, expect.stringContaining(`proxy ${id} has none of these hosts`)]);
   const disagreed = once(chat.proxy, 'disagree');
-  if (chat.proxy.fleet.agree) expect(await disagreed).toEqual([id, 'hosts']);
+  if (chat.proxy.fleet.agree) expect(await fleet.hear(disagreed, shop, chat)).toEqual([id, 'hosts']);
   expect(texts).toHaveLength(1);
 });
 
 it('a proxy that starts with settings from before a rollout is none: it follows', async () => {
   const [old = ''] = namesOf(chat);
   await chat.ask('POST /api/rollout', { hosts: [added.name], deadline: 0 });
-  await until('the old host is gone', () => namesOf(chat).join() === added.name);
-  const late = await before([{ name: old }], options);
-  await until('it follows', () => namesOf(late).join() === added.name);
-  await until('both agree', () => [chat, late].every(({ proxy }) => proxy.fleet.agree && proxy.fleet.members.length === 2));
+  await fleet.until('the old host is gone', [chat], () => namesOf(chat).join() === added.name);
+  const late = await before([{ name: old }], fleet.options);
+  await fleet.until('it follows', [late], () => namesOf(late).join() === added.name);
+  await fleet.until('both agree', [chat, late], () => (
+    [chat, late].every(({ proxy }) => proxy.fleet.agree && proxy.fleet.members.length === 2)
+  ));
 });
 
 it('a proxy that has the new hosts in its settings already is none to a rollout to these', async () => {
-  const late = await before([added], options);
-  await until('they know each other', () => [chat, late].every(({ proxy }) => proxy.fleet.members.length === 2));
+  const late = await before([added], fleet.options);
+  await fleet.together(chat, late);
   expect((await chat.ask('POST /api/rollout', { hosts: [added.name], deadline: 0 })).status).toBe(202);
-  await until('the old host is gone', () => namesOf(chat).join() === added.name);
+  await fleet.until('the old host is gone', [chat, late], () => namesOf(chat).join() === added.name);
   expect(namesOf(late)).toEqual([added.name]);
 });
 
@@ -94,7 +95,7 @@ it('an application takes up what it has skipped, once it turns out to be of the 
   await startShop();
   expect(namesOf(shop)).toHaveLength(1);
   shop.proxy.addHost(first);
-  await until('it has all', () => namesOf(shop).length === 3);
+  await fleet.until('it has all', [shop], () => namesOf(shop).length === 3);
   expect(namesOf(shop)).toContain(added.name);
 });
 
@@ -109,7 +110,9 @@ it('an application neither sees nor stops the rollout of another one, and does n
   expect((await shop.ask('DELETE /api/rollout')).status).toBe(204);
   chat.proxy.rebalance({ perMinute: 60 });
   const { revision } = chat.proxy.fleet;
-  await until('both have heard of that', () => [chat, shop].every(({ proxy }) => Number(proxy.fleet.revision) >= Number(revision)));
+  await fleet.until('both have heard of that', [chat, shop], () => (
+    [chat, shop].every(({ proxy }) => Number(proxy.fleet.revision) >= Number(revision))
+  ));
   expect((await chat.ask('GET /api/rollout')).json()).toMatchObject({ waiting: ['127.0.0.1:9'] });
   expect([moved, namesOf(shop)]).toEqual([[], goods.map(({ name }) => name)]);
 });

@@ -36,10 +36,11 @@ export class KeptClient {
 
   /** The next response, as it came, in latin1; what there is of it if the connection ends. */
   async response(): Promise<string> {
-    for (;;) {
-      const end = endOf(this.#text);
-      if (end !== undefined || this.socket.destroyed) {
-        const response = this.#text.slice(0, end);
+    for (let length: number | undefined; ;) {
+      // Once it is known: a long one is not looked through again with each piece that comes.
+      length ??= lengthOf(this.#text);
+      if ((length !== undefined && this.#text.length >= length) || this.socket.destroyed) {
+        const response = this.#text.slice(0, length);
         this.#text = this.#text.slice(response.length);
         return response;
       }
@@ -48,13 +49,13 @@ export class KeptClient {
   }
 }
 
-/** Where the response ends with which the text begins; `undefined` if more of it is to come. */
-function endOf(text: string): number | undefined {
+/** How long the response is with which the text begins; `undefined` while that does not show. */
+function lengthOf(text: string): number | undefined {
   const head = text.indexOf('\r\n\r\n') + 4;
   if (head === 3) return undefined;
   if (/^HTTP\/1\.1 (?:204|304)/.test(text)) return head;
   const length = /\r\ncontent-length: (\d+)\r\n/i.exec(text.slice(0, head))?.[1];
+  if (length !== undefined) return head + Number(length);
   const last = text.indexOf('0\r\n\r\n', head);
-  const end = length === undefined ? last === -1 ? Infinity : last + 5 : head + Number(length);
-  return end <= text.length ? end : undefined;
+  return last === -1 ? undefined : last + 5;
 }

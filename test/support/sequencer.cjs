@@ -1,6 +1,6 @@
 const Sequencer = require('@jest/test-sequencer').default;
 
-/** Tests that mostly wait for beats, checks and processes, for up to a minute. */
+/** Tests that mostly wait for beats, checks and processes, for up to half a minute. */
 const LONG = /[/\\]test[/\\](?:fleet|cli)[/\\]/;
 
 /** Begins with the files that take longest: jest knows that only of files that it has run before, and CI never has. */
