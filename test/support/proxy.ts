@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { Proxy, type PartialProxyOptions, type ProxyOptions } from '../../src';
 import { onCleanup } from './cleanup';
-import { ownStore } from './stores';
+import { ownStore, SESSIONS } from './stores';
 
 export type ProxyInstance = Proxy;
 
@@ -16,7 +16,7 @@ export interface Started {
 /** Starts a proxy on a memory store or, in the tier `sid`, on a `SidStore`, unless a store or a Redis client is given. */
 export async function startProxy(options: PartialProxyOptions): Promise<Started> {
   const store = options.redisClient || options.store ? {} : { store: ownStore() };
-  const proxy = new Proxy({ drainTimeout: 0, ...store, ...options } as ProxyOptions);
+  const proxy = new Proxy({ drainTimeout: 0, cacheSize: SESSIONS, ...store, ...options } as ProxyOptions);
   onCleanup(() => proxy.close());
   if (!options.server) {
     proxy.listen(0, '127.0.0.1');
