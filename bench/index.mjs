@@ -12,6 +12,7 @@ import { startRedis } from './redis.mjs';
 import { print, printAims } from './report.mjs';
 import { rounded } from './rounded.mjs';
 import { scaleOf } from './scale.mjs';
+import { accepting } from './suites/accepting.mjs';
 import { frame } from './suites/frame.mjs';
 import { held } from './suites/held.mjs';
 import { latency } from './suites/latency.mjs';
@@ -27,7 +28,7 @@ const SUITES = {
 };
 
 /** Those that are measured only where `--only` names them: they fetch programs. */
-const ON_DEMAND = { nodes };
+const ON_DEMAND = { nodes, accepting };
 
 /** The suites that `--assert` runs. */
 const ASSERTED = ['poll', 'handshake', 'held', 'sessions', 'idle'];

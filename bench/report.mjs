@@ -27,6 +27,8 @@ export function printAims(aims) {
 const COLUMNS = {
   cpu: ['CPU, µs', (spread) => range(spread, 1)],
   rps: ['requests/s', ({ median }) => Math.round(median).toLocaleString('en')],
+  first: ['of it first, µs', ({ median }) => median.toFixed(1)],
+  uneven: ['uneven', ({ median }) => median.toFixed(2)],
   p50: ['p50, ms', ({ median }) => median.toFixed(2)],
   p99: ['p99, ms', ({ median }) => median.toFixed(2)],
   bytes: ['bytes/session', ({ median }) => median.toFixed(0)],

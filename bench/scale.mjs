@@ -14,7 +14,7 @@ const FULL = {
   },
   wrk: { rounds: 9, seconds: 1 }, latency: { rounds: 9, ms: 1000, warmUp: 100 },
   idle: { base: 500, sockets: 2000, rounds: 3 },
-  workers: { rounds: 3, ms: 2000 },
+  workers: { rounds: 3, ms: 2000 }, accepting: { rounds: 7, ms: 1000 },
   sessions: { counts: [100, 1000, 10_000, 100_000], rounds: 3, ms: 1000 },
   hosts: { counts: [3, 30, 300], rounds: 3, ms: 1200, idle: 4000 },
 };
@@ -24,7 +24,7 @@ const QUICK = {
   held: { counts: [50, 4000], rounds: 1, ms: 500, warmUp: 100, peers: [] },
   wrk: { rounds: 1, seconds: 1 }, latency: { rounds: 1, ms: 500, warmUp: 100 },
   idle: { base: 300, sockets: 700, rounds: 1 },
-  workers: { rounds: 1, ms: 500 },
+  workers: { rounds: 1, ms: 500 }, accepting: { rounds: 2, ms: 500 },
   sessions: { counts: [100, 10_000], rounds: 1, ms: 400 },
   hosts: { counts: [3, 300], rounds: 1, ms: 300, idle: 2000 },
 };

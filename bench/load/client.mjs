@@ -68,6 +68,12 @@ export class Client {
     this.#socket?.destroy();
   }
 
+  /** Ends the connection, so that the next request gets a new one. A reset leaves no port that has to wait. */
+  hangUp() {
+    this.#socket?.resetAndDestroy();
+    this.#socket = undefined;
+  }
+
   #open() {
     const socket = this.#socket = connect({ port: this.#port, host: '127.0.0.1', noDelay: true });
     socket.on('data', (chunk) => this.#onData(chunk.latin1Slice()));

@@ -49,6 +49,15 @@ serve({
     const requests = new Map(clients.map((client) => [client, postRequest(client.sid)]));
     return paced(clients, ms, rate, (client, done, failed) => client.send(requests.get(client), done, failed));
   },
+  /** Polls for `ms`, each on a connection of its own. */
+  reconnect({ ms }) {
+    const requests = new Map(clients.map((client) => [client, postRequest(client.sid)]));
+    for (const client of clients) client.hangUp();
+    return closedLoop(clients, ms, (client, done, failed) => client.send(requests.get(client), () => {
+      client.hangUp();
+      done();
+    }, failed));
+  },
   /** Requests for `ms`; `work` is one of `REQUESTS`, `handshake`, or `spread`: polls of all sessions that `grow` has opened. */
   run({ work, ms }) {
     if (work === 'handshake') return run(ms, () => handshakeRequest);

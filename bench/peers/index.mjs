@@ -20,6 +20,7 @@ const PEERS = {
   command: startCommand,
   'command, --access-log': startCommand,
   workers: script('./peers/workers.mjs'),
+  reusePort: script('./peers/reuse-port.mjs'),
   original: script('./peers/original.mjs'),
   floor: script('./peers/floor.mjs'),
   'net floor': script('./peers/net-floor.mjs'),

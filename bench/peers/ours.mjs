@@ -7,13 +7,13 @@ import { createClient } from 'redis';
 import { serve } from '../serve.mjs';
 
 serve({
-  async start({ main, hosts, redisPort, options = {}, listens = false, findsOut = false, hasTokens = false }) {
+  async start({ main, hosts, redisPort, options = {}, listens = false, findsOut = false, hasTokens = false, listen = {} }) {
     const Proxy = createRequire(import.meta.url)(main);
     const own = () => (hasTokens ? new Proxy.SidStore({ secret: 's'.repeat(32) }) : new Proxy.MemoryStore());
     const stored = redisPort === undefined ? { store: own() } : { redisClient: client(redisPort) };
     const proxy = new Proxy({ ...stored, ...(findsOut ? {} : knownOf(main)), hosts: hosts.map((port) => `127.0.0.1:${port}`), ...options });
     if (listens) proxy.on('access', () => {});
-    proxy.listen({ port: 0, host: '127.0.0.1', backlog: 4096 });
+    proxy.listen({ port: 0, host: '127.0.0.1', backlog: 4096, ...listen });
     await once(proxy, 'listening');
     return proxy.server.address().port;
   },
