@@ -1,4 +1,4 @@
-import { expiryOf, type Binding } from '../sessions/binding';
+import { expiryOf, isHeld, type Binding } from '../sessions/binding';
 import type { Bindings } from '../sessions/bindings';
 import type { Absence } from '../base/refusals';
 import type { Exchange } from '../forwarding/exchange';
@@ -39,7 +39,7 @@ export class Sessions implements SessionSource {
     if (!found) return this.#bindings.absence(sid);
     const host = await this.#hostOf(found);
     if (!host || host.gone) return 'host_gone';
-    return 'holds' in found ? this.#reportOf(found) : storedReportOf(sid, found);
+    return 'work' in found ? this.#reportOf(found) : storedReportOf(sid, found);
   }
 
   /** The host closes the session as if its client had. The client then makes a new handshake by itself. */
@@ -48,7 +48,7 @@ export class Sessions implements SessionSource {
     if (!found) return this.#bindings.absence(sid);
     const host = await this.#hostOf(found);
     if (!host || host.gone) return 'host_gone';
-    return this.#end(sid, host, 'holds' in found ? found : undefined);
+    return this.#end(sid, host, 'work' in found ? found : undefined);
   }
 
   async endSome(host: string, count: number): Promise<string[]> {
@@ -129,12 +129,12 @@ export class Sessions implements SessionSource {
   }
 
   #transportOf(binding: Binding): SessionReport['transport'] {
-    if (binding.holds === 0) return undefined;
+    if (!isHeld(binding)) return undefined;
     return this.#forwarder.of(binding).some(isJoined) ? 'websocket' : 'polling';
   }
 
   #reportOf(binding: Binding): SessionReport {
-    const { sid, host, since, holds, ttl } = binding;
+    const { sid, host, since, ttl } = binding;
     const now = performance.now();
     return {
       sid,
@@ -142,8 +142,8 @@ export class Sessions implements SessionSource {
       from: 'cache',
       transport: this.#transportOf(binding),
       age: (now - since) / 1000,
-      expiresIn: holds > 0 ? ttl : Math.max(0, (expiryOf(binding) - now) / 1000),
-      open: holds,
+      expiresIn: isHeld(binding) ? ttl : Math.max(0, (expiryOf(binding) - now) / 1000),
+      open: this.#forwarder.of(binding).length,
     };
   }
 }
