@@ -191,6 +191,19 @@ it('waits for a second at its end for a reader that has stalled', async () => {
   expect(told).toEqual(['the access log: buffered lines were dropped, as the reader has stalled']);
 });
 
+it('counts the lines that it drops while its reader has stalled for long', async () => {
+  const clock = stopClock();
+  const pipe = join(temporaryFolder('access-'), 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const { log, told } = logTo(openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK));
+  // Three in a block: what a pipe takes, 8 MiB that wait, and more.
+  for (let i = 0; i < 7500; i += 1) log.write({ ...ENTRY, url: 'x'.repeat(1200) });
+  expect(told).toEqual(['the access log: 3 lines were dropped, as they came faster than they could be written']);
+  const closing = log.close();
+  await clock.advance(1000);
+  await closing;
+});
+
 it('is no reason to end otherwise when its disk is full', async () => {
   const args = ['--hosts', host.name, '--access-log', 'json', '--access-log-file', '/dev/full'];
   const { command, url } = await startCommand(args);
