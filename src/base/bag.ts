@@ -1,6 +1,6 @@
 /** An item of a {@link Bag}. */
 export interface Bagged {
-  /** The item's index in its bag; -1 while it is in none. Only the bag sets it. */
+  /** The item's index in its bag, of which it has one at a time; -1 while it is in none. Only the bag sets it. */
   place: number;
 }
 
@@ -21,16 +21,17 @@ export class Bag<T extends Bagged> {
   }
 
   has(item: T): boolean {
-    return item.place !== -1;
+    return item.place !== -1 && this.#items[item.place] === item;
   }
 
+  /** Adds an item that is in no other bag. */
   add(item: T): void {
     if (item.place === -1) item.place = this.#items.push(item) - 1;
   }
 
   delete(item: T): void {
     const last = this.#items.at(-1);
-    if (item.place === -1 || last === undefined) return;
+    if (last === undefined || !this.has(item)) return;
     this.#items[item.place] = last;
     last.place = item.place;
     item.place = -1;

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import createDebug from 'debug';
 import httpProxy from 'http-proxy';
-import { link, NEVER, unlink, type Binding } from '../sessions/binding';
+import { NEVER, type Binding } from '../sessions/binding';
 import type { Bindings } from '../sessions/bindings';
 import type { ClientRequest, ClientResponse } from './client';
 import type { Connection } from './connection';
@@ -201,8 +201,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     if (!binding) {
       host.opening -= 1;
     } else {
-      unlink(work, binding);
-      this.#bindings.release(binding, work.wasRejected);
+      this.#bindings.release(binding, work, work.wasRejected);
       if (work instanceof Tunnel && work.isJoined) this.#leave(work, binding);
     }
     if (host.draining) this.#hosts.settle(host);
@@ -215,14 +214,9 @@ export class Forwarder implements ExchangeContext, TunnelContext {
 
   #begin(work: Exchange | Tunnel): void {
     const { host, binding } = work.route;
-    if (binding) this.#hold(binding, work);
+    if (binding) this.#bindings.hold(binding, work);
     else host.opening += 1;
     countOpen(work, host, 1);
-  }
-
-  #hold(binding: Binding, work: Exchange | Tunnel): void {
-    link(work, binding);
-    this.#bindings.hold(binding);
   }
 
   #run(work: Exchange | Tunnel): void {
@@ -243,7 +237,7 @@ export class Forwarder implements ExchangeContext, TunnelContext {
     if (this.#underWay.has(work)) {
       host.opening -= 1;
       work.route.binding = binding;
-      this.#hold(binding, work);
+      this.#bindings.hold(binding, work);
     } else if (transport === 'websocket') {
       // Its client may be back by way of another proxy, and the store may have that session by now.
       this.#bindings.forget(sid, 'ended', binding);

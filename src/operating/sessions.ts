@@ -1,4 +1,4 @@
-import { expiryOf, type Binding } from '../sessions/binding';
+import { expiryOf, isHeld, type Binding } from '../sessions/binding';
 import type { Bindings } from '../sessions/bindings';
 import type { Absence } from '../base/refusals';
 import type { Exchange } from '../forwarding/exchange';
@@ -40,7 +40,7 @@ export class Sessions implements SessionSource {
     if (!found) return this.#bindings.absence(sid);
     const host = await this.#hostOf(found);
     if (!host || host.gone) return 'host_gone';
-    if ('holds' in found) return this.#reportOf(found);
+    if ('work' in found) return this.#reportOf(found);
     // A token does not tell whether the session goes on.
     const isOver = this.#options.tokens && await hasSession(host, sid, this.#options) === false;
     return isOver ? 'ended' : storedReportOf(sid, found);
@@ -53,7 +53,7 @@ export class Sessions implements SessionSource {
     if (!found) return this.#bindings.absence(sid);
     const host = await this.#hostOf(found);
     if (!host || host.gone) return 'host_gone';
-    return this.#end(sid, host, 'holds' in found ? found : undefined);
+    return this.#end(sid, host, 'work' in found ? found : undefined);
   }
 
   async endSome(host: string, count: number): Promise<string[]> {
@@ -142,12 +142,12 @@ export class Sessions implements SessionSource {
   }
 
   #transportOf(binding: Binding): SessionReport['transport'] {
-    if (binding.holds === 0) return undefined;
+    if (!isHeld(binding)) return undefined;
     return this.#forwarder.of(binding).some(isJoined) ? 'websocket' : 'polling';
   }
 
   #reportOf(binding: Binding): SessionReport {
-    const { sid, host, since, holds, ttl } = binding;
+    const { sid, host, since, ttl } = binding;
     const now = performance.now();
     return {
       sid,
@@ -155,8 +155,8 @@ export class Sessions implements SessionSource {
       from: 'cache',
       transport: this.#transportOf(binding),
       age: (now - since) / 1000,
-      expiresIn: holds > 0 ? ttl : Math.max(0, (expiryOf(binding) - now) / 1000),
-      open: holds,
+      expiresIn: isHeld(binding) ? ttl : Math.max(0, (expiryOf(binding) - now) / 1000),
+      open: this.#forwarder.of(binding).length,
     };
   }
 }

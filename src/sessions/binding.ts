@@ -7,7 +7,20 @@ export interface SessionWork {
   older: SessionWork | undefined;
 }
 
-/** The pair sid → host, as this proxy knows it. */
+/** What the store has of a binding. */
+export enum Copy {
+  /** It has not had it yet. */
+  None,
+  /** It has it, or has had it: the binding was found there, or bound. */
+  Made,
+  /** It must never have it, and no request finds the binding: the sid is another session's. */
+  Barred,
+}
+
+/**
+ * The pair sid → host, as this proxy knows it. There may be a million of them: with few fields, all of them pointers or
+ * small integers. While it is held it is in the bag of those; while it is only cached, in that of `Expiries`.
+ */
 export interface Binding extends Bagged {
   readonly sid: string;
   readonly host: Host;
@@ -19,20 +32,11 @@ export interface Binding extends Bagged {
   usedAt: number;
   /** When it was last stored, or `NEVER`. */
   storedAt: number;
-  /** Whether the store has ever had it: it was found there, or bound. */
-  stored: boolean;
-  /** How many requests and WebSockets of the session are open. */
-  holds: number;
-  /** The newest request or WebSocket of these. */
+  copy: Copy;
+  /** The newest request or WebSocket of the session that is open. While there is one, the binding is held. */
   work: SessionWork | undefined;
-  /** Whether the cache has it. A binding that has left the cache may still be held. */
-  cached: boolean;
   /** The host's era in which the session was counted, or `UNCOUNTED`. */
   era: number;
-  /** No request finds it, and it is never stored or renewed: the sid is another session's. */
-  readonly apart: boolean;
-  /** The second in which its expiry is checked, or -1. Only `Expiries` sets it. */
-  due: number;
 }
 
 /** The `storedAt` of a binding that is not in the store. Like all times here an integer: see `tick`. */
@@ -82,14 +86,15 @@ export function storedNow(): number {
 export function createBinding(sid: string, host: Host, ttl: number, stored: boolean): Binding {
   const now = tick();
   return {
-    sid, host, ttl, since: now, usedAt: now, storedAt: stored ? storedNow() : NEVER, stored, holds: 0, work: undefined,
-    place: -1, due: -1, cached: true, era: UNCOUNTED, apart: false,
+    sid, host, ttl, since: now, usedAt: now,
+    storedAt: stored ? storedNow() : NEVER, copy: stored ? Copy.Made : Copy.None,
+    work: undefined, place: -1, era: UNCOUNTED,
   };
 }
 
 /** A binding of a session that needs no routing, whose sid is another session's. */
 export function createApart(sid: string, host: Host, ttl: number): Binding {
-  return { ...createBinding(sid, host, ttl, true), cached: false, apart: true };
+  return { ...createBinding(sid, host, ttl, true), copy: Copy.Barred };
 }
 
 /** Lets a binding that is not held expire at once, unless it is used again. */
@@ -117,6 +122,11 @@ export function unlink(work: SessionWork, binding: Binding): void {
   work.newer = work.older = undefined;
 }
 
+/** Whether a request or WebSocket of the session is open. */
+export function isHeld({ work }: Binding): boolean {
+  return work !== undefined;
+}
+
 /** When a binding expires, unless it is held. */
 export function expiryOf({ usedAt, ttl }: Binding): number {
   return usedAt === LONG_AGO ? -Infinity : usedAt + ttl * 1000;
@@ -124,7 +134,7 @@ export function expiryOf({ usedAt, ttl }: Binding): number {
 
 /** Whether the binding is neither held nor recently used, or its host was removed. */
 export function isExpired(binding: Binding, now: number): boolean {
-  return binding.host.removed || (binding.holds === 0 && now > expiryOf(binding));
+  return binding.host.removed || (!isHeld(binding) && now > expiryOf(binding));
 }
 
 /** Copies a text. A substring would keep the whole string in memory: here, a request's URL. */

@@ -3,7 +3,8 @@ import createDebug from 'debug';
 import { LRUCache } from 'lru-cache';
 import { Bag } from '../base/bag';
 import {
-  copyOf, createApart, createBinding, expireNow, expireSoon, isExpired, NEVER, tick, ttlOf, type Binding,
+  Copy, copyOf, createApart, createBinding, expireNow, expireSoon, isExpired, isHeld, link, NEVER, tick, ttlOf, unlink,
+  type Binding, type SessionWork,
 } from './binding';
 import { Claims } from './claims';
 import { Copies } from './copies';
@@ -153,7 +154,9 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   /** Looks a sid up without counting as a use of it. Rejects when the store cannot be asked. */
   async inspect(sid: string): Promise<Binding | StoredBinding | undefined> {
     await this.#copies.removal(sid);
-    return this.known(sid) ?? this.#heldOf(sid) ?? this.#guard.inspect(sid);
+    // A held binding may have left the cache.
+    const held = (): Binding | undefined => this.#held.items.find((one) => one.sid === sid && one.copy !== Copy.Barred);
+    return this.known(sid) ?? held() ?? this.#guard.inspect(sid);
   }
 
   /** Whether the binding is neither forgotten nor expired. */
@@ -198,24 +201,25 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   }
 
   /** Keeps a binding alive until `release`, while a request or WebSocket of its session is open. */
-  hold(binding: Binding): void {
-    binding.holds += 1;
+  hold(binding: Binding, work: SessionWork): void {
+    link(work, binding);
+    this.#expiries.delete(binding);
     this.#held.add(binding);
   }
 
-  /**
-   * @param isDoubtful the host may not know the sid, which another host may have by now: the store is asked next time.
-   */
-  release(binding: Binding, isDoubtful: boolean): void {
-    binding.holds -= 1;
+  /** @param isDoubtful the host may not know the sid, but another one may by now: the store is asked next time. */
+  release(binding: Binding, work: SessionWork, isDoubtful: boolean): void {
+    unlink(work, binding);
+    const now = tick();
     if (isDoubtful && this.#isIdle(binding)) expireNow(binding);
-    else binding.usedAt = tick();
-    if (binding.holds === 0) {
+    else binding.usedAt = now;
+    if (!isHeld(binding)) {
       this.#held.delete(binding);
-      if (!binding.cached) this.discount(binding);
+      if (this.cached(binding.sid) === binding) this.#expiries.add(binding);
+      else this.discount(binding);
     }
     // The next request may reach another proxy, which knows the session only from the store.
-    if (!isDoubtful) this.#copies.freshen(binding, binding.usedAt);
+    if (!isDoubtful) this.#copies.freshen(binding, now);
   }
 
   /**
@@ -223,9 +227,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
    * used again, it soon stops counting. The store keeps the binding.
    */
   fade(binding: Binding): void {
-    if (!this.#isIdle(binding)) return;
-    expireSoon(binding);
-    this.#expiries.add(binding);
+    if (this.#isIdle(binding)) expireSoon(binding);
   }
 
   async close(): Promise<void> {
@@ -249,8 +251,9 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   }
 
   /** Nothing of the session is open, and if it goes on, the store can be asked for it. */
-  #isIdle({ holds, cached, storedAt }: Binding): boolean {
-    return holds === 0 && cached && storedAt !== NEVER && !this.#guard.degraded;
+  #isIdle(binding: Binding): boolean {
+    if (isHeld(binding) || this.cached(binding.sid) !== binding) return false;
+    return binding.storedAt !== NEVER && !this.#guard.degraded;
   }
 
   #onDuplicate(sid: string, host: Host, otherHost: string): void {
@@ -265,11 +268,6 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     return cached ? cached === binding : this.#held.has(binding);
   }
 
-  /** A held binding may have left the cache. */
-  #heldOf(sid: string): Binding | undefined {
-    return this.#held.items.find((held) => held.sid === sid && !held.apart);
-  }
-
   #remember(sid: string, host: Host, ttl: number, stored: boolean): Binding {
     debug('%s → %s for %d s', shownSid(sid), host.name, ttl);
     const binding = createBinding(sid, host, ttl, stored);
@@ -282,9 +280,8 @@ export class Bindings extends EventEmitter<BindingsEvents> {
 
   /** Called when a binding has left the cache. */
   #dropped(binding: Binding): void {
-    binding.cached = false;
     this.#expiries.delete(binding);
-    if (binding.holds === 0) this.discount(binding);
+    if (!isHeld(binding)) this.discount(binding);
   }
 
   #sweep(now = performance.now()): void {

@@ -1,5 +1,5 @@
 import { Alive } from './alive';
-import { RENEWED_AFTER, type Binding } from './binding';
+import { Copy, isHeld, RENEWED_AFTER, type Binding } from './binding';
 import { closeSession, type SessionAtHostOptions } from './session-at-host';
 import type { StoreGuard } from './store-guard';
 import type { Host } from '../hosts/host';
@@ -70,9 +70,9 @@ export class Claims {
    * @returns false if the store could not be asked.
    */
   async settle(binding: Binding): Promise<boolean> {
-    const { sid, host, ttl, stored } = binding;
+    const { sid, host, ttl, copy } = binding;
     const claim = (): Promise<boolean | string> => this.#turns.take(sid, () => this.#claim(sid, host, ttl, undefined));
-    if (!stored) {
+    if (copy === Copy.None) {
       const claimed = await claim();
       if (typeof claimed === 'boolean') return claimed;
       return this.#giveUp(binding, await this.#alive.ask(host, sid) === false ? undefined : claimed);
@@ -142,6 +142,6 @@ export class Claims {
 }
 
 /** Whether something of the session is open, or was a short time ago. */
-function isInUse({ holds, usedAt, ttl }: Binding): boolean {
-  return holds > 0 || performance.now() - usedAt < ttl * 1000 * RENEWED_AFTER;
+function isInUse(binding: Binding): boolean {
+  return isHeld(binding) || performance.now() - binding.usedAt < binding.ttl * 1000 * RENEWED_AFTER;
 }

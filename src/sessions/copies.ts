@@ -1,4 +1,4 @@
-import { NEVER, RENEWED_AFTER, storedNow, tick, type Binding } from './binding';
+import { Copy, NEVER, RENEWED_AFTER, storedNow, tick, type Binding } from './binding';
 import type { Host } from '../hosts/host';
 import { Rewrites } from './rewrites';
 import type { StoreGuard } from './store-guard';
@@ -73,13 +73,13 @@ export class Copies {
   }
 
   async #renew(binding: Binding): Promise<void> {
-    if (binding.apart) return;
+    if (binding.copy === Copy.Barred) return;
     // Another call may be storing it just now.
-    if (!binding.stored && (binding.storedAt !== NEVER || !this.#originals.isCurrent(binding))) return;
+    if (binding.copy === Copy.None && (binding.storedAt !== NEVER || !this.#originals.isCurrent(binding))) return;
     // Set first, so that requests in the meantime do not renew it too.
     binding.storedAt = storedNow();
-    const isStored = await (binding.stored ? this.#restore(binding) : this.#originals.settle(binding));
-    binding.stored ||= isStored;
+    const isStored = await (binding.copy === Copy.Made ? this.#restore(binding) : this.#originals.settle(binding));
+    if (isStored) binding.copy = Copy.Made;
     binding.storedAt = isStored ? storedNow() : NEVER;
   }
 

@@ -48,3 +48,12 @@ it('gives its items as they were, whatever is deleted meanwhile', () => {
   expect(seen).toEqual(['a', 'b', 'c']);
   expect(bag.size).toBe(0);
 });
+
+it('has nothing to do with items of another bag', () => {
+  const [one, other] = [new Bag<Item>(), new Bag<Item>()];
+  const items = ['a', 'b'].map(itemOf);
+  for (const item of items) one.add(item);
+  other.add(itemOf('c'));
+  for (const item of items) other.delete(item);
+  expect([namesIn(one), namesIn(other), items.map((item) => other.has(item))]).toEqual([['a', 'b'], ['c'], [false, false]]);
+});

@@ -1,6 +1,6 @@
 import { NEVER, type Binding } from '../../src/sessions/binding';
 import { settle, stopClock, type Clock } from '../support/clock';
-import { bound, known, sessionsOf, type Known } from '../support/known-bindings';
+import { bound, held, known, sessionsOf, type Known } from '../support/known-bindings';
 
 let clock: Clock;
 
@@ -15,13 +15,13 @@ describe('a session that is over', () => {
     'is forgotten here at once, and in the store soon: %s', async (_, session) => {
       const all = known();
       const binding = await bound(all, 'x', all.a, 45);
-      all.bindings.hold(binding);
+      const work = held(all, binding);
       all.bindings.unbind('x', all.a, session(binding));
       expect([all.bindings.absence('x'), sessionsOf(all), all.bindings.has(binding)]).toEqual(['ended', [0, 0], false]);
       // Not found there in the meantime.
       expect(await all.bindings.find('x')).toBeUndefined();
       expect(all.asked.slice(1)).toEqual(['release x a:1 9007199254740991', 'find x 60']);
-      all.bindings.release(binding, false);
+      all.bindings.release(binding, work, false);
       expect(sessionsOf(all)).toEqual([0, 0]);
     },
   );
@@ -37,7 +37,7 @@ describe('a session that is over', () => {
   it('leaves the session of another host that has been given the same sid', async () => {
     const all = known();
     const first = await bound(all, 'x', all.a, 45);
-    all.bindings.hold(first);
+    const work = held(all, first);
     all.hosts.report(all.a, 'silent');
     const second = await bound(all, 'x', all.b, 45);
     expect(sessionsOf(all)).toEqual([1, 1]);
@@ -45,7 +45,7 @@ describe('a session that is over', () => {
     await settle();
     expect([all.bindings.find('x'), sessionsOf(all), all.bindings.absence('x')]).toEqual([second, [0, 1], 'never_seen']);
     expect(await all.inner.inspect('x')).toMatchObject({ host: 'b:1' });
-    all.bindings.release(first, false);
+    all.bindings.release(first, work, false);
     expect(sessionsOf(all)).toEqual([0, 1]);
   });
 
@@ -111,7 +111,7 @@ describe('a session whose WebSocket has ended', () => {
   });
 
   it.each<[what: string, prepare: (binding: Binding, all: Known) => void]>([
-    ['is held by another', (binding, { bindings }) => bindings.hold(binding)],
+    ['is held by another', (binding, all) => held(all, binding)],
     ['was not stored', (binding) => binding.storedAt = NEVER],
     ['could not be looked up', (_, { fail }) => fail()],
   ])('goes on where it %s', async (_, prepare) => {
@@ -133,7 +133,7 @@ describe('a session whose WebSocket has ended', () => {
     const binding = await bound(all, 'x', all.a, 45);
     await bound(all, 'y', all.b, 45);
     all.bindings.fade(binding);
-    expect([binding.due, binding.cached]).toEqual([-1, false]);
+    expect([binding.place, all.bindings.cached('x')]).toEqual([-1, undefined]);
   });
 });
 
@@ -142,7 +142,7 @@ it('closes the store once the removals in progress are done, and renews nothing 
   all.bindings.start();
   const binding = await bound(all, 'x', all.a, 45);
   await bound(all, 'y', all.a, 45);
-  all.bindings.hold(binding);
+  held(all, binding);
   all.bindings.unbind('y', all.a);
   await all.bindings.close();
   expect(all.asked.slice(2)).toEqual(['release y a:1 9007199254740991', 'close']);

@@ -1,7 +1,7 @@
 import { Host } from '../../src/hosts/host';
-import { NEVER } from '../../src/sessions/binding';
+import { Copy, NEVER } from '../../src/sessions/binding';
 import { stopClock, type Clock } from '../support/clock';
-import { bound, known, sessionsOf } from '../support/known-bindings';
+import { bound, held, known, sessionsOf } from '../support/known-bindings';
 
 let clock: Clock;
 
@@ -16,7 +16,7 @@ describe('a binding that is made', () => {
       const all = known();
       const binding = await bound(all, 'x', all.a, lifetime);
       expect(all.asked).toEqual([`claim x a:1 ${ttl}`]);
-      expect(binding).toMatchObject({ sid: 'x', host: all.a, ttl, stored: true });
+      expect(binding).toMatchObject({ sid: 'x', host: all.a, ttl, copy: Copy.Made });
       expect([all.bindings.find('x'), sessionsOf(all)]).toEqual([binding, [1, 0]]);
     },
   );
@@ -36,7 +36,7 @@ describe('a binding that is made', () => {
     for (const event of ['degraded', 'recovered'] as const) all.bindings.on(event, () => told.push(event));
     all.bindings.start();
     all.fail();
-    expect(await bound(all, 'x', all.a, 45)).toMatchObject({ stored: false, storedAt: NEVER });
+    expect(await bound(all, 'x', all.a, 45)).toMatchObject({ copy: Copy.None, storedAt: NEVER });
     expect([all.bindings.degraded, all.asked, all.bindings.find('x')]).toMatchObject([true, [], { host: all.a }]);
     await clock.advance(1000);
     expect([all.bindings.degraded, told]).toEqual([false, ['degraded', 'recovered']]);
@@ -66,7 +66,7 @@ describe('a sid', () => {
     const all = known();
     await all.inner.bind('x', 'b:1', 60);
     const found = await all.bindings.find('x');
-    expect(found).toMatchObject({ sid: 'x', host: all.b, ttl: 60, stored: true });
+    expect(found).toMatchObject({ sid: 'x', host: all.b, ttl: 60, copy: Copy.Made });
     expect([all.bindings.find('x'), sessionsOf(all), all.asked]).toEqual([found, [0, 1], ['find x 60']]);
     expect(all.totals.cache).toEqual({ hits: 1, misses: 1 });
   });
@@ -156,16 +156,16 @@ describe('a session that is held', () => {
     const all = known();
     all.bindings.start();
     const binding = await bound(all, 'x', all.a, 45);
-    for (let i = 0; i < 2; i += 1) all.bindings.hold(binding);
+    const works = [held(all, binding), held(all, binding)] as const;
     await clock.advance(600_000);
     expect([all.bindings.find('x'), sessionsOf(all)]).toEqual([binding, [1, 0]]);
     // Every 15 s at most, looked at each 5 s.
     expect(all.asked.filter((call) => call === 'find x 60').length).toBeGreaterThanOrEqual(600 / 20);
-    all.bindings.release(binding, false);
+    all.bindings.release(binding, works[0], false);
     all.asked.length = 0;
     await clock.advance(600_000);
     expect(all.asked.length).toBeGreaterThanOrEqual(600 / 20);
-    all.bindings.release(binding, false);
+    all.bindings.release(binding, works[1], false);
     await clock.advance(59_000);
     expect(sessionsOf(all)).toEqual([1, 0]);
     await clock.advance(7000);
@@ -175,22 +175,34 @@ describe('a session that is held', () => {
   it('has its copy renewed when it is released, since the next request may reach another proxy', async () => {
     const all = known();
     const binding = await bound(all, 'x', all.a, 45);
-    all.bindings.hold(binding);
+    const work = held(all, binding);
     await clock.advance(15_001);
-    all.bindings.release(binding, false);
+    all.bindings.release(binding, work, false);
     expect(all.asked).toEqual(['claim x a:1 60', 'find x 60']);
+  });
+
+  it('that its host did not know has expired, and soon counts no more, unless the store knows it at its next use', async () => {
+    const all = known();
+    all.bindings.start();
+    const binding = await bound(all, 'x', all.a, 45);
+    all.bindings.release(binding, held(all, binding), true);
+    expect([all.bindings.known('x'), sessionsOf(all)]).toEqual([undefined, [1, 0]]);
+    await clock.advance(5000);
+    expect([all.bindings.absence('x'), sessionsOf(all)]).toEqual(['expired', [0, 0]]);
+    const again = await all.bindings.find('x');
+    expect([again?.host, again === binding, sessionsOf(all)]).toEqual([all.a, false, [1, 0]]);
   });
 
   it('counts until it is released though it has left the cache, and can be looked at', async () => {
     const all = known({ cacheSize: 1 });
     const binding = await bound(all, 'x', all.a, 45);
-    all.bindings.hold(binding);
+    const work = held(all, binding);
     await bound(all, 'y', all.b, 45);
     all.asked.length = 0;
     expect([sessionsOf(all), all.bindings.has(binding), await all.bindings.inspect('x')]).toEqual([[1, 1], true, binding]);
     expect([[...all.bindings.all()].map(({ sid }) => sid), all.asked]).toEqual([['x', 'y'], []]);
     expect(await all.bindings.inspect('z')).toBeUndefined();
-    all.bindings.release(binding, false);
+    all.bindings.release(binding, work, false);
     expect([sessionsOf(all), all.bindings.has(binding)]).toEqual([[0, 1], false]);
   });
 });

@@ -2,7 +2,7 @@ import { MemoryStore, type SessionStore } from '../../src';
 import { createTotals, type Totals } from '../../src/base/totals';
 import { Host } from '../../src/hosts/host';
 import { Hosts } from '../../src/hosts/hosts';
-import type { Binding } from '../../src/sessions/binding';
+import type { Binding, SessionWork } from '../../src/sessions/binding';
 import { Bindings, type BindingsOptions } from '../../src/sessions/bindings';
 import { onCleanup } from './cleanup';
 
@@ -56,6 +56,13 @@ export async function bound({ bindings }: Known, sid: string, host: Host, lifeti
   const binding = await bindings.bind(sid, host, lifetime);
   if (!binding) throw new Error(`${sid} is another session's`);
   return binding;
+}
+
+/** Begins a request of a session. */
+export function held({ bindings }: Known, binding: Binding): SessionWork {
+  const work: SessionWork = { newer: undefined, older: undefined };
+  bindings.hold(binding, work);
+  return work;
 }
 
 /** How many sessions each host has. */

@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { constants, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import fs, { constants, existsSync, mkdirSync, openSync, readFileSync, readSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { AccessLog } from '../../../src/cli/log/access-log';
+import type { AccessEntry } from '../../../src/serving/access';
+import { onCleanup } from '../../support/cleanup';
 import { stopClock } from '../../support/clock';
 import { startCommand } from '../../support/command';
 import { exchangeBytes, handshake, pollUrl, request } from '../../support/http';
@@ -14,6 +16,12 @@ let host: SessionHost;
 beforeAll(async () => {
   host = await startSessionHost();
 });
+
+/** What a pipe has. */
+function readAll(fd: number): string {
+  const bytes = Buffer.alloc(65_536);
+  return bytes.toString('utf8', 0, readSync(fd, bytes));
+}
 
 const linesOf = (file: string): string[] => (existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : []);
 
@@ -111,6 +119,60 @@ describe.each([
   });
 });
 
+const ENTRY = {
+  time: new Date(0), client: '', method: 'GET', url: '/', httpVersion: '1.1', status: 200, bytes: 0, duration: 1, cause: undefined,
+  host: undefined, sid: undefined, requestId: undefined, traceId: undefined,
+};
+
+/** An access log to a file, and what it has warned of. */
+function logTo(target: string | number, format: 'json' | 'common' = 'json'): { log: AccessLog; told: string[] } {
+  const told: string[] = [];
+  return { log: new AccessLog({ format, target }, { warn: (_, message) => told.push(message) }), told };
+}
+
+it('writes in JSON what JSON.stringify writes, whatever texts there are', async () => {
+  const file = join(temporaryFolder('access-'), 'access.log');
+  const { log } = logTo(file);
+  const odd = ['', 'a', '"', '\\', '\n', '\x7f', '\u0000', 'é', '\u2028', '\ud800', '😀', '[::1]:80', '~]^'];
+  const entries = odd.flatMap((text, i): AccessEntry[] => [
+    { ...ENTRY, url: text, time: new Date(i), duration: i / 1000 },
+    {
+      time: new Date(1_790_000_000_000), client: text, method: text, url: text, httpVersion: text, status: 499, bytes: i, duration: 0.001,
+      cause: text, host: text, sid: text, requestId: text, traceId: text,
+    },
+  ]);
+  for (const entry of entries) log.write(entry);
+  await log.close();
+  expect(linesOf(file)).toEqual(entries.map((entry) => JSON.stringify(entry)));
+});
+
+it('has each line whole and in its order, however long, in blocks that do not mix in a pipe', async () => {
+  const folder = temporaryFolder('access-');
+  const pipe = join(folder, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const fd = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+  const written = jest.spyOn(fs, 'write');
+  onCleanup(() => written.mockRestore());
+  const urls = Array.from({ length: 200 }, (_, i) => `/${i}-${'é'.repeat(i % 100)}`);
+  urls.splice(100, 0, `/${'x'.repeat(5000)}`);
+  const text = (target: string | number): string =>
+    typeof target === 'string' ? readFileSync(target, 'utf8') : readAll(target);
+  for (const [target, most, reads] of [[fd, 4096, true], [join(folder, 'file'), 65_536, false]] as const) {
+    written.mockClear();
+    const { log, told } = logTo(target);
+    for (const url of urls) log.write({ ...ENTRY, url });
+    // Before it is closed with the log.
+    const reader = reads ? openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK) : target;
+    await log.close();
+    expect(told).toEqual([]);
+    expect(text(reader).split('\n').slice(0, -1).map((line) => (JSON.parse(line) as AccessEntry).url)).toEqual(urls);
+    const sizes = written.mock.calls.map(([, block]) => Buffer.byteLength(block));
+    // One line is longer than a block of a pipe.
+    expect(sizes.filter((size) => size > most)).toEqual(reads ? [`${JSON.stringify({ ...ENTRY, url: urls[100] })}\n`.length] : []);
+    expect(sizes.length).toBeLessThan(reads ? 30 : 3);
+  }
+});
+
 it('waits for a second at its end for a reader that has stalled', async () => {
   const clock = stopClock();
   const pipe = join(temporaryFolder('access-'), 'pipe');
@@ -118,12 +180,8 @@ it('waits for a second at its end for a reader that has stalled', async () => {
   const target = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
   const told: string[] = [];
   const log = new AccessLog({ format: 'common', target }, { warn: (_, message) => told.push(message) });
-  const entry = {
-    time: new Date(0), client: '', method: 'GET', httpVersion: '1.1', status: 200, bytes: 0, duration: 1, cause: undefined,
-    host: undefined, sid: undefined, requestId: undefined, traceId: undefined,
-  };
   // More than a pipe takes.
-  for (let i = 0; i < 100; i += 1) log.write({ ...entry, url: 'x'.repeat(3000) });
+  for (let i = 0; i < 100; i += 1) log.write({ ...ENTRY, url: 'x'.repeat(3000) });
   let closed = false;
   const closing = log.close().then(() => (closed = true));
   await clock.advance(999);
@@ -131,6 +189,19 @@ it('waits for a second at its end for a reader that has stalled', async () => {
   await clock.advance(1);
   await closing;
   expect(told).toEqual(['the access log: buffered lines were dropped, as the reader has stalled']);
+});
+
+it('counts the lines that it drops while its reader has stalled for long', async () => {
+  const clock = stopClock();
+  const pipe = join(temporaryFolder('access-'), 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const { log, told } = logTo(openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK));
+  // Three in a block: what a pipe takes, 8 MiB that wait, and more.
+  for (let i = 0; i < 7500; i += 1) log.write({ ...ENTRY, url: 'x'.repeat(1200) });
+  expect(told).toEqual(['the access log: 3 lines were dropped, as they came faster than they could be written']);
+  const closing = log.close();
+  await clock.advance(1000);
+  await closing;
 });
 
 it('is no reason to end otherwise when its disk is full', async () => {
