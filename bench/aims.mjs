@@ -32,6 +32,7 @@ export function judge({ rows, curves, machine }) {
     aim('WebSocket message / net pipe', to('websocket', 'net pipe'), 1.05),
     aim('WebSocket message of 64 KiB / net pipe', to('websocket-64k', 'net pipe'), 1.05),
     aim('idle WebSocket, KiB', row('idle', us, 'rss')?.median / 1024, 12),
+    aim('held poll, KiB', row('idle-polls', us, 'rss')?.median / 1024, 16),
     aim('two workers / one, requests a second', pairedRatio(point('workers', 2, 'rps'), point('workers', 1, 'rps')), 1.7, {
       atLeast: true, ...enough ? {} : { unjudged: `${machine.cores} cores; this takes ${CORES_FOR_TWO_WORKERS}` },
     }),

@@ -23,20 +23,32 @@ async function exchange(context, { id, work, title }) {
   return { id, title, unit: 'message', hosts: hosts.kind, peers: { ...Object.fromEntries(measured), ...skipped } };
 }
 
-/** What an open WebSocket holds in the proxy's process while nothing is sent on it. */
+/** What an open WebSocket and a held poll hold in the proxy's process while nothing is sent. */
 export async function idle(context) {
+  return [
+    await memory(context, {
+      id: 'idle', unit: 'WebSocket', names: [...context.subjects, 'net pipe'], load: 'websockets',
+      open: (load, port, count) => load.call('open', { port, connections: count }),
+    }),
+    await memory(context, {
+      id: 'idle-polls', unit: 'held poll', names: context.subjects, load: 'requests',
+      open: (load, port, count) => load.call('hold', { port, sessions: count }),
+    }),
+  ];
+}
+
+async function memory(context, { id, unit, names, load: kind, open }) {
   const { base, sockets, rounds } = context.scale.idle;
   const hosts = await startResponder();
-  const names = [...context.subjects, 'net pipe'];
   const samples = new Map(names.map((name) => [name, []]));
   for (let round = 0; round < rounds; round += 1) {
     for (const name of names) {
       const peer = await startPeer(name, context.optionsOf(name, { hosts: hosts.ports }));
-      const load = startLoad('websockets');
+      const load = startLoad(kind);
       // The first ones pay for the code that they run, and for the heap that the handshakes need while they last.
-      await load.call('open', { port: peer.port, connections: base });
+      await open(load, peer.port, base);
       const before = await peer.call('memory');
-      await load.call('open', { port: peer.port, connections: sockets });
+      await open(load, peer.port, sockets);
       const after = await peer.call('memory');
       samples.get(name).push([(after.rss - before.rss) / sockets, (after.held - before.held) / sockets]);
       await load.end();
@@ -46,5 +58,5 @@ export async function idle(context) {
   await hosts.end();
   const peers = Object.fromEntries([...samples].map(([name, all]) =>
     [name, { rss: spread(all.map(([rss]) => rss)), heap: spread(all.map(([, heap]) => heap)) }]));
-  return [{ id: 'idle', title: 'memory that an idle WebSocket holds', unit: 'WebSocket', hosts: hosts.kind, peers }];
+  return { id, title: `memory of a ${unit} while nothing is sent`, unit, hosts: hosts.kind, peers };
 }
