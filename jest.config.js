@@ -25,7 +25,7 @@ module.exports = {
     // Tests of the two above for which it is no matter where bindings are, once more where the sids carry their hosts.
     {
       ...shared, displayName: 'sid', globals: { storeOfTests: 'sid' },
-      testMatch: ['forwarding/**', 'routing/**', 'faults/**', 'proxy'].map((name) => `<rootDir>/test/${name}.test.ts`),
+      testMatch: ['forwarding/**', 'routing/**', 'faults/**', 'serving/**', 'operating/**', 'proxy', 'closing', 'shutdown-delay'].map((name) => `<rootDir>/test/${name}.test.ts`),
     },
     { ...shared, displayName: 'load', roots: ['<rootDir>/test/load'] },
   ],

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
-import { MemoryStore } from '../../src';
 import { stopClock, type Clock } from '../support/clock';
 import { Crowd } from '../support/crowd';
 import { handshake, pollUrl, request } from '../support/http';
 import { mostWithin } from '../support/most-within';
 import { before, openWebSocket, startSessionHosts, type SessionHost } from '../support/session-host';
+import { ownStore } from '../support/stores';
 import { until } from '../support/until';
 
 const MINUTE = 60_000;
@@ -96,7 +96,7 @@ describe('drainHost with a deadline', () => {
   });
 
   it('moves sessions by polling and by WebSocket, and one that another proxy brings when the host was empty', async () => {
-    const store = new MemoryStore();
+    const store = ownStore();
     const options = { store, checkInterval: HOUR };
     const [{ proxy, url }, other] = [await before(hosts, options), await before(hosts, options)];
     const [first, second] = hosts;

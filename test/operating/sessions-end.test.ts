@@ -1,11 +1,11 @@
 import { once } from 'node:events';
-import { MemoryStore } from '../../src';
 import { Clients, TRANSPORTS } from '../support/clients';
 import { startHost, type HostProcess } from '../support/hosts';
 import { handshake, pollUrl, request } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
 import { connect, expectEndedAndBack, returned, UNKNOWN } from '../support/returning';
 import { openWebSocket } from '../support/session-host';
+import { ownStore } from '../support/stores';
 import { until } from '../support/until';
 
 let clients: Clients;
@@ -91,7 +91,7 @@ describe('on a host of Socket.IO', () => {
 
 describe('with two proxies that share a store', () => {
   const start = async (): Promise<[Started, Started]> => {
-    const options = { store: new MemoryStore(), hosts: [host.name] };
+    const options = { store: ownStore(), hosts: [host.name] };
     return [await startProxy(options), await startProxy(options)];
   };
 

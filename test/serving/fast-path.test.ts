@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { IncomingMessage } from 'node:http';
 import { Socket, type AddressInfo } from 'node:net';
 import { duplexPair } from 'node:stream';
-import { MemoryStore, Proxy } from '../../src';
+import { Proxy } from '../../src';
 import { Connection } from '../../src/forwarding/connection';
 import { PlainResponse } from '../../src/serving/plain-response';
 import { createServer } from '../../src/serving/server';
@@ -12,6 +12,7 @@ import { startServer } from '../support/http';
 import { KeptClient } from '../support/kept-client';
 import type { Started } from '../support/proxy';
 import { client, get, OPEN, post, stand } from '../support/kept-stand';
+import { ownStore } from '../support/stores';
 import { CERT, KEY } from '../support/tls';
 import { until } from '../support/until';
 
@@ -52,7 +53,7 @@ it('serves again after a body that came in pieces', async () => {
 it('serves over TLS', async () => {
   const server = createServer(LIMITS, { cert: CERT, key: KEY });
   const { name } = await startServer(({ url = '' }, res) => res.end(url.includes('sid=') ? 'ok' : OPEN));
-  const proxy = new Proxy({ hosts: [name], store: new MemoryStore(), server, drainTimeout: 0 }, { ownsServer: true });
+  const proxy = new Proxy({ hosts: [name], store: ownStore(), server, drainTimeout: 0 }, { ownsServer: true });
   onCleanup(() => proxy.close());
   proxy.listen(0, '127.0.0.1');
   await once(proxy, 'listening');
