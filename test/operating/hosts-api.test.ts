@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { inspect, promisify } from 'node:util';
-import Proxy, { MemoryStore } from '../../src';
+import Proxy from '../../src';
 import type { Hosts } from '../../src/hosts/hosts';
 import { onCleanup } from '../support/cleanup';
 import { stopClock } from '../support/clock';
 import { exchangeBytes, handshake, pollUrl, request, startServer } from '../support/http';
 import { startProxy, type ProxyInstance } from '../support/proxy';
 import { before, countsOf, openWebSocket, startSessionHost, startSessionHosts, type SessionHost } from '../support/session-host';
-import { clientSid, ownStore } from '../support/stores';
+import { clientSid, hostSid, ownStore } from '../support/stores';
 import { until } from '../support/until';
 
 const UNKNOWN = { status: 400, body: '{"code":1,"message":"Session ID unknown"}' };
@@ -27,7 +27,7 @@ describe('addHost', () => {
     expect(await request(url + HANDSHAKE)).toMatchObject({ status: 503 });
     second.health = 400;
     await once(proxy, 'up');
-    expect(await handshake(url)).toBe(second.sids[0]);
+    expect(hostSid(await handshake(url))).toBe(second.sids[0]);
     expect(told).toEqual([`added ${second.name}`, `down ${second.name}`, `up ${second.name}`]);
   });
 
@@ -204,7 +204,7 @@ it('may be told by another part which hosts are up', async () => {
   const [removed] = hosts?.all ?? [];
   const told: string[] = [];
   for (const event of ['up', 'down'] as const) proxy.on(event, (host: string) => told.push(`${event} ${host}`));
-  expect(await opening).toBe(second.sids[0]);
+  expect(hostSid(await opening)).toBe(second.sids[0]);
   expect(proxy.hosts.map(({ state, downReason }) => [state, downReason])).toEqual([['down', 'failing'], ['up', undefined]]);
   expect(checks).toBe(0);
   // It may not have heard yet that a host was removed.

@@ -12,12 +12,30 @@ const { tokens } = new SidStore({ secret: SECRET });
 /** What clients call a session of a host: by the host's own sid, which has its token behind it in the tier `sid`. */
 export const clientSid = (sid: string, host: string): string => (onSids ? tokens.add(sid, host) : sid);
 
-/** What its host calls a session that clients call so. */
-export const hostSid = (sid: string): string => (onSids ? tokens.cut(sid) : sid);
+/** What its host calls a session that clients call so, with a token or without. */
+export const hostSid = (sid: string): string => (onSids && sid.includes('.') ? tokens.cut(sid) : sid);
+
+/** What proxies call a session. Its client has no token where a WebSocket has opened it. */
+export const boundSid = (sid: string, host: string): string => (sid === clientSid(hostSid(sid), host) ? sid : clientSid(sid, host));
 
 /** The store of a proxy for which it is no matter. */
 export function ownStore(): SessionStore {
   return onSids ? new SidStore({ secret: SECRET }) : new MemoryStore();
+}
+
+/**
+ * The store of a proxy before one host alone, whose clients call its sessions as if it had that name: so they are known
+ * before the host has its port.
+ */
+export function storeOf(host: string, alias: string): SessionStore {
+  const store = ownStore();
+  if (!onSids) return store;
+  return {
+    bind: (...args) => store.bind(...args),
+    unbind: (sid) => store.unbind(sid),
+    find: async (sid, ttl) => (await store.find(sid, ttl) === alias ? host : undefined),
+    tokens: { add: (sid) => tokens.add(sid, alias), cut: (sid) => tokens.cut(sid) },
+  };
 }
 
 /** The options by which several proxies route each other's sessions. */
