@@ -7,6 +7,12 @@ const transform = {
   '\\.ts$': ['@swc/jest', { swcrc: false, jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, sourceMaps: 'inline' }],
 };
 
+/** What the tier `sid` has: tests of the tiers `core` and `compat` for which it is no matter where bindings are. */
+const SID_TESTS = [
+  'forwarding/**', 'routing/**', 'faults/**', 'serving/**', 'operating/**', 'proxy', 'closing', 'shutdown-delay',
+  'compat/compatibility', 'compat/clients/**', 'compat/protocol/**', 'compat/servers/**',
+];
+
 /** What all tiers have. */
 const shared = {
   testEnvironment: '<rootDir>/test/support/environment.cjs',
@@ -25,7 +31,7 @@ module.exports = {
     // Tests of the two above for which it is no matter where bindings are, once more where the sids carry their hosts.
     {
       ...shared, displayName: 'sid', globals: { storeOfTests: 'sid' },
-      testMatch: ['forwarding/**', 'routing/**', 'faults/**', 'serving/**', 'operating/**', 'proxy', 'closing', 'shutdown-delay'].map((name) => `<rootDir>/test/${name}.test.ts`),
+      testMatch: SID_TESTS.map((name) => `<rootDir>/test/${name}.test.ts`),
     },
     { ...shared, displayName: 'load', roots: ['<rootDir>/test/load'] },
   ],

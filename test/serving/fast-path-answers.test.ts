@@ -36,7 +36,9 @@ describe('answers and requests are those of Node\'s http', () => {
     ['polls', [get(), post('3'), get(`&sid=${SID}&t=a`, 'Origin: http://b'), post('\xe9\0\r\n\r\n')], ok],
     ['handshakes', [get(''), get('')], ok],
     ['a handshake that accepts what cannot be read', [get('', 'Accept-Encoding: gzip, zstd')], ok],
-    ['fields of a browser', [get(`&sid=${SID}`, 'User-Agent: x (y; z)', 'Accept: */*', 'Cookie: a="b"; c=d', 'Connection: keep-alive')], ok],
+    ['fields of a browser', [
+      get(`&sid=${SID}`, 'User-Agent: x (y; z)', 'Accept: */*', 'Cookie: a="b"; c=d', 'Connection: keep-alive'),
+    ], ok],
     ['forwarding fields', [get(`&sid=${SID}`, 'X-Forwarded-For: 6.6.6.6', 'Forwarded: for=6.6.6.6', 'X-Real-IP: 6.6.6.6')], ok],
     ['an unknown sid', [get('&sid=other', 'Origin: http://b'), get()], ok],
     ['an empty sid', [get('&sid=', 'Origin: http://b'), get()], ok],

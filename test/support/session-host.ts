@@ -93,7 +93,7 @@ export class SessionHost extends EventEmitter {
       res.writeHead(500).end();
     } else if (req.method === 'POST') {
       req.on('data', (body: Buffer) => {
-        if (body.toString() === '1') this.#ended.add(sidOf(url));
+        if (/^1(?::1)?$/.test(body.toString())) this.#ended.add(sidOf(url));
       }).on('end', () => res.end('ok'));
     } else {
       this.#held.push(() => res.end('2'));

@@ -1,5 +1,5 @@
-import { MemoryStore, SidStore, type ProxyOptions, type SessionStore } from '../../src';
-import { openClient, uniqueKeyPrefix } from './redis';
+import { MemoryStore, SidStore, type SessionStore } from '../../src';
+import { openClient, uniqueKeyPrefix, type TestClient } from './redis';
 
 /** What proxies of the tests share that have a `SidStore`. */
 export const SECRET = 'a secret of the tests, which is long enough';
@@ -39,6 +39,6 @@ export function storeOf(host: string, alias: string): SessionStore {
 }
 
 /** The options by which several proxies route each other's sessions. */
-export async function sharedStore(): Promise<Pick<ProxyOptions, 'keyPrefix'> & ({ store: SessionStore } | { redisClient: object })> {
+export async function sharedStore(): Promise<{ store: SessionStore } | { redisClient: TestClient; keyPrefix: string }> {
   return onSids ? { store: ownStore() } : { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix() };
 }

@@ -1,7 +1,7 @@
 import { Browser, clientPackage, startPages, type ChatPage, type ClientVersion, type PageOptions } from '../../support/chromium';
 import { startHosts, type HostProcess, type Recorded } from '../../support/hosts';
 import { startProxy } from '../../support/proxy';
-import { openClient, uniqueKeyPrefix } from '../../support/redis';
+import { sharedStore } from '../../support/stores';
 import { tested } from '../../support/tested';
 import { versionOf } from '../../support/versions';
 
@@ -75,7 +75,7 @@ describe.each(CASES)('socket.io-client %i on a page of another site', (version, 
     // Version 2 lets any origin in, and sets a cookie, which nothing reads, where it is not told otherwise.
     hosts = await startHosts(3, { version, record: true, ...(version === 2 ? { cookie: false } : { cors }) });
     const names = hosts.map(({ name }) => name);
-    ({ url } = await startProxy({ redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), hosts: names }));
+    ({ url } = await startProxy({ ...await sharedStore(), hosts: names }));
   });
 
   // What a session of a test before has sent when its page was closed.

@@ -3,7 +3,7 @@ import { Clients, type ClientOptions } from '../../support/clients';
 import { pollUrl, request } from '../../support/http';
 import { startProxy, type Started } from '../../support/proxy';
 import { PythonFixture } from '../../support/python';
-import { openClient, uniqueKeyPrefix } from '../../support/redis';
+import { sharedStore } from '../../support/stores';
 import { tested } from '../../support/tested';
 
 const POLLING = '/socket.io/?EIO=4&transport=polling';
@@ -31,7 +31,7 @@ beforeAll(async () => {
   const started = await startFixtures({ compression_threshold: 0 });
   fixtures = started.map(({ fixture }) => fixture);
   hosts = started.map(({ host }) => host);
-  const options = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), hosts };
+  const options = { ...await sharedStore(), hosts };
   proxies = [await startProxy(options), await startProxy(options)];
 });
 
