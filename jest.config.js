@@ -7,10 +7,11 @@ const transform = {
   '\\.ts$': ['@swc/jest', { swcrc: false, jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, sourceMaps: 'inline' }],
 };
 
-/** What the tier `sid` has: tests of the tiers `core` and `compat` for which it is no matter where bindings are. */
+/** What the tier `sid` has besides its own: tests of `core` and `compat` for which it is no matter where bindings are. */
 const SID_TESTS = [
+  'sid/**',
   'forwarding/**', 'routing/**', 'faults/**', 'serving/**', 'operating/**', 'proxy', 'closing', 'shutdown-delay',
-  'compat/compatibility', 'compat/clients/**', 'compat/protocol/**', 'compat/servers/**',
+  'compat/compatibility', 'compat/clients/**', 'compat/protocol/**', 'compat/servers/{engine.io,https,python-socketio,python-socketio-end}',
 ];
 
 /** What all tiers have. */
@@ -26,7 +27,7 @@ const shared = {
 module.exports = {
   // `npm test` runs one of them, and `npx jest test/x.test.ts` whichever has the file.
   projects: [
-    { ...shared, displayName: 'core', roots: ['<rootDir>/test'], testPathIgnorePatterns: ['<rootDir>/test/(?:compat|load)/'] },
+    { ...shared, displayName: 'core', roots: ['<rootDir>/test'], testPathIgnorePatterns: ['<rootDir>/test/(?:compat|load|sid)/'] },
     { ...shared, displayName: 'compat', roots: ['<rootDir>/test/compat'] },
     // Tests of the two above for which it is no matter where bindings are, once more where the sids carry their hosts.
     {
