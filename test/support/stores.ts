@@ -1,4 +1,5 @@
 import { MemoryStore, SidStore, type SessionStore } from '../../src';
+import { HostTokens } from '../../src/sessions/sid-tokens';
 import { openClient, uniqueKeyPrefix, type TestClient } from './redis';
 
 /** What proxies of the tests share that have a `SidStore`. */
@@ -7,16 +8,16 @@ export const SECRET = 'a secret of the tests, which is long enough';
 /** Whether the tests run on a `SidStore` where it is no matter which store they have: see the project in `jest.config.js`. */
 export const onSids = Reflect.get(globalThis, 'storeOfTests') === 'sid';
 
-const { tokens } = new SidStore({ secret: SECRET });
+const tokens = new HostTokens([SECRET]);
 
 /** What clients call a session of a host: by the host's own sid, which has its token behind it in the tier `sid`. */
 export const clientSid = (sid: string, host: string): string => (onSids ? tokens.add(sid, host) : sid);
 
 /** What its host calls a session that clients call so, with a token or without. */
-export const hostSid = (sid: string): string => (onSids && sid.includes('.') ? tokens.cut(sid) : sid);
+export const hostSid = (sid: string): string => (tokens.hostOf(sid) === undefined ? sid : tokens.cut(sid));
 
 /** What proxies call a session. Its client has no token where a WebSocket has opened it. */
-export const boundSid = (sid: string, host: string): string => (sid === clientSid(hostSid(sid), host) ? sid : clientSid(sid, host));
+export const boundSid = (sid: string, host: string): string => (tokens.hostOf(sid) === undefined ? clientSid(sid, host) : sid);
 
 /** The store of a proxy for which it is no matter. */
 export function ownStore(): SessionStore {
