@@ -8,7 +8,10 @@ export interface Usage {
   external: number;
 }
 
-/** A proxy in a process of its own, on a memory store unless `redisUrl` is given, or the `secret` of a `SidStore`. Its events are emitted here. */
+/**
+ * A proxy in a process of its own, on a memory store unless `redisUrl` is given, or the `secret` of a `SidStore`. Its
+ * events are emitted here.
+ */
 export class ProxyProcess extends Remote {
   port = 0;
 
