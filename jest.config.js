@@ -14,6 +14,13 @@ const SID_TESTS = [
   'compat/compatibility', 'compat/clients/**', 'compat/protocol/**', 'compat/servers/{engine.io,https,python-socketio,python-socketio-end}',
 ];
 
+/** Of those: what has no session, or a store of its own. */
+const WITHOUT_SIDS = `/test/(?:${[
+  'forwarding/(?:connection|disperse|frames|has-left|headers|idle-connections|response-parser|response-parser-fuzz)',
+  'routing/(?:address-limit|admission-changes|admission-rate|admission-turns|route|router|sniffer|sniffer-url)', 'faults/redis.*',
+  'serving/(?:bad-input-hosts|health-path|keep-alive|plain-head|proxy-header|proxy-protocol)',
+].join('|')})[.]test`;
+
 /** What all tiers have. */
 const shared = {
   testEnvironment: '<rootDir>/test/support/environment.cjs',
@@ -33,6 +40,7 @@ module.exports = {
     {
       ...shared, displayName: 'sid', globals: { storeOfTests: 'sid' },
       testMatch: SID_TESTS.map((name) => `<rootDir>/test/${name}.test.ts`),
+      testPathIgnorePatterns: [WITHOUT_SIDS],
     },
     { ...shared, displayName: 'load', roots: ['<rootDir>/test/load'] },
   ],
