@@ -2,8 +2,8 @@
 export const TIERS = {
   core: { programs: ['redis-server'], args: [] },
   compat: { programs: ['redis-server', 'nginx', 'haproxy', 'chromium', 'python3', 'helm'], args: [] },
+  sid: { programs: ['redis-server', 'haproxy', 'chromium', 'python3'], args: [] },
   // A crowd has the machine to itself.
-  sid: { programs: ['redis-server'], args: [] },
   load: { programs: ['redis-server'], args: ['--runInBand'] },
 };
 

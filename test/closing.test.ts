@@ -1,12 +1,13 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { MemoryStore, Proxy, type ProxyOptions, type SessionStore } from '../src';
+import { Proxy, type ProxyOptions, type SessionStore } from '../src';
 import { onCleanup } from './support/cleanup';
 import { stopClock, type Clock } from './support/clock';
 import { handshake, pollUrl, request, startServer } from './support/http';
 import { startProxy, type ProxyInstance } from './support/proxy';
 import { before, startSessionHost } from './support/session-host';
+import { ownStore } from './support/stores';
 import { until } from './support/until';
 import { connect, upgradeOf } from './support/upgrades';
 
@@ -111,7 +112,7 @@ it("ends in time on a server of the caller's that is polled all the time, and re
   const server = await startApp((_, res) => res.end("the app's"));
   // Its end takes a moment, in which everything is refused.
   let closeStore = (): void => {};
-  const store = Object.assign(new MemoryStore(), { close: () => new Promise<void>((resolve) => closeStore = resolve) });
+  const store = Object.assign(ownStore(), { close: () => new Promise<void>((resolve) => closeStore = resolve) });
   const { proxy } = await before([host], { server, drainTimeout: 300, store });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const sid = await handshake(url);
@@ -159,7 +160,7 @@ it('refuses what waits for its turn behind a response of the app that does not e
 
 it('ends an admin server whose clients are stuck', async () => {
   const host = await startSessionHost();
-  const proxy = new Proxy({ hosts: [host.name], store: new MemoryStore(), drainTimeout: 0, admin: { port: 0 } });
+  const proxy = new Proxy({ hosts: [host.name], store: ownStore(), drainTimeout: 0, admin: { port: 0 } });
   onCleanup(() => proxy.close());
   const operated = once(proxy, 'adminListening') as Promise<[AddressInfo]>;
   proxy.listen(0, '127.0.0.1');

@@ -4,11 +4,12 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import WebSocket, { WebSocketServer } from 'ws';
-import { MemoryStore, Proxy, type ProxyOptions } from '../src';
+import { Proxy, type ProxyOptions } from '../src';
 import { onCleanup } from './support/cleanup';
 import { handshake, request, startServer } from './support/http';
 import { startProxy, type ProxyInstance } from './support/proxy';
 import { startSessionHost, type SessionHost } from './support/session-host';
+import { ownStore } from './support/stores';
 import { CERT, startTlsServer } from './support/tls';
 
 let host: SessionHost;
@@ -18,7 +19,7 @@ beforeAll(async () => {
 });
 
 function newProxy(options: Partial<ProxyOptions> = {}): ProxyInstance {
-  const proxy = new Proxy({ store: new MemoryStore(), hosts: [host.name], drainTimeout: 0, ...options } as ProxyOptions);
+  const proxy = new Proxy({ store: ownStore(), hosts: [host.name], drainTimeout: 0, ...options } as ProxyOptions);
   onCleanup(() => proxy.close());
   return proxy;
 }

@@ -1,12 +1,13 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { MemoryStore, Proxy, type PartialProxyOptions } from '../src';
+import { Proxy, type PartialProxyOptions } from '../src';
 import { onCleanup } from './support/cleanup';
 import { stopClock, type Clock } from './support/clock';
 import { handshake, pollUrl, request } from './support/http';
 import { startProxy, type ProxyInstance } from './support/proxy';
 import { before, openWebSocket, startSessionHost, type SessionHost } from './support/session-host';
+import { ownStore } from './support/stores';
 
 const HANDSHAKE = '/socket.io/?EIO=4&transport=polling';
 const DELAY = 5000;
@@ -74,7 +75,7 @@ describe('close, with a shutdownDelay', () => {
   });
 
   it('is not ready at once, and tells so', async () => {
-    const proxy = new Proxy({ hosts: [host.name], store: new MemoryStore(), shutdownDelay: 1, admin: { port: 0 } });
+    const proxy = new Proxy({ hosts: [host.name], store: ownStore(), shutdownDelay: 1, admin: { port: 0 } });
     onCleanup(() => proxy.close());
     const ready = Promise.all([once(proxy, 'adminListening') as Promise<[AddressInfo]>, once(proxy, 'up')]);
     proxy.listen(0, '127.0.0.1');
@@ -124,7 +125,7 @@ describe('close, with a shutdownDelay', () => {
   });
 
   it('does not wait where nobody can come, as before listen', async () => {
-    const proxy = new Proxy({ hosts: [host.name], store: new MemoryStore(), shutdownDelay: 1_000_000_000 });
+    const proxy = new Proxy({ hosts: [host.name], store: ownStore(), shutdownDelay: 1_000_000_000 });
     await proxy.close();
   });
 });

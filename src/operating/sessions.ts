@@ -8,7 +8,6 @@ import type { Hosts } from '../hosts/hosts';
 import type { EndOutcome, SessionReport, SessionSource } from './operator';
 import { isJsonp } from '../routing/sniffer';
 import { closeSession, hasSession, type SessionAtHostOptions } from '../sessions/session-at-host';
-import type { StoredBinding } from '../sessions/session-store';
 import { Tunnel } from '../forwarding/tunnel';
 
 /** How many sessions of a host to collect at once: collecting may have to go through all bindings. */
@@ -16,6 +15,15 @@ const BATCH = 1000;
 
 /** How long the host may take to answer the requests of a session that has ended, before they are cut, in ms. */
 const LEAVE_TIMEOUT = 2000;
+
+interface FoundSession {
+  readonly sid: string;
+  readonly host: Host;
+  /** `undefined` where only the store has it. */
+  readonly binding: Binding | undefined;
+  /** As the store tells it, in seconds. */
+  readonly expiresIn: number | undefined;
+}
 
 /** The sessions of this process, for its operator. */
 export class Sessions implements SessionSource {
@@ -34,26 +42,16 @@ export class Sessions implements SessionSource {
     this.#forwarder = forwarder;
   }
 
-  async find(given: string): Promise<SessionReport | Absence> {
-    const sid = this.#boundSid(given);
-    const found = await this.#bindings.inspect(sid);
-    if (!found) return this.#bindings.absence(sid);
-    const host = await this.#hostOf(found);
-    if (!host || host.gone) return 'host_gone';
-    if ('work' in found) return this.#reportOf(found);
-    // A token does not tell whether the session goes on.
-    const isOver = this.#options.tokens && await hasSession(host, sid, this.#options) === false;
-    return isOver ? 'ended' : storedReportOf(sid, found);
+  async find(sid: string): Promise<SessionReport | Absence> {
+    const session = await this.#look(sid);
+    if (typeof session === 'string') return session;
+    return session.binding ? this.#reportOf(session.binding) : storedReportOf(session);
   }
 
   /** The host closes the session as if its client had. The client then makes a new handshake by itself. */
-  async end(given: string): Promise<EndOutcome> {
-    const sid = this.#boundSid(given);
-    const found = await this.#bindings.inspect(sid);
-    if (!found) return this.#bindings.absence(sid);
-    const host = await this.#hostOf(found);
-    if (!host || host.gone) return 'host_gone';
-    return this.#end(sid, host, 'work' in found ? found : undefined);
+  async end(sid: string): Promise<EndOutcome> {
+    const session = await this.#look(sid);
+    return typeof session === 'string' ? session : this.#end(session.sid, session.host, session.binding);
   }
 
   async endSome(host: string, count: number): Promise<string[]> {
@@ -76,13 +74,22 @@ export class Sessions implements SessionSource {
     const { tokens } = this.#options;
     if (!tokens || this.#bindings.cached(sid)) return sid;
     const whole = this.#hosts.all.map(({ name }) => tokens.add(sid, name));
-    return whole.find((each) => this.#bindings.cached(each)) ?? sid;
+    const isKnown = (each: string): boolean =>
+      this.#bindings.cached(each) !== undefined || this.#bindings.absence(each) !== 'never_seen';
+    return whole.find(isKnown) ?? sid;
   }
 
-  /** The host that the session's requests would go to. */
-  async #hostOf({ host }: Binding | StoredBinding): Promise<Host | undefined> {
-    if (typeof host !== 'string') return host;
-    return this.#hosts.seek(host);
+  /** The session, with the host that its requests would go to; or why there is none. */
+  async #look(given: string): Promise<FoundSession | Absence> {
+    const sid = this.#boundSid(given);
+    const found = await this.#bindings.inspect(sid);
+    if (!found) return this.#bindings.absence(sid);
+    const host = typeof found.host === 'string' ? await this.#hosts.seek(found.host) : found.host;
+    if (!host || host.gone) return 'host_gone';
+    if ('work' in found) return { sid, host, binding: found, expiresIn: undefined };
+    // A token does not tell whether the session goes on.
+    const isOver = this.#options.tokens && await hasSession(host, sid, this.#options) === false;
+    return isOver ? 'ended' : { sid, host, binding: undefined, expiresIn: found.expiresIn };
   }
 
   async #end(sid: string, host: Host, binding: Binding | undefined): Promise<EndOutcome> {
@@ -166,6 +173,6 @@ function isJoined(work: Exchange | Tunnel): work is Tunnel {
   return work instanceof Tunnel && work.isJoined;
 }
 
-function storedReportOf(sid: string, { host, expiresIn }: StoredBinding): SessionReport {
-  return { sid, host, from: 'store', transport: undefined, age: undefined, expiresIn, open: undefined };
+function storedReportOf({ sid, host, expiresIn }: FoundSession): SessionReport {
+  return { sid, host: host.name, from: 'store', transport: undefined, age: undefined, expiresIn, open: undefined };
 }

@@ -1,7 +1,7 @@
 import { Clients, type ClientOptions } from '../support/clients';
 import { startHosts, type HostProcess } from '../support/hosts';
 import { startProxy, type Started } from '../support/proxy';
-import { openClient, uniqueKeyPrefix } from '../support/redis';
+import { sharedStore } from '../support/stores';
 import { tested } from '../support/tested';
 import { versionOf } from '../support/versions';
 
@@ -26,9 +26,7 @@ describe.each([2, 3, 4] as const)('servers of version %i', (server) => {
   beforeAll(async () => {
     hosts = await startHosts(3, { version: server });
     clients = new Clients();
-    const keyPrefix = uniqueKeyPrefix();
-    const redisClient = await openClient();
-    const options = { redisClient, keyPrefix, hosts: hosts.map(({ name }) => name) };
+    const options = { ...await sharedStore(), hosts: hosts.map(({ name }) => name) };
     proxies = [await startProxy(options), await startProxy(options)];
   });
 

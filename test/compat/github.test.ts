@@ -62,14 +62,14 @@ describe('the workflows', () => {
   it('run all that .ci/run does, but for the benchmark', () => {
     const [, stages = ''] = /const STAGES = {\n(.+?)\n};/s.exec(read('scripts/stages.mjs')) ?? [];
     const names = Array.from(stages.matchAll(/^ {2}(\w+):/gm), ([, name]) => name);
-    expect(names).toEqual(['install', 'lint', 'typecheck', 'core', 'compat', 'load', 'chaos', 'nodes', 'bench']);
+    expect(names).toEqual(['install', 'lint', 'typecheck', 'core', 'compat', 'sid', 'load', 'chaos', 'nodes', 'bench']);
     const texts = Object.values(ci.jobs).flatMap((job) => job.steps ?? []).flatMap((step) => step.run ?? []);
     const tiers = ci.jobs.tiers?.strategy?.matrix.include?.map(({ script }) => `npm run ${script}`) ?? [];
     // `test:load` has a minute of chaos.
     expect(scripts['test:load']).toContain('npm run --silent chaos');
     expect([...texts, ...tiers]).toEqual(expect.arrayContaining([
-      'npm ci --no-audit --no-fund', 'npm run lint', 'npm run typecheck', 'npm run test', 'npm run test:compat', 'npm run test:load',
-      'npm run test:nodes -- ${{ matrix.node }}',
+      'npm ci --no-audit --no-fund', 'npm run lint', 'npm run typecheck', 'npm run test', 'npm run test:compat', 'npm run test:sid',
+      'npm run test:load', 'npm run test:nodes -- ${{ matrix.node }}',
     ]));
   });
 

@@ -8,6 +8,7 @@ import { stopClock } from '../support/clock';
 import { startServer } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
 import { before, openWebSocket, startSessionHost } from '../support/session-host';
+import { clientSid } from '../support/stores';
 import { connect, upgradeOf } from '../support/upgrades';
 import { until } from '../support/until';
 
@@ -97,7 +98,7 @@ describe('close', () => {
     const clock = stopClock();
     let isClosed = false;
     void proxy.close(() => isClosed = true);
-    late.write(upgradeOf(host.sids[0]));
+    late.write(upgradeOf(clientSid(host.sids[0] ?? '', host.name)));
     const [answer] = await once(late, 'data') as [Buffer];
     expect(answer.toString('latin1')).toMatch(/^HTTP\/1\.1 101 /);
     expect(await clock.advanceUntil('closed', () => isClosed, 100)).toBeLessThan(60_000);
@@ -189,7 +190,7 @@ describe('a WebSocket that the proxy ends', () => {
     const { proxy, url } = await before([host]);
     const socket = await openWebSocket(url);
     const code = closeOf(socket);
-    expect(await proxy.endSession(host.sids[0] ?? '')).toBe('ended');
+    expect(await proxy.endSession(clientSid(host.sids[0] ?? '', host.name))).toBe('ended');
     expect(await code).toBe(1001);
   });
 });

@@ -6,6 +6,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { onCleanup } from '../support/cleanup';
 import { handshake, pollUrl, request, startServer } from '../support/http';
 import { startProxy } from '../support/proxy';
+import { hostSid } from '../support/stores';
 import { CERT, KEY, startTlsServer } from '../support/tls';
 
 const POLL = '/socket.io/?EIO=4&transport=polling';
@@ -93,7 +94,7 @@ describe('CORS preflights', () => {
     for (const sid of [await handshake(url), await handshake(url)]) {
       for (let i = 0; i < 3; i += 1) {
         const { status, headers } = await preflight(pollUrl(url, sid));
-        expect([status, headers['access-control-allow-origin']]).toEqual([204, origins[Number(sid.slice(3))]]);
+        expect([status, headers['access-control-allow-origin']]).toEqual([204, origins[Number(hostSid(sid).slice(3))]]);
       }
     }
     const { status, headers } = await preflight(url + POLL);

@@ -9,6 +9,7 @@ import { startProxy } from '../support/proxy';
 import { Random } from '../support/random';
 import { idOf, isAccepted, isEarly, startRecordingHost } from '../support/recording-host';
 import { generate, generatePlain, type Sent } from '../support/request-generator';
+import { hostSid } from '../support/stores';
 import { valuesOf } from '../support/strict-reader';
 import { onCleanup } from '../support/cleanup';
 
@@ -35,6 +36,7 @@ const GUARDED = new RegExp(`^(?:${[
 ].join('|')})$`);
 const NEVER_NAMED = ['host', 'content-length', 'transfer-encoding'];
 const ABSOLUTE = /^https?:\/\/([^/@]+)(?=\/)/i;
+const SID = /(?<=[?&]sid=)[^&]+/;
 
 interface Expected {
   request: ReadRequest;
@@ -101,7 +103,7 @@ function differences(seen: ReadRequest, { request, seenBy }: Expected, reader: s
   const authority = ABSOLUTE.exec(request.target)?.[1];
   const host = authority ?? valuesOf(request.fields, 'host')[0];
   expect('method', seen.method, request.method);
-  expect('target', seen.target, request.target.replace(ABSOLUTE, ''));
+  expect('target', seen.target, request.target.replace(ABSOLUTE, '').replace(SID, hostSid));
   expect('upgrade', seen.isUpgrade, request.isUpgrade);
   expect('version', seen.version, '1.1');
   if (host !== undefined) {

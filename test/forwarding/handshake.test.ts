@@ -2,10 +2,24 @@ import { once } from 'node:events';
 import { brotliCompressSync, constants, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { MemoryStore } from '../../src';
 import type { Session } from '../../src/forwarding/forwarder';
-import { handshake, pollUrl, request, startServer } from '../support/http';
+import { handshake, pollUrl, request, startServer, type Reply } from '../support/http';
 import { startProxy } from '../support/proxy';
+import { clientSid, hostSid, onSids } from '../support/stores';
 
-const OPEN = '0{"sid":"s-1","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000}';
+const POLL = '/socket.io/?EIO=4&transport=polling';
+
+const openOf = (sid: string): string => `0{"sid":"${sid}","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000}`;
+const OPEN = openOf('s-1');
+
+/** How a protocol has a packet in a body. */
+type Framing = (packet: string) => string | Buffer;
+
+const plainly: Framing = (packet) => packet;
+const withLength = (packet: string): string => `${packet.length}:${packet}`;
+const inBinary: Framing = (packet) => Buffer.from([0, ...Array.from(String(packet.length), Number), 0xff, ...Buffer.from(packet)]);
+/** A handshake's answer with the whole state of an application in it, which compresses hardly. */
+const STATE = Array.from({ length: 200_000 }, (_, i) => (i * 7919) % 999_983).join();
+const withState: Framing = (packet) => `${packet}\x1e42["state","${STATE}"]`;
 
 /** A host that opens one session, with the body that is given, and answers its polls with "2". */
 async function hostAnswering(body: string | Buffer, headers: Record<string, string> = {}): Promise<string> {
@@ -17,6 +31,19 @@ async function hostAnswering(body: string | Buffer, headers: Record<string, stri
   return name;
 }
 
+/** The client gets the host's answer as it is; in the tier `sid` not compressed, and with the token, in all framings. */
+function expectPassed({ status, bytes, headers }: Reply, host: string, framing: Framing, body: Buffer, encoding: string): void {
+  const passed = onSids ? Buffer.from(framing(openOf(clientSid('s-1', host)))) : body;
+  expect([status, headers['content-encoding']]).toEqual([200, onSids ? undefined : encoding]);
+  if (headers['content-length'] !== undefined) expect(headers['content-length']).toBe(String(passed.length));
+  expect(bytes.equals(passed)).toBe(true);
+}
+
+/** An answer whose sid cannot be given its token opens no session. */
+function expectNoToken({ status, json }: Reply): void {
+  expect([status, json()]).toEqual([502, expect.objectContaining({ code: 'HOST_FAILED' })]);
+}
+
 it.each([
   ['gzip', gzipSync(OPEN)],
   ['deflate', deflateSync(OPEN)],
@@ -24,31 +51,27 @@ it.each([
   ['br', brotliCompressSync(OPEN)],
   ['identity', Buffer.from(OPEN)],
 ])('binds a session whose handshake is answered in %s, and passes the answer on unchanged', async (encoding, body) => {
-  const { url } = await startProxy({ hosts: [await hostAnswering(body, { 'Content-Encoding': encoding })] });
-  const reply = await request(`${url}/socket.io/?EIO=4&transport=polling`);
-  expect(reply.bytes).toEqual(body);
-  expect(reply.headers['content-encoding']).toBe(encoding);
-  expect((await request(pollUrl(url, 's-1'))).body).toBe('2');
+  const name = await hostAnswering(body, { 'Content-Encoding': encoding });
+  const { url } = await startProxy({ hosts: [name] });
+  expectPassed(await request(url + POLL), name, plainly, body, encoding);
+  expect((await request(pollUrl(url, clientSid('s-1', name)))).body).toBe('2');
 });
 
-it.each([
-  ['protocol 3', `${OPEN.length}:${OPEN}`], ['protocol 4', OPEN],
-])('binds a session that is opened by JSONP, in the framing of %s', async (_, payload) => {
-  const { url } = await startProxy({ hosts: [await hostAnswering(`___eio[0](${JSON.stringify(payload)});`)] });
-  expect((await request(`${url}/socket.io/?EIO=4&transport=polling&j=0`)).status).toBe(200);
-  expect((await request(`${pollUrl(url, 's-1')}&j=0`)).body).toBe('2');
+it.each<[string, query: string, Framing]>([
+  ['by JSONP, in the framing of protocol 3', 'EIO=3&j=0', (packet) => `___eio[0](${JSON.stringify(withLength(packet))});`],
+  ['by JSONP, in the framing of protocol 4', 'EIO=4&j=0', (packet) => `___eio[0](${JSON.stringify(packet)});`],
+  ['by netty-socketio by JSONP, in single quotes', 'EIO=3&j=0', (packet) => `___eio[0]('${withLength(packet)}');`],
+  ['in the binary framing of protocol 3', 'EIO=3', inBinary],
+])('binds a session that is opened %s', async (_, query, framing) => {
+  const name = await hostAnswering(framing(OPEN));
+  const { url } = await startProxy({ hosts: [name] });
+  const reply = await request(`${url}/socket.io/?transport=polling&${query}`);
+  expect(reply.status).toBe(200);
+  expect(reply.bytes).toEqual(Buffer.from(framing(openOf(clientSid('s-1', name)))));
+  expect((await request(`${pollUrl(url, clientSid('s-1', name))}&j=0`)).body).toBe('2');
 });
 
-it('binds a session that is opened in the binary framing of protocol 3', async () => {
-  const length = Array.from(String(OPEN.length), Number);
-  const body = Buffer.concat([Buffer.from([0, ...length, 0xff]), Buffer.from(OPEN)]);
-  const { url } = await startProxy({ hosts: [await hostAnswering(body)] });
-  expect((await request(`${url}/socket.io/?EIO=3&transport=polling`)).bytes).toEqual(body);
-  expect((await request(pollUrl(url, 's-1'))).body).toBe('2');
-});
-
-/** A handshake's answer with the whole state of an application in it, which compresses hardly. */
-const LARGE = `${OPEN}\x1e42["state","${Array.from({ length: 200_000 }, (_, i) => (i * 7919) % 999_983).join()}"]`;
+const LARGE = withState(OPEN);
 
 it.each<[encoding: string, framing: string, body: Buffer]>([
   ['identity', 'Content-Length', Buffer.from(LARGE)],
@@ -59,16 +82,26 @@ it.each<[encoding: string, framing: string, body: Buffer]>([
   const framed = framing === 'chunks' ? { 'Transfer-Encoding': 'chunked' } : { 'Content-Length': String(body.length) };
   const name = await hostAnswering(body, { 'Content-Encoding': encoding, ...framed });
   const { url } = await startProxy({ hosts: [name] });
-  const reply = await request(`${url}/socket.io/?EIO=4&transport=polling`);
-  expect(reply.bytes.equals(body)).toBe(true);
-  expect((await request(pollUrl(url, 's-1'))).body).toBe('2');
+  const reply = await request(url + POLL);
+  // In the tier `sid`, hosts are asked for no encoding.
+  if (onSids && encoding !== 'identity') {
+    expectNoToken(reply);
+    return;
+  }
+  expectPassed(reply, name, withState, body, encoding);
+  expect((await request(pollUrl(url, clientSid('s-1', name)))).body).toBe('2');
 });
 
 it.each(['gzip', 'br', 'deflate'] as const)('binds a session whose handshake is small in %s, and large without', async (encoding) => {
   const state = `${OPEN}\x1e42["state","${'users '.repeat(20_000)}"]`;
   const body = { gzip: gzipSync, br: brotliCompressSync, deflate: deflateSync }[encoding](state);
   const { url } = await startProxy({ hosts: [await hostAnswering(body, { 'Content-Encoding': encoding })] });
-  expect((await request(`${url}/socket.io/?EIO=4&transport=polling`)).bytes.equals(body)).toBe(true);
+  const reply = await request(url + POLL);
+  if (onSids) {
+    expectNoToken(reply);
+    return;
+  }
+  expect(reply.bytes.equals(body)).toBe(true);
   expect((await request(pollUrl(url, 's-1'))).body).toBe('2');
 });
 
@@ -82,7 +115,7 @@ it('answers a handshake with a large state only once its session is stored, and 
     };
   });
   const { url } = await startProxy({ hosts: [await hostAnswering(LARGE)], store, onStoreFailure: 'refuse' });
-  const reply = request(`${url}/socket.io/?EIO=4&transport=polling`);
+  const reply = request(url + POLL);
   await asked;
   release();
   const { status, json } = await reply;
@@ -98,21 +131,17 @@ it('asks a host for no encoding of a handshake that it cannot read', async () =>
   const { url } = await startProxy({ hosts: [name], checkInterval: 3_600_000 });
   const headers = { 'Accept-Encoding': 'gzip, deflate, br, zstd' };
   accepted.length = 0;
-  await request(`${url}/socket.io/?EIO=4&transport=polling`, { headers });
-  await request(pollUrl(url, 's-1'), { headers });
-  expect(accepted.slice(-2)).toEqual(['gzip, deflate, br', 'gzip, deflate, br, zstd']);
-});
-
-it('binds a session that netty-socketio opens by JSONP, in single quotes', async () => {
-  const { url } = await startProxy({ hosts: [await hostAnswering(`___eio[0]('${OPEN.length}:${OPEN}');`)] });
-  expect((await request(`${url}/socket.io/?EIO=3&transport=polling&j=0`)).status).toBe(200);
-  expect((await request(`${pollUrl(url, 's-1')}&j=0`)).body).toBe('2');
+  await request(url + POLL, { headers });
+  await request(pollUrl(url, clientSid('s-1', name)), { headers });
+  // In the tier `sid`, the answer is to be changed.
+  expect(accepted.slice(-2)).toEqual([onSids ? 'identity' : 'gzip, deflate, br', 'gzip, deflate, br, zstd']);
 });
 
 it('binds a session whose sid is a number', async () => {
-  const { url } = await startProxy({ hosts: [await hostAnswering('0{"sid":17,"pingInterval":25000,"pingTimeout":20000}')] });
-  await request(`${url}/socket.io/?EIO=4&transport=polling`);
-  expect((await request(pollUrl(url, '17'))).body).toBe('2');
+  const name = await hostAnswering('0{"sid":17,"pingInterval":25000,"pingTimeout":20000}');
+  const { url } = await startProxy({ hosts: [name] });
+  await request(url + POLL);
+  expect((await request(pollUrl(url, clientSid('17', name)))).body).toBe('2');
 });
 
 it('tells of a session once it is bound', async () => {
@@ -124,12 +153,16 @@ it('tells of a session once it is bound', async () => {
 });
 
 it('tells once of a session whose handshake has its end just behind the bytes that make it too large to gather', async () => {
-  const body = OPEN.padEnd(65_600);
-  const { proxy, url } = await startProxy({ hosts: [await hostAnswering(body, { 'Transfer-Encoding': 'chunked' })] });
+  const sent = OPEN.padEnd(65_600);
+  const name = await hostAnswering(sent, { 'Transfer-Encoding': 'chunked' });
+  const { proxy, url } = await startProxy({ hosts: [name] });
+  const sid = clientSid('s-1', name);
   let sessions = 0;
   proxy.on('session', () => sessions += 1);
-  expect((await request(`${url}/socket.io/?EIO=4&transport=polling`)).body).toBe(body);
-  expect((await request(pollUrl(url, 's-1'))).body).toBe('2');
+  const { body } = await request(url + POLL);
+  if (onSids) expect(body.trimEnd()).toBe(openOf(sid));
+  else expect(body).toBe(sent);
+  expect((await request(pollUrl(url, sid))).body).toBe('2');
   expect(sessions).toBe(1);
 });
 
@@ -150,12 +183,12 @@ it('binds nothing for a response that is no handshake', async () => {
 it('takes only an answer of status 200 for a handshake', async () => {
   const { name } = await startServer((_, res) => res.writeHead(403).end(OPEN));
   const { url } = await startProxy({ hosts: [name] });
-  expect((await request(`${url}/socket.io/?EIO=4&transport=polling`)).status).toBe(403);
+  expect((await request(url + POLL)).status).toBe(403);
   expect((await request(pollUrl(url, 's-1'))).status).toBe(400);
 });
 
 it('lets a handshake wait for the first health round, so that it succeeds', async () => {
   // Two that refuse: one that did not wait would go to one of them, or find none up.
   const { url } = await startProxy({ hosts: ['127.0.0.1:1', '127.0.0.1:2', await hostAnswering(OPEN)] });
-  expect(await handshake(url)).toBe('s-1');
+  expect(hostSid(await handshake(url))).toBe('s-1');
 });

@@ -1,13 +1,16 @@
 import { once } from 'node:events';
 import http, { type IncomingMessage } from 'node:http';
-import { MemoryStore } from '../../src';
 import { onCleanup } from '../support/cleanup';
 import { startServer } from '../support/http';
 import { startProxy } from '../support/proxy';
+import { clientSid, storeOf } from '../support/stores';
 import { until } from '../support/until';
 import { Duplex, type Writable } from 'node:stream';
 
 const POLL = '/socket.io/?EIO=4&transport=polling';
+/** The name by which clients' sids call the host: see `storeOf`. */
+const ALIAS = 'streaming.example:80';
+const SID = clientSid('known', ALIAS);
 const CHUNK = Buffer.alloc(65_536, 'x');
 const SIZE = 64 * 1024 * 1024;
 
@@ -51,7 +54,7 @@ describe.each([
   ['with Content-Length', { 'Content-Length': SIZE }],
   ['in chunks', { 'Transfer-Encoding': 'chunked' }],
 ])('64 MB %s', (_, headers) => {
-  it.each([['a poll', `${POLL}&sid=known`], ['a handshake', POLL]])(
+  it.each([['a poll', `${POLL}&sid=${SID}`], ['a handshake', POLL]])(
     'of a response to %s wait at the host for a client that does not read',
     async (__, target) => {
       const source = new Source();
@@ -59,8 +62,8 @@ describe.each([
         if (req.url?.includes('?')) void source.pour(res.writeHead(200, headers));
         else res.end();
       });
-      const store = new MemoryStore();
-      await store.bind('known', name, 60);
+      const store = storeOf(name, ALIAS);
+      await store.bind(SID, name, 60);
       const { url } = await startProxy({ hosts: [name], store });
       const before = held();
       const req = http.get(url + target, { agent: false });

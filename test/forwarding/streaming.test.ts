@@ -1,12 +1,15 @@
 import { once } from 'node:events';
 import http, { type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
-import { MemoryStore } from '../../src';
 import { onCleanup } from '../support/cleanup';
 import { handshake, pollUrl, request, startServer } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
+import { clientSid, storeOf } from '../support/stores';
 
 const HANDSHAKE = '/socket.io/?EIO=4&transport=polling';
-const KNOWN = `${HANDSHAKE}&sid=known`;
+/** The name by which clients' sids call the host: see `storeOf`. */
+const ALIAS = 'streaming.example:80';
+const SID = clientSid('known', ALIAS);
+const KNOWN = `${HANDSHAKE}&sid=${SID}`;
 const BOUND = 65_536;
 
 /** A proxy before one host, on which the sid `known` is bound. */
@@ -16,8 +19,8 @@ async function behind(handler: RequestListener): Promise<Started> {
     if (req.url?.includes('?')) handler(req, res);
     else res.end();
   });
-  const store = new MemoryStore();
-  await store.bind('known', name, 60);
+  const store = storeOf(name, ALIAS);
+  await store.bind(SID, name, 60);
   return startProxy({ hosts: [name], store });
 }
 
@@ -41,6 +44,9 @@ async function rest(message: IncomingMessage): Promise<string> {
 }
 
 /** An OPEN packet of a given size in bytes. */
+/** What clients get of a handshake's answer. */
+const passed = (body: string, sid: string): string => body.replace(`"${sid}"`, `"${clientSid(sid, ALIAS)}"`);
+
 function openPacket(sid: string, size: number): string {
   const bare = JSON.stringify({ sid, upgrades: [], pingInterval: 25_000, pingTimeout: 20_000, pad: '' });
   return `0${bare.slice(0, -2)}${'x'.repeat(size - bare.length - 1)}"}`;
@@ -95,8 +101,8 @@ describe('the first bytes of a response reach the client while the host holds ba
     hostRes.writeHead(200, { 'Content-Length': BOUND + 1 }).write(first.slice(0, 100));
     hostRes.write(first.slice(100));
     const [response] = await responded;
-    expect(String((await once(response, 'data'))[0])).toBe(first);
-    expect(await told).toMatchObject([{ sid: 'large' }]);
+    expect(String((await once(response, 'data'))[0])).toBe(passed(first, 'large'));
+    expect(await told).toMatchObject([{ sid: clientSid('large', ALIAS) }]);
     response.pause();
     const last = 'x'.repeat(BOUND + 1 - first.length);
     hostRes.end(last);
@@ -145,9 +151,9 @@ describe('a handshake response', () => {
     const body = openPacket('long', BOUND);
     const { url, proxy } = await behind((_req, res) => res.writeHead(200, headers(body.length)).end(body));
     const bound = once(proxy, 'session');
-    expect((await request(url + HANDSHAKE)).body).toBe(body);
-    expect((await bound)[0]).toMatchObject({ sid: 'long' });
-    expect((await request(pollUrl(url, 'long'))).status).toBe(200);
+    expect((await request(url + HANDSHAKE)).body).toBe(passed(body, 'long'));
+    expect((await bound)[0]).toMatchObject({ sid: clientSid('long', ALIAS) });
+    expect((await request(pollUrl(url, clientSid('long', ALIAS)))).status).toBe(200);
   });
 
   it.each(FRAMINGS)('of more than 64 KiB, %s, passes unbound and unchanged', async (_, headers) => {
@@ -188,9 +194,9 @@ describe('a handshake response', () => {
     for (at = 1; at < length; at += 1) {
       const { status, headers, body } = await request(url + HANDSHAKE);
       expect({ at, status, kept: headers['x-kept'], body })
-        .toEqual({ at, status: 200, kept: 'é', body: json(`split-${1000 + at}`) });
+        .toEqual({ at, status: 200, kept: 'é', body: passed(json(`split-${1000 + at}`), `split-${1000 + at}`) });
     }
-    expect(bound).toEqual(Array.from({ length: length - 1 }, (__, i) => `split-${1001 + i}`));
+    expect(bound).toEqual(Array.from({ length: length - 1 }, (__, i) => clientSid(`split-${1001 + i}`, ALIAS)));
     expect(await handshake(url).then((sid) => request(pollUrl(url, sid)))).toMatchObject({ status: 200 });
   });
 

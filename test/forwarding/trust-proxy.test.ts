@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
-import { Proxy, MemoryStore, type ProxyOptions } from '../../src';
+import { Proxy, type ProxyOptions } from '../../src';
 import { onCleanup } from '../support/cleanup';
 import { startServer } from '../support/http';
 import { startProxy } from '../support/proxy';
+import { ownStore } from '../support/stores';
 import { CERT, startTlsServer } from '../support/tls';
 
 const KINDS = {
@@ -121,7 +122,7 @@ describe.each(['request', 'upgrade'] as const)('of a %s', (kind) => {
     });
 
     it('tells peers of one proxy apart, and knows IPv4 in IPv6', async () => {
-      const proxy = new Proxy({ hosts: [await startHost()], store: new MemoryStore(), drainTimeout: 0, trustProxy: ['127.0.0.2'] });
+      const proxy = new Proxy({ hosts: [await startHost()], store: ownStore(), drainTimeout: 0, trustProxy: ['127.0.0.2'] });
       onCleanup(() => proxy.close());
       proxy.listen(0, '::');
       await once(proxy, 'listening');
@@ -146,7 +147,7 @@ describe.each(['request', 'upgrade'] as const)('of a %s', (kind) => {
   });
 
   it('writes an IPv4 client of an IPv6 listener as IPv4, and an IPv6 client as it is', async () => {
-    const proxy = new Proxy({ hosts: [await startHost()], store: new MemoryStore(), drainTimeout: 0 });
+    const proxy = new Proxy({ hosts: [await startHost()], store: ownStore(), drainTimeout: 0 });
     onCleanup(() => proxy.close());
     proxy.listen(0, '::');
     await once(proxy, 'listening');
@@ -158,7 +159,7 @@ describe.each(['request', 'upgrade'] as const)('of a %s', (kind) => {
   it('tells of no address on a unix socket, and keeps the chain that it trusts', async () => {
     const hosts = [await startHost()];
     for (const trustProxy of [false, true]) {
-      const proxy = new Proxy({ hosts, store: new MemoryStore(), drainTimeout: 0, trustProxy });
+      const proxy = new Proxy({ hosts, store: ownStore(), drainTimeout: 0, trustProxy });
       onCleanup(() => proxy.close());
       const path = join(tmpdir(), `trust-${process.pid}-${kind}-${trustProxy}.sock`);
       proxy.listen(path);

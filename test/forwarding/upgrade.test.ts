@@ -8,6 +8,7 @@ import { onCleanup } from '../support/cleanup';
 import { exchangeBytes, startServer } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
 import { openWebSocket, startSessionHost } from '../support/session-host';
+import { clientSid } from '../support/stores';
 
 const TARGET = '/socket.io/?EIO=4&transport=websocket';
 const HEAD = [
@@ -312,5 +313,5 @@ it('tells of a session that was opened by WebSocket', async () => {
   const { url, proxy } = await startProxy({ hosts: [host.name] });
   const told = once(proxy, 'session');
   await openWebSocket(url);
-  expect((await told)[0]).toEqual({ sid: host.sids[0], host: host.name, transport: 'websocket' });
+  expect((await told)[0]).toEqual({ sid: clientSid(host.sids[0] ?? '', host.name), host: host.name, transport: 'websocket' });
 });

@@ -3,6 +3,7 @@ import { stopClock } from '../support/clock';
 import { handshake, pollUrl, request } from '../support/http';
 import type { ProxyInstance } from '../support/proxy';
 import { before, openWebSocket, startMortalHosts, startSessionHost, startSessionHosts, type SessionHost } from '../support/session-host';
+import { hostSid } from '../support/stores';
 import { until } from '../support/until';
 
 const HANDSHAKE = '/socket.io/?EIO=4&transport=polling';
@@ -28,11 +29,11 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate
 it('lets sessions go on by polling and WebSocket, and has new ones go elsewhere', async () => {
   const { proxy, url } = await before(hosts, { balance: 'round-robin' });
   const sid = await handshake(url);
-  const [own, other] = sid === hosts[0].sids.at(-1) ? hosts : [hosts[1], hosts[0]];
+  const [own, other] = hostSid(sid) === hosts[0].sids.at(-1) ? hosts : [hosts[1], hosts[0]];
   const socket = await openWebSocket(url, sid);
   const told = drainedOf(proxy);
   proxy.drainHost(own.name);
-  for (let i = 0; i < 3; i += 1) expect(await handshake(url)).toBe(other.sids.at(-1));
+  for (let i = 0; i < 3; i += 1) expect(hostSid(await handshake(url))).toBe(other.sids.at(-1));
   expect(await request(pollUrl(url, sid), { method: 'POST', body: '2' })).toMatchObject({ status: 200 });
   expect([told, socket.readyState]).toEqual([[], socket.OPEN]);
   expect(proxy.hosts.find(({ host }) => host === own.name)).toMatchObject({ sessions: 1, tunnels: 1, draining: true });
@@ -71,7 +72,7 @@ it('refuses new sessions while all hosts that are up are draining, until one is 
   expect(await request(url + HANDSHAKE)).toMatchObject(REFUSED);
   expect(await request(pollUrl(url, sid), { method: 'POST', body: '2' })).toMatchObject({ status: 200 });
   proxy.undrainHost(hosts[1].name);
-  expect(await handshake(url)).toBe(hosts[1].sids.at(-1));
+  expect(hostSid(await handshake(url))).toBe(hosts[1].sids.at(-1));
 });
 
 it('sends no handshake to a draining host that could not reach another', async () => {
@@ -79,7 +80,7 @@ it('sends no handshake to a draining host that could not reach another', async (
   const { proxy, url } = await before([dead, draining, third], { checkInterval: 60_000, balance: 'round-robin' });
   proxy.drainHost(draining.name);
   await dead.stop();
-  expect(await handshake(url)).toBe(third.sids[0]);
+  expect(hostSid(await handshake(url))).toBe(third.sids[0]);
   await third.stop();
   expect(await request(url + HANDSHAKE)).toMatchObject(REFUSED);
   expect(draining.sids).toEqual([]);

@@ -1,12 +1,13 @@
 import { once } from 'node:events';
 import { inspect, promisify } from 'node:util';
-import Proxy, { MemoryStore } from '../../src';
+import Proxy from '../../src';
 import type { Hosts } from '../../src/hosts/hosts';
 import { onCleanup } from '../support/cleanup';
 import { stopClock } from '../support/clock';
 import { exchangeBytes, handshake, pollUrl, request, startServer } from '../support/http';
 import { startProxy, type ProxyInstance } from '../support/proxy';
 import { before, countsOf, openWebSocket, startSessionHost, startSessionHosts, type SessionHost } from '../support/session-host';
+import { clientSid, hostSid, ownStore } from '../support/stores';
 import { until } from '../support/until';
 
 const UNKNOWN = { status: 400, body: '{"code":1,"message":"Session ID unknown"}' };
@@ -26,13 +27,13 @@ describe('addHost', () => {
     expect(await request(url + HANDSHAKE)).toMatchObject({ status: 503 });
     second.health = 400;
     await once(proxy, 'up');
-    expect(await handshake(url)).toBe(second.sids[0]);
+    expect(hostSid(await handshake(url))).toBe(second.sids[0]);
     expect(told).toEqual([`added ${second.name}`, `down ${second.name}`, `up ${second.name}`]);
   });
 
   it('adds a host before the proxy listens', async () => {
     const [first, second] = await startSessionHosts(2) as [SessionHost, SessionHost];
-    const proxy = new Proxy({ store: new MemoryStore(), hosts: [first.name], drainTimeout: 0 });
+    const proxy = new Proxy({ store: ownStore(), hosts: [first.name], drainTimeout: 0 });
     onCleanup(() => proxy.close());
     proxy.addHost(second.name);
     proxy.listen(0, '127.0.0.1');
@@ -42,10 +43,11 @@ describe('addHost', () => {
 
   it('leads the sids to the host that the store maps to it', async () => {
     const [first, second] = await startSessionHosts(2) as [SessionHost, SessionHost];
-    const store = new MemoryStore();
-    await store.bind('known', second.name, 60);
+    const store = ownStore();
+    const sid = clientSid('known', second.name);
+    await store.bind(sid, second.name, 60);
     const { proxy, url } = await before([first], { store });
-    const post = (): Promise<unknown> => request(pollUrl(url, 'known'), { method: 'POST', body: '2' });
+    const post = (): Promise<unknown> => request(pollUrl(url, sid), { method: 'POST', body: '2' });
     expect(await post()).toMatchObject(UNKNOWN);
     proxy.addHost(second.name);
     await once(proxy, 'up');
@@ -140,7 +142,7 @@ describe('removeHost', () => {
 
 describe('what is no host', () => {
   const FORMS = "expected 'host:port', '[IPv6]:port', 'http://…' or 'https://…'";
-  const make = (): ProxyInstance => new Proxy({ store: new MemoryStore(), hosts: ['localhost:3000'] });
+  const make = (): ProxyInstance => new Proxy({ store: ownStore(), hosts: ['localhost:3000'] });
 
   it.each<[name: unknown, message: string]>([
     ['b', `'host': a port is missing: ${FORMS}, received 'b'`],
@@ -185,7 +187,7 @@ it('may be told by another part which hosts are up', async () => {
   const becomingReady = new Promise<void>((resolve) => (isReady = resolve));
   const source = { ready: false, start: () => becomingReady, stop: () => void (stopped = true) };
   const proxy = new Proxy(
-    { store: new MemoryStore(), hosts: [first.name, second.name], drainTimeout: 0 },
+    { store: ownStore(), hosts: [first.name, second.name], drainTimeout: 0 },
     { healthSource: (all) => {
       hosts = all;
       return source;
@@ -202,7 +204,7 @@ it('may be told by another part which hosts are up', async () => {
   const [removed] = hosts?.all ?? [];
   const told: string[] = [];
   for (const event of ['up', 'down'] as const) proxy.on(event, (host: string) => told.push(`${event} ${host}`));
-  expect(await opening).toBe(second.sids[0]);
+  expect(hostSid(await opening)).toBe(second.sids[0]);
   expect(proxy.hosts.map(({ state, downReason }) => [state, downReason])).toEqual([['down', 'failing'], ['up', undefined]]);
   expect(checks).toBe(0);
   // It may not have heard yet that a host was removed.

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
-import { MemoryStore } from '../../src';
 import { stopClock, type Clock } from '../support/clock';
 import { Crowd } from '../support/crowd';
 import { handshake, pollUrl, request } from '../support/http';
 import { mostWithin } from '../support/most-within';
 import { before, openWebSocket, startSessionHosts, type SessionHost } from '../support/session-host';
+import { hostSid, ownStore } from '../support/stores';
 import { until } from '../support/until';
 
 const MINUTE = 60_000;
@@ -96,7 +96,7 @@ describe('drainHost with a deadline', () => {
   });
 
   it('moves sessions by polling and by WebSocket, and one that another proxy brings when the host was empty', async () => {
-    const store = new MemoryStore();
+    const store = ownStore();
     const options = { store, checkInterval: HOUR };
     const [{ proxy, url }, other] = [await before(hosts, options), await before(hosts, options)];
     const [first, second] = hosts;
@@ -111,7 +111,7 @@ describe('drainHost with a deadline', () => {
     await clock.advanceUntil('both were moved', () => proxy.hosts[0]?.sessions === 0);
     await Promise.all([drained, closed]);
     expect(await proxy.findSession(sid)).toBe('ended');
-    expect(second.sids).toContain(await handshake(url));
+    expect(second.sids).toContain(hostSid(await handshake(url)));
     expect(proxy.hosts[0]).toMatchObject({ draining: true, sessions: 0, drain: { movesIn: 0, movesPerSecond: 20 } });
     expect((await proxy.parts.operations.totals()).hosts[first.name]?.moved).toBe(2);
 

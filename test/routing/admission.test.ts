@@ -10,6 +10,7 @@ import { handshake, pollUrl, request } from '../support/http';
 import { startProxy, type ProxyInstance, type Started } from '../support/proxy';
 import { startProxyProcess } from '../support/proxy-process';
 import { before, openWebSocket, startSessionHosts, type SessionHost } from '../support/session-host';
+import { hostSid } from '../support/stores';
 import { until } from '../support/until';
 
 /** A rate of one handshake in almost two minutes, and all the time to wait for the next. */
@@ -169,20 +170,20 @@ describe('handshakes that wait', () => {
     await queueOf(proxy, 4);
     expect(statusesOf(await openSeveral(3, url))).toEqual([503, 503, 503]);
     await clock.advanceUntil('none waits', async () => (await proxy.parts.operations.totals()).queued === 0, 102);
-    expect(await Promise.all(sids)).toEqual(['1', '2', '3', '4', '5']);
+    expect((await Promise.all(sids)).map(hostSid)).toEqual(['1', '2', '3', '4', '5']);
   });
 
   it('go to a host that is up when their turn comes', async () => {
     const [, second] = hosts as [SessionHost, SessionHost];
     const { url, proxy } = await before(hosts, ONE);
     proxy.drainHost(second.name);
-    expect(host.sids).toContain(await handshake(url));
+    expect(host.sids).toContain(hostSid(await handshake(url)));
     const opening = handshake(url);
     await queueOf(proxy, 1);
     proxy.undrainHost(second.name);
     proxy.drainHost(host.name);
     await clock.advance(102_000);
-    expect(second.sids).toContain(await opening);
+    expect(second.sids).toContain(hostSid(await opening));
   });
 
   it('take no turn where their client has gone, and are no refusals', async () => {

@@ -6,6 +6,7 @@ import { onCleanup } from '../support/cleanup';
 import { exchangeBytes, request, startServer, type RequestOptions } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
 import { openClient, uniqueKeyPrefix } from '../support/redis';
+import { clientSid } from '../support/stores';
 
 const POLL = '/socket.io/?EIO=4&transport=polling';
 const UPGRADE = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: AAAA'];
@@ -178,8 +179,9 @@ describe('path', () => {
       else res.end('ok');
     });
     const { url } = await startProxy({ hosts: [name], path: '/ws' });
-    expect((await request(`${url}/ws?EIO=4&transport=polling`)).body).toBe('0{"sid":"custom"}');
-    expect((await request(`${url}/ws?EIO=4&transport=polling&sid=custom`)).body).toBe('ok');
+    const sid = clientSid('custom', name);
+    expect((await request(`${url}/ws?EIO=4&transport=polling`)).body).toBe(`0{"sid":"${sid}"}`);
+    expect((await request(`${url}/ws?EIO=4&transport=polling&sid=${sid}`)).body).toBe('ok');
   });
 });
 

@@ -3,6 +3,7 @@ import type Proxy from '../../src';
 import { exchangeBytes, handshake, request, startServer } from '../support/http';
 import { startProxy, type Started } from '../support/proxy';
 import { openClient, uniqueKeyPrefix } from '../support/redis';
+import { hostSid } from '../support/stores';
 
 const POLL = '/socket.io/?EIO=4&transport=polling';
 const SESSION = '0{"sid":"well"}';
@@ -45,7 +46,7 @@ beforeEach(() => {
 
 /** What every test ends with: nothing has happened to the proxy. */
 async function expectAlive({ url }: Started): Promise<void> {
-  expect(await handshake(url)).toBe('well');
+  expect(hostSid(await handshake(url))).toBe('well');
 }
 
 describe('sids', () => {
@@ -81,10 +82,12 @@ describe('sids', () => {
   it('with any characters are followed', async () => {
     const sid = 'a b+c&d=e/é🚀"\\';
     const open = `0${JSON.stringify({ sid })}`;
-    const { url } = await watched({}, (req, res) => res.end(req.url?.includes('sid=') ? 'polled' : open));
-    await request(url + POLL);
-    const reply = await request(`${url}${POLL}&sid=${encodeURIComponent(sid)}`);
+    const { url, seen } = await watched({}, (req, res) => res.end(req.url?.includes('sid=') ? 'polled' : open));
+    const given = await handshake(url);
+    expect(hostSid(given)).toBe(sid);
+    const reply = await request(`${url}${POLL}&sid=${encodeURIComponent(given)}`);
     expect(reply).toMatchObject({ status: 200, body: 'polled' });
+    expect(seen.at(-1)).toBe(`GET ${POLL}&sid=${encodeURIComponent(sid)}`);
   });
 });
 

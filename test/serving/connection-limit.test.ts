@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
-import { MemoryStore, Proxy } from '../../src';
+import { Proxy } from '../../src';
 import { onCleanup } from '../support/cleanup';
 import { exchangeBytes } from '../support/http';
 import { before, startSessionHost, type SessionHost } from '../support/session-host';
+import { ownStore } from '../support/stores';
 import { until } from '../support/until';
 
 const REQUEST = 'GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n';
@@ -44,7 +45,7 @@ it.each([true, false])('cuts a connection of an address that has so many, and co
 });
 
 it('counts each IPv4 address by itself, also where the proxy listens on all addresses of both kinds', async () => {
-  const proxy = new Proxy({ store: new MemoryStore(), hosts: [host.name], maxConnectionsPerAddress: 1, drainTimeout: 0 });
+  const proxy = new Proxy({ store: ownStore(), hosts: [host.name], maxConnectionsPerAddress: 1, drainTimeout: 0 });
   onCleanup(() => proxy.close());
   await once(proxy.listen(0), 'listening');
   const { port } = proxy.server.address() as net.AddressInfo;
@@ -71,7 +72,7 @@ it('lets trusted load balancers have any number, and counts the clients that the
 });
 
 it('needs a server of the proxy\'s own', () => {
-  const options = { store: new MemoryStore(), hosts: [host.name], server: http.createServer(), maxConnectionsPerAddress: 5 };
+  const options = { store: ownStore(), hosts: [host.name], server: http.createServer(), maxConnectionsPerAddress: 5 };
   expect(() => new Proxy(options)).toThrow("'maxConnectionsPerAddress' must be left out where 'server' is given, received 5");
 });
 

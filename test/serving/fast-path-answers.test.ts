@@ -3,7 +3,7 @@ import type { PartialProxyOptions } from '../../src';
 import type { AccessEntry } from '../../src/serving/access';
 import { PlainResponse } from '../../src/serving/plain-response';
 import { KeptClient } from '../support/kept-client';
-import { client, get, ok, post, stand, type Stand } from '../support/kept-stand';
+import { client, get, ok, post, SID, stand, type Stand } from '../support/kept-stand';
 import { joinChunks } from '../support/raw-client';
 import { until } from '../support/until';
 
@@ -33,16 +33,18 @@ describe('answers and requests are those of Node\'s http', () => {
   }
 
   it.each<[string, string[], RequestListener]>([
-    ['polls', [get(), post('3'), get('&sid=s1&t=a', 'Origin: http://b'), post('\xe9\0\r\n\r\n')], ok],
+    ['polls', [get(), post('3'), get(`&sid=${SID}&t=a`, 'Origin: http://b'), post('\xe9\0\r\n\r\n')], ok],
     ['handshakes', [get(''), get('')], ok],
     ['a handshake that accepts what cannot be read', [get('', 'Accept-Encoding: gzip, zstd')], ok],
-    ['fields of a browser', [get('&sid=s1', 'User-Agent: x (y; z)', 'Accept: */*', 'Cookie: a="b"; c=d', 'Connection: keep-alive')], ok],
-    ['forwarding fields', [get('&sid=s1', 'X-Forwarded-For: 6.6.6.6', 'Forwarded: for=6.6.6.6', 'X-Real-IP: 6.6.6.6')], ok],
+    ['fields of a browser', [
+      get(`&sid=${SID}`, 'User-Agent: x (y; z)', 'Accept: */*', 'Cookie: a="b"; c=d', 'Connection: keep-alive'),
+    ], ok],
+    ['forwarding fields', [get(`&sid=${SID}`, 'X-Forwarded-For: 6.6.6.6', 'Forwarded: for=6.6.6.6', 'X-Real-IP: 6.6.6.6')], ok],
     ['an unknown sid', [get('&sid=other', 'Origin: http://b'), get()], ok],
     ['an empty sid', [get('&sid=', 'Origin: http://b'), get()], ok],
-    ['two sids', [get('&sid=s1&sid=s1')], ok],
-    ['an encoded sid', [get('&s%69d=s%31')], ok],
-    ['a forbidden target', [get('&sid=s1&a=\\')], ok],
+    ['two sids', [get(`&sid=${SID}&sid=${SID}`)], ok],
+    ['an encoded sid', [get(`&s%69d=s%31${SID.slice(2)}`)], ok],
+    ['a forbidden target', [get(`&sid=${SID}&a=\\`)], ok],
     ['a status', [get()], (_, res) => res.writeHead(404, 'Odd Words').end('no')],
     ['a 204', [get(), get()], (_, res) => res.writeHead(204, { 'X-A': 'b' }).end()],
     ['a 304', [get(), get()], (_, res) => res.writeHead(304, { ETag: 'b' }).end()],
@@ -94,7 +96,7 @@ describe('answers and requests are those of Node\'s http', () => {
       return [await kept.ask('abcd'), await kept.ask(get())];
     }],
     ['a body that looks like a request, after its request was refused', async (kept, { read }) => {
-      const refused = post(get()).replace('sid=s1', 'sid=other');
+      const refused = post(get()).replace(`sid=${SID}`, 'sid=other');
       kept.socket.write(refused.slice(0, -get().length));
       const answers = [await kept.response()];
       kept.socket.write(get());
@@ -111,7 +113,7 @@ describe('answers and requests are those of Node\'s http', () => {
       return [await kept.response(), await kept.response(), await kept.response(), await kept.ask(get())];
     }],
     ['requests behind one that Node has', async (kept, { read, hold }) => {
-      const preflight = get('&sid=s1&hold').replace('GET', 'OPTIONS');
+      const preflight = get(`&sid=${SID}&hold`).replace('GET', 'OPTIONS');
       const held = await hold(kept, preflight);
       kept.socket.write(post('3'));
       await read(kept);
@@ -123,7 +125,7 @@ describe('answers and requests are those of Node\'s http', () => {
       return [...answers, await kept.ask('abcd'), await kept.ask(post('ef')), await kept.ask(get())];
     }],
     ['requests behind one whose body comes in pieces', async (kept, { read, hold }) => {
-      const slow = post('abcd').replace('sid=s1', 'sid=s1&hold');
+      const slow = post('abcd').replace(`sid=${SID}`, `sid=${SID}&hold`);
       kept.socket.write(slow.slice(0, -2));
       await read(kept);
       const held = await hold(kept, slow.slice(-2));
@@ -134,14 +136,14 @@ describe('answers and requests are those of Node\'s http', () => {
     }],
     ['more fields than servers read', async (kept) => {
       const lines = Array.from({ length: 1100 }, (_, i) => `X-${i}: a`);
-      return [await kept.ask(get('&sid=s1', ...lines.slice(0, 500))), await kept.ask(get('&sid=s1', ...lines))];
+      return [await kept.ask(get(`&sid=${SID}`, ...lines.slice(0, 500))), await kept.ask(get(`&sid=${SID}`, ...lines))];
     }],
     ['another method in between', async (kept) => [
       await kept.ask(get()), await kept.ask(get().replace('GET', 'OPTIONS')), await kept.ask(get()),
     ]],
-    ['a refusal that ends the connection', async (kept) => [await kept.ask(get()), await kept.ask(get('&sid=s1', 'Connection: host'))]],
+    ['a refusal that ends the connection', async (kept) => [await kept.ask(get()), await kept.ask(get(`&sid=${SID}`, 'Connection: host'))]],
     ['a malformed head', async (kept) => [await kept.ask(get()), await kept.ask('GET / HTTP/1.1\r\nA B: c\r\n\r\n')]],
-    ['Connection: close', async (kept) => [await kept.ask(get()), await kept.ask(get('&sid=s1', 'Connection: close'))]],
+    ['Connection: close', async (kept) => [await kept.ask(get()), await kept.ask(get(`&sid=${SID}`, 'Connection: close'))]],
   ])('%s', async (_, converse) => {
     const [byNode, byUs] = [[], []] as string[][];
     for (const [answers, fastPath] of [[byNode, false], [byUs, true]] as const) {

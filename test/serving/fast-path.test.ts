@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { IncomingMessage } from 'node:http';
 import { Socket, type AddressInfo } from 'node:net';
 import { duplexPair } from 'node:stream';
-import { MemoryStore, Proxy } from '../../src';
+import { Proxy } from '../../src';
 import { Connection } from '../../src/forwarding/connection';
 import { PlainResponse } from '../../src/serving/plain-response';
 import { createServer } from '../../src/serving/server';
@@ -11,12 +11,13 @@ import { stopClock } from '../support/clock';
 import { startServer } from '../support/http';
 import { KeptClient } from '../support/kept-client';
 import type { Started } from '../support/proxy';
-import { client, get, OPEN, post, stand } from '../support/kept-stand';
+import { ALIAS, client, get, OPEN, post, SID, stand } from '../support/kept-stand';
+import { storeOf } from '../support/stores';
 import { CERT, KEY } from '../support/tls';
 import { until } from '../support/until';
 
 const LIMITS = { maxHeaderSize: 16_384, headersTimeout: 20_000, requestTimeout: 120_000, keepAliveTimeout: 75_000, hostTimeout: 120_000 };
-const UPGRADE = get('&sid=s1', 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: AAAA');
+const UPGRADE = get(`&sid=${SID}`, 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: AAAA');
 
 /** The answers of the fast path: as many as it has given. */
 let fast: jest.SpyInstance;
@@ -52,7 +53,7 @@ it('serves again after a body that came in pieces', async () => {
 it('serves over TLS', async () => {
   const server = createServer(LIMITS, { cert: CERT, key: KEY });
   const { name } = await startServer(({ url = '' }, res) => res.end(url.includes('sid=') ? 'ok' : OPEN));
-  const proxy = new Proxy({ hosts: [name], store: new MemoryStore(), server, drainTimeout: 0 }, { ownsServer: true });
+  const proxy = new Proxy({ hosts: [name], store: storeOf(name, ALIAS), server, drainTimeout: 0 }, { ownsServer: true });
   onCleanup(() => proxy.close());
   proxy.listen(0, '127.0.0.1');
   await once(proxy, 'listening');
@@ -191,7 +192,7 @@ describe('a connection on which nothing passes', () => {
     const started = await stand({ keepAliveTimeout: 50 });
     started.proxy.server.timeout = 150;
     const kept = await client(started);
-    kept.socket.write(get('&sid=s1&hold'));
+    kept.socket.write(get(`&sid=${SID}&hold`));
     await kept.closed;
     await until('nothing is left', () => started.proxy.hosts[0]?.requests === 0);
   });

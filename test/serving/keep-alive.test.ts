@@ -1,13 +1,14 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { MemoryStore, Proxy } from '../../src';
+import { Proxy } from '../../src';
 import { onCleanup } from '../support/cleanup';
 import type { ProxyInstance } from '../support/proxy';
+import { ownStore } from '../support/stores';
 
 /** A proxy, and what it finds suspicious. */
 function proxyOn(server?: http.Server, options = {}): { proxy: ProxyInstance; told: (string | undefined)[][] } {
-  const proxy = new Proxy({ hosts: ['127.0.0.1:1'], store: new MemoryStore(), drainTimeout: 0, ...options, ...(server ? { server } : {}) });
+  const proxy = new Proxy({ hosts: ['127.0.0.1:1'], store: ownStore(), drainTimeout: 0, ...options, ...(server ? { server } : {}) });
   onCleanup(() => proxy.close());
   const told: (string | undefined)[][] = [];
   proxy.on('suspicious', (...args) => told.push(args));

@@ -3,11 +3,12 @@ import http, { type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { MemoryStore, Proxy } from '../../src';
+import { Proxy } from '../../src';
 import { onCleanup } from '../support/cleanup';
 import { exchangeBytes } from '../support/http';
 import type { ProxyInstance } from '../support/proxy';
 import { before, openWebSocket, startSessionHost, type SessionHost } from '../support/session-host';
+import { ownStore } from '../support/stores';
 import { upgradeOf } from '../support/upgrades';
 
 let host: SessionHost;
@@ -28,7 +29,7 @@ async function startApp(): Promise<{ server: Server; url: string; port: number }
 }
 
 function proxyOn(server: Server, path = '/socket.io/'): ProxyInstance {
-  const proxy = new Proxy({ server, path, hosts: [host.name], store: new MemoryStore(), drainTimeout: 0 });
+  const proxy = new Proxy({ server, path, hosts: [host.name], store: ownStore(), drainTimeout: 0 });
   onCleanup(() => proxy.close());
   return proxy;
 }

@@ -1,15 +1,16 @@
 import { once } from 'node:events';
 import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { MemoryStore, Proxy } from '../../src';
+import { Proxy } from '../../src';
 import { onCleanup } from '../support/cleanup';
 import { handshake, request, startServer } from '../support/http';
 import type { ProxyInstance } from '../support/proxy';
 import { startSessionHost } from '../support/session-host';
+import { ownStore } from '../support/stores';
 
 async function proxyOn(server: Server, path: string): Promise<ProxyInstance> {
   const host = await startSessionHost();
-  const proxy = new Proxy({ server, path, hosts: [host.name], store: new MemoryStore(), drainTimeout: 0 });
+  const proxy = new Proxy({ server, path, hosts: [host.name], store: ownStore(), drainTimeout: 0 });
   onCleanup(() => proxy.close());
   return proxy;
 }

@@ -1,4 +1,5 @@
 import { Remote } from './remote';
+import { hostSid } from './stores';
 import { until } from './until';
 import { startWays, type Seen } from './wire';
 
@@ -41,12 +42,13 @@ export async function startServers(count: number, options: object): Promise<Serv
   return {
     ways: await startWays(ports, PATH),
     closed: async (sid) => {
-      await until('the server has closed the session', () => reasons.has(sid));
-      return reasons.get(sid);
+      await until('the server has closed the session', () => reasons.has(hostSid(sid)));
+      return reasons.get(hostSid(sid));
     },
-    has: (method, sid) => until(`the server has a ${method}`, () => requests.has(`${method} ${sid}`)),
+    has: (method, sid) => until(`the server has a ${method}`, () => requests.has(`${method} ${hostSid(sid)}`)),
     send: async (sid, data) => {
-      for (const host of hosts) if ((await host.call<string[]>('sids')).includes(sid)) await host.call('send', sid, data);
+      const own = hostSid(sid);
+      for (const host of hosts) if ((await host.call<string[]>('sids')).includes(own)) await host.call('send', own, data);
     },
   };
 }

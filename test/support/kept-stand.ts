@@ -5,15 +5,21 @@ import type { PartialProxyOptions } from '../../src';
 import { startServer } from './http';
 import { KeptClient } from './kept-client';
 import { startProxy, type Started } from './proxy';
+import { clientSid, storeOf } from './stores';
 import { until } from './until';
 
 const PATH = '/socket.io/?EIO=4&transport=polling';
 export const OPEN = '0{"sid":"s1","upgrades":[],"pingInterval":25000,"pingTimeout":20000}';
 
-export const get = (query = '&sid=s1', ...lines: string[]): string =>
+/** The name by which clients' sids call the host: see `storeOf`. */
+export const ALIAS = 'kept.example:80';
+/** The session as clients call it. */
+export const SID = clientSid('s1', ALIAS);
+
+export const get = (query = `&sid=${SID}`, ...lines: string[]): string =>
   [`GET ${PATH}${query} HTTP/1.1`, 'Host: a.example', ...lines, '', ''].join('\r\n');
 export const post = (body: string, ...lines: string[]): string =>
-  [`POST ${PATH}&sid=s1 HTTP/1.1`, 'Host: a.example', `Content-Length: ${body.length}`, ...lines, '', body].join('\r\n');
+  [`POST ${PATH}&sid=${SID} HTTP/1.1`, 'Host: a.example', `Content-Length: ${body.length}`, ...lines, '', body].join('\r\n');
 export const ok: RequestListener = (_, res) => res.end('ok');
 
 export interface Stand extends Started {
@@ -44,13 +50,15 @@ export async function stand(options: PartialProxyOptions = {}, handler = ok): Pr
       else handler(req, res);
     });
   }, { keepAliveTimeout: 60_000 });
-  const started = await startProxy({ hosts: [name], checkInterval: 3_600_000, changeOrigin: false, ...options });
+  const started = await startProxy({
+    hosts: [name], store: storeOf(name, ALIAS), checkInterval: 3_600_000, changeOrigin: false, ...options,
+  });
   await until('the host is up', () => started.proxy.hosts[0]?.state === 'up');
   const sockets = new Map<number | undefined, Socket>();
   started.proxy.server.on('connection', (socket: Socket) => sockets.set(socket.remotePort, socket));
   const read = ({ socket }: KeptClient): Promise<unknown> =>
     until('it was read', () => sockets.get(socket.localPort)?.bytesRead === socket.bytesWritten);
-  const hold = async ({ socket }: KeptClient, bytes = get('&sid=s1&hold')): Promise<ServerResponse> => {
+  const hold = async ({ socket }: KeptClient, bytes = get(`&sid=${SID}&hold`)): Promise<ServerResponse> => {
     const held = once(polls, 'held') as Promise<[ServerResponse]>;
     socket.write(bytes, 'latin1');
     return (await held)[0];

@@ -8,7 +8,10 @@ export interface Usage {
   external: number;
 }
 
-/** A proxy in a process of its own, on a memory store unless `redisUrl` is given. Its events are emitted here. */
+/**
+ * A proxy in a process of its own, on a memory store unless `redisUrl` is given, or the `secret` of a `SidStore`. Its
+ * events are emitted here.
+ */
 export class ProxyProcess extends Remote {
   port = 0;
 
@@ -20,7 +23,7 @@ export class ProxyProcess extends Remote {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  async start(options: { hosts: string[]; redisUrl?: string; [option: string]: unknown }): Promise<this> {
+  async start(options: { hosts: string[]; redisUrl?: string; secret?: string; [option: string]: unknown }): Promise<this> {
     this.port = await this.call<number>('start', options);
     return this;
   }

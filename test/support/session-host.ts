@@ -28,6 +28,7 @@ export class SessionHost extends EventEmitter {
   /** How long its sessions live, in ms. */
   readonly #lifetime: number;
   readonly #held: (() => void)[] = [];
+  readonly #ended = new Set<string>();
   readonly #upgraded: Duplex[] = [];
   #server: Server | undefined;
 
@@ -47,7 +48,10 @@ export class SessionHost extends EventEmitter {
     const sockets = new WebSocketServer({ server });
     sockets.on('connection', (socket, req) => {
       onCleanup(() => socket.terminate());
-      if (!req.url?.includes('sid=')) socket.send(this.#open());
+      if (req.url?.includes('sid=')) return;
+      socket.send(this.#open());
+      const sid = this.sids.at(-1) ?? '';
+      socket.once('close', () => this.#ended.add(sid));
     });
     return this;
   }
@@ -82,10 +86,15 @@ export class SessionHost extends EventEmitter {
       if (this.holdsHandshakes) this.#held.push(() => res.end(this.#open()));
       else res.end(this.#open());
       this.emit('handshake');
-    } else if (this.hasForgotten) {
+    } else if (this.hasForgotten || this.#ended.has(sidOf(url))) {
       res.writeHead(400).end('{"code":1,"message":"Session ID unknown"}');
+    } else if (req.method === 'PUT') {
+      // So Engine.IO answers it.
+      res.writeHead(500).end();
     } else if (req.method === 'POST') {
-      res.end('ok');
+      req.on('data', (body: Buffer) => {
+        if (/^1(?::1)?$/.test(body.toString())) this.#ended.add(sidOf(url));
+      }).on('end', () => res.end('ok'));
     } else {
       this.#held.push(() => res.end('2'));
       this.emit('poll', res);
@@ -98,6 +107,8 @@ export class SessionHost extends EventEmitter {
     return `0${JSON.stringify({ sid, pingInterval: this.#lifetime, pingTimeout: 0 })}`;
   }
 }
+
+const sidOf = (url: string): string => new URL(url, 'http://host').searchParams.get('sid') ?? '';
 
 export function startSessionHost(lifetime = 45_000, where?: ListenOptions): Promise<SessionHost> {
   return new SessionHost(lifetime).start(where);

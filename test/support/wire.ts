@@ -3,7 +3,7 @@ import WebSocket, { type ClientOptions } from 'ws';
 import { onCleanup } from './cleanup';
 import { request, type Reply, type RequestOptions } from './http';
 import { startProxy } from './proxy';
-import { openClient, uniqueKeyPrefix } from './redis';
+import { sharedStore } from './stores';
 
 /** How a client reaches the server in the tests of the protocols. Each case has the same outcome either way. */
 export const WAYS = ['directly', 'through two proxies'] as const;
@@ -136,10 +136,10 @@ export class Wire {
   }
 }
 
-/** The ways to the first of the hosts itself, and to all of them through two proxies that share a Redis. */
+/** The ways to the first of the hosts itself, and to all of them through two proxies that share a store. */
 export async function startWays(ports: readonly number[], path = '/socket.io/'): Promise<Record<(typeof WAYS)[number], Way>> {
   const hosts = ports.map((port) => `127.0.0.1:${port}`);
-  const options = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), path, hosts };
+  const options = { ...await sharedStore(), path, hosts };
   const proxies = [await startProxy(options), await startProxy(options)];
   return {
     directly: new Way(ports.slice(0, 1), path),

@@ -1,7 +1,7 @@
 import { Browser, clientPackage, startPages, type ChatPage, type ClientVersion, type PageOptions } from '../../support/chromium';
 import { startHosts, type HostProcess, type Recorded } from '../../support/hosts';
 import { startProxy } from '../../support/proxy';
-import { openClient, uniqueKeyPrefix } from '../../support/redis';
+import { hostSid, sharedStore } from '../../support/stores';
 import { tested } from '../../support/tested';
 import { versionOf } from '../../support/versions';
 
@@ -75,7 +75,7 @@ describe.each(CASES)('socket.io-client %i on a page of another site', (version, 
     // Version 2 lets any origin in, and sets a cookie, which nothing reads, where it is not told otherwise.
     hosts = await startHosts(3, { version, record: true, ...(version === 2 ? { cookie: false } : { cors }) });
     const names = hosts.map(({ name }) => name);
-    ({ url } = await startProxy({ redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), hosts: names }));
+    ({ url } = await startProxy({ ...await sharedStore(), hosts: names }));
   });
 
   // What a session of a test before has sent when its page was closed.
@@ -88,7 +88,7 @@ describe.each(CASES)('socket.io-client %i on a page of another site', (version, 
     await page.exchange(size);
 
     const requests = await arrivedAt(hosts);
-    const followed = requests.filter((request) => request.url.includes(`sid=${sid}`));
+    const followed = requests.filter((request) => request.url.includes(`sid=${hostSid(sid)}`));
     expect(followed.filter(({ method, upgrade }) => kind === (upgrade ?? method)).length).toBeGreaterThanOrEqual(least);
     expect(followed.filter((request) => request.host !== host)).toEqual([]);
     // The handshake's own preflight may be answered by any host.

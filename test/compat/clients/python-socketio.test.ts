@@ -2,7 +2,7 @@ import type { Connected } from '../../support/clients';
 import { startHosts, type HostProcess } from '../../support/hosts';
 import { startProxy, type Started } from '../../support/proxy';
 import { PythonFixture } from '../../support/python';
-import { openClient, uniqueKeyPrefix } from '../../support/redis';
+import { sharedStore } from '../../support/stores';
 import { tested } from '../../support/tested';
 
 let hosts: HostProcess[];
@@ -12,7 +12,7 @@ let clients: PythonFixture;
 beforeAll(async () => {
   clients = new PythonFixture('socketio_clients.py');
   hosts = await startHosts(3);
-  const options = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), hosts: hosts.map(({ name }) => name) };
+  const options = { ...await sharedStore(), hosts: hosts.map(({ name }) => name) };
   proxies = [await startProxy(options), await startProxy(options)];
 });
 

@@ -1,7 +1,7 @@
 import { startHosts } from '../../support/hosts';
 import { startProxy } from '../../support/proxy';
 import { RawClient, type EncodedBody, type Manner } from '../../support/raw-client';
-import { openClient, uniqueKeyPrefix } from '../../support/redis';
+import { sharedStore } from '../../support/stores';
 import { tested } from '../../support/tested';
 
 const TEXT = 'héllo 🚀 "quoted" \\ \u2028'.repeat(200);
@@ -80,7 +80,7 @@ let ports: [number, number];
 
 beforeAll(async () => {
   const hosts = await startHosts(3);
-  const options = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), hosts: hosts.map(({ name }) => name) };
+  const options = { ...await sharedStore(), hosts: hosts.map(({ name }) => name) };
   ports = [(await startProxy(options)).port, (await startProxy(options)).port];
 });
 

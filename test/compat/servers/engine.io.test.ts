@@ -1,8 +1,8 @@
 import type { Connected } from '../../support/clients';
 import { pollUrl, request } from '../../support/http';
 import { startProxy, type Started } from '../../support/proxy';
-import { openClient, uniqueKeyPrefix } from '../../support/redis';
 import { Remote } from '../../support/remote';
+import { sharedStore } from '../../support/stores';
 import { tested } from '../../support/tested';
 import { versionOf } from '../../support/versions';
 
@@ -38,7 +38,7 @@ beforeAll(async () => {
   const ports = await Promise.all(fixtures.map((fixture) => fixture.call<number>('start', { path: PATH })));
   hosts = ports.map((port) => `127.0.0.1:${port}`);
   clients = new Remote('engine-clients.mjs');
-  const options = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), path: PATH, hosts };
+  const options = { ...await sharedStore(), path: PATH, hosts };
   proxies = [await startProxy(options), await startProxy(options)];
 });
 

@@ -1,7 +1,7 @@
 import { Clients, type ClientOptions } from '../../support/clients';
 import { startHosts } from '../../support/hosts';
 import { startProxy } from '../../support/proxy';
-import { openClient, uniqueKeyPrefix } from '../../support/redis';
+import { sharedStore } from '../../support/stores';
 import { tested } from '../../support/tested';
 import { CERT, KEY } from '../../support/tls';
 import { versionOf } from '../../support/versions';
@@ -14,7 +14,7 @@ beforeAll(async () => {
   const hosts = await startHosts(3, { address: '127.0.0.1', tls: { cert: CERT, key: KEY } });
   names = hosts.map(({ name }) => name);
   clients = new Clients();
-  const options = { redisClient: await openClient(), keyPrefix: uniqueKeyPrefix(), hostTls: { ca: CERT } };
+  const options = { ...await sharedStore(), hostTls: { ca: CERT } };
   const proxies = await Promise.all([1, 2].map(() => startProxy({ ...options, hosts: names.map((name) => `https://${name}`) })));
   urls = proxies.map(({ url }) => url);
 });
