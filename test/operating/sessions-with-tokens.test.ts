@@ -29,9 +29,14 @@ it('ends a session by either sid, also one that another proxy has opened', async
   expect(await one.proxy.endSession(bare(first))).toBe('ended');
   expect(await one.proxy.endSession(second)).toBe('ended');
   expect(await other.proxy.findSession(third)).toMatchObject({ sid: third, host: host.name, from: 'store' });
-  expect(await other.proxy.endSession(third)).toBe('ended');
   // It is known there by its token alone.
   expect(await other.proxy.endSession(bare(third))).toBe('never_seen');
+  const moved = async (): Promise<unknown> => (await other.proxy.parts.operations.totals()).hosts[host.name]?.moved;
+  expect(await other.proxy.endSession(third)).toBe('ended');
+  expect(await moved()).toBe(1);
+  // And once more: it is over, by its absence there or by what its host says.
+  for (const sid of [third, bare(third), second]) expect(await other.proxy.endSession(sid)).toBe('ended');
+  expect(await moved()).toBe(1);
 });
 
 it('tells of a session by its token only where its host still has it', async () => {

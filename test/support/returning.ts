@@ -42,7 +42,6 @@ export async function expectEndedAndBack(clients: Clients, host: HostProcess, op
   expect(await proxy.endSession(ended)).toBe('ended');
 
   const sid = await returned(clients, client);
-  // A store without memory has the host asked again, which is counted again.
   expect((await proxy.parts.operations.totals()).hosts[host.name]?.moved).toBe(1);
   await until('the new session counts alone', () => proxy.hosts[0]?.sessions === 1);
   await clients.close(client.key);
