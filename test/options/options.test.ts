@@ -42,8 +42,8 @@ describe('defaults', () => {
 
   it('are documented for every option that is not mandatory', () => {
     const names = [...documented.map(([name]) => name), 'store', 'hosts'];
-    // It is a part of `balance`.
-    const resolved = ['hashBy', ...Object.keys(resolveOptions({ store, hosts }))];
+    // One is a part of `balance`, another of `store`.
+    const resolved = ['hashBy', ...Object.keys(resolveOptions({ store, hosts })).filter((name) => name !== 'tokens')];
     expect(names.sort()).toEqual(resolved.sort());
   });
 
@@ -234,6 +234,11 @@ describe('the store', () => {
   ])('is refused without them: %p', (value, received) => {
     expect(messageOf({ store: value, hosts }))
       .toBe(`'store' must have the methods bind, find and unbind, received ${received}`);
+  });
+
+  it.each([[null], [{}], [{ add: (): string => 'a' }], ['add, cut']])('rejects a store with the tokens %p', (tokens) => {
+    const make = (): unknown => resolveOptions({ store: Object.assign(new MemoryStore(), { tokens }) as never, hosts });
+    expect(make).toThrow(/^'store.tokens' must have the methods add and cut, received /);
   });
 
   it('is refused beside a Redis client', () => {
