@@ -13,7 +13,6 @@ import type { Route } from '../routing/route';
 import { mayOpenByPolling, type OpenPacket } from '../routing/sniffer';
 import { withoutWebTransport } from './web-transport';
 import { observe } from '../base/histogram';
-import { countResponse } from '../base/totals';
 import type { Work } from './under-way';
 
 /** Safe methods (RFC 9110 §9.2.1), whose requests may be sent again. */
@@ -33,6 +32,8 @@ export interface ExchangeContext {
    * @param held the answer, in which the session may get another sid.
    */
   opened(exchange: Exchange, packet: OpenPacket, held: HeldResponse): Promise<Refusal | undefined>;
+  /** Called with the status of each answer of the host. */
+  answered(exchange: Exchange, status: number): void;
   /** Answers with the refusal and counts it. */
   refuse(req: RequestHead, res: ClientResponse, refusal: Refusal): void;
   /** Called once when the exchange is over, in any way. */
@@ -109,10 +110,8 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   }
 
   onHead(status: number, message: string, raw: string[]): void {
-    const { host } = this.route;
-    host.answered(status < 500);
-    countResponse(host.totals, status);
-    if (this.#sentAt > 0) observe(host.totals.latency, (performance.now() - this.#sentAt) / 1000);
+    this.#context.answered(this, status);
+    if (this.#sentAt > 0) observe(this.route.host.totals.latency, (performance.now() - this.#sentAt) / 1000);
     this.#wasRejected = status === 400;
     const headers = responseHeaders(raw, status);
     if (this.#context.closing) headers.push('Connection', 'close');
@@ -198,7 +197,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
 
   async #finishHandshake(held: HeldResponse): Promise<void> {
     const { packet } = held;
-    if (packet && !await this.#open(packet, held)) return;
+    if (!await this.#open(packet, held)) return;
     const body = packet ? withoutWebTransport(held.body, held.headers) : held.body;
     this.#answer.head(held.status, held.message, held.headers);
     this.#answer.write(body);
@@ -209,7 +208,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   async #streamHandshake(held: HeldResponse, packet: OpenPacket | false): Promise<void> {
     held.isOpening = true;
     this.#connection?.pause();
-    if (packet && !await this.#open(packet, held)) return;
+    if (!await this.#open(packet, held)) return;
     this.#held = undefined;
     this.#answer.head(held.status, held.message, held.headers);
     this.#write(held.body);
@@ -221,9 +220,11 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     if (!this.#isFull) this.#connection.resume();
   }
 
-  /** Whether the response may go on. */
-  async #open(packet: OpenPacket, held: HeldResponse): Promise<boolean> {
-    const refusal = await this.#context.opened(this, packet, held);
+  /** Whether the response may go on. @param packet none if it opens no session that can be bound. */
+  async #open(packet: OpenPacket | false | undefined, held: HeldResponse): Promise<boolean> {
+    // A client with a sid that has no token would be refused with each request, and come back for ever.
+    const unread = this.#context.options.tokens ? refusals.noToken : undefined;
+    const refusal = packet ? await this.#context.opened(this, packet, held) : unread;
     if (this.#res.destroyed || this.#res.headersSent) return false;
     if (!refusal) return true;
     this.#abort();

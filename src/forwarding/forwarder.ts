@@ -13,7 +13,7 @@ import { Exchange, type ExchangeContext } from './exchange';
 import type { HeldResponse } from './held-response';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
-import { countRefusal, type Totals } from '../base/totals';
+import { countRefusal, countResponse, type Totals } from '../base/totals';
 import { reroute, type Route } from '../routing/route';
 import { shownSid } from '../base/shown';
 import { isJsonp, type OpenPacket } from '../routing/sniffer';
@@ -167,6 +167,15 @@ export class Forwarder implements ExchangeContext, TunnelContext {
       // A session that was opened by WebSocket needs no routing, so it may go on without its sid.
       this.#bound(tunnel, binding ?? this.#bindings.bindApart(sid, host, lifetime), 'websocket');
     });
+  }
+
+  answered({ route: { host, binding }, req: { method } }: Exchange | Tunnel, status: number): void {
+    host.answered(status < 500);
+    countResponse(host.totals, status);
+    // A preflight is answered for any sid.
+    if (binding && (status === 101 || (status === 200 && (method === 'GET' || method === 'POST')))) {
+      this.#bindings.counts.confirm(binding);
+    }
   }
 
   refuse(req: RequestHead, res: ClientResponse, refusal: Refusal): void {

@@ -7,6 +7,9 @@ import { readableEncodings } from '../routing/sniffer';
 import { authorityOf } from '../base/target';
 import { trusts, type TrustProxy } from '../base/trusted-networks';
 
+/** What holds for the bytes of one body alone (RFC 9110 §8.4 and §8.8.3, RFC 9530, RFC 2616 §14.15). */
+const OF_BODY = new Set(['content-encoding', 'etag', 'content-digest', 'repr-digest', 'digest', 'content-md5']);
+
 /** How a request's headers change on the way to a host. */
 export interface HeaderRules {
   readonly changeOrigin: boolean;
@@ -101,12 +104,12 @@ export function headerOf(headers: readonly string[], name: string): string | und
   return undefined;
 }
 
-/** Tells that the body has another length now, and no coding any more if it had one. */
+/** Tells of a body that was changed: it has another length, no coding, and nothing that came of the old one. */
 export function setLength(headers: string[], length: number): void {
   for (let i = headers.length - 2; i >= 0; i -= 2) {
-    const name = headers[i]?.toLowerCase();
+    const name = headers[i]?.toLowerCase() ?? '';
     if (name === 'content-length') headers[i + 1] = String(length);
-    else if (name === 'content-encoding') headers.splice(i, 2);
+    else if (OF_BODY.has(name)) headers.splice(i, 2);
   }
 }
 

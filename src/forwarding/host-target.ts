@@ -15,16 +15,16 @@ export function hostTarget(url: string, binding: Binding | undefined, tokens: Si
   const { sid } = binding;
   const bare = tokens.cut(sid);
   const member = `sid=${sid}`;
-  const start = target.indexOf(member);
-  // Not so where it is encoded, or the end of another member stands first.
-  const isPlain = '?&'.includes(target[start - 1] ?? '-');
-  if (!isPlain) return encodedTarget(target, bare);
+  const query = target.indexOf('?') + 1;
+  let start = target.indexOf(member, query);
+  // It may be the end of another member, or of its value.
+  while (start > query && target[start - 1] !== '&') start = target.indexOf(member, start + 1);
+  if (start === -1) return encodedTarget(target, query, bare);
   return `${target.slice(0, start)}sid=${bare}${target.slice(start + member.length)}`;
 }
 
-/** The same, member by member. */
-function encodedTarget(target: string, sid: string): string {
-  const query = target.indexOf('?') + 1;
+/** The same where the sid, or the name before it, is encoded. @param query where the query begins. */
+function encodedTarget(target: string, query: number, sid: string): string {
   const members = target.slice(query).split('&').map((member) => (
     queryOf(`?${member}`).has('sid') ? `sid=${encodeURIComponent(sid)}` : member
   ));

@@ -13,7 +13,6 @@ import { Outflow } from './outflow';
 import { requestIdOf } from './request-id';
 import type { Route } from '../routing/route';
 import { MAX_HANDSHAKE_SIZE, openPacketOfFrame, type OpenPacket } from '../routing/sniffer';
-import { countResponse } from '../base/totals';
 import { Traffic } from './traffic';
 import type { Work } from './under-way';
 import type { Upgrade } from './upgrade';
@@ -32,6 +31,8 @@ export interface TunnelContext {
   reroute(tunnel: Tunnel, error: Error, again: () => void): Refusal | undefined;
   /** Called when the handshake opens a session. */
   openedByWebSocket(tunnel: Tunnel, packet: OpenPacket): void;
+  /** Called with the status of each answer of the host. */
+  answered(tunnel: Tunnel, status: number): void;
   /** Answers with the refusal and counts it. */
   refuseUpgrade(req: IncomingMessage, socket: Duplex, refusal: Refusal): void;
   /** Called once when the tunnel is over, in any way. */
@@ -180,10 +181,8 @@ export class Tunnel implements SessionWork, Work {
   }
 
   #answered(status: number): void {
-    const { host } = this.route;
     this.#status = status;
-    host.answered(status < 500);
-    countResponse(host.totals, status);
+    this.#context.answered(this, status);
   }
 
   #goElsewhere(error: Error): void {

@@ -1,4 +1,4 @@
-import { expiryOf, isHeld, type Binding } from '../sessions/binding';
+import { Copy, expiryOf, isHeld, type Binding } from '../sessions/binding';
 import type { Bindings } from '../sessions/bindings';
 import type { Absence } from '../base/refusals';
 import type { Exchange } from '../forwarding/exchange';
@@ -66,17 +66,15 @@ export class Sessions implements SessionSource {
 
   /** Forgets a session that another process has ended. */
   forget(sid: string): void {
-    this.#bindings.forget(this.#boundSid(sid), 'ended');
+    this.#bindings.forget(sid, 'ended');
   }
 
   /** The sid as it is bound: an operator may have it from a host's log, without its token. */
   #boundSid(sid: string): string {
     const { tokens } = this.#options;
     if (!tokens || this.#bindings.cached(sid)) return sid;
-    const whole = this.#hosts.all.map(({ name }) => tokens.add(sid, name));
-    const isKnown = (each: string): boolean =>
-      this.#bindings.cached(each) !== undefined || this.#bindings.absence(each) !== 'never_seen';
-    return whole.find(isKnown) ?? sid;
+    for (const binding of this.#bindings.all()) if (tokens.cut(binding.sid) === sid) return binding.sid;
+    return sid;
   }
 
   /** The session, with the host that its requests would go to; or why there is none. */
@@ -86,10 +84,11 @@ export class Sessions implements SessionSource {
     if (!found) return this.#bindings.absence(sid);
     const host = typeof found.host === 'string' ? await this.#hosts.seek(found.host) : found.host;
     if (!host || host.gone) return 'host_gone';
-    if ('work' in found) return { sid, host, binding: found, expiresIn: undefined };
+    if ('work' in found && found.copy !== Copy.Unconfirmed) return { sid, host, binding: found, expiresIn: undefined };
     // A token does not tell whether the session goes on.
     const isOver = this.#options.tokens && await hasSession(host, sid, this.#options) === false;
-    return isOver ? 'ended' : { sid, host, binding: undefined, expiresIn: found.expiresIn };
+    if (isOver) return 'ended';
+    return { sid, host, binding: undefined, expiresIn: 'work' in found ? undefined : found.expiresIn };
   }
 
   async #end(sid: string, host: Host, binding: Binding | undefined): Promise<EndOutcome> {
@@ -143,7 +142,8 @@ export class Sessions implements SessionSource {
     const found: Binding[] = [];
     for (const binding of this.#bindings.all()) {
       if (found.length >= limit) break;
-      if (binding.host === host && !this.#ending.has(binding)) found.push(binding);
+      const isOver = binding.copy === Copy.Unconfirmed || this.#ending.has(binding);
+      if (binding.host === host && !isOver) found.push(binding);
     }
     return found;
   }

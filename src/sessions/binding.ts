@@ -13,6 +13,8 @@ export enum Copy {
   None,
   /** It has it, or has had it: the binding was found there, or bound. */
   Made,
+  /** It has it by a token, which outlives the session: the session does not count before its host has answered. */
+  Unconfirmed,
   /** It must never have it, and no request finds the binding: the sid is another session's. */
   Barred,
 }
@@ -83,18 +85,15 @@ export function storedNow(): number {
 }
 
 /** A binding that was just bound or found. */
-export function createBinding(sid: string, host: Host, ttl: number, stored: boolean): Binding {
+export function createBinding(sid: string, host: Host, ttl: number, copy: Copy): Binding {
   const now = tick();
-  return {
-    sid, host, ttl, since: now, usedAt: now,
-    storedAt: stored ? storedNow() : NEVER, copy: stored ? Copy.Made : Copy.None,
-    work: undefined, place: -1, era: UNCOUNTED,
-  };
+  const storedAt = copy === Copy.None ? NEVER : storedNow();
+  return { sid, host, ttl, since: now, usedAt: now, storedAt, copy, work: undefined, place: -1, era: UNCOUNTED };
 }
 
 /** A binding of a session that needs no routing, whose sid is another session's. */
 export function createApart(sid: string, host: Host, ttl: number): Binding {
-  return { ...createBinding(sid, host, ttl, true), copy: Copy.Barred };
+  return createBinding(sid, host, ttl, Copy.Barred);
 }
 
 /** Lets a binding that is not held expire at once, unless it is used again. */

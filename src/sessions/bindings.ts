@@ -51,6 +51,8 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   readonly #hosts: Hosts;
   readonly #guard: StoreGuard;
   readonly #keyExpiry: number;
+  /** What the store has of a binding that is found there. */
+  readonly #found: Copy;
   readonly #cache: LRUCache<string, Binding>;
   readonly #held = new Bag<Binding>();
   readonly #expiries = new Expiries((binding) => this.#expired(binding));
@@ -75,6 +77,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     this.#hosts = hosts;
     this.counts = new SessionCounts(hosts);
     this.#keyExpiry = options.keyExpiry;
+    this.#found = options.tokens ? Copy.Unconfirmed : Copy.Made;
     this.#cache = new LRUCache({ max: options.cacheSize, dispose: (binding) => this.#dropped(binding) });
     this.#guard = new StoreGuard(store, options.storeTimeout, totals.store);
     this.#guard.on('degraded', (error) => this.emit('degraded', error)).on('recovered', () => this.emit('recovered'));
@@ -83,7 +86,11 @@ export class Bindings extends EventEmitter<BindingsEvents> {
       remember: (...args) => this.#remember(...args),
       displaced: (it, isOver) =>
         isOver ? this.forget(it.sid, 'ended', it) : this.#isCurrent(it) && this.#cache.delete(it.sid),
-      duplicate: (...args) => this.#onDuplicate(...args),
+      duplicate: (sid, host, otherHost) => {
+        debug('%s assigned %s, which is alive on %s', host.name, shownSid(sid), otherHost);
+        totals.duplicateSids += 1;
+        this.emit('duplicate', sid, host, otherHost);
+      },
     });
     this.#lookUps = new LookUps((sid) => this.#guard.find(sid, this.#keyExpiry));
     this.#copies = new Copies(this.#guard, {
@@ -243,7 +250,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     // A binding made here in the meantime is newer than the store's answer.
     const known = this.known(sid);
     if (known) return known;
-    if (host) return this.#remember(copyOf(sid), host, this.#keyExpiry, true);
+    if (host) return this.#remember(copyOf(sid), host, this.#keyExpiry, this.#found);
     // The name is never used as an address: whoever can write to the store could direct requests anywhere.
     if (name !== undefined) this.#absent.set(copyOf(sid), 'host_gone');
     this.#cache.delete(sid);
@@ -256,21 +263,15 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     return binding.storedAt !== NEVER && !this.#guard.degraded;
   }
 
-  #onDuplicate(sid: string, host: Host, otherHost: string): void {
-    debug('%s assigned %s, which is alive on %s', host.name, shownSid(sid), otherHost);
-    this.#totals.duplicateSids += 1;
-    this.emit('duplicate', sid, host, otherHost);
-  }
-
   /** Neither forgotten nor replaced. A held binding may have left the cache. */
   #isCurrent(binding: Binding): boolean {
     const cached = this.#cache.peek(binding.sid);
     return cached ? cached === binding : this.#held.has(binding);
   }
 
-  #remember(sid: string, host: Host, ttl: number, stored: boolean): Binding {
+  #remember(sid: string, host: Host, ttl: number, copy: Copy): Binding {
     debug('%s → %s for %d s', shownSid(sid), host.name, ttl);
-    const binding = createBinding(sid, host, ttl, stored);
+    const binding = createBinding(sid, host, ttl, copy);
     this.#lookUps.forget(sid);
     this.#cache.set(sid, binding);
     this.counts.add(binding);

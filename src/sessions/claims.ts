@@ -17,7 +17,7 @@ export interface ClaimsOptions extends SessionAtHostOptions {
 /** The bindings that this process knows. */
 export interface KnownBindings {
   known(sid: string): Binding | undefined;
-  remember(sid: string, host: Host, ttl: number, stored: boolean): Binding;
+  remember(sid: string, host: Host, ttl: number, copy: Copy): Binding;
   /** Called when the sid is another session's. `isOver`: this one has ended, else it may be the same one. */
   displaced(binding: Binding, isOver: boolean): unknown;
   /** Called when `host` has assigned the sid of a session that is alive on `otherHost`. */
@@ -55,7 +55,9 @@ export class Claims {
     return this.#turns.take(sid, async () => {
       const older = this.#originals.known(sid);
       const claimed = await this.#claim(sid, host, ttl, older);
-      if (typeof claimed === 'boolean') return this.#originals.remember(sid, host, ttl, claimed);
+      if (typeof claimed === 'boolean') {
+        return this.#originals.remember(sid, host, ttl, claimed ? Copy.Made : Copy.None);
+      }
       // The sid is neither that session's nor the new one's.
       if (older && older.host.name !== claimed) this.#originals.displaced(older, false);
       this.#originals.duplicate(sid, host, claimed);

@@ -73,7 +73,7 @@ export class Copies {
   }
 
   async #renew(binding: Binding): Promise<void> {
-    if (binding.copy === Copy.Barred) return;
+    if (binding.copy === Copy.Barred || binding.copy === Copy.Unconfirmed) return;
     // Another call may be storing it just now.
     if (binding.copy === Copy.None && (binding.storedAt !== NEVER || !this.#originals.isCurrent(binding))) return;
     // Set first, so that requests in the meantime do not renew it too.

@@ -1,4 +1,4 @@
-import { UNCOUNTED, type Binding } from './binding';
+import { Copy, UNCOUNTED, type Binding } from './binding';
 import type { Host } from '../hosts/host';
 import type { Hosts } from '../hosts/hosts';
 import { sampleOf, SidHashes, type SidSample } from './sid-sample';
@@ -26,14 +26,21 @@ export class SessionCounts {
     })));
   }
 
-  /** Counts a session from now on, unless its host loses all. */
+  /** Counts a session from now on, unless its host loses all, or has still to confirm it. */
   add(binding: Binding): void {
     const { host } = binding;
-    if (binding.era === host.era) return;
+    if (binding.era === host.era || binding.copy === Copy.Unconfirmed) return;
     binding.era = host.era;
     host.sessions += 1;
     host.bindingLife = Math.max(host.bindingLife, binding.ttl);
     this.#hashesOf(host)?.add(binding.sid);
+  }
+
+  /** Called when the host has served a request of the session. */
+  confirm(binding: Binding): void {
+    if (binding.copy !== Copy.Unconfirmed) return;
+    binding.copy = Copy.Made;
+    this.add(binding);
   }
 
   /** Stops counting a session, until it is added again. */

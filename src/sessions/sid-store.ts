@@ -27,8 +27,8 @@ export class SidStore implements SessionStore {
    * @throws TypeError when `secret` is neither a string of at least 32 characters nor a list of such. The message does
    *   not tell the secret.
    */
-  constructor({ secret }: SidStoreOptions) {
-    this.tokens = this.#tokens = new HostTokens(secretsOf(secret));
+  constructor(options: SidStoreOptions) {
+    this.tokens = this.#tokens = new HostTokens(secretsOf(Reflect.get(Object(options), 'secret')));
   }
 
   bind(): Promise<void> {

@@ -7,6 +7,9 @@ const CODE_SIZE = 12;
 /** What makes it an initialization vector: CTR counts in the last four bytes. */
 const COUNTER = Buffer.alloc(4);
 
+/** What the sizes of encrypted names are multiples of, in bytes: hosts' names of like length are not told apart. */
+const BLOCK = 16;
+
 /** The keys that are derived from one secret. */
 interface Keys {
   readonly code: KeyObject;
@@ -16,7 +19,7 @@ interface Keys {
 /**
  * Tokens that name a host to those alone who have the secret: an authentication code of sid and host (HMAC-SHA-256, cut
  * short), and the host's name, encrypted (AES-256-CTR) with the code as the initialization vector, as SIV does (RFC
- * 5297). So a client learns neither the name nor whether two sessions have the same host, and a token fits one sid.
+ * 5297). So a token fits one sid, and a client learns nothing of the name but in which block its length is.
  */
 export class HostTokens implements SidTokens {
   readonly #keys: readonly Keys[];
@@ -30,7 +33,9 @@ export class HostTokens implements SidTokens {
     const [keys] = this.#keys;
     if (!keys) throw new Error('there is no secret');
     const code = codeOf(keys, sid, host);
-    return `${sid}.${Buffer.concat([code, crypt(keys, code, Buffer.from(host))]).toString('base64url')}`;
+    const name = Buffer.from(host);
+    const padded = Buffer.concat([name, Buffer.alloc(-name.length & (BLOCK - 1))]);
+    return `${sid}.${Buffer.concat([code, crypt(keys, code, padded)]).toString('base64url')}`;
   }
 
   cut(sid: string): string {
@@ -51,7 +56,7 @@ export class HostTokens implements SidTokens {
     const code = token.subarray(0, CODE_SIZE);
     let found: string | undefined;
     for (const keys of this.#keys) {
-      const host = crypt(keys, code, token.subarray(CODE_SIZE)).toString();
+      const host = crypt(keys, code, token.subarray(CODE_SIZE)).toString().replace(/\0+$/, '');
       if (timingSafeEqual(codeOf(keys, bare, host), code)) found = host;
     }
     return found;

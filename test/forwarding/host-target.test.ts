@@ -1,6 +1,6 @@
 import { hostTarget } from '../../src/forwarding/host-target';
 import { Host } from '../../src/hosts/host';
-import { createBinding } from '../../src/sessions/binding';
+import { Copy, createBinding } from '../../src/sessions/binding';
 import { sidOf } from '../../src/routing/sniffer';
 import type { SidTokens } from '../../src/sessions/session-store';
 
@@ -9,7 +9,7 @@ const tokens: SidTokens = { add: (sid) => `${sid}.T-_1`, cut: (sid) => sid.slice
 /** What the host of the session gets that the target names. */
 function targetAtHost(target: string): string {
   const sid = sidOf(target) ?? '';
-  return hostTarget(target, createBinding(sid, new Host('a:1'), 60, true), tokens);
+  return hostTarget(target, createBinding(sid, new Host('a:1'), 60, Copy.Made), tokens);
 }
 
 it.each([
@@ -21,6 +21,9 @@ it.each([
   ['/socket.io/?a=sid=abc.T-_1&sid=abc.T-_1', '/socket.io/?a=sid=abc.T-_1&sid=abc'],
   ['/socket.io/?sid=abc.T-_1.T-_1&a=abc.T-_1.T-_1', '/socket.io/?sid=abc.T-_1&a=abc.T-_1.T-_1'],
   ['/socket.io/?t=%20&sid=abc.T-_1', '/socket.io/?t=%20&sid=abc'],
+  ['/socket.io/?r=/p?sid=abc.T-_1&sid=abc.T-_1', '/socket.io/?r=/p?sid=abc.T-_1&sid=abc'],
+  ['/socket.io/&sid=abc.T-_1?EIO=4&sid=abc.T-_1', '/socket.io/&sid=abc.T-_1?EIO=4&sid=abc'],
+  ['/socket.io/sid=abc.T-_1?sid=abc.T-_1', '/socket.io/sid=abc.T-_1?sid=abc'],
   // However the client encodes it.
   ['/socket.io/?sid=abc%2ET-_1&t=x', '/socket.io/?sid=abc&t=x'],
   ['/socket.io/?t=%41&%73id=abc.T-_1', '/socket.io/?t=%41&sid=abc'],
@@ -34,7 +37,7 @@ it.each([
 
 it('leaves a target as it is where sids have no tokens, or the request has no sid', () => {
   const target = '/socket.io/?EIO=4&transport=polling&sid=abc.T-_1';
-  const binding = createBinding('abc.T-_1', new Host('a:1'), 60, true);
+  const binding = createBinding('abc.T-_1', new Host('a:1'), 60, Copy.Made);
   expect(hostTarget(target, binding, undefined)).toBe(target);
   expect(hostTarget('/socket.io/?EIO=4&transport=polling', undefined, tokens)).toBe('/socket.io/?EIO=4&transport=polling');
 });

@@ -77,6 +77,16 @@ it.each([
   expect(reply.headers['content-length']).toBe(String(reply.bytes.length));
 });
 
+it('leaves nothing in the answer that was computed from the body as it was', async () => {
+  const { reply } = await opened(OPEN, {
+    'ETag': '"a"', 'Content-MD5': 'YQ==', 'Content-Digest': 'sha-256=:YQ==:', 'Repr-Digest': 'sha-256=:YQ==:', 'Digest': 'a=b',
+    'X-Other': 'c',
+  });
+  expect(reply.headers).not.toHaveProperty('etag');
+  expect(Object.keys(reply.headers).filter((name) => /digest|md5/.test(name))).toEqual([]);
+  expect(reply.headers['x-other']).toBe('c');
+});
+
 /** With the whole state of an application in it. */
 const LARGE = Buffer.concat([Buffer.from(`${OPEN}\x1e4`), Buffer.alloc(300_000, 0xff)]);
 
@@ -100,6 +110,19 @@ it.each<[what: string, body: Buffer | string, headers: Record<string, string>]>(
   await until('the host is told', () => host.asked.some(({ method, body: packet }) => method === 'POST' && packet === '1:1'));
   expect(proxy.hosts[0]?.sessions).toBe(0);
   expect((await request(`${url}${POLLING}`)).status).toBe(502);
+});
+
+it.each<[what: string, body: Buffer | string, headers: Record<string, string>]>([
+  ['has a sid that nobody could bind', OPEN.replace('s-1', 's'.repeat(513)), {}],
+  ['is compressed twice', gzipSync(gzipSync(OPEN)), { 'Content-Encoding': 'gzip, gzip' }],
+  ['is in a coding of no name', OPEN, { 'Content-Encoding': 'none' }],
+  ['begins with a mark', `\ufeff${OPEN}`, {}],
+  ['is large and no handshake', Buffer.alloc(200_000, 0x61), {}],
+  ['is empty', '', {}],
+])('refuses a handshake whose answer %s, since its client would come back for ever', async (_, body, headers) => {
+  const { reply, proxy } = await opened(body, headers);
+  expect([reply.status, reply.json()]).toEqual([502, { code: 'HOST_FAILED', message: 'The host failed before it answered' }]);
+  expect((await proxy.parts.operations.totals()).refusals).toEqual({ 'HOST_FAILED token': 1 });
 });
 
 it('leaves a session alone that is opened by WebSocket, and names it like the others', async () => {

@@ -1,4 +1,4 @@
-import { createBinding, expireNow, expireSoon, expiryOf, isExpired, NEVER, tick } from '../../src/sessions/binding';
+import { Copy, createBinding, expireNow, expireSoon, expiryOf, isExpired, NEVER, tick } from '../../src/sessions/binding';
 import { Host } from '../../src/hosts/host';
 import { onCleanup } from '../support/cleanup';
 import { stopClock } from '../support/clock';
@@ -9,7 +9,7 @@ const HOST = new Host('a:1');
 const TTLS = [2_147_483_647, 60];
 
 it.each(TTLS)('a binding that is to expire now has expired, with a ttl of %d s, until it is used again', (ttl) => {
-  const binding = createBinding('x', HOST, ttl, true);
+  const binding = createBinding('x', HOST, ttl, Copy.Made);
   expect(isExpired(binding, tick())).toBe(false);
   expireNow(binding);
   expect([isExpired(binding, tick()), expiryOf(binding)]).toEqual([true, -Infinity]);
@@ -19,7 +19,7 @@ it.each(TTLS)('a binding that is to expire now has expired, with a ttl of %d s, 
 
 it.each(TTLS)('a binding that is to expire soon has expired after three seconds, with a ttl of %d s', async (ttl) => {
   const clock = stopClock();
-  const binding = createBinding('x', HOST, ttl, true);
+  const binding = createBinding('x', HOST, ttl, Copy.Made);
   expireSoon(binding);
   await clock.advance(3000);
   expect(isExpired(binding, tick())).toBe(false);
@@ -28,7 +28,7 @@ it.each(TTLS)('a binding that is to expire soon has expired after three seconds,
 });
 
 it('has times that V8 keeps in the object itself', () => {
-  const { since, usedAt, storedAt } = createBinding('x', HOST, 60, false);
+  const { since, usedAt, storedAt } = createBinding('x', HOST, 60, Copy.None);
   for (const time of [since, usedAt, storedAt, NEVER]) expect(time).toBe(time | 0);
   expect(storedAt).toBe(NEVER);
 });
@@ -36,5 +36,5 @@ it('has times that V8 keeps in the object itself', () => {
 it('is believed to have been stored no earlier than it was, in whatever part of a millisecond', () => {
   const clock = jest.spyOn(performance, 'now').mockReturnValue(10.4);
   onCleanup(() => clock.mockRestore());
-  expect(createBinding('x', HOST, 60, true)).toMatchObject({ since: 10, usedAt: 10, storedAt: 11 });
+  expect(createBinding('x', HOST, 60, Copy.Made)).toMatchObject({ since: 10, usedAt: 10, storedAt: 11 });
 });

@@ -1,5 +1,5 @@
 import { Host } from '../../src/hosts/host';
-import { createBinding, expireNow, type Binding } from '../../src/sessions/binding';
+import { Copy, createBinding, expireNow, type Binding } from '../../src/sessions/binding';
 import { Expiries } from '../../src/sessions/expiries';
 import { settle } from '../support/clock';
 
@@ -11,7 +11,7 @@ it('finds each of thousands that have expired, some in each turn of the event lo
     found.push(binding);
     expiries.delete(binding);
   });
-  const bindings = Array.from({ length: 12_000 }, (_, i) => createBinding(`x-${i}`, HOST, 60, true));
+  const bindings = Array.from({ length: 12_000 }, (_, i) => createBinding(`x-${i}`, HOST, 60, Copy.Made));
   for (const binding of bindings) expiries.add(binding);
   // Every other one.
   const expired = bindings.filter((_, i) => i % 2 === 0);

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { Bag } from '../../src/base/bag';
-import { createBinding, link, unlink, type SessionWork } from '../../src/sessions/binding';
+import { Copy, createBinding, link, unlink, type SessionWork } from '../../src/sessions/binding';
 import { Host } from '../../src/hosts/host';
 import { pollUrl, handshake, request } from '../support/http';
 import { before, startSessionHost } from '../support/session-host';
@@ -32,7 +32,7 @@ it('looks at the work of a session alone when it is ended, however much else is 
 });
 
 it('keeps what is under way of a session in a chain, whatever ends first', () => {
-  const binding = createBinding('sid', new Host('a:1'), 60, true);
+  const binding = createBinding('sid', new Host('a:1'), 60, Copy.Made);
   const works = Array.from({ length: 5 }, (): SessionWork => ({ newer: undefined, older: undefined }));
   const chain = (): number[] => {
     const found: number[] = [];

@@ -35,6 +35,12 @@ it('tells nobody without the secret what the host is called, nor which sessions 
   }
 });
 
+it('tells no more of the length of a name than its block', () => {
+  const lengthOf = (host: string): number => store.tokens.add('s', host).length;
+  expect(['a:1', '10.0.0.9:3000', '10.0.0.120:30000'].map(lengthOf)).toEqual([40, 40, 40]);
+  expect(['http://10.0.0.9:3', 'http://10.0.0.120:30000', 'h'.repeat(32)].map(lengthOf)).toEqual([61, 61, 61]);
+});
+
 it('binds and forgets nothing: the token is all that there is', async () => {
   expect(await store.claim(sid, HOST)).toBe(HOST);
   await store.bind();
@@ -108,6 +114,12 @@ it.each([
 ])('refuses the secret %p, and does not show it', (secret) => {
   const make = (): SidStore => new SidStore({ secret } as never);
   expect(make).toThrow(new TypeError("'secret' must be a string of at least 32 characters, or a list of such strings"));
+});
+
+it('refuses to be made without a secret', () => {
+  for (const make of [(): unknown => new SidStore(undefined as never), (): unknown => new SidStore('s'.repeat(32) as never)]) {
+    expect(make).toThrow(/^'secret' must be/);
+  }
 });
 
 it('shows its secret to nobody who prints it', () => {

@@ -6,7 +6,7 @@ import { hostOf } from '../../src/hosts/host-options';
 import { Hosts } from '../../src/hosts/hosts';
 import { followCounts } from '../../src/operating/fleet-counts';
 import { FleetSelf, type ShownOptions } from '../../src/operating/fleet-self';
-import { createBinding, type Binding } from '../../src/sessions/binding';
+import { Copy, createBinding, type Binding } from '../../src/sessions/binding';
 import { SessionCounts } from '../../src/sessions/session-counts';
 import { ModelStore } from './fleet-model';
 
@@ -80,7 +80,7 @@ export class ModelMember {
 
   /** Knows a session from now on. */
   know(sid: string, at = 0, ttl = 60): Binding {
-    const binding = createBinding(sid, this.host(at), ttl, true);
+    const binding = createBinding(sid, this.host(at), ttl, Copy.Made);
     this.#counts.add(binding);
     return binding;
   }

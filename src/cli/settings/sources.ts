@@ -146,6 +146,8 @@ export function readText(path: string, label: string): string {
   } catch (error) {
     const code: unknown = Reflect.get(Object(error), 'code');
     if (code !== 'ENOENT') throw new SettingsError(`${label}: '${path}' cannot be read: ${String(code)}`);
+    // Somebody may have given what is to be in the file.
+    if (/^[^./]{32,}$/.test(path)) throw new SettingsError(`${label}: there is no file of that name`);
     const folder = path.slice(0, -basename(path).length);
     const neighbours = namesIn(dirname(path));
     throw unknown(`${label}: there is no file '${path}'`, basename(path), neighbours, folder);

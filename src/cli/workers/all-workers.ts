@@ -112,9 +112,11 @@ export class AllWorkers implements Operated, SessionSource {
   async end(sid: string): Promise<EndOutcome> {
     const { report, worker } = await this.#findIn(sid);
     if (typeof report === 'string') return report;
-    const outcome = await worker.ask('end', { sid });
+    // An operator may name it by the sid of its host.
+    const { sid: bound } = report;
+    const outcome = await worker.ask('end', { sid: bound });
     if (outcome === undefined) throw new Error('the session could not be ended: its host or the store does not answer');
-    if (outcome === 'ended') this.#forget([sid], worker);
+    if (outcome === 'ended') this.#forget([bound], worker);
     return outcome;
   }
 

@@ -175,8 +175,15 @@ describe('a file', () => {
     refuses("--tls-cert: '/dev/zero' is larger than 1048576 bytes", [...HOSTS, '--tls-cert', '/dev/zero']);
   });
 
-  it.each(['', '\n \n', SECRET, `${SECRET.repeat(4)}\n${SECRET}`])('of secrets for sids that holds too little is named: %j', (text) => {
-    refuses('--sid-secret-file must hold secrets of at least 32 characters, one a line', [
+  it('is not told by its name where that may be what it should hold', () => {
+    refuses('--sid-secret-file: there is no file of that name', [...HOSTS, '--store', 'sid', '--sid-secret-file', SECRET.repeat(4)]);
+  });
+
+  it.each([
+    '', '\n \n', SECRET, `${SECRET.repeat(4)}\n${SECRET}`, `# ${SECRET.repeat(4)}`, 'a passphrase of several words, which are too many',
+    `${SECRET.repeat(4)}\0`, 'é'.repeat(40),
+  ])('of secrets for sids that holds too little is named: %j', (text) => {
+    refuses('--sid-secret-file must hold secrets of at least 32 letters, digits or signs, without blanks, one a line', [
       ...HOSTS, '--store', 'sid', '--sid-secret-file', fileWith(text),
     ]);
   });

@@ -6,13 +6,13 @@ import { handshake, pollUrl, request } from '../../support/http';
 import { temporaryFolder } from '../../support/program';
 import { startSessionHosts, startSessionHost } from '../../support/session-host';
 
-const FIRST = `first ${'secret'.repeat(5)}`;
-const SECOND = `second ${'secret'.repeat(5)}`;
+const FIRST = `first-${'secret'.repeat(5)}`;
+const SECOND = `second-${'secret'.repeat(5)}`;
 
 /** `--store sid` with the secrets in a file, one a line. */
 function onSids(...secrets: string[]): string[] {
   const path = join(temporaryFolder('secrets-'), 'secrets');
-  writeFileSync(path, secrets.map((secret) => ` ${secret}\r\n\n`).join(''));
+  writeFileSync(path, `# Secrets, the first of which makes tokens.\n${secrets.map((secret) => ` ${secret}\r\n\n`).join('')}`);
   return ['--store', 'sid', '--sid-secret-file', path];
 }
 
@@ -25,7 +25,7 @@ it('lets a command know the sessions of others with one of its secrets, which ch
   const start = async (...secrets: string[]): Promise<string> =>
     (await startCommand(['--hosts', host.name, ...onSids(...secrets)])).url;
   const [before, during, after, other] = await Promise.all([
-    start(FIRST), start(SECOND, FIRST), start(SECOND), start(`another ${SECOND}`),
+    start(FIRST), start(SECOND, FIRST), start(SECOND), start(`another-${SECOND}`),
   ]);
   const [old, recent] = [await handshake(before), await handshake(during)];
   const statuses = await Promise.all([before, during, after, other].map(
