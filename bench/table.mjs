@@ -11,6 +11,8 @@ const US = 'socket.io-proxy2';
 const LABELS = {
   [US]: `**${US}**`,
   'fastPath: false': `${US}, \`fastPath: false\``,
+  MemoryStore: `${US}, \`MemoryStore\``,
+  SidStore: `${US}, \`SidStore\``,
   floor: '*the least with `node:http`*',
   'net floor': '*the least with `node:net`*',
 };
@@ -48,12 +50,14 @@ function sentences({ rows, curves, poll, handshake, websocket }) {
   const { x, bytes, cpu } = last('sessions');
   const sessions = `Each of ${x.toLocaleString('en')} bound sessions takes ${bytes.median.toFixed(0)} bytes, and a poll of any of them ` +
     `${ratio(cpu, points('sessions')[0].cpu)} what it costs with ${points('sessions')[0].x}.`;
-  const { rss } = rows.find(({ id }) => id === 'idle').peers[US];
+  const idle = (id) => (rows.find((row) => row.id === id).peers[US].rss.median / 1024).toFixed(0);
   const message = `A WebSocket message there and back costs ${ratio(websocket[US].cpu, websocket['net pipe'].cpu)} ` +
-    `what a bare pipe of \`node:net\` takes; an idle WebSocket holds ${(rss.median / 1024).toFixed(0)} KiB.`;
+    `what a bare pipe of \`node:net\` takes. An idle WebSocket holds ${idle('idle')} KiB, a held poll ${idle('idle-polls')} KiB.`;
+  const stored = poll.SidStore?.cpu && `With a \`SidStore\` a poll costs ${ratio(poll.SidStore.cpu, poll.MemoryStore.cpu)} what it costs ` +
+    `with a \`MemoryStore\`, and a handshake ${ratio(handshake.SidStore.cpu, handshake.MemoryStore.cpu)}.`;
   const { median } = rows.find(({ id }) => id === 'frame').peers['http-proxy'].cpu;
   const frame = `http-proxy, whose passes each request goes through, takes ${median.toFixed(2)} µs of a poll.`;
-  return [...beside ? [beside] : [], held, sessions, message, frame];
+  return [...beside ? [beside] : [], ...stored ? [stored] : [], held, sessions, message, frame];
 }
 
 function ratio(ours, theirs) {
