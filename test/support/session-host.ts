@@ -86,6 +86,9 @@ export class SessionHost extends EventEmitter {
       if (this.holdsHandshakes) this.#held.push(() => res.end(this.#open()));
       else res.end(this.#open());
       this.emit('handshake');
+    } else if (req.method === 'OPTIONS') {
+      // So the package `cors` answers it, whatever the sid.
+      res.writeHead(204).end();
     } else if (this.hasForgotten || this.#ended.has(sidOf(url))) {
       res.writeHead(400).end('{"code":1,"message":"Session ID unknown"}');
     } else if (req.method === 'PUT') {
