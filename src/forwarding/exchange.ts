@@ -197,7 +197,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
 
   async #finishHandshake(held: HeldResponse): Promise<void> {
     const { packet } = held;
-    if (!await this.#open(packet, held)) return;
+    if (packet && !await this.#open(packet, held)) return;
     const body = packet ? withoutWebTransport(held.body, held.headers) : held.body;
     this.#answer.head(held.status, held.message, held.headers);
     this.#answer.write(body);
@@ -208,7 +208,7 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
   async #streamHandshake(held: HeldResponse, packet: OpenPacket | false): Promise<void> {
     held.isOpening = true;
     this.#connection?.pause();
-    if (!await this.#open(packet, held)) return;
+    if (packet && !await this.#open(packet, held)) return;
     this.#held = undefined;
     this.#answer.head(held.status, held.message, held.headers);
     this.#write(held.body);
@@ -220,11 +220,9 @@ export class Exchange implements ResponseHandler, SessionWork, Work {
     if (!this.#isFull) this.#connection.resume();
   }
 
-  /** Whether the response may go on. @param packet none if it opens no session that can be bound. */
-  async #open(packet: OpenPacket | false | undefined, held: HeldResponse): Promise<boolean> {
-    // A client with a sid that has no token would be refused with each request, and come back for ever.
-    const unread = this.#context.options.tokens ? refusals.noToken : undefined;
-    const refusal = packet ? await this.#context.opened(this, packet, held) : unread;
+  /** Whether the response may go on. */
+  async #open(packet: OpenPacket, held: HeldResponse): Promise<boolean> {
+    const refusal = await this.#context.opened(this, packet, held);
     if (this.#res.destroyed || this.#res.headersSent) return false;
     if (!refusal) return true;
     this.#abort();
