@@ -84,10 +84,11 @@ export class Sessions implements SessionSource {
     if (!found) return this.#bindings.absence(sid);
     const host = typeof found.host === 'string' ? await this.#hosts.seek(found.host) : found.host;
     if (!host || host.gone) return 'host_gone';
-    if ('work' in found && found.copy !== Copy.Unconfirmed) return { sid, host, binding: found, expiresIn: undefined };
+    const isConfirmed = 'work' in found && found.copy !== Copy.Unconfirmed;
     // A token does not tell whether the session goes on.
-    const isOver = this.#options.tokens && await hasSession(host, sid, this.#options) === false;
-    if (isOver) return 'ended';
+    const isInDoubt = this.#options.tokens !== undefined && !isConfirmed;
+    if (isInDoubt && await hasSession(host, sid, this.#options) === false) return 'ended';
+    if (isConfirmed || ('work' in found && isHeld(found))) return { sid, host, binding: found, expiresIn: undefined };
     return { sid, host, binding: undefined, expiresIn: 'work' in found ? undefined : found.expiresIn };
   }
 

@@ -57,7 +57,7 @@ const SHOWN = ['EIO', 'transport', 't', 'j', 'b64'];
  * What nearly every request has: parameters of Engine.IO in the order of its clients, which need no encoding, and then
  * the sid. For these, `harmless` finds the same without reading the query.
  */
-const PLAIN = /^[^?#]*\?EIO=\d&transport=[a-z]{1,32}(?:&t=[\w.-]{1,32})?(?:&sid=([\w-]+))?$/;
+const PLAIN = /^[^?#]*\?EIO=\d&transport=[a-z]{1,32}(?:&t=[\w.-]{1,32})?(?:&sid=([\w.-]+))?$/;
 
 /** nginx's status for a client that went away before it was answered. */
 const CLIENT_GONE = 499;

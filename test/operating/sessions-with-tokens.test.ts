@@ -83,6 +83,17 @@ describe('a session that a proxy finds by its token', () => {
     expect(sessions()).toBe(3);
   });
 
+  it('is seen and ended with its poll, which the proxy holds though its host has not confirmed it yet', async () => {
+    const host = await startSessionHost();
+    const [one, other] = [await before([host], options), await before([host], options)];
+    const sid = await handshake(one.url);
+    const [poll] = [request(pollUrl(other.url, sid)).catch(() => 'cut'), await once(host, 'poll')];
+    expect(await other.proxy.findSession(sid)).toMatchObject({ sid, from: 'cache', transport: 'polling', open: 1 });
+    expect(await other.proxy.endSession(sid)).toBe('ended');
+    expect(await poll).toBe('cut');
+    await until('nothing counts', () => other.proxy.hosts.every(({ sessions, requests }) => sessions + requests === 0));
+  });
+
   it('does not count again after it was moved, so that a drain is over and a rebalance moves no more than it has to', async () => {
     const hosts = await startSessionHosts(2);
     const { proxy, url } = await before(hosts.slice(0, 1), options);
