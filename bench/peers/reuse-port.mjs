@@ -3,7 +3,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { serve } from '../serve.mjs';
-import { callWorker } from './worker-calls.mjs';
+import { callWorker, usageOf } from './worker-calls.mjs';
 
 const children = [];
 
@@ -18,14 +18,5 @@ serve({
     }
     return port;
   },
-  async usage() {
-    return (await usages()).reduce((sum, one) => sum + one);
-  },
-  usages,
+  ...usageOf((method) => Promise.all(children.map((child) => callWorker(child, method)))),
 });
-
-/** The CPU time of this process, and of each that serves, in µs. */
-async function usages() {
-  const { user, system } = process.cpuUsage();
-  return [user + system, ...await Promise.all(children.map((child) => callWorker(child, 'usage')))];
-}

@@ -14,4 +14,13 @@ export function callWorker(worker, method, ...args) {
   });
 }
 
+/** The CPU time of this process, and of each that `everyone` calls, in µs; and their sum. */
+export function usageOf(everyone) {
+  const usages = async () => {
+    const { user, system } = process.cpuUsage();
+    return [user + system, ...await everyone('usage')];
+  };
+  return { usages, usage: async () => (await usages()).reduce((sum, one) => sum + one) };
+}
+
 let nextId = 0;

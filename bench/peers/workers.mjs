@@ -3,7 +3,7 @@ import cluster from 'node:cluster';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { serve } from '../serve.mjs';
-import { callWorker } from './worker-calls.mjs';
+import { callWorker, usageOf } from './worker-calls.mjs';
 
 const everyone = (method, ...args) =>
   Promise.all(Object.values(cluster.workers).map((worker) => callWorker(worker, method, ...args)));
@@ -16,14 +16,5 @@ serve({
     const [port] = await everyone('start', options);
     return port;
   },
-  async usage() {
-    return (await usages()).reduce((sum, one) => sum + one);
-  },
-  usages,
+  ...usageOf(everyone),
 });
-
-/** The CPU time of the first process, and of each worker, in µs. */
-async function usages() {
-  const { user, system } = process.cpuUsage();
-  return [user + system, ...await everyone('usage')];
-}
