@@ -48,6 +48,35 @@ beforeAll(async () => {
 const at = (ports: readonly number[]): [string, string][] => ports.map((port, i) => [`127.0.0.1:${3000 + i}`, `127.0.0.1:${port}`]);
 const hostPorts = (): number[] => hosts.map(({ port }) => port);
 
+/** Where a relay listens that refuses: from this address nothing connects, so its port stays free meanwhile. */
+const OWN = { host: ADDRESS, port: 10_020 };
+
+type Replacements = readonly (readonly [from: string, to: string])[];
+
+/** Expects that a HAProxy keeps a session of the host `a` that refuses connections, and takes them again. */
+async function expectKept(start: (more: Replacements) => Promise<number>, [port = 0]: readonly number[]): Promise<void> {
+  const control = join(temporaryFolder('haproxy-'), 'control.sock');
+  const relay = await Relay.start(port, '127.0.0.1', OWN);
+  const url = `http://127.0.0.1:${await start([
+    ['defaults', `global\n  stats socket ${control} level admin\n\ndefaults`],
+    // Neither a check nor the last retry comes while a busy machine takes its time.
+    ['127.0.0.1:3000 check', `${OWN.host}:${OWN.port} check inter 1h`],
+    ['option redispatch', 'option redispatch\n  retries 100'],
+  ])}`;
+  const before = relay.connections;
+  let sid = await handshake(url);
+  while (relay.connections === before) sid = await handshake(url);
+  await relay.refuse();
+  const poll = request(pollUrl(url, sid), { method: 'POST', body: '3' });
+  await until('HAProxy has tried again', async () => {
+    const [names = '', ...rows] = (await tellHaproxy(control, 'show stat')).split('\n');
+    const row = rows.find((candidate) => candidate.startsWith('hosts,a,'))?.split(',') ?? [];
+    return Number(row[names.split(',').indexOf('wretr')]) > 0;
+  });
+  await relay.listen(OWN);
+  expect((await poll).status).toBe(200);
+}
+
 /** Real clients without a cookie jar, that upgrade. */
 async function connectSome(port: number): Promise<void> {
   const clients = new Clients();
@@ -99,12 +128,12 @@ describe('HAProxy, stick table', () => {
 
   /** @param peers where haproxy0 and haproxy1 are, the one of them itself. */
   const start = (name: string, peers: readonly [string, string], {
-    wait = WAIT, ports = hostPorts(), folder = temporaryFolder('haproxy-'),
+    wait = WAIT, ports = hostPorts(), folder = temporaryFolder('haproxy-'), more = [] as Replacements,
   } = {}): Promise<number> => {
     const file = join(folder, 'wait.lua');
     writeFileSync(file, wait);
     return startHaproxyWith(adapt(STICK_TABLE, [
-      ...at(ports), ['localpeer haproxy0', `localpeer ${name}\n  stats socket ${join(folder, 'control.sock')} level admin`],
+      ...more, ...at(ports), ['localpeer haproxy0', `localpeer ${name}\n  stats socket ${join(folder, 'control.sock')} level admin`],
       ['lua-load wait.lua', `lua-load ${file}`],
       ['127.0.0.1:10000', peers[0]], ['127.0.0.1:10001', peers[1]],
     ]));
@@ -170,6 +199,10 @@ describe('HAProxy, stick table', () => {
     expect(await working([alone])).toBe(20);
   });
 
+  it('keeps a session whose host refuses connections for a moment', async () => {
+    await expectKept((more) => start('haproxy0', [ownPeer(10_004), ownPeer(10_005)], { more }), hostPorts());
+  });
+
   it('keeps sessions of protocol 3', async () => {
     expect(await workingOld(one)).toBe(20);
   });
@@ -180,6 +213,10 @@ describe('The host\'s name in the sid', () => {
 
   beforeAll(async () => {
     servers = await Promise.all([3000, 3001, 3002].map((said) => project.run(NAMED.server, said)));
+  });
+
+  it('HAProxy keeps a session whose host refuses connections for a moment', async () => {
+    await expectKept((more) => startHaproxyWith(adapt(NAMED.haproxy, [...more, ...at(servers)])), servers);
   });
 
   it.each([
@@ -216,6 +253,23 @@ describe('nginx, sticky learn', () => {
     // Without learning, chance alone leads each session to its host, or never: a sid's hash does not change.
     if (learns) expect(count).toBe(20);
     else expect(count).toBeLessThan(20);
+  });
+
+  it('keeps a session of a host that refused a connection, by the two settings that the document names', async () => {
+    const relay = await Relay.start(servers[0] ?? 0, '127.0.0.1', OWN);
+    const port = await startNginxWith(adapt(LEARN.nginx, [
+      [STICKY, '  hash $arg_sid;'], ['127.0.0.1:3000;', `${OWN.host}:${OWN.port} max_fails=0;`],
+      ['listen 80;', 'listen 80;\n  proxy_next_upstream off;'], ...at(servers),
+    ]));
+    const url = `http://127.0.0.1:${port}`;
+    const post = async (sid: string): Promise<number> => (await request(pollUrl(url, sid), { method: 'POST', body: '3' })).status;
+    const open = (): Promise<string> => handshake(`http://${OWN.host}:${OWN.port}`);
+    let sid = await open();
+    while (await post(sid) !== 200) sid = await open();
+    await relay.refuse();
+    expect(await post(sid)).toBe(502);
+    await relay.listen(OWN);
+    expect(await post(sid)).toBe(200);
   });
 });
 

@@ -47,16 +47,32 @@ export class Relay {
     return this.#pairs.size;
   }
 
-  /** @param address where the server listens. */
-  static async start(port: number, address = '127.0.0.1'): Promise<Relay> {
+  /**
+   * @param address where the server listens.
+   * @param own where the relay listens, at any port unless one is named.
+   */
+  static async start(port: number, address = '127.0.0.1', own: net.ListenOptions = { host: '127.0.0.1' }): Promise<Relay> {
     const relay = new Relay(port, address);
-    relay.#server.listen(0, '127.0.0.1');
-    await once(relay.#server, 'listening');
+    await relay.listen(own);
     onCleanup(() => {
       relay.cut();
       relay.#server.close();
     });
     return relay;
+  }
+
+  /** Listens again after it has refused: name its port then, or it is another one. */
+  async listen(own: net.ListenOptions): Promise<void> {
+    this.#server.listen({ port: 0, ...own });
+    await once(this.#server, 'listening');
+  }
+
+  /** From now on new connections are refused, and those that are open are cut. */
+  async refuse(): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    this.cut();
+    await closed;
   }
 
   get port(): number {
