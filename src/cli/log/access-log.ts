@@ -19,25 +19,35 @@ const OPEN_INTERVAL = 1000;
 export class AccessLog {
   readonly write: (entry: AccessEntry) => void;
   readonly #target: string | number;
+  readonly #warn: (error: string) => void;
   /** Once a minute at most: a full disk fails each line. */
   readonly #fail: (error: string) => void;
+  /** Once a minute at most. */
+  readonly #tellDropped: () => void;
   /** `undefined` while there is no file to write to. */
   #output: Blocks | undefined;
   /** Resolves when earlier outputs are closed. */
   #finished: Promise<unknown> = Promise.resolve();
   #opening: NodeJS.Timeout | undefined;
   #dropped = 0;
+  /** How many of them the log knows of. */
+  #told = 0;
   readonly #listener = {
     failed: (error: Error): void => this.#fail(describe(error)),
     dropped: (lines: number): void => {
       this.#dropped += lines;
-      this.#fail(`${this.#dropped} lines were dropped, as they came faster than they could be written`);
+      this.#tellDropped();
     },
   };
 
   constructor({ format, target }: AccessLogOptions, log: Pick<Log, 'warn'>) {
     this.#target = target;
-    this.#fail = seldom((error) => log.warn('access-log-failed', `the access log: ${error}`, { error }));
+    this.#warn = (error) => log.warn('access-log-failed', `the access log: ${error}`, { error });
+    this.#fail = seldom(this.#warn);
+    this.#tellDropped = seldom(() => {
+      this.#told = this.#dropped;
+      this.#warn(`${this.#dropped} lines were dropped, as they came faster than they could be written`);
+    });
     const toLine = format === 'json' ? jsonLine : commonLine;
     this.write = (entry) => {
       if (this.#output) this.#output.write(toLine(entry));
@@ -51,11 +61,12 @@ export class AccessLog {
     if (typeof this.#target === 'string') this.#open();
   }
 
-  /** Writes the buffered lines, for up to a second. */
+  /** Writes the buffered lines, for up to a second, and tells of all that were dropped. */
   async close(): Promise<void> {
     clearTimeout(this.#opening);
     this.#finish();
     await this.#finished;
+    if (this.#dropped > this.#told) this.#warn(`${this.#dropped} lines were dropped in all`);
   }
 
   /** If opening fails, an open file stays in use. */

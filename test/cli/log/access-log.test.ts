@@ -202,6 +202,23 @@ it('counts the lines that it drops while its reader has stalled for long', async
   const closing = log.close();
   await clock.advance(1000);
   await closing;
+  const all = /^the access log: (\d+) lines were dropped in all$/;
+  expect(told.slice(1)).toEqual([
+    'the access log: buffered lines were dropped, as the reader has stalled', expect.stringMatching(all) as string,
+  ]);
+  const size = JSON.stringify({ ...ENTRY, url: 'x'.repeat(1200) }).length + 1;
+  const kept = 7500 - Number(all.exec(told[2] ?? '')?.[1]);
+  expect(kept * size).toBeGreaterThan(8 * 1024 * 1024 - 2 * 4096);
+  expect(kept * size).toBeLessThan(8 * 1024 * 1024 + 65_536 + 2 * 4096);
+});
+
+it('tells at its end of the lines that it could not write as it had no file', async () => {
+  const { log, told } = logTo(join(temporaryFolder('access-'), 'logs', 'access.log'));
+  for (let i = 0; i < 4; i += 1) log.write(ENTRY);
+  await log.close();
+  expect(told).toEqual([
+    expect.stringMatching(/^the access log: ENOENT/) as string, 'the access log: 4 lines were dropped in all',
+  ]);
 });
 
 it('is no reason to end otherwise when its disk is full', async () => {
