@@ -6,6 +6,7 @@ import {
   Copy, copyOf, createApart, createBinding, expireNow, expireSoon, isExpired, isHeld, link, NEVER, tick, ttlOf, unlink,
   type Binding, type SessionWork,
 } from './binding';
+import { BindingCache } from './binding-cache';
 import { Claims } from './claims';
 import { Copies } from './copies';
 import { Expiries } from './expiries';
@@ -53,7 +54,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   readonly #keyExpiry: number;
   /** What the store has of a binding that is found there. */
   readonly #found: Copy;
-  readonly #cache: LRUCache<string, Binding>;
+  readonly #cache: BindingCache;
   readonly #held = new Bag<Binding>();
   readonly #expiries = new Expiries((binding) => this.#expired(binding));
   readonly #absent = new LRUCache<string, Absence>({ max: 10_000 });
@@ -78,7 +79,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     this.counts = new SessionCounts(hosts);
     this.#keyExpiry = options.keyExpiry;
     this.#found = options.tokens ? Copy.Unconfirmed : Copy.Made;
-    this.#cache = new LRUCache({ max: options.cacheSize, dispose: (binding) => this.#dropped(binding) });
+    this.#cache = new BindingCache(options.cacheSize, (binding) => this.#dropped(binding));
     this.#guard = new StoreGuard(store, options.storeTimeout, totals.store);
     this.#guard.on('degraded', (error) => this.emit('degraded', error)).on('recovered', () => this.emit('recovered'));
     this.#claims = new Claims(this.#guard, hosts, options, {
@@ -161,9 +162,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   /** Looks a sid up without counting as a use of it. Rejects when the store cannot be asked. */
   async inspect(sid: string): Promise<Binding | StoredBinding | undefined> {
     await this.#copies.removal(sid);
-    // A held binding may have left the cache.
-    const held = (): Binding | undefined => this.#held.items.find((one) => one.sid === sid && one.copy !== Copy.Barred);
-    return this.known(sid) ?? held() ?? this.#guard.inspect(sid);
+    return this.known(sid) ?? this.#guard.inspect(sid);
   }
 
   /** Whether the binding is neither forgotten nor expired. */
@@ -222,7 +221,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     else binding.usedAt = now;
     if (!isHeld(binding)) {
       this.#held.delete(binding);
-      if (this.cached(binding.sid) === binding) this.#expiries.add(binding);
+      if (this.#cache.release(binding)) this.#expiries.add(binding);
       else this.discount(binding);
     }
     // The next request may reach another proxy, which knows the session only from the store.
@@ -263,7 +262,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
     return binding.storedAt !== NEVER && !this.#guard.degraded;
   }
 
-  /** Neither forgotten nor replaced. A held binding may have left the cache. */
+  /** Neither forgotten nor replaced. */
   #isCurrent(binding: Binding): boolean {
     const cached = this.#cache.peek(binding.sid);
     return cached ? cached === binding : this.#held.has(binding);

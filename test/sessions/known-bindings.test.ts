@@ -202,6 +202,7 @@ describe('a session that is held', () => {
     expect([sessionsOf(all), all.bindings.has(binding), await all.bindings.inspect('x')]).toEqual([[1, 1], true, binding]);
     expect([[...all.bindings.all()].map(({ sid }) => sid), all.asked]).toEqual([['x', 'y'], []]);
     expect(await all.bindings.inspect('z')).toBeUndefined();
+    expect([all.bindings.find('x'), sessionsOf(all), all.asked]).toEqual([binding, [1, 1], ['inspect z']]);
     all.bindings.release(binding, work, false);
     expect([sessionsOf(all), all.bindings.has(binding)]).toEqual([[0, 1], false]);
   });
