@@ -19,7 +19,8 @@ const OF_NODE = {
     ...['', '-answers', '-watchers'].map((part) => `serving/fast-path${part}`),
   ],
   streams: [
-    'forwarding/connection', 'forwarding/streaming', 'forwarding/streaming-backpressure', 'faults/connections', 'faults/proxies',
+    'forwarding/connection', 'forwarding/spent', 'forwarding/streaming', 'forwarding/streaming-backpressure',
+    'faults/connections', 'faults/proxies',
   ],
   TLS: ['cli/reload-tls', 'hosts/host-tls', 'compat/servers/https'],
   cluster: ['cli/workers/workers', 'cli/process'],

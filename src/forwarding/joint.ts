@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Frames, GOING_AWAY } from './frames';
+import { freeSpent } from './spent';
 
 /** How long one side may stay open after the other has ended, in ms. Data on its way has arrived by then. */
 const HALF_OPEN_TIMEOUT = 10_000;
@@ -51,9 +52,11 @@ export class Joint {
     hostSocket.on('data', (chunk: Buffer) => {
       frames.follow(chunk);
       if (!socket.write(chunk)) hostSocket.pause();
+      freeSpent(chunk, hostSocket, socket, 1);
     });
     socket.on('drain', () => void hostSocket.resume());
     socket.pipe(hostSocket);
+    socket.on('data', (chunk: Buffer) => freeSpent(chunk, socket, hostSocket, 2));
   }
 
   /**
