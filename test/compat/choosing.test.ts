@@ -118,6 +118,28 @@ it('A key of the client\'s own: two HAProxies that share nothing lead it to one 
   }
 });
 
+it('A key of the client\'s own: only the sessions of a host that goes hash elsewhere, whatever the order of the lines', async () => {
+  const lines = KEY.haproxy.split('\n').filter((line) => line.startsWith('  server '));
+  const [first = '', ...others] = lines;
+  const block = (kept: readonly string[]): string => adapt(KEY.haproxy, [[lines.join('\n'), kept.join('\n')]]);
+  const start = (kept: readonly string[]): Promise<number> =>
+    startHaproxyWith(adapt(block(kept), at(hostPorts()).filter(([said]) => kept.join().includes(said))));
+  const [all, turned, without] = await Promise.all([start(lines), start([...lines].reverse()), start(others)]);
+  const goneFrom = hostPorts()[lines.indexOf(first)];
+  let gone = 0;
+  for (let i = 0; i < 30; i += 1) {
+    const { body } = await request(`http://127.0.0.1:${all}/socket.io/?EIO=4&transport=polling&uid=${i}`);
+    const { sid } = JSON.parse(body.slice(1)) as { sid: string };
+    const [atFirst, ...through] = await Promise.all([goneFrom, turned, without].map(async (port) => (
+      (await request(`${pollUrl(`http://127.0.0.1:${port}`, sid)}&uid=${i}`, { method: 'POST', body: '3' })).status
+    )));
+    if (atFirst === 200) gone += 1;
+    expect(through).toEqual([200, atFirst === 200 ? 400 : 200]);
+  }
+  expect(gone).toBeGreaterThan(0);
+  expect(gone).toBeLessThan(30);
+});
+
 describe('HAProxy, stick table', () => {
   /** At an address that no other test uses. */
   const ownPeer = (port: number): string => `${ADDRESS}:${port}`;
@@ -253,6 +275,18 @@ describe('nginx, sticky learn', () => {
     // Without learning, chance alone leads each session to its host, or never: a sid's hash does not change.
     if (learns) expect(count).toBe(20);
     else expect(count).toBeLessThan(20);
+  });
+
+  it('is what HAProxy can do by the same cookie, without looking at bodies', async () => {
+    const rules = /^ {2}http-request set-var\(txn\.opens\)[^]+?(?=^ {2}stick-table)/m.exec(STICK_TABLE)?.[0] ?? '';
+    const long = /^ {2}stick store-response .+$/m.exec(STICK_TABLE)?.[0] ?? '';
+    const wait = join(temporaryFolder('haproxy-'), 'wait.lua');
+    writeFileSync(wait, WAIT);
+    const port = await startHaproxyWith(adapt(STICK_TABLE, [
+      [rules, ''], [long, '  stick store-response res.cook(io)'], ['lua-load wait.lua', `lua-load ${wait}`],
+      ['127.0.0.1:10000', `${ADDRESS}:10006`], ['127.0.0.1:10001', `${ADDRESS}:10007`], ...at(servers),
+    ]));
+    expect(await working([port])).toBe(20);
   });
 
   it('keeps a session of a host that refused a connection, by the two settings that the document names', async () => {
