@@ -54,5 +54,7 @@ function memberOf(member: ts.Symbol, checker: ts.TypeChecker): string {
   // The arguments of an event, whose order is what listeners depend on.
   if (checker.isTupleType(type)) return `${member.name} ${checker.typeToString(type)}`;
   const mark = member.flags & ts.SymbolFlags.Optional ? '?' : '';
-  return `${member.name}${mark}${member.flags & ts.SymbolFlags.Method ? '()' : ''}`;
+  // Behind the name of a symbol stands a number that TypeScript has counted: it changes with any file.
+  const name = member.name.replace(/^__@(\w+)@\d+$/, '[Symbol.$1]');
+  return `${name}${mark}${member.flags & ts.SymbolFlags.Method ? '()' : ''}`;
 }
