@@ -289,7 +289,7 @@ describe('nginx, sticky learn', () => {
     expect(await working([port])).toBe(20);
   });
 
-  it('keeps a session of a host that refused a connection, by the two settings that the document names', async () => {
+  it('sends nothing of a host that refused a connection elsewhere, by the two settings that the document names', async () => {
     const relay = await Relay.start(servers[0] ?? 0, '127.0.0.1', OWN);
     const port = await startNginxWith(adapt(LEARN.nginx, [
       [STICKY, '  hash $arg_sid;'], ['127.0.0.1:3000;', `${OWN.host}:${OWN.port} max_fails=0;`],
