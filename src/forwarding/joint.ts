@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Frames, GOING_AWAY } from './frames';
-import { freeSpent } from './spent';
+import { CAN_FREE, freeSpent } from './spent';
 
 /** How long one side may stay open after the other has ended, in ms. Data on its way has arrived by then. */
 const HALF_OPEN_TIMEOUT = 10_000;
@@ -56,7 +56,8 @@ export class Joint {
     });
     socket.on('drain', () => void hostSocket.resume());
     socket.pipe(hostSocket);
-    socket.on('data', (chunk: Buffer) => freeSpent(chunk, socket, hostSocket, 2));
+    // Behind the pipe's listener, which has written the chunk.
+    if (CAN_FREE) socket.on('data', (chunk: Buffer) => freeSpent(chunk, socket, hostSocket, 2));
   }
 
   /**

@@ -7,6 +7,9 @@ const LEAST = 16_384;
 /** Gives the memory of an `ArrayBuffer` back at once: from Node.js 21 on. */
 const transfer: unknown = Reflect.get(ArrayBuffer.prototype, 'transfer');
 
+/** Whether this Node.js can free chunks at all. */
+export const CAN_FREE = typeof transfer === 'function';
+
 /** As it is before anybody wraps it. */
 const write: unknown = Reflect.get(Socket.prototype, 'write');
 

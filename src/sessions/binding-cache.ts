@@ -47,8 +47,8 @@ export class BindingCache {
     return this.#latest.peek(binding.sid) === binding;
   }
 
-  *values(): Generator<Binding> {
-    yield* this.#latest.values();
-    yield* this.#others.values();
+  /** Those that were used last. */
+  latest(): Iterable<Binding> {
+    return this.#latest.values();
   }
 }

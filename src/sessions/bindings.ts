@@ -173,7 +173,7 @@ export class Bindings extends EventEmitter<BindingsEvents> {
   /** All bindings known here. Some may have expired. */
   *all(): Generator<Binding> {
     yield* this.#held.items;
-    for (const binding of this.#cache.values()) if (!this.#held.has(binding)) yield binding;
+    for (const binding of this.#cache.latest()) if (!this.#held.has(binding)) yield binding;
   }
 
   /** Stops counting a session that has ended or whose host is gone, until it is used again. */
